@@ -1,0 +1,52 @@
+"""Entry points for development: each session sets up all it needs."""
+
+from __future__ import annotations
+
+import sys
+
+import nox
+
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "docs", "tests"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+WINDOWS_PYTHON = "tests/wine/winpython.py"
+WINE_DEADLINE = 600  # seconds for all tests in the Windows CPython, set up included
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the package and these dependency groups of pyproject.toml."""
+    session.install("-e.", *nox.project.dependency_groups(PYPROJECT, *groups))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run pytest: natively, and on Linux also in a Windows CPython under Wine."""
+    install(session, "test")
+    session.run("python", "-m", "pytest", *session.posargs)
+    if sys.platform == "linux":
+        # From outside, for whatever hangs there may hang so that nothing inside can end it.
+        session.run(
+            *("timeout", "--kill-after=10", str(WINE_DEADLINE)),
+            *("python", WINDOWS_PYTHON, "-m", "pytest", *session.posargs),
+            external=True,
+        )
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types for both platforms, checkpoints and the generated module."""
+    install(session, "generate", "lint", "typing")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    for platform in ("win32", "linux"):
+        session.run("mypy", "--platform", platform)
+    session.run("flake8-async", "--enable=ASYNC910,ASYNC911,ASYNC912,ASYNC913", "trio_wsarecv")
+    session.run("python", "-m", "trio_wsarecv._winsock_cdef", "--check")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; any warning is an error."""
+    install(session, "docs")
+    session.run("sphinx-build", "-nW", "--keep-going", "docs", "docs/_build", *session.posargs)

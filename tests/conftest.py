@@ -1,0 +1,63 @@
+"""What holds for every test: it has a deadline, and it says where it can run."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any
+
+import hypothesis
+import pytest
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    AsyncTest = Callable[..., Awaitable[None]]
+
+# Ours covers the whole test; how long one example takes says nothing under Wine.
+hypothesis.settings.register_profile("trio_wsarecv", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("trio_wsarecv")
+
+DEADLINE = 30.0
+
+if sys.platform == "win32":
+    import ctypes
+
+    on_wine = hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
+    cannot_run = {"windows": False, "real_windows": on_wine}
+else:
+    cannot_run = {"windows": True, "real_windows": True}
+
+
+def with_deadline(test: AsyncTest, seconds: float) -> AsyncTest:
+    """Have the test fail once it has run this long, showing where it was then."""
+
+    @functools.wraps(test)
+    async def wrapper(*args: Any, **kwargs: Any) -> None:
+        with trio.CancelScope(deadline=trio.current_time() + seconds) as scope:
+            try:
+                await test(*args, **kwargs)
+            except BaseException as exc:
+                if scope.cancel_called:
+                    raise trio.TooSlowError(f"still running after {seconds} s") from exc
+                raise
+
+    return wrapper
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker, skipped in cannot_run.items():
+            if skipped and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=f"marked {marker}"))
+
+        if isinstance(item, pytest.Function):
+            deadline = item.get_closest_marker("deadline")
+            seconds = deadline.args[0] if deadline else DEADLINE
+            if handle := getattr(item.obj, "hypothesis", None):
+                if inspect.iscoroutinefunction(handle.inner_test):
+                    handle.inner_test = with_deadline(handle.inner_test, seconds)
+            elif inspect.iscoroutinefunction(item.obj):
+                item.obj = with_deadline(item.obj, seconds)
