@@ -1,0 +1,15 @@
+/* bcryptprimitives.dll: Wine 8.0 has none, and Rust's standard library (so `cryptography`) asks it for random bytes. */
+
+#include <windows.h>
+
+BOOLEAN WINAPI SystemFunction036(void *buffer, ULONG length); /* advapi32's RtlGenRandom, under its exported name */
+
+BOOL WINAPI ProcessPrng(BYTE *buffer, SIZE_T length)
+{
+    return SystemFunction036(buffer, (ULONG)length);
+}
+
+BOOL WINAPI DllMain(HINSTANCE module, DWORD reason, void *reserved)
+{
+    return TRUE;
+}
