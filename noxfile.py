@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import nox
 
@@ -41,7 +42,8 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
     for platform in ("win32", "linux"):
         session.run("mypy", "--platform", platform)
-    session.run("flake8-async", "--enable=ASYNC910,ASYNC911,ASYNC912,ASYNC913", "trio_wsarecv")
+    modules = map(str, Path("trio_wsarecv").glob("**/*.py"))
+    session.run("flake8-async", "--enable=ASYNC910,ASYNC911,ASYNC912,ASYNC913", *modules)
     session.run("python", "-m", "trio_wsarecv._winsock_cdef", "--check")
 
 
