@@ -1,0 +1,108 @@
+"""The codes in which Winsock speaks: error codes, receive flags and NTSTATUS values.
+
+Values and names are those of ``winerror.h``, ``winsock2.h`` and ``ntstatus.h``.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class WinsockError(enum.IntEnum):
+    """The error codes that the documentation of ``WSARecv`` and its relatives names.
+
+    The value of each is the ``winerror`` of the `OSError` that a Trio program sees.
+
+    Source: ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``, *Return value*.
+    """
+
+    WSA_OPERATION_ABORTED = 995
+    WSA_IO_PENDING = 997
+    WSAEINTR = 10004
+    WSAEFAULT = 10014
+    WSAEINVAL = 10022
+    WSAEWOULDBLOCK = 10035
+    WSAEINPROGRESS = 10036
+    WSAENOTSOCK = 10038
+    WSAEMSGSIZE = 10040
+    WSAEOPNOTSUPP = 10045
+    WSAENETDOWN = 10050
+    WSAENETUNREACH = 10051
+    WSAENETRESET = 10052
+    WSAECONNABORTED = 10053
+    WSAECONNRESET = 10054
+    WSAENOBUFS = 10055
+    WSAENOTCONN = 10057
+    WSAESHUTDOWN = 10058
+    WSAETIMEDOUT = 10060
+    WSAECONNREFUSED = 10061
+    WSAEHOSTUNREACH = 10065
+    WSANOTINITIALISED = 10093
+    WSAEDISCON = 10101
+
+
+class MsgFlag(enum.IntFlag):
+    """The flags that a receive takes and returns, with Winsock's values.
+
+    ``MSG_TRUNC`` and everything after it in this list only ever comes back.
+
+    Source: ``WSARecv``, *lpFlags*, and ``WSAMSG``, *dwFlags*.
+    """
+
+    MSG_OOB = 0x1
+    MSG_PEEK = 0x2
+    MSG_WAITALL = 0x8
+    MSG_PUSH_IMMEDIATE = 0x20
+    MSG_PARTIAL = 0x8000
+    MSG_TRUNC = 0x100
+    MSG_CTRUNC = 0x200
+    MSG_BCAST = 0x400
+    MSG_MCAST = 0x800
+
+
+class NtStatus(enum.IntEnum):
+    """The completion statuses that the TCP/IP provider puts into ``OVERLAPPED.Internal``."""
+
+    SUCCESS = 0x00000000
+    PENDING = 0x00000103
+    RECEIVE_PARTIAL = 0x4000000F
+    RECEIVE_EXPEDITED = 0x40000010
+    RECEIVE_PARTIAL_EXPEDITED = 0x40000011
+    BUFFER_OVERFLOW = 0x80000005
+    HANDLES_CLOSED = 0x8000000A
+    ACCESS_VIOLATION = 0xC0000005
+    INVALID_HANDLE = 0xC0000008
+    INVALID_PARAMETER = 0xC000000D
+    INVALID_DEVICE_REQUEST = 0xC0000010
+    NO_MEMORY = 0xC0000017
+    OBJECT_TYPE_MISMATCH = 0xC0000024
+    QUOTA_EXCEEDED = 0xC0000044
+    TOO_MANY_PAGING_FILES = 0xC0000097
+    INSUFFICIENT_RESOURCES = 0xC000009A
+    WORKING_SET_QUOTA = 0xC00000A1
+    DEVICE_NOT_READY = 0xC00000A3
+    PIPE_DISCONNECTED = 0xC00000B0
+    IO_TIMEOUT = 0xC00000B5
+    NOT_SUPPORTED = 0xC00000BB
+    UNEXPECTED_NETWORK_ERROR = 0xC00000C4
+    CANCELLED = 0xC0000120
+    COMMITMENT_LIMIT = 0xC000012D
+    LOCAL_DISCONNECT = 0xC000013B
+    REMOTE_DISCONNECT = 0xC000013C
+    REMOTE_RESOURCES = 0xC000013D
+    LINK_FAILED = 0xC000013E
+    LINK_TIMEOUT = 0xC000013F
+    INVALID_CONNECTION = 0xC0000140
+    INVALID_ADDRESS = 0xC0000141
+    INVALID_BUFFER_SIZE = 0xC0000206
+    CONNECTION_DISCONNECTED = 0xC000020C
+    CONNECTION_RESET = 0xC000020D
+    CONNECTION_REFUSED = 0xC0000236
+    GRACEFUL_DISCONNECT = 0xC0000237
+    CONNECTION_INVALID = 0xC000023A
+    NETWORK_UNREACHABLE = 0xC000023C
+    HOST_UNREACHABLE = 0xC000023D
+    PROTOCOL_UNREACHABLE = 0xC000023E
+    PORT_UNREACHABLE = 0xC000023F
+    REQUEST_ABORTED = 0xC0000240
+    CONNECTION_ABORTED = 0xC0000241

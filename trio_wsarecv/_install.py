@@ -1,0 +1,89 @@
+"""Making Trio itself use `Socket`: for one run, through its own hook, or for the whole process.
+
+Trio lets a program replace the factory behind `trio.socket.socket`, once in each run.  Sockets that
+are made from existing ones, `trio.socket.from_stdlib_socket` above all, do not pass that factory.
+They are all made by one class, which `patch_trio` replaces.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from ._socket import Socket
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+class SocketFactory(trio.abc.SocketFactory):
+    """The `trio.abc.SocketFactory` that makes a `Socket`."""
+
+    def socket(
+        self,
+        family: int = socket.AF_INET,
+        type: int = socket.SOCK_STREAM,
+        proto: int = 0,
+    ) -> Socket:
+        """Create a socket, as `trio.socket.socket`."""
+        return Socket(socket.socket(family, type, proto))
+
+
+def install() -> None:
+    """Make every new socket of the current `trio.run` a `Socket`.
+
+    From here on, `trio.socket.socket` and all that is built on it (`trio.open_tcp_stream`,
+    `trio.serve_tcp`, `trio.SSLStream` over these, and libraries on top) receive by overlapped
+    ``WSARecv``.  Off Windows this does nothing.
+
+    Raises:
+      RuntimeError: there is no `trio.run` around.
+
+    Source: `trio.socket.set_custom_socket_factory`.
+    """
+    if sys.platform == "win32":
+        trio.lowlevel.current_trio_token()
+        trio.socket.set_custom_socket_factory(SocketFactory())
+
+
+def patch_trio() -> None:
+    """Make every new Trio socket of this process a `Socket`.
+
+    Beyond what `install` covers, this reaches `trio.socket.from_stdlib_socket`, ``fromfd``,
+    ``fromshare`` and ``socketpair``, and so the servers that make their listening sockets
+    themselves.  It may be called before any run, and more than once.  Off Windows this does
+    nothing.
+
+    Raises:
+      RuntimeError: this version of Trio makes its sockets in another way.
+    """
+    if sys.platform == "win32":
+        _replace_socket_class(Socket)
+
+
+def unpatch_trio() -> None:
+    """Undo `patch_trio`; sockets that exist already stay as they are."""
+    if sys.platform == "win32":
+        _replace_socket_class(Socket.__base__)
+
+
+def _replace_socket_class(replacement: Any) -> None:
+    module: ModuleType | None = sys.modules.get("trio._socket")
+    present = getattr(module, "_SocketType", None)
+    if present not in (Socket, Socket.__base__):
+        raise RuntimeError(
+            f"cannot patch trio {trio.__version__}: it has no class trio._socket._SocketType, "
+            "or another library has replaced it"
+        )
+    module._SocketType = replacement  # type: ignore[union-attr]
+    with socket.socket() as sample:
+        made = type(trio.socket.from_stdlib_socket(sample))
+    if made is not replacement:
+        module._SocketType = present  # type: ignore[union-attr]
+        raise RuntimeError(
+            f"cannot patch trio {trio.__version__}: "
+            "its sockets are not made by trio._socket._SocketType"
+        )

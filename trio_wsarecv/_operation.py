@@ -1,0 +1,195 @@
+"""One receive that the kernel has, and everything that must outlive it.
+
+From the call that submits an operation until its completion packet has been dequeued, the kernel
+owns the ``OVERLAPPED`` and the memory that it receives into: it may write there at any moment, on
+any processor.  And until the packet is in, the address must not serve anything else, for the
+address is all that tells one packet from another.  So an `Operation` holds all of it, the task
+that waits holds the operation, and where a wait is torn down before its packet has come (a run
+that crashes, a coroutine that is closed) the operation is buried: kept until the process ends.
+
+``CancelIoEx`` is a request.  Whether it comes too late, and it may, is for the packet to say.
+"""
+
+from __future__ import annotations
+
+import atexit
+import socket
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from . import _winsock
+from ._codes import NtStatus, WinsockError
+from ._statistics import counters
+from ._status import packet_follows
+from ._winsock import NULL, ffi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from typing_extensions import Buffer
+
+#: The most bytes that one receive asks the kernel for.
+MAX_RECEIVE: Final = 1 << 30
+
+_allocate = ffi.new_allocator(should_clear_after_alloc=False)
+
+# The kernel writes an NTSTATUS into the low half of Internal.
+_STATUS_MASK: Final = 0xFFFFFFFF
+
+
+class Operation:
+    """One overlapped ``WSARecv`` into one buffer; when its packet is in, it may be used again.
+
+    Attributes:
+      overlapped: the ``OVERLAPPED``.
+      address: its address.
+      handle: the socket handle that it was last submitted on.
+      raise_cancel: what Trio handed over when it asked for cancellation, else None.
+      closing: whether the socket was closed while the kernel had this operation.
+      buried: whether the wait for its packet was torn down, so that it must never be used again.
+    """
+
+    __slots__ = (
+        "_export",
+        "_flags",
+        "_memory",
+        "_own_buffer",
+        "_own_size",
+        "_wsabuf",
+        "address",
+        "buried",
+        "closing",
+        "handle",
+        "overlapped",
+        "raise_cancel",
+    )
+
+    def __init__(self) -> None:
+        self._memory = ffi.new("RECEIVE *")
+        self._wsabuf = ffi.addressof(self._memory, "wsabuf")
+        self._flags = ffi.addressof(self._memory, "flags")
+        self.overlapped: _winsock.Overlapped = ffi.addressof(self._memory, "overlapped")
+        self.address = _winsock.address_of(self.overlapped)
+        self.handle = -1
+        self.raise_cancel: Callable[[], NoReturn] | None = None
+        self.closing = False
+        self.buried = False
+        self._export: Any = None
+        self._own_buffer: object = None
+        self._own_size = 0
+
+    def aim_at_own_buffer(self, nbytes: int, flags: int) -> None:
+        """Receive up to ``nbytes`` bytes into memory of the operation's own, for `take`."""
+        if nbytes != self._own_size:
+            self._own_buffer = _allocate("char[]", nbytes)
+            self._own_size = nbytes
+        self._aim(self._own_buffer, nbytes, flags)
+
+    def take(self) -> bytes:
+        """Return what was received into the operation's own memory."""
+        data: bytes = ffi.unpack(self._own_buffer, self.nbytes)
+        return data
+
+    def aim_at(self, buffer: Buffer, offset: int, nbytes: int, flags: int) -> None:
+        """Receive up to ``nbytes`` bytes into a buffer, from ``offset`` on.
+
+        The buffer stays exported until `release`, so that it can be neither moved nor resized.
+        """
+        self._export = ffi.from_buffer("char[]", buffer, require_writable=True)
+        self._aim(self._export + offset, nbytes, flags)
+
+    def _aim(self, pointer: object, nbytes: int, flags: int) -> None:
+        self._wsabuf.buf = pointer
+        self._wsabuf.len = min(nbytes, MAX_RECEIVE)
+        self._memory.flags = flags
+
+    def release(self) -> None:
+        """Give an exported buffer back to its owner, once the kernel has done with it."""
+        if self._export is not None:
+            ffi.release(self._export)
+            self._export = None
+
+    def submit(self, handle: int) -> int:
+        """Hand the operation to the kernel.
+
+        Returns:
+          0 if the kernel has taken it, so that its packet will come; else the Winsock error
+          code, and no packet will.
+        """
+        self.handle = handle
+        self.raise_cancel = None
+        self.overlapped.Internal = 0
+        counters.wsarecv_calls += 1
+        if not self._call(handle):
+            counters.immediate += 1
+            return 0
+        error = _winsock.ws2_32.WSAGetLastError()
+        if not packet_follows(error, self.status):
+            # Winsock leaves STATUS_PENDING behind.
+            self.overlapped.Internal = 0
+            counters.failed += 1
+            return error
+        if error == WinsockError.WSA_IO_PENDING:
+            counters.pended += 1
+        else:
+            counters.immediate += 1
+        return 0
+
+    def _call(self, handle: int) -> int:
+        return _winsock.ws2_32.WSARecv(
+            handle, self._wsabuf, 1, NULL, self._flags, self.overlapped, NULL
+        )
+
+    @property
+    def status(self) -> int:
+        """The NTSTATUS of the submitted operation."""
+        return self.overlapped.Internal & _STATUS_MASK
+
+    @property
+    def in_kernel(self) -> bool:
+        """Whether the kernel still has the submitted operation."""
+        return self.overlapped.Internal & _STATUS_MASK == NtStatus.PENDING
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes that the completed operation received."""
+        return self.overlapped.InternalHigh
+
+    def cancel(self) -> None:
+        """Ask the kernel to give the operation up, unless it has done with it."""
+        if self.in_kernel:
+            _winsock.kernel32.CancelIoEx(self.handle, self.overlapped)
+
+    def abort(self, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
+        """Pass Trio's request to cancel on to the kernel; the packet wakes the task."""
+        self.raise_cancel = raise_cancel
+        self.cancel()
+        return trio.lowlevel.Abort.FAILED
+
+    def close_handle(self) -> None:
+        """Close the socket handle, if closing the socket left that to this operation."""
+        if self.closing:
+            self.closing = False
+            socket.close(self.handle)
+
+    def bury(self) -> None:
+        """Give the operation up and keep it for the life of the process."""
+        self.buried = True
+        _graveyard.append(self)
+        self.cancel()
+        self.close_handle()
+
+
+_graveyard: Final[list[Operation]] = []
+
+
+@atexit.register
+def _await_the_buried() -> None:
+    # When the interpreter ends, its memory goes, the graveyard's too.  The kernel has been asked
+    # to give these operations up and does so within moments; a bounded wait sees it done.
+    deadline = time.monotonic() + 1.0
+    while any(operation.in_kernel for operation in _graveyard) and time.monotonic() < deadline:
+        time.sleep(0.001)

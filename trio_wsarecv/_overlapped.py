@@ -1,0 +1,119 @@
+"""The overlapped engine: a receive becomes an operation that the kernel completes.
+
+On a socket that is associated with a completion port, every operation that the kernel accepts
+ends in exactly one packet on that port, at once or later, with data or without; one that it
+refuses ends in none.  Trio dequeues the packets and reschedules the task that waits for each, and
+cannot go on when a packet comes that no task waits for.  So between submitting and waiting there
+is no checkpoint and nothing that can raise, KeyboardInterrupt included.
+
+Trio's own `trio.lowlevel.wait_overlapped` enters the task as the one that waits.  The task then
+sleeps under an abort function of ours, for two reasons.  What becomes of a result must not depend
+on guessing whether a cancellation was asked for, so the request has to be on record.  And where
+Trio's abort function finds the operation already completed, it posts a packet of its own that
+carries the same address and may arrive when the task has long been woken and has submitted the
+next operation there; ours posts nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, cast
+
+import trio
+
+from ._codes import WinsockError
+from ._statistics import counters
+from ._status import Outcome, Verdict, judge
+from ._winsock import winsock_error
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Coroutine
+
+    from ._operation import Operation
+    from ._receiver import Receiver
+
+
+class CompletionPort(Protocol):
+    """What `trio.lowlevel` has on Windows alone, typed on every system."""
+
+    def register_with_iocp(self, handle: int, /) -> None: ...
+
+    def wait_overlapped(
+        self, handle: int, lpOverlapped: int, /
+    ) -> Coroutine[object, None, object]: ...
+
+
+port = cast("CompletionPort", trio.lowlevel)
+
+
+@trio.lowlevel.enable_ki_protection
+async def perform(sock: socket.socket, receiver: Receiver, operation: Operation) -> Verdict:
+    """Receive: submit an operation and wait for its packet.
+
+    Returns:
+      What the completion says.  The first ``operation.nbytes`` bytes have been received.
+
+    Raises:
+      OSError: the receive failed, as Python's own ``recv`` would have.
+      trio.BusyResourceError: the kernel has another receive of this socket.
+      trio.ClosedResourceError: the socket was closed meanwhile.
+    """
+    while True:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        receiver.check_kernel()
+        handle = sock.fileno()
+        error = operation.submit(handle) if handle != -1 else WinsockError.WSAENOTSOCK
+        if error:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            raise winsock_error(error)
+        receiver.operation = operation
+        await _packet(operation)
+
+        nbytes = operation.nbytes
+        verdict = judge(
+            operation.status,
+            nbytes,
+            cancelling=operation.raise_cancel is not None,
+            closing=operation.closing,
+        )
+        operation.close_handle()
+        outcome = verdict.outcome
+        if outcome in _RECEIVED:
+            counters.bytes += nbytes
+            if operation.raise_cancel is not None:
+                # Trio repeats its request at the next checkpoint.
+                counters.received_despite_cancel += 1
+            if outcome is Outcome.RECEIVED_THEN_FAILED:
+                assert verdict.error is not None
+                receiver.deferred_error = winsock_error(verdict.error)
+            return verdict
+        if outcome is Outcome.CANCELLED:
+            counters.cancelled += 1
+            assert operation.raise_cancel is not None
+            operation.raise_cancel()
+        if outcome is Outcome.CLOSED:
+            raise trio.ClosedResourceError("another task closed this socket")
+        if outcome is Outcome.FAILED:
+            counters.failed += 1
+            assert verdict.error is not None
+            raise winsock_error(verdict.error)
+        # Aborted, and not by us: a neighbour on the same socket was cancelled.  Once more.
+
+
+_RECEIVED = frozenset({Outcome.RECEIVED, Outcome.TRUNCATED, Outcome.RECEIVED_THEN_FAILED})
+
+
+@trio.lowlevel.enable_ki_protection
+async def _packet(operation: Operation) -> None:
+    """Wait until the completion packet of a submitted operation is in."""
+    waiter = port.wait_overlapped(operation.handle, operation.address)
+    waiter.send(None)
+    try:
+        await trio.lowlevel.wait_task_rescheduled(operation.abort)
+    except BaseException:
+        # The abort function leaves the waking to the packet, so this is no cancellation: the
+        # whole run is coming down.
+        operation.bury()
+        raise
+    finally:
+        waiter.close()

@@ -1,0 +1,210 @@
+"""Receiving on a socket, by whichever engine serves it.
+
+These functions give what a program asked for: bytes, bytes in its own buffer, exactly so many of
+them.  What they share is that nothing gets lost in between: bytes that were kept come first, an
+error that had to wait comes next, and only then the engine is asked.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from . import _overlapped, _readiness
+from ._association import Engine
+from ._codes import MsgFlag, WinsockError
+from ._receiver import LARGEST_POST
+from ._statistics import counters
+from ._status import Outcome
+from ._winsock import winsock_error
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+
+    from typing_extensions import Buffer
+
+    from ._receiver import Receiver
+
+
+class IncompleteReceiveError(EOFError):
+    """The stream ended inside a receive of an exact size.
+
+    Attributes:
+      partial: the bytes that came before the end.
+      expected: how many bytes were asked for.
+    """
+
+    def __init__(self, partial: bytes, expected: int) -> None:
+        super().__init__(f"the stream ended after {len(partial)} of {expected} bytes")
+        self.partial = partial
+        self.expected = expected
+
+    def __reduce__(self) -> tuple[type[IncompleteReceiveError], tuple[bytes, int]]:
+        return type(self), (self.partial, self.expected)
+
+
+@trio.lowlevel.enable_ki_protection
+async def receive_bytes(
+    sock: socket.socket, receiver: Receiver, nbytes: int, flags: int = 0
+) -> bytes:
+    """Receive ``nbytes`` bytes at the most, and at least one unless the stream has ended."""
+    receiver.check_free()
+    if receiver.kept or receiver.deferred_error:
+        data = await _at_hand(sock, receiver, nbytes, flags)
+        if data:
+            return data
+    if flags & MsgFlag.MSG_PEEK or receiver.engine(sock) is not Engine.OVERLAPPED:
+        data = await _readiness.perform(sock, partial(sock.recv, nbytes, flags))
+        counters.bytes += len(data)
+        return data
+
+    # A datagram that does not fit is cut off, so only a stream may be offered less than asked.
+    adaptive = receiver.is_stream and not flags
+    post = min(nbytes, receiver.post if adaptive else LARGEST_POST)
+    operation = receiver.borrow_operation()
+    operation.aim_at_own_buffer(post, flags)
+    try:
+        verdict = await _overlapped.perform(sock, receiver, operation)
+        data = operation.take()
+    finally:
+        receiver.return_operation(operation)
+    if verdict.outcome is Outcome.TRUNCATED:
+        raise truncated(data)
+    if adaptive:
+        # What came later belongs to whoever has submitted another receive meanwhile.
+        if len(data) == post < nbytes and receiver.operation is operation:
+            data += _drain(sock, receiver, nbytes - post)
+        receiver.adapt(len(data))
+    return data
+
+
+@trio.lowlevel.enable_ki_protection
+async def receive_into(
+    sock: socket.socket, receiver: Receiver, buffer: Buffer, nbytes: int, flags: int = 0
+) -> int:
+    """Receive up to ``nbytes`` bytes into the beginning of a buffer that holds as many."""
+    receiver.check_free()
+    return await _receive_into(sock, receiver, buffer, 0, nbytes, flags)
+
+
+async def _receive_into(
+    sock: socket.socket, receiver: Receiver, buffer: Buffer, offset: int, nbytes: int, flags: int
+) -> int:
+    if receiver.kept or receiver.deferred_error:
+        data = await _at_hand(sock, receiver, nbytes, flags)
+        if data:
+            with bytes_of(buffer) as view:
+                view[offset : offset + len(data)] = data
+            return len(data)
+    if flags & MsgFlag.MSG_PEEK or receiver.engine(sock) is not Engine.OVERLAPPED:
+
+        def attempt() -> int:
+            with bytes_of(buffer) as view, view[offset : offset + nbytes] as part:
+                return sock.recv_into(part, 0, flags)
+
+        received = await _readiness.perform(sock, attempt)
+        counters.bytes += received
+        return received
+
+    operation = receiver.borrow_operation()
+    operation.aim_at(buffer, offset, nbytes, flags)
+    try:
+        verdict = await _overlapped.perform(sock, receiver, operation)
+        received = operation.nbytes
+    finally:
+        receiver.return_operation(operation)
+    if verdict.outcome is Outcome.TRUNCATED:
+        with bytes_of(buffer) as view:
+            raise truncated(bytes(view[offset : offset + received]))
+    return received
+
+
+@trio.lowlevel.enable_ki_protection
+async def receive_exactly_into(
+    sock: socket.socket, receiver: Receiver, buffer: Buffer, nbytes: int
+) -> None:
+    """Fill the first ``nbytes`` bytes of a buffer; if that fails, keep what has come."""
+    receiver.check_free()
+    if not nbytes:
+        await trio.lowlevel.checkpoint()
+        return
+    filled = 0
+    receiver.reserved = True
+    try:
+        while True:
+            received = await _receive_into(sock, receiver, buffer, filled, nbytes - filled, 0)
+            filled += received
+            if filled == nbytes:
+                return
+            if not received:
+                break
+    except BaseException:
+        with bytes_of(buffer) as view:
+            receiver.keep(bytes(view[:filled]))
+        raise
+    finally:
+        receiver.reserved = False
+    with bytes_of(buffer) as view:
+        raise IncompleteReceiveError(bytes(view[:filled]), nbytes)
+
+
+async def _at_hand(sock: socket.socket, receiver: Receiver, nbytes: int, flags: int) -> bytes:
+    # Gives kept bytes, raises a deferred error, or returns b"" when there is neither any more.
+    await trio.lowlevel.checkpoint()
+    receiver.check_kernel()
+    if flags & MsgFlag.MSG_OOB or sock.fileno() == -1:
+        return b""
+    if receiver.kept:
+        if flags & MsgFlag.MSG_PEEK:
+            return receiver.kept[:nbytes]
+        return receiver.take_kept(nbytes)
+    error, receiver.deferred_error = receiver.deferred_error, None
+    if error is not None:
+        raise error
+    return b""
+
+
+def _drain(sock: socket.socket, receiver: Receiver, nbytes: int) -> bytes:
+    # Takes what has arrived beyond the posted buffer, without waiting.
+    try:
+        data = sock.recv(nbytes)
+    except BlockingIOError:
+        return b""
+    except OSError as exc:
+        receiver.deferred_error = exc
+        return b""
+    counters.bytes += len(data)
+    return data
+
+
+def truncated(data: bytes) -> OSError:
+    """Return the error of a datagram that did not fit, with its beginning in ``partial``."""
+    error = winsock_error(WinsockError.WSAEMSGSIZE)
+    error.partial = data  # type: ignore[attr-defined]
+    return error
+
+
+@contextmanager
+def bytes_of(buffer: Buffer) -> Iterator[memoryview]:
+    """Give a buffer as a view of bytes, for no longer than the block lasts."""
+    with memoryview(buffer) as view, view.cast("B") as octets:
+        yield octets
+
+
+def writable_size(buffer: Buffer) -> int:
+    """Return the size of a buffer that can be received into, in bytes.
+
+    Raises:
+      TypeError: it is not a buffer, or not a writable one.
+      BufferError: it is not contiguous.
+    """
+    with memoryview(buffer) as view:
+        if view.readonly:
+            raise TypeError("a read-write bytes-like object is required, not a read-only one")
+        if not view.c_contiguous:
+            raise BufferError("a contiguous buffer is required")
+        return view.nbytes

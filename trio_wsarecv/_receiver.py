@@ -1,0 +1,144 @@
+"""The receiving side of one socket: its engine, its operation, and bytes not yet handed out.
+
+There is one `Receiver` for each standard library socket, shared by whatever wraps that socket.
+The kernel has at most one receive of a socket at a time: it would fill the buffers of several in
+the order of their submission, but it gives up all of them when one is cancelled.
+
+A socket whose receive is in the kernel must not lose its handle: the number may serve another
+socket at once, and whoever still has it in mind would cancel a stranger's operation.  So closing
+takes the handle away from the socket, which is closed from then on, asks the kernel to give the
+receive up, and leaves the closing of the handle to the moment when the packet is in.
+"""
+
+from __future__ import annotations
+
+import socket
+import weakref
+from typing import Final
+
+import trio
+
+from ._association import Engine, choose_engine, current_run
+from ._operation import Operation
+
+#: What a receive of unknown size posts on a connection that has been quiet, in bytes.
+SMALLEST_POST: Final = 1024
+#: What it posts at the most, in bytes.
+LARGEST_POST: Final = 256 * 1024
+
+
+class Receiver:
+    """What is known of the receiving side of one socket.
+
+    Its methods take the socket as an argument: a reference to it here would keep a socket that
+    was dropped from ever being closed.
+
+    Attributes:
+      is_stream: whether bytes have no boundaries and their end is an empty receive.
+      kept: bytes that were received for a call that was then cancelled; the next receive begins
+          with them.
+      deferred_error: what the next receive fails with, because the last one had bytes to give.
+      reserved: whether a receive of several steps is under way.
+      operation: the operation that was submitted last.
+      post: how many bytes the next receive of unknown size posts.
+    """
+
+    __slots__ = (
+        "_engine",
+        "_run",
+        "_spare",
+        "deferred_error",
+        "is_stream",
+        "kept",
+        "operation",
+        "post",
+        "reserved",
+    )
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.is_stream = sock.type == socket.SOCK_STREAM
+        self.kept = b""
+        self.deferred_error: OSError | None = None
+        self.reserved = False
+        self.operation: Operation | None = None
+        self.post = SMALLEST_POST
+        self._spare: Operation | None = None
+        self._run: object = None
+        self._engine = Engine.NOT_WINDOWS
+
+    def engine(self, sock: socket.socket) -> Engine:
+        """Return the engine that serves this socket in the current `trio.run`."""
+        run = current_run()
+        if run is not self._run:
+            self._engine = choose_engine(sock)
+            self._run = run
+        return self._engine
+
+    def check_free(self) -> None:
+        """Raise `trio.BusyResourceError` if another task is receiving."""
+        if self.reserved:
+            raise trio.BusyResourceError("another task is receiving on this socket")
+        self.check_kernel()
+
+    def check_kernel(self) -> None:
+        """Raise `trio.BusyResourceError` if the kernel has a receive of this socket."""
+        if self.operation is not None and self.operation.in_kernel:
+            raise trio.BusyResourceError("another task is receiving on this socket")
+
+    def borrow_operation(self) -> Operation:
+        """Return an operation to submit; the one of the last receive, if it is done."""
+        operation, self._spare = self._spare, None
+        return operation or Operation()
+
+    def return_operation(self, operation: Operation) -> None:
+        """Take back an operation that is done with, unless it had to be buried."""
+        if not operation.buried:
+            operation.release()
+            self._spare = operation
+
+    def keep(self, data: bytes) -> None:
+        """Put bytes back, to be the first that the next receive gives."""
+        self.kept = data + self.kept
+
+    def take_kept(self, nbytes: int) -> bytes:
+        """Take out the first ``nbytes`` bytes at the most of those that were kept."""
+        data, self.kept = self.kept[:nbytes], self.kept[nbytes:]
+        return data
+
+    def adapt(self, received: int) -> None:
+        """Post next time what would hold twice as much as came this time.
+
+        What is posted is locked into memory until data comes.  So a quiet connection posts
+        little and drains what did not fit, and large buffers are for flows that fill them.
+        """
+        wanted = 1 << (2 * received - 1).bit_length() if received else 0
+        self.post = min(max(wanted, SMALLEST_POST), LARGEST_POST)
+
+    def cancel(self) -> None:
+        """Ask the kernel to give up a receive that it has; unless told to end, it is repeated."""
+        if self.operation is not None:
+            self.operation.cancel()
+
+    def close(self, sock: socket.socket) -> None:
+        """Close the socket; if the kernel has a receive of it, the handle follows later."""
+        self.kept = b""
+        self.deferred_error = None
+        trio.lowlevel.notify_closing(sock)
+        operation = self.operation
+        if operation is None or not operation.in_kernel:
+            sock.close()
+            return
+        sock.detach()
+        operation.closing = True
+        operation.cancel()
+
+
+_receivers: Final[weakref.WeakKeyDictionary[socket.socket, Receiver]] = weakref.WeakKeyDictionary()
+
+
+def receiver_of(sock: socket.socket) -> Receiver:
+    """Return the one `Receiver` of a standard library socket."""
+    receiver = _receivers.get(sock)
+    if receiver is None:
+        receiver = _receivers[sock] = Receiver(sock)
+    return receiver

@@ -1,0 +1,176 @@
+"""A Trio socket whose receives are overlapped.
+
+`Socket` is a subclass of the class that Trio's own sockets have, so that everything but receiving
+is inherited, `isinstance` holds, and whatever a library reads of a Trio socket is there.  It takes
+over the calls that receive and those that end the life of the handle.
+
+Arguments that are out of the ordinary (nothing to receive, sizes that are not integers, buffers
+that cannot be received into) go to the standard library's own call, which knows best what to do
+with them or what to raise.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from . import _readiness
+from ._receive import receive_bytes, receive_into, writable_size
+from ._receiver import receiver_of
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Buffer
+
+    _TrioSocket = trio.socket.SocketType
+else:
+    with socket.socket() as _sample:
+        _TrioSocket = type(trio.socket.from_stdlib_socket(_sample))
+
+
+def _ordinary(size: object, flags: object) -> bool:
+    return (
+        isinstance(size, int)
+        and isinstance(flags, int)
+        and 0 <= size <= sys.maxsize
+        and 0 <= flags <= 0x7FFFFFFF
+    )
+
+
+class Socket(_TrioSocket):
+    """A `trio.socket.SocketType` that receives by overlapped ``WSARecv``.
+
+    Make one with `from_stdlib_socket`, or let `install` or `patch_trio` have Trio make them.
+    Everything but receiving is as in Trio.  One task at a time may receive; another gets
+    `trio.BusyResourceError`.
+
+    While a receive waits, it is the first to get what arrives: ``is_readable`` is false then,
+    and a buffer that is being received into cannot be resized.  Data that was on its way when
+    a receive was cancelled is returned by that receive, or by the next one.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)  # type: ignore[call-arg]
+        self.stdlib = sock
+        self.receiver = receiver_of(sock)
+
+    @trio.lowlevel.enable_ki_protection
+    async def recv(self, buflen: int, flags: int = 0, /) -> bytes:
+        """Receive up to ``buflen`` bytes.
+
+        Args:
+          buflen: the most to receive, in bytes.
+          flags: as for `socket.socket.recv`.
+
+        Returns:
+          The bytes; ``b""`` at the end of the stream.
+
+        Raises:
+          OSError: as from `socket.socket.recv`; `ConnectionResetError` if the peer has reset
+              the connection.  If a datagram is larger than ``buflen``, its beginning is in the
+              exception's attribute ``partial``.
+          trio.BusyResourceError: another task is receiving on this socket.
+          trio.ClosedResourceError: another task closed this socket meanwhile.
+
+        If cancelled, it has received nothing.  Source: ``WSARecv``.
+        """
+        if buflen and _ordinary(buflen, flags):
+            return await receive_bytes(self.stdlib, self.receiver, buflen, flags)
+        return await _readiness.perform(self.stdlib, partial(self.stdlib.recv, buflen, flags))
+
+    @trio.lowlevel.enable_ki_protection
+    async def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
+        """Receive up to ``nbytes`` bytes into a buffer of yours, without a copy.
+
+        Args:
+          buffer: a writable, contiguous buffer.  It must not be resized before this returns.
+          nbytes: the most to receive, in bytes; 0 means as many as the buffer holds.
+          flags: as for `socket.socket.recv_into`.
+
+        Returns:
+          The number of bytes received; 0 at the end of the stream, or if there is no room.
+
+        Raises:
+          The same as `recv`.
+
+        If cancelled, it has received nothing.  Source: ``WSARecv``.
+        """
+        try:
+            size = writable_size(buffer)
+        except (TypeError, BufferError):
+            size = 0
+        if size and _ordinary(nbytes, flags) and nbytes <= size:
+            nbytes = nbytes or size
+            return await receive_into(self.stdlib, self.receiver, buffer, nbytes, flags)
+        return await _readiness.perform(
+            self.stdlib, partial(self.stdlib.recv_into, buffer, nbytes, flags)
+        )
+
+    async def accept(self) -> tuple[Socket, Any]:
+        """Accept a connection, as `trio.socket.SocketType.accept`; the socket is of this class."""
+        sock, address = await _readiness.perform(self.stdlib, self.stdlib.accept)
+        return Socket(sock), address
+
+    def dup(self) -> Socket:
+        """Duplicate the socket; the duplicate is of this class, and received on by readiness."""
+        return Socket(self.stdlib.dup())
+
+    def is_readable(self) -> bool:
+        """Tell whether a receive would return at once."""
+        return bool(self.receiver.kept) or super().is_readable()
+
+    def shutdown(self, flag: int) -> None:
+        """Shut the connection down, as `socket.socket.shutdown`.
+
+        Windows leaves a receive that waits waiting.  It is given up here and asked for again, so
+        that it ends as one would that began now.
+        """
+        super().shutdown(flag)
+        if flag != socket.SHUT_WR:
+            self.receiver.cancel()
+
+    def detach(self) -> int:
+        """Give up the handle without closing it.
+
+        Returns:
+          The handle.  Bytes that a cancelled receive of an exact size has left stay behind.
+
+        Raises:
+          trio.BusyResourceError: a task is receiving on this socket.
+        """
+        self.receiver.check_free()
+        return super().detach()
+
+    def close(self) -> None:
+        """Close the socket.
+
+        A task that is receiving on it gets `trio.ClosedResourceError`, and the peer the end of
+        the stream.
+        """
+        if self.stdlib.fileno() != -1:
+            self.receiver.close(self.stdlib)
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def from_stdlib_socket(sock: socket.socket) -> Socket:
+    """Turn a standard library socket into a `Socket`, as `trio.socket.from_stdlib_socket`.
+
+    Args:
+      sock: a socket of any family and type; it becomes non-blocking.
+
+    Raises:
+      TypeError: it is not exactly a `socket.socket` (an `ssl.SSLSocket` is not, for one).
+    """
+    return Socket(sock)

@@ -1,0 +1,178 @@
+"""Streams over `Socket`: Trio's sending half, and a receiving half with more to offer."""
+
+from __future__ import annotations
+
+import errno
+import operator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from ._receive import receive_bytes, receive_exactly_into, writable_size
+from ._receiver import LARGEST_POST
+from ._socket import Socket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typing_extensions import Buffer
+
+# What a call on a closed socket gives: POSIX's code, and Winsock's.
+_CLOSED: Final = frozenset({errno.EBADF, errno.ENOTSOCK})
+
+
+@contextmanager
+def stream_errors() -> Iterator[None]:
+    """Turn the errors of a socket into those of a Trio stream."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in _CLOSED:
+            raise trio.ClosedResourceError("this socket was already closed") from None
+        raise trio.BrokenResourceError(f"socket connection broken: {exc}") from exc
+
+
+class SocketStream(trio.abc.HalfCloseableStream):
+    """A connected `Socket` as a `trio.abc.HalfCloseableStream`.
+
+    It does what `trio.SocketStream` does, ``TCP_NODELAY`` included, and receives in more ways:
+    into your own buffer, and an exact number of bytes.
+
+    Args:
+      socket: a connected `Socket` of type ``SOCK_STREAM``; the stream closes it in the end.
+
+    Raises:
+      TypeError: ``socket`` is not a `Socket`.
+      ValueError: ``socket`` is not of type ``SOCK_STREAM``.
+
+    Every call that receives raises
+
+    * `trio.BusyResourceError` if another task is receiving on the same socket,
+    * `trio.ClosedResourceError` if the stream has been closed, or is closed meanwhile,
+    * `trio.BrokenResourceError` if anything else is wrong with the connection; its
+      ``__cause__`` is the socket's own `OSError`.
+    """
+
+    #: The `Socket` that this stream wraps.
+    socket: Socket
+
+    def __init__(self, socket: Socket) -> None:
+        if not isinstance(socket, Socket):
+            raise TypeError("SocketStream requires a trio_wsarecv socket: see from_stdlib_socket")
+        self._sending = trio.SocketStream(socket)
+        self.socket = socket
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Receive what there is, waiting until there is something.
+
+        Args:
+          max_bytes: the most to receive, in bytes; None leaves it to the stream, which asks for
+              more while the connection has more to give.
+
+        Returns:
+          At least one byte; ``b""`` at the end of the stream.
+
+        Raises:
+          ValueError: ``max_bytes`` is less than 1.
+
+        If cancelled, it has received nothing.  Source: ``WSARecv``.
+        """
+        if max_bytes is None:
+            max_bytes = LARGEST_POST
+        else:
+            max_bytes = operator.index(max_bytes)
+            if max_bytes < 1:
+                raise ValueError("max_bytes must be >= 1")
+        sock = self.socket
+        with stream_errors():
+            return await receive_bytes(sock.stdlib, sock.receiver, max_bytes)
+
+    async def receive_into(self, buffer: Buffer, nbytes: int = 0) -> int:
+        """Receive what there is into a buffer of yours, without a copy.
+
+        Args:
+          buffer: a writable, contiguous buffer.  It must not be resized before this returns.
+          nbytes: the most to receive, in bytes; 0 means as many as the buffer holds.
+
+        Returns:
+          The number of bytes received; 0 at the end of the stream, or if there is no room.
+
+        Raises:
+          TypeError: ``buffer`` is not a writable buffer.
+          BufferError: ``buffer`` is not contiguous.
+          ValueError: ``nbytes`` is negative, or more than the buffer holds.
+
+        If cancelled, it has received nothing.  Source: ``WSARecv``.
+        """
+        with stream_errors():
+            return await self.socket.recv_into(buffer, nbytes)
+
+    async def receive_exactly(self, nbytes: int) -> bytes:
+        """Receive so many bytes, neither less nor more.
+
+        Args:
+          nbytes: how many bytes to receive.
+
+        Returns:
+          ``nbytes`` bytes.
+
+        Raises:
+          IncompleteReceiveError: the stream ended before.
+          ValueError: ``nbytes`` is negative.
+
+        If cancelled, it has received nothing: the next receive, of whatever kind, begins with the
+        bytes that had come.  So it is if the connection breaks.  Source: ``WSARecv``.
+        """
+        nbytes = operator.index(nbytes)
+        if nbytes < 0:
+            raise ValueError("nbytes must not be negative")
+        buffer = bytearray(nbytes)
+        await self._fill(buffer, nbytes)
+        return bytes(buffer)
+
+    async def receive_exactly_into(self, buffer: Buffer) -> None:
+        """Receive until a buffer of yours is full, without a copy.
+
+        Args:
+          buffer: a writable, contiguous buffer.  It must not be resized before this returns.
+
+        Raises:
+          IncompleteReceiveError: the stream ended before.
+          TypeError: ``buffer`` is not a writable buffer.
+          BufferError: ``buffer`` is not contiguous.
+
+        If cancelled, it has received nothing: the next receive, of whatever kind, begins with the
+        bytes that had come, whatever the buffer holds of them.  So it is if the connection
+        breaks.  Source: ``WSARecv``.
+        """
+        await self._fill(buffer, writable_size(buffer))
+
+    async def _fill(self, buffer: Buffer, nbytes: int) -> None:
+        sock = self.socket
+        with stream_errors():
+            await receive_exactly_into(sock.stdlib, sock.receiver, buffer, nbytes)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send all of the data, as `trio.abc.SendStream.send_all`."""
+        await self._sending.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until sending might not block, as `trio.abc.SendStream`'s method."""
+        await self._sending.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        """Send the end of the stream, as `trio.abc.HalfCloseableStream.send_eof`."""
+        await self._sending.send_eof()
+
+    async def aclose(self) -> None:
+        """Close the socket; a task that is receiving gets `trio.ClosedResourceError`."""
+        await self._sending.aclose()
+
+    def setsockopt(self, level: int, option: int, value: Any, *length: int) -> None:
+        """Set an option of the socket, as `socket.socket.setsockopt`."""
+        self.socket.setsockopt(level, option, value, *length)
+
+    def getsockopt(self, level: int, option: int, *buffersize: int) -> Any:
+        """Return an option of the socket, as `socket.socket.getsockopt`."""
+        return self.socket.getsockopt(level, option, *buffersize)

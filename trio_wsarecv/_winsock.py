@@ -1,0 +1,118 @@
+"""The native boundary: ``ws2_32.dll`` and ``kernel32.dll``, typed.
+
+This is the only module that imports the generated declarations.  The libraries are loaded on
+Windows alone; the declarations, and so the layout of every structure, are there on every system.
+
+A function of Winsock that fails returns ``SOCKET_ERROR`` and leaves its code for
+``WSAGetLastError``.  Nothing here waits or decides.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Protocol, cast
+
+from ._codes import WinsockError
+from ._status import os_error
+from ._winsock_ffi import ffi as _generated
+
+ffi: Any = _generated
+NULL: object = ffi.NULL
+
+
+class Overlapped(Protocol):
+    """``OVERLAPPED *``: where the kernel writes how an operation ended."""
+
+    Internal: int
+    InternalHigh: int
+
+
+class WsaBuf(Protocol):
+    """``WSABUF``: one stretch of memory to receive into."""
+
+    len: int
+    buf: object
+
+
+class WsaMsg(Protocol):
+    """``WSAMSG *``: the parameters of ``WSARecvMsg``, in and out."""
+
+    name: object
+    namelen: int
+    lpBuffers: object
+    dwBufferCount: int
+    Control: WsaBuf
+    dwFlags: int
+
+
+class Ws2(Protocol):
+    """The functions of ``ws2_32.dll`` in use."""
+
+    def WSARecv(
+        self,
+        s: int,
+        lpBuffers: object,
+        dwBufferCount: int,
+        lpNumberOfBytesRecvd: object,
+        lpFlags: object,
+        lpOverlapped: Overlapped,
+        lpCompletionRoutine: object,
+        /,
+    ) -> int: ...
+
+    def WSARecvFrom(
+        self,
+        s: int,
+        lpBuffers: object,
+        dwBufferCount: int,
+        lpNumberOfBytesRecvd: object,
+        lpFlags: object,
+        lpFrom: object,
+        lpFromlen: object,
+        lpOverlapped: Overlapped,
+        lpCompletionRoutine: object,
+        /,
+    ) -> int: ...
+
+    def WSAIoctl(
+        self,
+        s: int,
+        dwIoControlCode: int,
+        lpvInBuffer: object,
+        cbInBuffer: int,
+        lpvOutBuffer: object,
+        cbOutBuffer: int,
+        lpcbBytesReturned: object,
+        lpOverlapped: object,
+        lpCompletionRoutine: object,
+        /,
+    ) -> int: ...
+
+    def WSAGetLastError(self) -> int: ...
+
+
+class Kernel32(Protocol):
+    """The functions of ``kernel32.dll`` in use."""
+
+    def CancelIoEx(self, hFile: int, lpOverlapped: Overlapped, /) -> int: ...
+
+
+if sys.platform == "win32":
+    ws2_32 = cast("Ws2", ffi.dlopen("ws2_32.dll"))
+    kernel32 = cast("Kernel32", ffi.dlopen("kernel32.dll"))
+else:
+    ws2_32: Ws2
+    kernel32: Kernel32
+
+
+def address_of(pointer: object) -> int:
+    """Return the address that a pointer holds."""
+    return int(ffi.cast("uintptr_t", pointer))
+
+
+def winsock_error(code: int) -> OSError:
+    """Return the exception that Python's own ``recv`` raises for a Winsock error code."""
+    if sys.platform == "win32":
+        _, text = ffi.getwinerror(code)
+        return os_error(code, text)
+    return os_error(code, WinsockError(code).name)
