@@ -1,0 +1,114 @@
+"""A peer that behaves as badly as it is told to: ``hostile.py CONTROL_PORT``.
+
+It runs outside the process under test, and where that one runs under Wine, outside Wine: only a
+socket of the system itself shows what arrives at the far end of a connection, and how.  It needs
+nothing but Python.
+
+It says on the control connection which port it listens on, and ends when that connection does.
+Each connection to it carries commands, one a line:
+
+=================  ======================================================================
+send N             send the first N bytes of the pattern
+drip N SIZE        the same, in pieces of SIZE bytes
+echo               from here on send back what comes, to the end
+fin                send the end of the stream
+reset              reset the connection
+close              close the connection, as does a line that says nothing
+flood SIZE         send SIZE bytes of the pattern again and again until that fails
+watch NAME         receive until the end and remember, under this name, how that went
+result NAME        send what is remembered under this name, once it is
+=================  ======================================================================
+"""
+
+from __future__ import annotations
+
+import array
+import functools
+import os
+import queue
+import socket
+import struct
+import sys
+import threading
+from collections import defaultdict
+
+RESET_ON_CLOSE = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)
+
+
+@functools.lru_cache(maxsize=2)
+def pattern(nbytes: int) -> bytes:
+    """Return bytes that differ with their position: the numbers 0, 1, 2…, of four bytes each."""
+    return array.array("I", range(-(-nbytes // 4))).tobytes()[:nbytes]
+
+
+results: defaultdict[str, queue.Queue[str]] = defaultdict(queue.Queue)
+
+
+def serve(sock: socket.socket) -> None:
+    with sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            commands = sock.makefile("rb", buffering=0)
+            while obey(sock, commands.readline().decode().split()):
+                pass
+        except OSError:
+            pass
+
+
+def obey(sock: socket.socket, command: list[str]) -> bool:
+    """Carry out one command; return whether the connection goes on."""
+    match command:
+        case ["send", nbytes]:
+            sock.sendall(pattern(int(nbytes)))
+        case ["drip", nbytes, size]:
+            data = pattern(int(nbytes))
+            for start in range(0, len(data), int(size)):
+                sock.sendall(data[start : start + int(size)])
+        case ["flood", nbytes]:
+            while True:
+                sock.sendall(pattern(int(nbytes)))
+        case ["echo"]:
+            while data := sock.recv(65536):
+                sock.sendall(data)
+            return False
+        case ["fin"]:
+            sock.shutdown(socket.SHUT_WR)
+        case ["reset"]:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            return False
+        case ["watch", name]:
+            received = 0
+            try:
+                while data := sock.recv(65536):
+                    received += len(data)
+                results[name].put(f"{received} bytes, then the end")
+            except OSError as exc:
+                results[name].put(f"{received} bytes, then {type(exc).__name__}")
+            return False
+        case ["result", name]:
+            sock.sendall(results[name].get().encode())
+            return False
+        case ["close"] | []:
+            return False
+        case _:
+            raise ValueError(command)
+    return True
+
+
+def main(control_port: str) -> None:
+    control = socket.create_connection(("127.0.0.1", int(control_port)))
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        while True:
+            sock, _ = listener.accept()
+            threading.Thread(target=serve, args=(sock,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    control.sendall(str(listener.getsockname()[1]).encode() + b"\n")
+    control.recv(1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
