@@ -9,7 +9,7 @@ Each connection to it carries commands, one a line:
 
 =================  ======================================================================
 send N             send the first N bytes of the pattern
-drip N SIZE        the same, in pieces of SIZE bytes
+drip N SIZE PAUSE  the same, in pieces of SIZE bytes with random pauses of up to PAUSE ms
 echo               from here on send back what comes, to the end
 fin                send the end of the stream
 reset              reset the connection
@@ -26,10 +26,12 @@ import array
 import functools
 import os
 import queue
+import random
 import socket
 import struct
 import sys
 import threading
+import time
 from collections import defaultdict
 
 RESET_ON_CLOSE = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)
@@ -60,10 +62,11 @@ def obey(sock: socket.socket, command: list[str]) -> bool:
     match command:
         case ["send", nbytes]:
             sock.sendall(pattern(int(nbytes)))
-        case ["drip", nbytes, size]:
+        case ["drip", nbytes, size, pause]:
             data = pattern(int(nbytes))
             for start in range(0, len(data), int(size)):
                 sock.sendall(data[start : start + int(size)])
+                time.sleep(random.uniform(0, float(pause)) / 1000)
         case ["flood", nbytes]:
             while True:
                 sock.sendall(pattern(int(nbytes)))
