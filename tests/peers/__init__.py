@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -116,6 +117,12 @@ def stream_pair() -> Iterator[tuple[trio_wsarecv.SocketStream, socket.socket]]:
     """Give a `SocketStream` and the standard library socket, blocking, that it is connected to."""
     with socket_pair() as (sock, other):
         yield trio_wsarecv.SocketStream(sock), other
+
+
+def wait_until_received(sock: trio_wsarecv.Socket) -> None:
+    """Wait until the kernel has the data of a pending receive; Trio does not know of it yet."""
+    while sock.receiver.operation is not None and sock.receiver.operation.in_kernel:
+        time.sleep(0.001)
 
 
 class Counted:
