@@ -28,6 +28,7 @@ on_windows = sys.platform == "win32"
 TOTAL = 1 << 20
 RUNS = 1
 CANCELLED = 10
+PAUSE = 4
 PIECE = 16 << 10
 
 
@@ -72,7 +73,7 @@ async def test_not_a_byte_is_lost_to_cancellations_at_random(
     while runs < RUNS or counted.cancelled < CANCELLED:
         runs += 1
         received = bytearray()
-        async with peer.connect(f"drip {TOTAL} {PIECE} 2", "fin") as stream:
+        async with peer.connect(f"drip {TOTAL} {PIECE} {PAUSE}", "fin") as stream:
             while True:
                 data = b""
                 with trio.move_on_after(random.uniform(0, 0.002)) as scope:
