@@ -1,0 +1,53 @@
+"""A call in a task of its own, for a test to look at from outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import outcome
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+class Call:
+    """A call that has been started in a nursery.
+
+    Attributes:
+      scope: cancels this call and nothing else.
+      outcome: how it ended, or None if it has not.
+    """
+
+    def __init__(
+        self, nursery: trio.Nursery, function: Callable[..., Awaitable[Any]], *args: object
+    ) -> None:
+        self.scope = trio.CancelScope()
+        self.outcome: outcome.Outcome[Any] | None = None
+        nursery.start_soon(self._run, function, *args, name=getattr(function, "__name__", None))
+
+    async def _run(self, function: Callable[..., Awaitable[Any]], *args: object) -> None:
+        with self.scope:
+            self.outcome = await outcome.acapture(function, *args)
+
+    @property
+    def done(self) -> bool:
+        return self.outcome is not None
+
+    @property
+    def value(self) -> Any:
+        """What it returned; raises what it raised."""
+        assert self.outcome is not None, "this call has not ended"
+        return self.outcome.unwrap()
+
+    @property
+    def error(self) -> BaseException:
+        """What it raised."""
+        assert isinstance(self.outcome, outcome.Error), f"this call has not failed: {self.outcome}"
+        return self.outcome.error
+
+    @property
+    def cancelled(self) -> bool:
+        return isinstance(self.outcome, outcome.Error) and isinstance(
+            self.outcome.error, trio.Cancelled
+        )

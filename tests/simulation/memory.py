@@ -1,0 +1,161 @@
+"""The memory that the engine hands to the kernel, watched.
+
+`WatchedFfi` takes the place of the package's cffi object.  What the package allocates comes from
+an arena that surrounds every block with guards, fills it with garbage, and gives the block that
+was freed last out again first.  What the package exports is remembered for as long as the export
+lives.  So the kernel can tell at any moment whether the memory it was given is still there.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trio_wsarecv import _winsock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+real: Any = _winsock.ffi
+
+GUARD = 64
+FILL_LIMIT = 1 << 16
+
+
+def address_of(pointer: object) -> int:
+    return int(real.cast("uintptr_t", pointer))
+
+
+def peek(address: int, nbytes: int) -> bytes:
+    return bytes(real.buffer(real.cast("char *", address), nbytes))
+
+
+def poke(address: int, data: bytes) -> None:
+    real.memmove(real.cast("char *", address), data, len(data))
+
+
+@dataclass(eq=False)
+class Block:
+    """A stretch of memory from the arena, between its guards."""
+
+    backing: Any
+    address: int
+    size: int
+
+    def fill(self, octet: bytes) -> None:
+        poke(self.address, octet * min(self.size, FILL_LIMIT))
+
+    def guards(self) -> bytes:
+        return peek(self.address - GUARD, GUARD) + peek(self.address + self.size, GUARD)
+
+
+@dataclass(eq=False)
+class Export:
+    """A buffer of the program's, held in place by an export of the package's."""
+
+    address: int
+    size: int
+    buffer: Any
+
+    def can_move(self) -> bool:
+        """Tell whether the buffer can be resized, as it must not while it is exported."""
+        if not isinstance(self.buffer, bytearray):
+            return False
+        try:
+            self.buffer.append(0)
+        except BufferError:
+            return False
+        self.buffer.pop()
+        return True
+
+
+class Memory:
+    """All that the package has allocated and exported."""
+
+    def __init__(
+        self, complain: Callable[[str], None], in_use: Callable[[int, int], str | None]
+    ) -> None:
+        self.blocks: dict[int, Block] = {}
+        self.exports: dict[int, Export] = {}
+        self._complain = complain
+        self._in_use = in_use
+        self._free: defaultdict[int, list[Block]] = defaultdict(list)
+        self.new = real.new_allocator(self._allocate, self._release)
+        self.new_uncleared = real.new_allocator(self._allocate, self._release, False)
+
+    def _allocate(self, size: int) -> object:
+        if self._free[size]:
+            block = self._free[size].pop()
+        else:
+            backing = real.new("char[]", size + 2 * GUARD)
+            block = Block(backing, address_of(backing) + GUARD, size)
+            poke(block.address - GUARD, b"\xfa" * GUARD)
+            poke(block.address + size, b"\xfa" * GUARD)
+        block.fill(b"\xcd")
+        self.blocks[block.address] = block
+        return real.cast("char *", block.address)
+
+    def _release(self, pointer: object) -> None:
+        block = self.blocks.pop(address_of(pointer))
+        user = self._in_use(block.address, block.size)
+        if user:
+            self._complain(f"memory was freed that {user}")
+        self._check_guards(block)
+        block.fill(b"\xdd")
+        self._free[block.size].append(block)
+
+    def _check_guards(self, block: Block) -> None:
+        if block.guards() != b"\xfa" * (2 * GUARD):
+            self._complain(f"something wrote outside a block of {block.size} bytes")
+
+    def check(self) -> None:
+        for block in self.blocks.values():
+            self._check_guards(block)
+
+    def export(self, *arguments: Any, require_writable: bool = False) -> Any:
+        *declaration, buffer = arguments
+        cdata = real.from_buffer(*declaration, buffer, require_writable=require_writable)
+        self.exports[id(cdata)] = Export(address_of(cdata), len(cdata), buffer)
+        weakref.finalize(cdata, self.exports.pop, id(cdata), None).atexit = False
+        return cdata
+
+    def release(self, cdata: Any) -> None:
+        if export := self.exports.pop(id(cdata), None):
+            user = self._in_use(export.address, export.size)
+            if user:
+                self._complain(f"a buffer was released that {user}")
+        real.release(cdata)
+
+    def holder(self, address: int, nbytes: int) -> Block | Export | None:
+        """Find the living memory that contains a stretch of addresses."""
+        holders: list[Block | Export] = [*self.blocks.values(), *self.exports.values()]
+        for holder in holders:
+            if holder.address <= address and address + nbytes <= holder.address + holder.size:
+                return holder
+        return None
+
+    def fault(self, address: int, nbytes: int) -> str | None:
+        """Say what is wrong with memory that the kernel is about to use, if anything is."""
+        holder = self.holder(address, nbytes)
+        if holder is None:
+            return "is not, or no longer, memory of the package or an exported buffer"
+        if isinstance(holder, Export) and holder.can_move():
+            return "belongs to a buffer that can be resized"
+        return None
+
+
+class WatchedFfi:
+    """The package's cffi object, with all that gives or takes memory going to a `Memory`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.new = memory.new
+        self.release = memory.release
+        self.from_buffer = memory.export
+
+    def new_allocator(self, *_: object, **__: object) -> Any:
+        raise NotImplementedError("allocators are made when the package is imported")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(real, name)

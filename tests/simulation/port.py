@@ -1,0 +1,84 @@
+"""A completion port, with the part of Trio that reads it.
+
+What follows Trio's ``_io_windows.py``: a waiting task is entered under the address of its
+``OVERLAPPED`` as soon as it begins to wait; a packet is dispatched by that address alone; and a
+packet that nobody waits for ends the run.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import outcome
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+
+class Key(enum.Enum):
+    """What a packet is about."""
+
+    WAIT_OVERLAPPED = enum.auto()
+    LATE_CANCEL = enum.auto()
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A completion packet."""
+
+    address: int
+    key: Key = Key.WAIT_OVERLAPPED
+
+
+class Port:
+    """The completion port of one `trio.run`."""
+
+    def __init__(self, dequeued: Callable[[int], None], posted: Callable[[], None]) -> None:
+        self.queue: deque[Packet] = deque()
+        self.waiters: dict[int, trio.lowlevel.Task] = {}
+        self._dequeued = dequeued
+        self._posted = posted
+
+    def post(self, packet: Packet) -> None:
+        self.queue.append(packet)
+        self._posted()
+
+    def dispatch(self) -> None:
+        """Dequeue one packet and reschedule the task that waits for it.
+
+        Raises:
+          trio.TrioInternalError: the run is at its end, as it would be in Trio.
+        """
+        packet = self.queue.popleft()
+        waiter = self.waiters.pop(packet.address, None)
+        if packet.key is Key.WAIT_OVERLAPPED:
+            self._dequeued(packet.address)
+            if waiter is None:
+                raise trio.TrioInternalError("a packet that nobody waits for")
+            trio.lowlevel.reschedule(waiter, outcome.Value(packet.address))
+        elif waiter is not None:
+            raise trio.TrioInternalError(
+                f"failed to cancel overlapped I/O in {waiter.name} "
+                "and didn't receive the completion either"
+            )
+
+    async def wait(self, address: int, cancel_io: Callable[[], bool]) -> object:
+        """Wait for a packet as `trio.lowlevel.wait_overlapped`, which looks just like this."""
+        if address in self.waiters:
+            raise trio.BusyResourceError("another task is already waiting on that lpOverlapped")
+        self.waiters[address] = trio.lowlevel.current_task()
+        requested: Callable[[], NoReturn] | None = None
+
+        def abort(raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
+            nonlocal requested
+            requested = raise_cancel
+            if not cancel_io():
+                self.post(Packet(address, Key.LATE_CANCEL))
+            return trio.lowlevel.Abort.FAILED
+
+        return await trio.lowlevel.wait_task_rescheduled(abort)

@@ -1,0 +1,128 @@
+"""The standard library's socket, over the model, and a package `Socket` over that."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
+
+import trio_wsarecv
+from trio_wsarecv._codes import NtStatus, WinsockError
+from trio_wsarecv._receiver import receiver_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from .endpoint import Endpoint
+    from .kernel import Kernel
+    from .request import Result
+
+SOL_SOCKET = 0xFFFF
+SO_PROTOCOL_INFOW = 0x2005
+XP1_IFS_HANDLES = 0x00020000
+
+
+class SimulatedSocket:
+    """What `socket.socket` is for the package, without being one."""
+
+    def __init__(self, kernel: Kernel, endpoint: Endpoint) -> None:
+        self._kernel = kernel
+        self._endpoint = endpoint
+        self._handle = kernel.open_handle(endpoint)
+        self.family = socket.AF_INET
+        self.type = endpoint.kind
+        self.proto = 0
+        self.timeout: float | None = 0.0
+
+    @property
+    def peer(self) -> Any:
+        """The endpoint, from the peer's side."""
+        return self._endpoint
+
+    def _live(self) -> Endpoint:
+        if self._handle == -1:
+            raise self._kernel.error(WinsockError.WSAENOTSOCK)
+        return self._endpoint
+
+    def fileno(self) -> int:
+        return self._handle
+
+    def detach(self) -> int:
+        handle, self._handle = self._handle, -1
+        return handle
+
+    def close(self) -> None:
+        if self._handle != -1:
+            self._kernel.close_handle(self.detach())
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", -1) != -1:
+            self.close()
+
+    def dup(self) -> SimulatedSocket:
+        return SimulatedSocket(self._kernel, self._live())
+
+    def setblocking(self, flag: bool) -> None:
+        self.timeout = None if flag else 0.0
+
+    def shutdown(self, how: int) -> None:
+        endpoint = self._live()
+        if how != socket.SHUT_WR:
+            # Windows does not wake what waits already.
+            endpoint.is_shut = True
+
+    def getsockopt(self, level: int, option: int, size: int = 0) -> Any:
+        endpoint = self._live()
+        if (level, option) == (SOL_SOCKET, SO_PROTOCOL_INFOW):
+            flags = XP1_IFS_HANDLES if endpoint.ifs_handles else 0
+            return struct.pack("<I", flags).ljust(size, b"\0")
+        return 0
+
+    def setsockopt(self, level: int, option: int, value: object, *length: int) -> None:
+        self._live()
+
+    def recv(self, nbytes: int, flags: int = 0) -> bytes:
+        if nbytes < 0:
+            raise ValueError("negative buffersize in recv")
+        return self._receive(nbytes, flags).data
+
+    def _receive(self, nbytes: int, flags: int) -> Result:
+        result = self._live().receive(nbytes, flags)
+        if result.status == NtStatus.BUFFER_OVERFLOW:
+            raise self._kernel.error(WinsockError.WSAEMSGSIZE)
+        return result
+
+    def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
+        with memoryview(buffer).cast("B") as view:
+            data = self._receive(nbytes or len(view), flags).data
+            view[: len(data)] = data
+            return len(data)
+
+    def recvfrom(self, nbytes: int, flags: int = 0) -> tuple[bytes, Any]:
+        result = self._receive(nbytes, flags)
+        return result.data, result.sender
+
+
+class SocketOverSimulation(trio_wsarecv.Socket):
+    """The package's `Socket` around a `SimulatedSocket`.
+
+    Trio takes none but true standard library sockets, so it is given one first.
+    """
+
+    def __init__(self, sock: Any) -> None:
+        with socket.socket() as placeholder:
+            super().__init__(placeholder)
+        self._sock: Any = sock
+        self.stdlib = sock
+        self.receiver = receiver_of(sock)
+
+    @property
+    def peer(self) -> Any:
+        """The endpoint, from the peer's side."""
+        return self._sock.peer
+
+    def dup(self) -> SocketOverSimulation:
+        return SocketOverSimulation(self._sock.dup())
+
+    def is_readable(self) -> bool:
+        return bool(self.receiver.kept) or self._sock.peer.is_readable()
