@@ -12,6 +12,7 @@ from ._install import install as install
 from ._install import patch_trio as patch_trio
 from ._install import unpatch_trio as unpatch_trio
 from ._receive import IncompleteReceiveError as IncompleteReceiveError
+from ._scatter import ReceiveResult as ReceiveResult
 from ._socket import Socket as Socket
 from ._socket import from_stdlib_socket as from_stdlib_socket
 from ._statistics import Statistics as Statistics
@@ -22,3 +23,4 @@ from ._tcp import open_tcp_listeners as open_tcp_listeners
 from ._tcp import open_tcp_stream as open_tcp_stream
 from ._tcp import serve_tcp as serve_tcp
 from ._version import __version__ as __version__
+from ._wsarecv import wsarecv as wsarecv

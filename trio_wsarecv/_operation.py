@@ -26,7 +26,7 @@ from ._status import packet_follows
 from ._winsock import NULL, ffi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import NoReturn
 
     from typing_extensions import Buffer
@@ -41,7 +41,7 @@ _STATUS_MASK: Final = 0xFFFFFFFF
 
 
 class Operation:
-    """One overlapped ``WSARecv`` into one buffer; when its packet is in, it may be used again.
+    """One overlapped ``WSARecv``; when its packet is in, it may be used again.
 
     Attributes:
       overlapped: the ``OVERLAPPED``.
@@ -53,12 +53,13 @@ class Operation:
     """
 
     __slots__ = (
-        "_export",
+        "_count",
+        "_exports",
         "_flags",
         "_memory",
         "_own_buffer",
         "_own_size",
-        "_wsabuf",
+        "_wsabufs",
         "address",
         "buried",
         "closing",
@@ -69,7 +70,8 @@ class Operation:
 
     def __init__(self) -> None:
         self._memory = ffi.new("RECEIVE *")
-        self._wsabuf = ffi.addressof(self._memory, "wsabuf")
+        self._wsabufs = ffi.addressof(self._memory, "wsabuf")
+        self._count = 1
         self._flags = ffi.addressof(self._memory, "flags")
         self.overlapped: _winsock.Overlapped = ffi.addressof(self._memory, "overlapped")
         self.address = _winsock.address_of(self.overlapped)
@@ -77,7 +79,7 @@ class Operation:
         self.raise_cancel: Callable[[], NoReturn] | None = None
         self.closing = False
         self.buried = False
-        self._export: Any = None
+        self._exports: list[Any] = []
         self._own_buffer: object = None
         self._own_size = 0
 
@@ -98,19 +100,38 @@ class Operation:
 
         The buffer stays exported until `release`, so that it can be neither moved nor resized.
         """
-        self._export = ffi.from_buffer("char[]", buffer, require_writable=True)
-        self._aim(self._export + offset, nbytes, flags)
+        export = ffi.from_buffer("char[]", buffer, require_writable=True)
+        self._exports.append(export)
+        self._aim(export + offset, nbytes, flags)
 
     def _aim(self, pointer: object, nbytes: int, flags: int) -> None:
-        self._wsabuf.buf = pointer
-        self._wsabuf.len = min(nbytes, MAX_RECEIVE)
+        self._memory.wsabuf.buf = pointer
+        self._memory.wsabuf.len = min(nbytes, MAX_RECEIVE)
         self._memory.flags = flags
 
+    def aim_at_all(self, buffers: Sequence[Buffer], offset: int, flags: int) -> None:
+        """Receive into several buffers, as if they were one, from ``offset`` on.
+
+        They stay exported until `release`.
+        """
+        self._wsabufs = ffi.new("WSABUF[]", len(buffers))
+        self._count = len(buffers)
+        self._memory.flags = flags
+        room = MAX_RECEIVE
+        for wsabuf, buffer in zip(self._wsabufs, buffers, strict=True):
+            export = ffi.from_buffer("char[]", buffer, require_writable=True)
+            self._exports.append(export)
+            skipped = min(offset, len(export))
+            offset -= skipped
+            wsabuf.buf = export + skipped
+            wsabuf.len = min(len(export) - skipped, room)
+            room -= wsabuf.len
+
     def release(self) -> None:
-        """Give an exported buffer back to its owner, once the kernel has done with it."""
-        if self._export is not None:
-            ffi.release(self._export)
-            self._export = None
+        """Give exported buffers back to their owner, unless the kernel may still write there."""
+        if not self.buried:
+            while self._exports:
+                ffi.release(self._exports.pop())
 
     def submit(self, handle: int) -> int:
         """Hand the operation to the kernel.
@@ -123,7 +144,7 @@ class Operation:
         self.raise_cancel = None
         self.overlapped.Internal = 0
         counters.wsarecv_calls += 1
-        if not self._call(handle):
+        if not self._call(handle, NULL, self.overlapped):
             counters.immediate += 1
             return 0
         error = _winsock.ws2_32.WSAGetLastError()
@@ -138,9 +159,27 @@ class Operation:
             counters.immediate += 1
         return 0
 
-    def _call(self, handle: int) -> int:
+    def attempt(self, handle: int) -> None:
+        """Receive without an ``OVERLAPPED``, and leave the result as a completion would.
+
+        Raises:
+          OSError: the error of the call; `BlockingIOError` if there is nothing to receive yet.
+        """
+        counters.wsarecv_calls += 1
+        received = ffi.new("DWORD *")
+        status = NtStatus.SUCCESS
+        if self._call(handle, received, NULL):
+            error = _winsock.ws2_32.WSAGetLastError()
+            if error != WinsockError.WSAEMSGSIZE:
+                raise _winsock.winsock_error(error)
+            status = NtStatus.BUFFER_OVERFLOW
+        self.overlapped.Internal = status
+        self.overlapped.InternalHigh = received[0]
+        counters.bytes += received[0]
+
+    def _call(self, handle: int, received: object, overlapped: object) -> int:
         return _winsock.ws2_32.WSARecv(
-            handle, self._wsabuf, 1, NULL, self._flags, self.overlapped, NULL
+            handle, self._wsabufs, self._count, received, self._flags, overlapped, NULL
         )
 
     @property

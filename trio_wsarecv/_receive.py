@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import trio
 
 from . import _overlapped, _readiness
-from ._association import Engine
 from ._codes import MsgFlag, WinsockError
 from ._receiver import LARGEST_POST
 from ._statistics import counters
@@ -53,11 +52,11 @@ async def receive_bytes(
 ) -> bytes:
     """Receive ``nbytes`` bytes at the most, and at least one unless the stream has ended."""
     receiver.check_free()
-    if receiver.kept or receiver.deferred_error:
-        data = await _at_hand(sock, receiver, nbytes, flags)
+    if receiver.has_at_hand():
+        data = await take_at_hand(sock, receiver, nbytes, flags)
         if data:
             return data
-    if flags & MsgFlag.MSG_PEEK or receiver.engine(sock) is not Engine.OVERLAPPED:
+    if flags & MsgFlag.MSG_PEEK or not receiver.is_overlapped(sock):
         data = await _readiness.perform(sock, partial(sock.recv, nbytes, flags))
         counters.bytes += len(data)
         return data
@@ -94,13 +93,13 @@ async def receive_into(
 async def _receive_into(
     sock: socket.socket, receiver: Receiver, buffer: Buffer, offset: int, nbytes: int, flags: int
 ) -> int:
-    if receiver.kept or receiver.deferred_error:
-        data = await _at_hand(sock, receiver, nbytes, flags)
+    if receiver.has_at_hand():
+        data = await take_at_hand(sock, receiver, nbytes, flags)
         if data:
             with bytes_of(buffer) as view:
                 view[offset : offset + len(data)] = data
             return len(data)
-    if flags & MsgFlag.MSG_PEEK or receiver.engine(sock) is not Engine.OVERLAPPED:
+    if flags & MsgFlag.MSG_PEEK or not receiver.is_overlapped(sock):
 
         def attempt() -> int:
             with bytes_of(buffer) as view, view[offset : offset + nbytes] as part:
@@ -152,8 +151,12 @@ async def receive_exactly_into(
         raise IncompleteReceiveError(bytes(view[:filled]), nbytes)
 
 
-async def _at_hand(sock: socket.socket, receiver: Receiver, nbytes: int, flags: int) -> bytes:
-    # Gives kept bytes, raises a deferred error, or returns b"" when there is neither any more.
+async def take_at_hand(sock: socket.socket, receiver: Receiver, nbytes: int, flags: int) -> bytes:
+    """Give what needs no engine: the bytes that were kept, or the error that had to wait.
+
+    Returns:
+      ``nbytes`` bytes at the most; ``b""`` if the engine has to be asked after all.
+    """
     await trio.lowlevel.checkpoint()
     receiver.check_kernel()
     if flags & MsgFlag.MSG_OOB or sock.fileno() == -1:

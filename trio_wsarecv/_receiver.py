@@ -66,13 +66,17 @@ class Receiver:
         self._run: object = None
         self._engine = Engine.NOT_WINDOWS
 
-    def engine(self, sock: socket.socket) -> Engine:
-        """Return the engine that serves this socket in the current `trio.run`."""
+    def is_overlapped(self, sock: socket.socket) -> bool:
+        """Tell whether the overlapped engine serves this socket in the current `trio.run`."""
         run = current_run()
         if run is not self._run:
             self._engine = choose_engine(sock)
             self._run = run
-        return self._engine
+        return self._engine is Engine.OVERLAPPED
+
+    def has_at_hand(self) -> bool:
+        """Tell whether there are kept bytes or a deferred error, to come before anything else."""
+        return bool(self.kept or self.deferred_error)
 
     def check_free(self) -> None:
         """Raise `trio.BusyResourceError` if another task is receiving."""
@@ -92,8 +96,8 @@ class Receiver:
 
     def return_operation(self, operation: Operation) -> None:
         """Take back an operation that is done with, unless it had to be buried."""
+        operation.release()
         if not operation.buried:
-            operation.release()
             self._spare = operation
 
     def keep(self, data: bytes) -> None:

@@ -19,13 +19,18 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from . import _readiness
+from ._datagram import set_udp_connreset
+from ._messages import receive_from, receive_from_into, receive_message, receive_message_into
 from ._receive import receive_bytes, receive_into, writable_size
 from ._receiver import receiver_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from typing_extensions import Buffer
+
+    from ._ancillary import AncillaryData
 
     _TrioSocket = trio.socket.SocketType
 else:
@@ -40,6 +45,13 @@ def _ordinary(size: object, flags: object) -> bool:
         and 0 <= size <= sys.maxsize
         and 0 <= flags <= 0x7FFFFFFF
     )
+
+
+def _size_of(buffer: Buffer) -> int:
+    try:
+        return writable_size(buffer)
+    except (TypeError, BufferError):
+        return 0
 
 
 class Socket(_TrioSocket):
@@ -100,16 +112,119 @@ class Socket(_TrioSocket):
 
         If cancelled, it has received nothing.  Source: ``WSARecv``.
         """
-        try:
-            size = writable_size(buffer)
-        except (TypeError, BufferError):
-            size = 0
+        size = _size_of(buffer)
         if size and _ordinary(nbytes, flags) and nbytes <= size:
             nbytes = nbytes or size
             return await receive_into(self.stdlib, self.receiver, buffer, nbytes, flags)
         return await _readiness.perform(
             self.stdlib, partial(self.stdlib.recv_into, buffer, nbytes, flags)
         )
+
+    @trio.lowlevel.enable_ki_protection
+    async def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
+        """Receive up to ``bufsize`` bytes, and the address that they came from.
+
+        Args:
+          bufsize: the most to receive, in bytes.
+          flags: as for `socket.socket.recvfrom`.
+
+        Returns:
+          The bytes and the sender's address, as `socket.socket.recvfrom`.
+
+        Raises:
+          The same as `recv`.
+
+        If cancelled, it has received nothing.  Source: ``WSARecvFrom``.
+        """
+        if bufsize and _ordinary(bufsize, flags):
+            return await receive_from(self.stdlib, self.receiver, bufsize, flags)
+        return await _readiness.perform(self.stdlib, partial(self.stdlib.recvfrom, bufsize, flags))
+
+    @trio.lowlevel.enable_ki_protection
+    async def recvfrom_into(
+        self, buffer: Buffer, nbytes: int = 0, flags: int = 0
+    ) -> tuple[int, Any]:
+        """Receive into a buffer of yours, and tell the address that the bytes came from.
+
+        Args:
+          buffer: a writable, contiguous buffer.  It must not be resized before this returns.
+          nbytes: the most to receive, in bytes; 0 means as many as the buffer holds.
+          flags: as for `socket.socket.recvfrom_into`.
+
+        Returns:
+          The number of bytes and the sender's address, as `socket.socket.recvfrom_into`.
+
+        Raises:
+          The same as `recv`.
+
+        If cancelled, it has received nothing.  Source: ``WSARecvFrom``.
+        """
+        size = _size_of(buffer)
+        if size and _ordinary(nbytes, flags) and nbytes <= size:
+            nbytes = nbytes or size
+            return await receive_from_into(self.stdlib, self.receiver, buffer, nbytes, flags)
+        return await _readiness.perform(
+            self.stdlib, partial(self.stdlib.recvfrom_into, buffer, nbytes, flags)
+        )
+
+    @trio.lowlevel.enable_ki_protection
+    async def recvmsg(
+        self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
+    ) -> tuple[bytes, AncillaryData, int, Any]:
+        """Receive up to ``bufsize`` bytes and the ancillary data that comes with them.
+
+        Args:
+          bufsize: the most to receive, in bytes.
+          ancbufsize: how much room there is for ancillary data, in bytes.
+          flags: as for `socket.socket.recvmsg`; for datagrams on Windows, ``MSG_PEEK`` only.
+
+        Returns:
+          ``(data, ancdata, msg_flags, address)`` as `socket.socket.recvmsg` on POSIX: ``ancdata``
+          is a list of ``(cmsg_level, cmsg_type, cmsg_data)``, and ``msg_flags`` has
+          ``MSG_TRUNC`` if the datagram, ``MSG_CTRUNC`` if the ancillary data was cut off.
+
+        Raises:
+          The same as `recv`, but not for a datagram that was cut off.
+          ValueError: a size is negative.
+
+        If cancelled, it has received nothing.  Source: ``WSARecvMsg``; for a stream ``WSARecv``.
+        """
+        return await receive_message(self.stdlib, self.receiver, bufsize, ancbufsize, flags)
+
+    @trio.lowlevel.enable_ki_protection
+    async def recvmsg_into(
+        self, buffers: Iterable[Buffer], ancbufsize: int = 0, flags: int = 0, /
+    ) -> tuple[int, AncillaryData, int, Any]:
+        """Receive into buffers of yours, one after the other, and ancillary data with it.
+
+        Args:
+          buffers: writable, contiguous buffers.  They must not be resized before this returns.
+          ancbufsize: how much room there is for ancillary data, in bytes.
+          flags: as for `recvmsg`.
+
+        Returns:
+          ``(nbytes, ancdata, msg_flags, address)`` as `socket.socket.recvmsg_into` on POSIX.
+
+        Raises:
+          The same as `recvmsg`.
+
+        If cancelled, it has received nothing.  Source: ``WSARecvMsg``; for a stream ``WSARecv``.
+        """
+        return await receive_message_into(
+            self.stdlib, self.receiver, list(buffers), ancbufsize, flags
+        )
+
+    def set_udp_connreset(self, enabled: bool) -> None:
+        """Set whether a datagram socket reports that something it sent met no receiver.
+
+        By default Windows fails the next receive with `ConnectionResetError`, once for each ICMP
+        message "port unreachable"; the socket stays usable.  Off Windows this does nothing, as a
+        socket that is not connected reports nothing there.
+
+        Source: ``SIO_UDP_CONNRESET``.
+        """
+        if sys.platform == "win32":
+            set_udp_connreset(self.stdlib, enabled)
 
     async def accept(self) -> tuple[Socket, Any]:
         """Accept a connection, as `trio.socket.SocketType.accept`; the socket is of this class."""

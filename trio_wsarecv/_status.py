@@ -181,7 +181,7 @@ def os_error(error: int, text: str) -> OSError:
     an ordinary attribute.
     """
     if sys.platform == "win32":
-        return OSError(None, text, None, error)
+        return OSError(None, text, None, int(error))
     try:
         code = WinsockError(error)
     except ValueError:
@@ -190,5 +190,5 @@ def os_error(error: int, text: str) -> OSError:
         name = _ERRNO_NAMES.get(code, code.name.removeprefix("WSA"))
         number = getattr(errno, name)
     exception = OSError(number, text)
-    exception.winerror = error  # type: ignore[attr-defined,unused-ignore]
+    exception.winerror = int(error)  # type: ignore[attr-defined,unused-ignore]
     return exception

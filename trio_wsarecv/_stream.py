@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from ._operation import MAX_RECEIVE
 from ._receive import receive_bytes, receive_exactly_into, writable_size
 from ._receiver import LARGEST_POST
 from ._socket import Socket
@@ -84,6 +85,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
             max_bytes = operator.index(max_bytes)
             if max_bytes < 1:
                 raise ValueError("max_bytes must be >= 1")
+            max_bytes = min(max_bytes, MAX_RECEIVE)
         sock = self.socket
         with stream_errors():
             return await receive_bytes(sock.stdlib, sock.receiver, max_bytes)
@@ -105,6 +107,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
 
         If cancelled, it has received nothing.  Source: ``WSARecv``.
         """
+        writable_size(buffer)
         with stream_errors():
             return await self.socket.recv_into(buffer, nbytes)
 

@@ -55,7 +55,7 @@ class Ws2(Protocol):
         dwBufferCount: int,
         lpNumberOfBytesRecvd: object,
         lpFlags: object,
-        lpOverlapped: Overlapped,
+        lpOverlapped: object,
         lpCompletionRoutine: object,
         /,
     ) -> int: ...
@@ -69,7 +69,7 @@ class Ws2(Protocol):
         lpFlags: object,
         lpFrom: object,
         lpFromlen: object,
-        lpOverlapped: Overlapped,
+        lpOverlapped: object,
         lpCompletionRoutine: object,
         /,
     ) -> int: ...
@@ -112,7 +112,9 @@ def address_of(pointer: object) -> int:
 
 def winsock_error(code: int) -> OSError:
     """Return the exception that Python's own ``recv`` raises for a Winsock error code."""
-    if sys.platform == "win32":
-        _, text = ffi.getwinerror(code)
-        return os_error(code, text)
-    return os_error(code, WinsockError(code).name)
+    if sys.platform != "win32":
+        return os_error(code, WinsockError(code).name)
+    _, text = ffi.getwinerror(code)
+    if "%" in text:  # what cffi gives, unformatted, where the system has no text for the code
+        text = f"Windows Error 0x{code:x}"
+    return os_error(code, text)

@@ -1,0 +1,204 @@
+"""Receiving with the sender's address, and with what came along with a datagram.
+
+Where the standard library has ``recvmsg``, that is called when the socket is readable.  On
+Windows, where it has none, ``WSARecvMsg`` serves datagrams; a stream has no ancillary data there,
+and ``WSARecv`` gives all there is.
+"""
+
+from __future__ import annotations
+
+import operator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import trio
+
+from . import _association, _overlapped, _readiness
+from ._address import parse_address
+from ._ancillary import AncillaryData
+from ._codes import MsgFlag, WinsockError
+from ._datagram import FromOperation, MessageOperation, wsarecvmsg_function
+from ._operation import MAX_RECEIVE
+from ._receive import bytes_of, take_at_hand, truncated, writable_size
+from ._scatter import ReceiveResult, receive_scattered, spread
+from ._statistics import counters
+from ._status import Outcome, judge
+from ._winsock import winsock_error
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from typing_extensions import Buffer
+
+    from ._receiver import Receiver
+
+#: What the calls that give bytes, and those that fill buffers, return.
+Message: TypeAlias = tuple[bytes, AncillaryData, int, Any]
+MessageInto: TypeAlias = tuple[int, AncillaryData, int, Any]
+
+#: No datagram is larger than this, in bytes.
+MAX_DATAGRAM: Final = 65536
+
+_MESSAGE_FLAGS: Final = (
+    MsgFlag.MSG_TRUNC | MsgFlag.MSG_CTRUNC | MsgFlag.MSG_BCAST | MsgFlag.MSG_MCAST
+)
+
+
+@trio.lowlevel.enable_ki_protection
+async def receive_from(
+    sock: socket.socket, receiver: Receiver, nbytes: int, flags: int
+) -> tuple[bytes, Any]:
+    """Receive ``nbytes`` bytes at the most, and the address they came from."""
+    receiver.check_free()
+    if receiver.has_at_hand():
+        data = await take_at_hand(sock, receiver, nbytes, flags)
+        if data:
+            return data, _stream_address()
+    if flags & MsgFlag.MSG_PEEK or not receiver.is_overlapped(sock):
+        data, address = await _readiness.perform(sock, partial(sock.recvfrom, nbytes, flags))
+        counters.bytes += len(data)
+        return data, address
+    operation = FromOperation()
+    operation.aim_at_own_buffer(min(nbytes, MAX_DATAGRAM), flags)
+    verdict = await _overlapped.perform(sock, receiver, operation)
+    data = operation.take()
+    if verdict.outcome is Outcome.TRUNCATED:
+        raise truncated(data)
+    return data, operation.sender()
+
+
+@trio.lowlevel.enable_ki_protection
+async def receive_from_into(
+    sock: socket.socket, receiver: Receiver, buffer: Buffer, nbytes: int, flags: int
+) -> tuple[int, Any]:
+    """Receive up to ``nbytes`` bytes into a buffer, and the address they came from."""
+    receiver.check_free()
+    if receiver.has_at_hand():
+        data = await take_at_hand(sock, receiver, nbytes, flags)
+        if data:
+            with bytes_of(buffer) as view:
+                view[: len(data)] = data
+            return len(data), _stream_address()
+    if flags & MsgFlag.MSG_PEEK or not receiver.is_overlapped(sock):
+        received, address = await _readiness.perform(
+            sock, partial(sock.recvfrom_into, buffer, nbytes, flags)
+        )
+        counters.bytes += received
+        return received, address
+    operation = FromOperation()
+    operation.aim_at(buffer, 0, nbytes, flags)
+    try:
+        verdict = await _overlapped.perform(sock, receiver, operation)
+    finally:
+        operation.release()
+    if verdict.outcome is Outcome.TRUNCATED:
+        with bytes_of(buffer) as view:
+            raise truncated(bytes(view[: operation.nbytes]))
+    return operation.nbytes, operation.sender()
+
+
+def _stream_address() -> Any:
+    # What the standard library gives for a stream, whose receives have no sender.
+    return parse_address(bytes(16)) if _association.on_windows else None
+
+
+@trio.lowlevel.enable_ki_protection
+async def receive_message(
+    sock: socket.socket, receiver: Receiver, nbytes: int, control_size: int, flags: int
+) -> Message:
+    """Receive a message of ``nbytes`` bytes at the most, with its ancillary data."""
+    receiver.check_free()
+    if hasattr(sock, "recvmsg"):
+        if receiver.has_at_hand():
+            data = await take_at_hand(sock, receiver, nbytes, flags)
+            if data:
+                return data, [], 0, None
+        message: Message = await _readiness.perform(
+            sock, lambda: sock.recvmsg(nbytes, control_size, flags)
+        )
+        counters.bytes += len(message[0])
+        return message
+    nbytes, control_size = check_sizes(nbytes, control_size, "recvmsg")
+    nbytes = min(nbytes, MAX_DATAGRAM)
+    if receiver.is_stream:
+        buffer = bytearray(nbytes)
+        result = await _receive_scattered(sock, receiver, [buffer], flags)
+        return bytes(buffer[: result.nbytes]), [], int(result.flags), None
+    operation = MessageOperation(wsarecvmsg_function(sock), control_size)
+    operation.aim_at_own_buffer(nbytes, flags)
+    out = await _perform(sock, receiver, operation, flags)
+    return operation.take(), operation.ancillary_data(), out, operation.sender()
+
+
+@trio.lowlevel.enable_ki_protection
+async def receive_message_into(
+    sock: socket.socket,
+    receiver: Receiver,
+    buffers: Sequence[Buffer],
+    control_size: int,
+    flags: int,
+) -> MessageInto:
+    """Receive a message into several buffers, with its ancillary data."""
+    receiver.check_free()
+    if hasattr(sock, "recvmsg_into"):
+        room = sum(memoryview(buffer).nbytes for buffer in buffers)
+        if receiver.has_at_hand():
+            data = await take_at_hand(sock, receiver, room, flags)
+            if data:
+                spread(data, buffers, 0)
+                return len(data), [], 0, None
+        message: MessageInto = await _readiness.perform(
+            sock, lambda: sock.recvmsg_into(buffers, control_size, flags)
+        )
+        counters.bytes += message[0]
+        return message
+    _, control_size = check_sizes(0, control_size, "recvmsg_into")
+    if receiver.is_stream:
+        result = await _receive_scattered(sock, receiver, buffers, flags)
+        return result.nbytes, [], int(result.flags), None
+    operation = MessageOperation(wsarecvmsg_function(sock), control_size)
+    operation.aim_at_all(buffers, 0, flags)
+    try:
+        out = await _perform(sock, receiver, operation, flags)
+    finally:
+        operation.release()
+    return operation.nbytes, operation.ancillary_data(), out, operation.sender()
+
+
+def check_sizes(nbytes: int, control_size: int, function: str) -> tuple[int, int]:
+    """Return the sizes as integers, or raise what the standard library raises on POSIX."""
+    nbytes, control_size = operator.index(nbytes), operator.index(control_size)
+    if nbytes < 0:
+        raise ValueError(f"negative buffer size in {function}()")
+    if not 0 <= control_size <= MAX_RECEIVE:
+        raise ValueError("invalid ancillary data buffer length")
+    return nbytes, control_size
+
+
+async def _receive_scattered(
+    sock: socket.socket, receiver: Receiver, buffers: Sequence[Buffer], flags: int
+) -> ReceiveResult:
+    # Where nothing can be received, POSIX does not wait; ``WSARecv`` does.
+    if any(map(writable_size, buffers)):
+        return await receive_scattered(sock, receiver, buffers, flags)
+    await trio.lowlevel.checkpoint()
+    return ReceiveResult(0, MsgFlag(0))
+
+
+async def _perform(
+    sock: socket.socket, receiver: Receiver, operation: MessageOperation, flags: int
+) -> int:
+    if flags & ~MsgFlag.MSG_PEEK:
+        await trio.lowlevel.checkpoint()
+        raise winsock_error(WinsockError.WSAEOPNOTSUPP)
+    if flags & MsgFlag.MSG_PEEK or not receiver.is_overlapped(sock):
+        await _readiness.perform(sock, lambda: operation.attempt(sock.fileno()))
+    else:
+        await _overlapped.perform(sock, receiver, operation)
+    out = operation.flags() & _MESSAGE_FLAGS
+    verdict = judge(operation.status, operation.nbytes, cancelling=False, closing=False)
+    if verdict.outcome is Outcome.TRUNCATED and not out & MsgFlag.MSG_CTRUNC:
+        # Truncated control data gives the same status as a truncated datagram.
+        out |= MsgFlag.MSG_TRUNC
+    return int(out)
