@@ -9,7 +9,7 @@ import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "docs", "tests"]
+nox.options.sessions = ["lint", "docs", "tests", "trio-tests"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 WINDOWS_PYTHON = "tests/wine/winpython.py"
@@ -33,6 +33,13 @@ def tests(session: nox.Session) -> None:
             *("python", WINDOWS_PYTHON, "-m", "pytest", *session.posargs),
             external=True,
         )
+
+
+@nox.session(name="trio-tests")
+def trio_tests(session: nox.Session) -> None:
+    """Compare Trio's own tests on overlapped receives with the same on plain Trio."""
+    install(session, "test")
+    session.run("python", "-u", "-m", "tests.trio_suite.compare")
 
 
 @nox.session

@@ -1,0 +1,1 @@
+"""Trio's own tests, with its own sockets and with ours."""

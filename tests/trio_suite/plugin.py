@@ -1,0 +1,98 @@
+"""A pytest plugin for one run of Trio's tests: on our sockets if asked, outcomes into a file.
+
+The file gets one JSON value a line, as it becomes known, so that it tells where a run broke off:
+`[test, outcome, message]` for each test, and at the end the package's statistics.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import trio_wsarecv
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--outcomes", type=Path, required=True, help="write the outcomes there")
+    parser.addoption("--patched", action="store_true", help="call patch_trio() first")
+    parser.addoption("--only", type=Path, help="a JSON list of the tests to run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--patched"):
+        trio_wsarecv.patch_trio()
+    config.pluginmanager.register(Recorder(config.getoption("--outcomes")))
+
+
+def name_of(item: pytest.Item) -> str:
+    return f"{item.path.name}::{item.nodeid.partition('::')[2]}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if only := config.getoption("--only"):
+        wanted = set(json.loads(only.read_text()))
+        items[:] = [item for item in items if name_of(item) in wanted]
+
+
+def pytest_collection_finish() -> None:
+    gc.disable()
+    gc.collect()
+    gc.freeze()
+
+
+def summary(exc: BaseException) -> str:
+    """Say in a line what is wrong, as far as there is one thing wrong."""
+    while len(getattr(exc, "exceptions", ())) == 1:
+        exc = exc.exceptions[0]  # type: ignore[attr-defined]
+    text = str(exc).strip().partition("\n")[0]
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, object, object]:
+    """Have what a test leaves behind be collected, and complained of, in that test and no other."""
+    result = yield
+    gc.collect()
+    return result
+
+
+class Recorder:
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("w", encoding="ascii")
+        self.outcome = self.message = ""
+
+    def write(self, value: object) -> None:
+        self.file.write(json.dumps(value) + "\n")
+        self.file.flush()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if report.when == "setup":
+            self.outcome = self.message = ""
+        expected = hasattr(report, "wasxfail")
+        if report.failed:
+            self.outcome = "failed" if report.when == "call" else "error"
+        elif report.skipped:
+            self.outcome = "xfailed" if expected else "skipped"
+        elif report.when == "call":
+            self.outcome = "xpassed" if expected else "passed"
+        if call.excinfo and self.outcome != "passed":
+            self.message = summary(call.excinfo.value)
+        if report.when == "teardown":
+            self.write([name_of(item), self.outcome, self.message])
+        return report
+
+    def pytest_sessionfinish(self) -> None:
+        self.write(dataclasses.asdict(trio_wsarecv.statistics()))
+        self.file.close()
