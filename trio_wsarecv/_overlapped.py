@@ -66,8 +66,7 @@ async def perform(sock: socket.socket, receiver: Receiver, operation: Operation)
         if error:
             await trio.lowlevel.cancel_shielded_checkpoint()
             raise winsock_error(error)
-        receiver.operation = operation
-        await _packet(operation)
+        await _packet(receiver, operation)
 
         nbytes = operation.nbytes
         verdict = judge(
@@ -104,8 +103,9 @@ _RECEIVED = frozenset({Outcome.RECEIVED, Outcome.TRUNCATED, Outcome.RECEIVED_THE
 
 
 @trio.lowlevel.enable_ki_protection
-async def _packet(operation: Operation) -> None:
-    """Wait until the completion packet of a submitted operation is in."""
+async def _packet(receiver: Receiver, operation: Operation) -> None:
+    # Waits until the completion packet of the submitted operation is in.
+    receiver.operation = operation
     waiter = port.wait_overlapped(operation.handle, operation.address)
     waiter.send(None)
     try:
@@ -113,6 +113,7 @@ async def _packet(operation: Operation) -> None:
     except BaseException:
         # The abort function leaves the waking to the packet, so this is no cancellation: the
         # whole run is coming down.
+        receiver.operation = None
         operation.bury()
         raise
     finally:

@@ -64,6 +64,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         self._sending = trio.SocketStream(socket)
         self.socket = socket
 
+    @trio.lowlevel.enable_ki_protection
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Receive what there is, waiting until there is something.
 
@@ -90,6 +91,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         with stream_errors():
             return await receive_bytes(sock.stdlib, sock.receiver, max_bytes)
 
+    @trio.lowlevel.enable_ki_protection
     async def receive_into(self, buffer: Buffer, nbytes: int = 0) -> int:
         """Receive what there is into a buffer of yours, without a copy.
 
@@ -111,6 +113,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         with stream_errors():
             return await self.socket.recv_into(buffer, nbytes)
 
+    @trio.lowlevel.enable_ki_protection
     async def receive_exactly(self, nbytes: int) -> bytes:
         """Receive so many bytes, neither less nor more.
 
@@ -134,6 +137,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         await self._fill(buffer, nbytes)
         return bytes(buffer)
 
+    @trio.lowlevel.enable_ki_protection
     async def receive_exactly_into(self, buffer: Buffer) -> None:
         """Receive until a buffer of yours is full, without a copy.
 
@@ -151,6 +155,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         """
         await self._fill(buffer, writable_size(buffer))
 
+    @trio.lowlevel.enable_ki_protection
     async def _fill(self, buffer: Buffer, nbytes: int) -> None:
         sock = self.socket
         with stream_errors():
