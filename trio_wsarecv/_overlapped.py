@@ -97,6 +97,8 @@ async def perform(sock: socket.socket, receiver: Receiver, operation: Operation)
             assert verdict.error is not None
             raise winsock_error(verdict.error)
         # Aborted, and not by us: a neighbour on the same socket was cancelled.  Once more.
+        if sock.fileno() == -1:
+            raise trio.ClosedResourceError("another task closed this socket")
 
 
 _RECEIVED = frozenset({Outcome.RECEIVED, Outcome.TRUNCATED, Outcome.RECEIVED_THEN_FAILED})

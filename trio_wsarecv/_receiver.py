@@ -70,6 +70,8 @@ class Receiver:
         """Tell whether the overlapped engine serves this socket in the current `trio.run`."""
         run = current_run()
         if run is not self._run:
+            if sock.fileno() == -1:
+                return False  # either engine refuses it
             self._engine = choose_engine(sock)
             self._run = run
         return self._engine is Engine.OVERLAPPED

@@ -168,7 +168,7 @@ def judge(status: int, nbytes: int, *, cancelling: bool, closing: bool) -> Verdi
 _ERRNO_NAMES: Final = {
     _E.WSA_OPERATION_ABORTED: "ECANCELED",
     _E.WSA_IO_PENDING: "EINPROGRESS",
-    _E.WSAEDISCON: "ESHUTDOWN",
+    _E.WSAEDISCON: "ENOTCONN",
     _E.WSANOTINITIALISED: "ENETDOWN",
 }
 
