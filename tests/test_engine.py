@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import errno
 import gc
+import mmap
+import re
 import signal
+import socket
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +18,7 @@ import trio
 from trio.testing import MockClock, assert_checkpoints
 
 import trio_wsarecv
-from trio_wsarecv import SocketStream, WinsockError, _operation, _overlapped, _receiver
+from trio_wsarecv import MsgFlag, SocketStream, WinsockError, _operation, _overlapped, _receiver
 from trio_wsarecv._codes import NtStatus
 
 from .simulation import Call, CancelAnswer, CrashingClock, Simulation, simulated_winsock
@@ -301,7 +307,10 @@ async def test_the_task_sleeps_under_an_abort_function_that_posts_nothing(
 async def test_the_abort_function_of_trio_would_end_the_run_there(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def wait_as_trio_does(operation: _operation.Operation) -> None:
+    async def wait_as_trio_does(
+        receiver: _receiver.Receiver, operation: _operation.Operation
+    ) -> None:
+        receiver.operation = operation
         with suppress(trio.Cancelled):
             await _overlapped.port.wait_overlapped(operation.handle, operation.address)
 
@@ -597,6 +606,624 @@ async def test_a_coroutine_that_is_closed_leaves_its_receive_in_good_order(
     gc.collect()
     with pytest.raises(BufferError):
         buffer.append(0)
-    again = sock.recv_into(bytearray(100))
-    with pytest.raises(trio.BusyResourceError):
-        again.send(None)
+    sock.close()
+    assert sock.peer.handles == 0
+    simulation.settle()
+    simulation.check()
+
+
+@pytest.mark.parametrize("method", RECEIVES)
+async def test_what_the_kernel_has_stays_in_place_until_the_packet_is_in(
+    simulation: Simulation, method: str
+) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        for _ in range(3):
+            call = Call(nursery, RECEIVES[method], sock)
+            await simulation.run()
+            gc.collect()
+            sock.peer.send(b"data", sender=SENDER)
+            gc.collect()
+            await simulation.step()
+            assert call.value
+            simulation.check_quiet()
+
+
+SENDER = b"\x02\x00\x1f\x90\x7f\x00\x00\x01" + bytes(8)
+
+
+async def test_a_buffer_cannot_be_resized_while_the_kernel_has_it(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    buffer = bytearray(10)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv_into, buffer)
+        await simulation.run()
+        with pytest.raises(BufferError):
+            buffer.append(0)
+        sock.peer.send(b"data")
+        with pytest.raises(BufferError):
+            buffer.append(0)
+        await simulation.step()
+        assert call.value == 4
+        buffer.append(0)
+    assert bytes(buffer) == b"data" + bytes(7)
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "closed", "failed", "refused"])
+async def test_a_buffer_is_given_back_however_the_receive_ends(
+    simulation: Simulation, ending: str
+) -> None:
+    sock = simulation.stream()
+    buffer = bytearray(10)
+    async with simulation.nursery() as nursery:
+        if ending == "refused":
+            sock.peer.refusals.append(WinsockError.WSAENOBUFS)
+        call = Call(nursery, sock.recv_into, buffer)
+        await simulation.run()
+        if ending == "cancelled":
+            call.scope.cancel()
+        elif ending == "closed":
+            sock.close()
+        elif ending == "failed":
+            sock.peer.reset()
+        await simulation.step()
+        assert call.error
+    simulation.check_quiet()
+    buffer.append(0)
+
+
+# Closing.
+
+
+def events_of(simulation: Simulation, *kinds: str) -> list[str]:
+    return [what for what in events(simulation) if what in kinds]
+
+
+@pytest.mark.parametrize("close", ["close", "__exit__", "aclose"])
+async def test_closing_tells_the_receiver_and_keeps_the_handle_until_the_packet_is_in(
+    simulation: Simulation, close: str
+) -> None:
+    simulation.behaviour.prompt = False
+    sock = simulation.stream()
+    handle = sock.fileno()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        if close == "close":
+            sock.close()
+        elif close == "__exit__":
+            with sock:
+                pass
+        else:
+            await SocketStream(sock).aclose()
+        assert sock.fileno() == -1
+        assert simulation.stream().fileno() != handle
+        simulation.settle()
+        await simulation.run()
+        assert sock.peer.handles == 1
+        await simulation.step()
+        assert isinstance(call.error, trio.ClosedResourceError)
+        assert sock.peer.handles == 0
+    ours = [event.what for event in simulation.kernel.log if event.handle == handle]
+    assert ours == ["receive", "cancel", "dequeue", "close"]
+    assert sock.peer.peer_saw == "end"
+    simulation.check_quiet()
+
+
+CLOSED = (
+    NtStatus.CANCELLED,
+    NtStatus.REQUEST_ABORTED,
+    NtStatus.CONNECTION_ABORTED,
+    NtStatus.LOCAL_DISCONNECT,
+    NtStatus.HANDLES_CLOSED,
+    NtStatus.INVALID_HANDLE,
+)
+
+
+@pytest.mark.parametrize("status", CLOSED)
+async def test_however_the_system_puts_it_closing_is_closing(
+    simulation: Simulation, status: NtStatus
+) -> None:
+    simulation.behaviour.prompt = False
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.close()
+        sock.peer.end(status)
+        await simulation.step()
+        assert isinstance(call.error, trio.ClosedResourceError)
+    simulation.check_quiet()
+
+
+async def test_data_that_is_in_before_the_closing_wins(simulation: Simulation) -> None:
+    simulation.behaviour.cancel = CancelAnswer.COMPLETES
+    simulation.behaviour.prompt = False
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.send(b"data")
+        sock.close()
+        await simulation.step()
+        assert call.value == b"data"
+    assert sock.peer.handles == 0
+
+
+@pytest.mark.parametrize("order", ["close, cancel", "cancel, close", "give up, close"])
+@pytest.mark.parametrize("prompt", [True, False])
+async def test_closing_goes_with_anything_in_the_same_moment(
+    simulation: Simulation, order: str, prompt: bool
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        simulation.behaviour.prompt = prompt
+        for what in order.split(", "):
+            if what == "close":
+                sock.close()
+            elif what == "cancel":
+                call.scope.cancel()
+            else:
+                sock.receiver.cancel()
+        await simulation.step()
+        if "cancel" in order:
+            assert call.cancelled or isinstance(call.error, trio.ClosedResourceError)
+        else:
+            assert isinstance(call.error, trio.ClosedResourceError)
+    assert sock.peer.handles == 0
+    simulation.check_quiet()
+
+
+async def test_a_receive_that_a_neighbour_aborted_learns_that_the_socket_is_closed(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.end(NtStatus.CANCELLED)
+        sock.close()
+        await simulation.step()
+        assert isinstance(call.error, trio.ClosedResourceError)
+
+
+async def test_closing_while_a_packet_is_on_its_way_loses_neither(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.send(b"data")
+        sock.close()
+        reused = simulation.stream()
+        other = Call(nursery, reused.recv, 100)
+        await simulation.run()
+        call.scope.cancel()
+        await simulation.step()
+        assert call.value == b"data"
+        assert in_kernel(reused)
+        reused.peer.send(b"other")
+        await simulation.step()
+        assert other.value == b"other"
+
+
+async def test_closing_ends_a_receive_although_a_duplicate_is_open(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        duplicate = sock.dup()
+        sock.close()
+        await simulation.step()
+        assert isinstance(call.error, trio.ClosedResourceError)
+        sock.peer.send(b"data")
+        assert await duplicate.recv(100) == b"data"
+        duplicate.close()
+
+
+async def test_closing_again_does_nothing(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.close()
+        sock.close()
+        await simulation.step()
+        sock.close()
+        assert isinstance(call.error, trio.ClosedResourceError)
+    assert events(simulation).count("close") == 1
+
+
+async def test_a_closed_socket_does_not_reach_the_kernel(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    sock.close()
+    with pytest.raises(OSError, match=r"NOTSOCK|10038") as caught:
+        await sock.recv(100)
+    assert caught.value.errno in (errno.EBADF, errno.ENOTSOCK)
+    with pytest.raises(trio.ClosedResourceError):
+        await SocketStream(sock).receive_some()
+    assert "receive" not in events(simulation)
+
+
+async def test_the_handle_is_not_given_away_while_the_kernel_has_a_receive(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        Call(nursery, sock.recv, 100)
+        await simulation.run()
+        with pytest.raises(trio.BusyResourceError):
+            sock.detach()
+        sock.close()
+        await simulation.step()
+
+
+@pytest.mark.parametrize("how", ["SHUT_RD", "SHUT_RDWR"])
+async def test_a_receive_ends_when_its_side_is_shut_down(simulation: Simulation, how: str) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.shutdown(getattr(socket, how))
+        await simulation.step()
+        assert isinstance(call.error, BrokenPipeError)
+        assert call.error.winerror == WinsockError.WSAESHUTDOWN  # type: ignore[attr-defined,unused-ignore]
+
+
+async def test_a_receive_goes_on_when_the_sending_side_is_shut_down(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.shutdown(socket.SHUT_WR)
+        sock.peer.send(b"data")
+        await simulation.step()
+        assert call.value == b"data"
+    assert "cancel" not in events(simulation)
+
+
+@crashes
+def test_a_handle_whose_closing_was_left_to_a_receive_is_closed_when_the_run_ends(
+    simulation: Simulation,
+) -> None:
+    clock = CrashingClock()
+    sockets = []
+
+    async def main() -> None:
+        sock = simulation.stream()
+        sockets.append(sock)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sock.recv, 100)
+            await simulation.run()
+            simulation.behaviour.prompt = False
+            sock.close()
+            clock.crash()
+
+    crash(main, clock)
+    gc.collect()
+    assert sockets[0].peer.handles == 0
+    assert events(simulation).count("close") == 1
+
+
+# Errors are those of the standard library; of a stream, those of Trio.
+
+FAILURES = {
+    NtStatus.CONNECTION_RESET: ConnectionResetError,
+    NtStatus.REMOTE_DISCONNECT: ConnectionResetError,
+    NtStatus.CONNECTION_DISCONNECTED: ConnectionResetError,
+    NtStatus.LINK_FAILED: ConnectionResetError,
+    NtStatus.LOCAL_DISCONNECT: ConnectionAbortedError,
+    NtStatus.CONNECTION_ABORTED: ConnectionAbortedError,
+    NtStatus.IO_TIMEOUT: TimeoutError,
+    NtStatus.INSUFFICIENT_RESOURCES: OSError,
+    NtStatus.HOST_UNREACHABLE: OSError,
+    NtStatus.PORT_UNREACHABLE: ConnectionResetError,
+    NtStatus.CONNECTION_REFUSED: ConnectionRefusedError,
+}
+
+
+@pytest.mark.parametrize("status", FAILURES)
+async def test_a_failure_is_the_exception_of_its_code(
+    simulation: Simulation, status: NtStatus
+) -> None:
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    async with simulation.nursery() as nursery:
+        for function in (sock.recv, stream.receive_some):
+            call = Call(nursery, function, 100)
+            await simulation.run()
+            sock.peer.end(status)
+            await simulation.step()
+            if function == sock.recv:
+                assert type(call.error) is FAILURES[status]
+                assert getattr(call.error, "winerror", 0) > 9999
+            else:
+                assert isinstance(call.error, trio.BrokenResourceError)
+                assert type(call.error.__cause__) is FAILURES[status]
+
+
+@pytest.mark.parametrize("pending", [True, False])
+async def test_a_reset_is_a_reset_pending_or_not(simulation: Simulation, pending: bool) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        if not pending:
+            sock.peer.reset()
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        if pending:
+            sock.peer.reset()
+        await simulation.step()
+        assert isinstance(call.error, ConnectionResetError)
+        assert call.error.winerror == WinsockError.WSAECONNRESET  # type: ignore[attr-defined,unused-ignore]
+
+
+@pytest.mark.parametrize("pending", [True, False])
+@pytest.mark.parametrize("method", RECEIVES)
+async def test_an_unreachable_port_is_told_once_and_the_socket_goes_on(
+    simulation: Simulation, method: str, pending: bool
+) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        if not pending:
+            sock.peer.send_error()
+        call = Call(nursery, RECEIVES[method], sock)
+        await simulation.run()
+        if pending:
+            sock.peer.send_error()
+        await simulation.step()
+        assert isinstance(call.error, ConnectionResetError)
+        assert call.error.winerror == WinsockError.WSAECONNRESET  # type: ignore[attr-defined,unused-ignore]
+        again = Call(nursery, RECEIVES[method], sock)
+        await simulation.run()
+        sock.peer.send(b"data", sender=SENDER)
+        await simulation.step()
+        assert again.value
+
+
+@pytest.mark.parametrize("pending", [True, False])
+@pytest.mark.parametrize("method", ["recvmsg", "recvmsg_into", "wsarecv"])
+async def test_what_returns_flags_tells_with_them_that_a_datagram_was_cut_off(
+    simulation: Simulation, method: str, pending: bool
+) -> None:
+    sock = simulation.datagrams()
+    datagram = bytes(range(200))
+    async with simulation.nursery() as nursery:
+        if not pending:
+            sock.peer.send(datagram, sender=SENDER)
+        call = Call(nursery, RECEIVES[method], sock)
+        await simulation.run()
+        if pending:
+            sock.peer.send(datagram, sender=SENDER)
+        await simulation.step()
+        data, *_ = call.value
+        flags = call.value[1] if method == "wsarecv" else call.value[2]
+        assert data == (datagram[:100] if method == "recvmsg" else 100)
+        assert flags == MsgFlag.MSG_TRUNC
+
+
+SUCCESSES = {
+    NtStatus.SUCCESS: MsgFlag(0),
+    NtStatus.RECEIVE_PARTIAL: MsgFlag.MSG_PARTIAL,
+    NtStatus.RECEIVE_EXPEDITED: MsgFlag.MSG_OOB,
+    NtStatus.RECEIVE_PARTIAL_EXPEDITED: MsgFlag.MSG_OOB | MsgFlag.MSG_PARTIAL,
+}
+
+
+@pytest.mark.parametrize("status", SUCCESSES)
+async def test_success_with_a_remark_is_success(simulation: Simulation, status: NtStatus) -> None:
+    sock = simulation.stream()
+    buffer = bytearray(10)
+    async with simulation.nursery() as nursery:
+        plain = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.send(b"data", status)
+        await simulation.step()
+        assert plain.value == b"data"
+        flagged = Call(nursery, trio_wsarecv.wsarecv, sock, [buffer])
+        await simulation.run()
+        sock.peer.send(b"more", status)
+        await simulation.step()
+        assert flagged.value == (4, SUCCESSES[status])
+
+
+# Sizes.
+
+
+async def test_what_does_not_fit_the_buffer_does_not_reach_the_kernel(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    sock.peer.send(b"data")
+    bad: list[tuple[type[BaseException], Callable[[], Any]]] = [
+        (ValueError, lambda: sock.recv_into(bytearray(4), 5)),
+        (ValueError, lambda: sock.recv_into(bytearray(4), -1)),
+        (ValueError, lambda: sock.recv(-1)),
+        (ValueError, lambda: stream.receive_into(bytearray(4), 5)),
+        (ValueError, lambda: stream.receive_into(bytearray(4), -1)),
+        (ValueError, lambda: stream.receive_exactly(-1)),
+        (ValueError, lambda: stream.receive_some(0)),
+        (ValueError, lambda: stream.receive_some(-1)),
+        (TypeError, lambda: stream.receive_exactly_into(b"1234")),
+        (TypeError, lambda: sock.recv_into(b"1234")),
+        (TypeError, lambda: trio_wsarecv.wsarecv(sock, [b"1234"])),
+        (BufferError, lambda: stream.receive_exactly_into(memoryview(bytearray(8))[::2])),
+        (BufferError, lambda: sock.recv_into(memoryview(bytearray(8))[::2])),
+        (BufferError, lambda: trio_wsarecv.wsarecv(sock, [memoryview(bytearray(8))[::2]])),
+    ]
+    for kind, call in bad:
+        with pytest.raises(kind):
+            await call()
+    assert "receive" not in events(simulation)
+    simulation.deliver_automatically()
+    assert await sock.recv(100) == b"data"
+
+
+async def test_a_receive_stays_within_the_bytes_asked_for(simulation: Simulation) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.stream()
+    buffer = bytearray(b"." * 10)
+    sock.peer.send(b"0123456789")
+    assert await sock.recv_into(buffer, 4) == 4
+    assert bytes(buffer) == b"0123......"
+    with memoryview(buffer)[4:6] as view:
+        assert await sock.recv_into(view) == 2
+    assert bytes(buffer) == b"012345...."
+    halves = [bytearray(1), bytearray(0), bytearray(9)]
+    assert await trio_wsarecv.wsarecv(sock, halves) == (4, 0)
+    assert halves == [b"6", b"", b"789" + bytes(6)]
+
+
+async def test_the_kernel_is_asked_for_a_gibibyte_at_the_most(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    scatter = trio_wsarecv.wsarecv
+    with mmap.mmap(-1, _operation.MAX_RECEIVE + 4096) as memory:
+        async with simulation.nursery() as nursery:
+            for arguments in ((sock.recv_into, memory), (scatter, sock, [memory, memory])):
+                call = Call(nursery, *arguments)
+                await simulation.run()
+                (request,) = sock.peer.requests
+                assert request.capacity == _operation.MAX_RECEIVE
+                call.scope.cancel()
+                await simulation.step()
+
+
+# Nothing of Trio's is used that Trio keeps to itself.
+
+
+def test_only_the_patch_uses_what_trio_keeps_to_itself() -> None:
+    found = set()
+    for path in Path(_overlapped.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names: list[str] = []
+            if isinstance(node, ast.Attribute):
+                names = [ast.unparse(node)]
+            elif isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                names = [node.value]
+            if any(re.match(r"trio\._\w", name) for name in names):
+                found.add(path.name)
+    assert found <= {"_install.py"}
+
+
+async def test_trio_is_handed_addresses_as_integers(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[tuple[type, type]] = []
+    wait_overlapped = simulation.wait_overlapped
+
+    async def recording(handle: int, lpOverlapped: int) -> object:
+        handed.append((type(handle), type(lpOverlapped)))
+        return await wait_overlapped(handle, lpOverlapped)
+
+    monkeypatch.setattr(simulation, "wait_overlapped", recording)
+    simulation.deliver_automatically()
+    sock = simulation.stream()
+    sock.peer.send(b"data")
+    await sock.recv(4)
+    assert handed == [(int, int)]
+
+
+# An idle connection costs little.
+
+
+async def test_a_quiet_connection_posts_little_and_drains_the_rest(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, stream.receive_some)
+        await simulation.run()
+        (request,) = sock.peer.requests
+        assert request.capacity == _receiver.SMALLEST_POST
+        sock.peer.send(bytes(10_000))
+        await simulation.step()
+        assert call.value == bytes(10_000)
+    assert events(simulation).count("receive") == 1
+
+
+async def test_a_flow_that_fills_its_buffers_gets_larger_ones(simulation: Simulation) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    sock.peer.send(bytes(1 << 20))
+    received = 0
+    while received < 1 << 20:
+        received += len(await stream.receive_some())
+    assert sock.receiver.post == _receiver.LARGEST_POST
+    for _ in range(2):
+        sock.peer.send(b"little")
+        assert await stream.receive_some() == b"little"
+    assert sock.receiver.post == _receiver.SMALLEST_POST
+
+
+# Where an overlapped receive cannot be, readiness serves.
+
+
+@pytest.mark.parametrize("reason", ["no IFS handles", "not overlapped", "foreign port"])
+async def test_where_no_packet_can_come_readiness_serves(
+    simulation: Simulation, reason: str
+) -> None:
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    if reason == "no IFS handles":
+        sock.peer.ifs_handles = False
+    elif reason == "not overlapped":
+        sock.peer.overlapped_io = False
+    else:
+        simulation.register_with_iocp(sock.fileno())
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, stream.receive_exactly, 4)
+        await simulation.run()
+        sock.peer.send(b"da")
+        await simulation.run()
+        call.scope.cancel()
+        await simulation.run()
+        assert call.cancelled
+        sock.peer.send(b"ta")
+        assert await stream.receive_exactly(4) == b"data"
+        closing = Call(nursery, sock.recv, 4)
+        await simulation.run()
+        sock.close()
+        await simulation.run()
+        assert isinstance(closing.error, trio.ClosedResourceError)
+    assert "receive" not in events(simulation)
+
+
+def test_in_a_second_run_readiness_serves(simulation: Simulation) -> None:
+    before = trio_wsarecv.statistics()
+    sock = simulation.stream()
+
+    async def main() -> None:
+        simulation.deliver_automatically()
+        sock.peer.send(b"data")
+        assert await sock.recv(4) == b"data"
+
+    trio.run(main)
+    assert events(simulation).count("receive") == 1
+    trio.run(main)
+    assert events(simulation).count("receive") == 1
+    after = trio_wsarecv.statistics()
+    assert after.overlapped_sockets - before.overlapped_sockets == 1
+    assert after.readiness_sockets - before.readiness_sockets == 1
+
+
+async def test_peeking_leaves_the_data_where_it_is(simulation: Simulation) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.stream()
+    sock.peer.send(b"data")
+    for _ in range(2):
+        assert await sock.recv(2, socket.MSG_PEEK) == b"da"
+    buffers = [bytearray(1), bytearray(8)]
+    assert await trio_wsarecv.wsarecv(sock, buffers, MsgFlag.MSG_PEEK) == (4, 0)
+    assert "receive" not in events(simulation)
+    assert await sock.recv(10) == b"data"

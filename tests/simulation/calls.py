@@ -38,6 +38,8 @@ class Call:
     def value(self) -> Any:
         """What it returned; raises what it raised."""
         assert self.outcome is not None, "this call has not ended"
+        if isinstance(self.outcome, outcome.Value):
+            return self.outcome.value
         return self.outcome.unwrap()
 
     @property

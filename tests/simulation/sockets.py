@@ -93,9 +93,17 @@ class SimulatedSocket:
         return result
 
     def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
-        with memoryview(buffer).cast("B") as view:
-            data = self._receive(nbytes or len(view), flags).data
-            view[: len(data)] = data
+        with memoryview(buffer) as view:
+            if view.readonly:
+                raise TypeError("recv_into() argument must be read-write bytes-like object")
+            if not view.c_contiguous:
+                raise BufferError("memoryview: underlying buffer is not C-contiguous")
+            if nbytes < 0:
+                raise ValueError("negative buffersize in recv_into")
+            if nbytes > view.nbytes:
+                raise ValueError("buffer too small for requested bytes")
+            data = self._receive(nbytes or view.nbytes, flags).data
+            view.cast("B")[: len(data)] = data
             return len(data)
 
     def recvfrom(self, nbytes: int, flags: int = 0) -> tuple[bytes, Any]:
