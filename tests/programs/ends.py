@@ -1,0 +1,27 @@
+"""Ends in the way that its argument says; three receives are pending until then."""
+
+import atexit
+import sys
+
+import trio
+import trio.testing
+
+how = sys.argv[1]
+atexit.register(print, "atexit")
+
+
+async def main() -> None:
+    pairs = [trio.socket.socketpair() for _ in range(3)]
+    async with trio.open_nursery() as nursery:
+        for left, right in pairs:
+            nursery.start_soon(left.recv, 100)
+            nursery.start_soon(right.recv, 100)
+        await trio.testing.wait_all_tasks_blocked()
+        print("receiving")
+        if how == "exception":
+            raise ValueError("the reason")
+        nursery.cancel_scope.cancel()
+    sys.exit(3)
+
+
+trio.run(main)

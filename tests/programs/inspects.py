@@ -1,0 +1,30 @@
+"""Says what it finds of itself."""
+
+import os
+import pickle
+import sys
+
+if __package__:
+    from . import sibling
+else:
+    import sibling  # type: ignore[import-not-found,no-redef]
+
+import __main__
+
+
+class Thing:
+    """Can be pickled if `__main__` is what it should be."""
+
+
+print("argv", sys.argv)
+print("name", __name__)
+print("file", __file__)
+print("package", __package__ or None)
+print("spec", __spec__ and __spec__.name)
+print("doc", __doc__)
+print("path", os.path.normcase(sys.path[0]))
+print("main", vars(__main__) is globals(), sys.modules["__main__"] is __main__)
+print("pickle", type(pickle.loads(pickle.dumps(Thing()))) is Thing)
+print("sibling", sibling.__name__)
+print("stdin", sys.stdin.read())
+print("names", sorted(name for name in globals() if not name.startswith("__")))

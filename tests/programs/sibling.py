@@ -1,0 +1,1 @@
+"""Is imported by its neighbour."""
