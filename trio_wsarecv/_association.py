@@ -42,20 +42,14 @@ class Engine(enum.Enum):
     FOREIGN_PORT = "readiness: associated with another completion port, or not overlapped"
 
 
-_run_key: trio.lowlevel.RunVar[object] = trio.lowlevel.RunVar("trio_wsarecv run")
-
-
-def current_run() -> object:
-    """Return an object that stands for the current `trio.run`."""
-    try:
-        return _run_key.get()
-    except LookupError:
-        _run_key.set(object())
-        return _run_key.get()
+#: An object that stands for the current `trio.run`, once a socket has been received on in it.
+this_run: trio.lowlevel.RunVar[object] = trio.lowlevel.RunVar("trio_wsarecv.this_run")
 
 
 def choose_engine(sock: socket.socket) -> Engine:
     """Associate a socket with the current run's completion port, or say why that cannot be."""
+    if this_run.get(None) is None:
+        this_run.set(object())
     engine = _associate(sock)
     if engine is Engine.OVERLAPPED:
         counters.overlapped_sockets += 1

@@ -31,16 +31,19 @@ class FromOperation(Operation):
     __slots__ = ("_length", "_name")
 
     def __init__(self) -> None:
-        super().__init__()
         self._name = ffi.new("char[]", STORAGE_SIZE)
-        self._length = ffi.new("int32_t *")
+        self._length = ffi.new("int32_t *", STORAGE_SIZE)
+        super().__init__()
+        self._function = _winsock.ws2_32.WSARecvFrom
 
-    def _call(self, handle: int, received: object, overlapped: object) -> int:
+    def _call_arguments(self, received: object, overlapped: object) -> tuple[object, ...]:
+        address = (self._name, self._length)
+        return (*self._buffers, received, self._flags, *address, overlapped, NULL)
+
+    def submit(self, handle: int) -> int:
+        """Hand the operation to the kernel, as `Operation.submit`."""
         self._length[0] = STORAGE_SIZE
-        return _winsock.ws2_32.WSARecvFrom(
-            *(handle, self._wsabufs, self._count, received, self._flags),
-            *(self._name, self._length, overlapped, NULL),
-        )
+        return super().submit(handle)
 
     def sender(self) -> Any:
         """Return the address that the completed receive came from."""
@@ -55,27 +58,38 @@ class MessageOperation(Operation):
       control_size: the size of the control buffer, in bytes.
     """
 
-    __slots__ = ("_control", "_control_size", "_function", "_message", "_name")
+    __slots__ = ("_control", "_control_size", "_message", "_name")
 
     def __init__(self, function: Any, control_size: int) -> None:
-        super().__init__()
-        self._function = function
         self._name = ffi.new("char[]", STORAGE_SIZE)
         self._control_size = control_size
         self._control: Any = ffi.new("char[]", control_size) if control_size else NULL
         self._message: Any = ffi.new("WSAMSG *")
+        super().__init__()
+        self._function = function
 
-    def _call(self, handle: int, received: object, overlapped: object) -> int:
+    def _call_arguments(self, received: object, overlapped: object) -> tuple[object, ...]:
+        return (self._message, received, overlapped, NULL)
+
+    def submit(self, handle: int) -> int:
+        """Hand the operation to the kernel, as `Operation.submit`."""
+        self._fill_in()
+        return super().submit(handle)
+
+    def attempt(self, handle: int) -> None:
+        """Receive without an ``OVERLAPPED``, as `Operation.attempt`."""
+        self._fill_in()
+        super().attempt(handle)
+
+    def _fill_in(self) -> None:
+        # The call leaves its results where it found its parameters.
         message = self._message
         message.name = self._name
         message.namelen = STORAGE_SIZE
-        message.lpBuffers = self._wsabufs
-        message.dwBufferCount = self._count
+        message.lpBuffers, message.dwBufferCount = self._buffers
         message.Control.buf = self._control
         message.Control.len = self._control_size
         message.dwFlags = self._flags[0]
-        result: int = self._function(handle, message, received, overlapped, NULL)
-        return result
 
     def sender(self) -> Any:
         """Return the address that the completed receive came from."""

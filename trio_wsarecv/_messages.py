@@ -51,7 +51,7 @@ async def receive_from(
 ) -> tuple[bytes, Any]:
     """Receive ``nbytes`` bytes at the most, and the address they came from."""
     receiver.check_free()
-    if receiver.has_at_hand():
+    if receiver.kept or receiver.deferred_error:
         data = await take_at_hand(sock, receiver, nbytes, flags)
         if data:
             return data, _stream_address()
@@ -74,7 +74,7 @@ async def receive_from_into(
 ) -> tuple[int, Any]:
     """Receive up to ``nbytes`` bytes into a buffer, and the address they came from."""
     receiver.check_free()
-    if receiver.has_at_hand():
+    if receiver.kept or receiver.deferred_error:
         data = await take_at_hand(sock, receiver, nbytes, flags)
         if data:
             with bytes_of(buffer) as view:
@@ -110,7 +110,7 @@ async def receive_message(
     """Receive a message of ``nbytes`` bytes at the most, with its ancillary data."""
     receiver.check_free()
     if hasattr(sock, "recvmsg"):
-        if receiver.has_at_hand():
+        if receiver.kept or receiver.deferred_error:
             data = await take_at_hand(sock, receiver, nbytes, flags)
             if data:
                 return data, [], 0, None
@@ -143,7 +143,7 @@ async def receive_message_into(
     receiver.check_free()
     if hasattr(sock, "recvmsg_into"):
         room = sum(memoryview(buffer).nbytes for buffer in buffers)
-        if receiver.has_at_hand():
+        if receiver.kept or receiver.deferred_error:
             data = await take_at_hand(sock, receiver, room, flags)
             if data:
                 spread(data, buffers, 0)

@@ -36,6 +36,9 @@ MAX_RECEIVE: Final = 1 << 30
 
 _allocate = ffi.new_allocator(should_clear_after_alloc=False)
 
+# As a plain integer, which compares faster.
+_IO_PENDING: Final = int(WinsockError.WSA_IO_PENDING)
+
 # The kernel writes an NTSTATUS into the low half of Internal.
 _STATUS_MASK: Final = 0xFFFFFFFF
 
@@ -46,6 +49,7 @@ class Operation:
     Attributes:
       overlapped: the ``OVERLAPPED``.
       address: its address.
+      own_buffer: memory of the operation's own, for receives that give bytes.
       handle: the socket handle that it was last submitted on.
       raise_cancel: what Trio handed over when it asked for cancellation, else None.
       closing: whether the socket was closed while the kernel had this operation.
@@ -53,46 +57,55 @@ class Operation:
     """
 
     __slots__ = (
-        "_count",
+        "_arguments",
+        "_buffers",
         "_exports",
         "_flags",
+        "_function",
         "_memory",
-        "_own_buffer",
         "_own_size",
-        "_wsabufs",
         "address",
         "buried",
         "closing",
         "handle",
         "overlapped",
+        "own_buffer",
         "raise_cancel",
     )
 
     def __init__(self) -> None:
         self._memory = ffi.new("RECEIVE *")
-        self._wsabufs = ffi.addressof(self._memory, "wsabuf")
-        self._count = 1
         self._flags = ffi.addressof(self._memory, "flags")
         self.overlapped: _winsock.Overlapped = ffi.addressof(self._memory, "overlapped")
         self.address = _winsock.address_of(self.overlapped)
+        self.own_buffer: object = None
+        self._own_size = 0
+        self._exports: list[Any] = []
+        self._function: Callable[..., int] = _winsock.ws2_32.WSARecv
+        self._buffers: tuple[object, int] = (ffi.addressof(self._memory, "wsabuf"), 1)
+        self._arguments = self._call_arguments(NULL, self.overlapped)
         self.handle = -1
         self.raise_cancel: Callable[[], NoReturn] | None = None
         self.closing = False
         self.buried = False
-        self._exports: list[Any] = []
-        self._own_buffer: object = None
-        self._own_size = 0
+
+    def _call_arguments(self, received: object, overlapped: object) -> tuple[object, ...]:
+        # What the call takes after the socket handle.
+        return (*self._buffers, received, self._flags, overlapped, NULL)
 
     def aim_at_own_buffer(self, nbytes: int, flags: int) -> None:
-        """Receive up to ``nbytes`` bytes into memory of the operation's own, for `take`."""
+        """Receive up to ``nbytes`` bytes into memory of the operation's own."""
+        memory = self._memory
         if nbytes != self._own_size:
-            self._own_buffer = _allocate("char[]", nbytes)
+            self.own_buffer = _allocate("char[]", nbytes)
             self._own_size = nbytes
-        self._aim(self._own_buffer, nbytes, flags)
+        memory.wsabuf.buf = self.own_buffer
+        memory.wsabuf.len = nbytes
+        memory.flags = flags
 
     def take(self) -> bytes:
         """Return what was received into the operation's own memory."""
-        data: bytes = ffi.unpack(self._own_buffer, self.nbytes)
+        data: bytes = ffi.unpack(self.own_buffer, self.overlapped.InternalHigh)
         return data
 
     def aim_at(self, buffer: Buffer, offset: int, nbytes: int, flags: int) -> None:
@@ -102,10 +115,7 @@ class Operation:
         """
         export = ffi.from_buffer("char[]", buffer, require_writable=True)
         self._exports.append(export)
-        self._aim(export + offset, nbytes, flags)
-
-    def _aim(self, pointer: object, nbytes: int, flags: int) -> None:
-        self._memory.wsabuf.buf = pointer
+        self._memory.wsabuf.buf = export + offset
         self._memory.wsabuf.len = min(nbytes, MAX_RECEIVE)
         self._memory.flags = flags
 
@@ -114,11 +124,9 @@ class Operation:
 
         They stay exported until `release`.
         """
-        self._wsabufs = ffi.new("WSABUF[]", len(buffers))
-        self._count = len(buffers)
-        self._memory.flags = flags
+        wsabufs = ffi.new("WSABUF[]", len(buffers))
         room = MAX_RECEIVE
-        for wsabuf, buffer in zip(self._wsabufs, buffers, strict=True):
+        for wsabuf, buffer in zip(wsabufs, buffers, strict=True):
             export = ffi.from_buffer("char[]", buffer, require_writable=True)
             self._exports.append(export)
             skipped = min(offset, len(export))
@@ -126,6 +134,9 @@ class Operation:
             wsabuf.buf = export + skipped
             wsabuf.len = min(len(export) - skipped, room)
             room -= wsabuf.len
+        self._memory.flags = flags
+        self._buffers = (wsabufs, len(buffers))
+        self._arguments = self._call_arguments(NULL, self.overlapped)
 
     def release(self) -> None:
         """Give exported buffers back to their owner, unless the kernel may still write there."""
@@ -144,20 +155,20 @@ class Operation:
         self.raise_cancel = None
         self.overlapped.Internal = 0
         counters.wsarecv_calls += 1
-        if not self._call(handle, NULL, self.overlapped):
+        if not self._function(handle, *self._arguments):
             counters.immediate += 1
             return 0
         error = _winsock.ws2_32.WSAGetLastError()
-        if not packet_follows(error, self.status):
-            # Winsock leaves STATUS_PENDING behind.
-            self.overlapped.Internal = 0
-            counters.failed += 1
-            return error
-        if error == WinsockError.WSA_IO_PENDING:
+        if error == _IO_PENDING:
             counters.pended += 1
-        else:
+            return 0
+        if packet_follows(error, self.status):
             counters.immediate += 1
-        return 0
+            return 0
+        # Winsock leaves STATUS_PENDING behind.
+        self.overlapped.Internal = 0
+        counters.failed += 1
+        return error
 
     def attempt(self, handle: int) -> None:
         """Receive without an ``OVERLAPPED``, and leave the result as a completion would.
@@ -165,10 +176,12 @@ class Operation:
         Raises:
           OSError: the error of the call; `BlockingIOError` if there is nothing to receive yet.
         """
-        counters.wsarecv_calls += 1
+        if handle == -1:
+            raise _winsock.winsock_error(WinsockError.WSAENOTSOCK)
         received = ffi.new("DWORD *")
         status = NtStatus.SUCCESS
-        if self._call(handle, received, NULL):
+        counters.wsarecv_calls += 1
+        if self._function(handle, *self._call_arguments(received, NULL)):
             error = _winsock.ws2_32.WSAGetLastError()
             if error != WinsockError.WSAEMSGSIZE:
                 raise _winsock.winsock_error(error)
@@ -176,11 +189,6 @@ class Operation:
         self.overlapped.Internal = status
         self.overlapped.InternalHigh = received[0]
         counters.bytes += received[0]
-
-    def _call(self, handle: int, received: object, overlapped: object) -> int:
-        return _winsock.ws2_32.WSARecv(
-            handle, self._wsabufs, self._count, received, self._flags, overlapped, NULL
-        )
 
     @property
     def status(self) -> int:

@@ -22,7 +22,7 @@ import trio
 
 from ._codes import WinsockError
 from ._statistics import counters
-from ._status import Outcome, Verdict, judge
+from ._status import RECEIVED, Outcome, Verdict, judge
 from ._winsock import winsock_error
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ port = cast("CompletionPort", trio.lowlevel)
 
 @trio.lowlevel.enable_ki_protection
 async def perform(sock: socket.socket, receiver: Receiver, operation: Operation) -> Verdict:
-    """Receive: submit an operation and wait for its packet.
+    """Receive: submit an operation, while the kernel has none, and wait for its packet.
 
     Returns:
-      What the completion says.  The first ``operation.nbytes`` bytes have been received.
+      What the completion says; the bytes that it counts have been received.
 
     Raises:
       OSError: the receive failed, as Python's own ``recv`` would have.
@@ -60,63 +60,65 @@ async def perform(sock: socket.socket, receiver: Receiver, operation: Operation)
     """
     while True:
         await trio.lowlevel.checkpoint_if_cancelled()
-        receiver.check_kernel()
         handle = sock.fileno()
         error = operation.submit(handle) if handle != -1 else WinsockError.WSAENOTSOCK
         if error:
             await trio.lowlevel.cancel_shielded_checkpoint()
             raise winsock_error(error)
-        await _packet(receiver, operation)
+        receiver.operation = operation
+        waiter = port.wait_overlapped(handle, operation.address)
+        waiter.send(None)
+        try:
+            await trio.lowlevel.wait_task_rescheduled(operation.abort)
+        except BaseException:
+            # The abort function leaves the waking to the packet, so this is no cancellation: the
+            # whole run is coming down.
+            receiver.operation = None
+            operation.bury()
+            raise
+        finally:
+            waiter.close()
 
-        nbytes = operation.nbytes
-        verdict = judge(
-            operation.status,
-            nbytes,
-            cancelling=operation.raise_cancel is not None,
-            closing=operation.closing,
-        )
-        operation.close_handle()
-        outcome = verdict.outcome
-        if outcome in _RECEIVED:
-            counters.bytes += nbytes
-            if operation.raise_cancel is not None:
-                # Trio repeats its request at the next checkpoint.
-                counters.received_despite_cancel += 1
-            if outcome is Outcome.RECEIVED_THEN_FAILED:
-                assert verdict.error is not None
-                receiver.deferred_error = winsock_error(verdict.error)
+        if not operation.overlapped.Internal and not operation.raise_cancel:
+            counters.bytes += operation.overlapped.InternalHigh
+            operation.close_handle()
+            return RECEIVED
+        verdict = _conclude(receiver, operation)
+        if verdict.outcome is not Outcome.ABORTED:
             return verdict
-        if outcome is Outcome.CANCELLED:
-            counters.cancelled += 1
-            assert operation.raise_cancel is not None
-            operation.raise_cancel()
-        if outcome is Outcome.CLOSED:
-            raise trio.ClosedResourceError("another task closed this socket")
-        if outcome is Outcome.FAILED:
-            counters.failed += 1
-            assert verdict.error is not None
-            raise winsock_error(verdict.error)
-        # Aborted, and not by us: a neighbour on the same socket was cancelled.  Once more.
+        # A neighbour on the same socket was cancelled, and this receive with it.  Once more.
         if sock.fileno() == -1:
-            raise trio.ClosedResourceError("another task closed this socket")
+            raise _closed()
+        receiver.check_kernel()
 
 
-_RECEIVED = frozenset({Outcome.RECEIVED, Outcome.TRUNCATED, Outcome.RECEIVED_THEN_FAILED})
+def _conclude(receiver: Receiver, operation: Operation) -> Verdict:
+    # Acts on what the completion says: raises, or returns a verdict that leaves bytes or nothing.
+    closing = operation.closing
+    operation.close_handle()
+    nbytes = operation.nbytes
+    cancelling = operation.raise_cancel is not None
+    verdict = judge(operation.status, nbytes, cancelling=cancelling, closing=closing)
+    outcome, error = verdict.outcome, verdict.error
+    if outcome is Outcome.CANCELLED:
+        counters.cancelled += 1
+        assert operation.raise_cancel is not None
+        operation.raise_cancel()
+    if outcome is Outcome.CLOSED:
+        raise _closed()
+    if outcome is Outcome.FAILED:
+        counters.failed += 1
+        assert error is not None
+        raise winsock_error(error)
+    if outcome is Outcome.RECEIVED_THEN_FAILED:
+        assert error is not None
+        receiver.deferred_error = winsock_error(error)
+    if outcome is not Outcome.ABORTED:
+        counters.bytes += nbytes
+        # Trio repeats its request at the next checkpoint.
+        counters.received_despite_cancel += cancelling
+    return verdict
 
 
-@trio.lowlevel.enable_ki_protection
-async def _packet(receiver: Receiver, operation: Operation) -> None:
-    # Waits until the completion packet of the submitted operation is in.
-    receiver.operation = operation
-    waiter = port.wait_overlapped(operation.handle, operation.address)
-    waiter.send(None)
-    try:
-        await trio.lowlevel.wait_task_rescheduled(operation.abort)
-    except BaseException:
-        # The abort function leaves the waking to the packet, so this is no cancellation: the
-        # whole run is coming down.
-        receiver.operation = None
-        operation.bury()
-        raise
-    finally:
-        waiter.close()
+def _closed() -> trio.ClosedResourceError:
+    return trio.ClosedResourceError("another task closed this socket")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
 from . import _overlapped, _readiness
 from ._codes import MsgFlag, WinsockError
-from ._receiver import LARGEST_POST
+from ._receiver import LARGEST_POST, SMALLEST_POST
 from ._statistics import counters
 from ._status import Outcome
 from ._winsock import winsock_error
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from ._receiver import Receiver
+
+
+# The flags as plain integers, whose operators are not written in Python.
+PEEK: Final = int(MsgFlag.MSG_PEEK)
+OOB: Final = int(MsgFlag.MSG_OOB)
 
 
 class IncompleteReceiveError(EOFError):
@@ -52,18 +57,20 @@ async def receive_bytes(
 ) -> bytes:
     """Receive ``nbytes`` bytes at the most, and at least one unless the stream has ended."""
     receiver.check_free()
-    if receiver.has_at_hand():
+    if receiver.kept or receiver.deferred_error:
         data = await take_at_hand(sock, receiver, nbytes, flags)
         if data:
             return data
-    if flags & MsgFlag.MSG_PEEK or not receiver.is_overlapped(sock):
+    if flags & PEEK or not receiver.is_overlapped(sock):
         data = await _readiness.perform(sock, partial(sock.recv, nbytes, flags))
         counters.bytes += len(data)
         return data
 
     # A datagram that does not fit is cut off, so only a stream may be offered less than asked.
     adaptive = receiver.is_stream and not flags
-    post = min(nbytes, receiver.post if adaptive else LARGEST_POST)
+    post = receiver.post if adaptive else LARGEST_POST
+    if post > nbytes:
+        post = nbytes
     operation = receiver.borrow_operation()
     operation.aim_at_own_buffer(post, flags)
     try:
@@ -73,7 +80,7 @@ async def receive_bytes(
         receiver.return_operation(operation)
     if verdict.outcome is Outcome.TRUNCATED:
         raise truncated(data)
-    if adaptive:
+    if adaptive and (len(data) == post or post > SMALLEST_POST):
         # What came later belongs to whoever has submitted another receive meanwhile.
         if len(data) == post < nbytes and receiver.operation is operation:
             data += _drain(sock, receiver, nbytes - post)
@@ -93,13 +100,13 @@ async def receive_into(
 async def _receive_into(
     sock: socket.socket, receiver: Receiver, buffer: Buffer, offset: int, nbytes: int, flags: int
 ) -> int:
-    if receiver.has_at_hand():
+    if receiver.kept or receiver.deferred_error:
         data = await take_at_hand(sock, receiver, nbytes, flags)
         if data:
             with bytes_of(buffer) as view:
                 view[offset : offset + len(data)] = data
             return len(data)
-    if flags & MsgFlag.MSG_PEEK or not receiver.is_overlapped(sock):
+    if flags & PEEK or not receiver.is_overlapped(sock):
 
         def attempt() -> int:
             with bytes_of(buffer) as view, view[offset : offset + nbytes] as part:
@@ -159,10 +166,10 @@ async def take_at_hand(sock: socket.socket, receiver: Receiver, nbytes: int, fla
     """
     await trio.lowlevel.checkpoint()
     receiver.check_kernel()
-    if flags & MsgFlag.MSG_OOB or sock.fileno() == -1:
+    if flags & OOB or sock.fileno() == -1:
         return b""
     if receiver.kept:
-        if flags & MsgFlag.MSG_PEEK:
+        if flags & PEEK:
             return receiver.kept[:nbytes]
         return receiver.take_kept(nbytes)
     error, receiver.deferred_error = receiver.deferred_error, None

@@ -18,13 +18,18 @@ from typing import Final
 
 import trio
 
-from ._association import Engine, choose_engine, current_run
+from ._association import Engine, choose_engine, this_run
+from ._codes import NtStatus
 from ._operation import Operation
 
 #: What a receive of unknown size posts on a connection that has been quiet, in bytes.
 SMALLEST_POST: Final = 1024
 #: What it posts at the most, in bytes.
 LARGEST_POST: Final = 256 * 1024
+
+
+# As a plain integer, which compares faster.
+PENDING: Final = int(NtStatus.PENDING)
 
 
 class Receiver:
@@ -68,38 +73,34 @@ class Receiver:
 
     def is_overlapped(self, sock: socket.socket) -> bool:
         """Tell whether the overlapped engine serves this socket in the current `trio.run`."""
-        run = current_run()
-        if run is not self._run:
+        run = this_run.get(None)
+        if run is None or run is not self._run:
             if sock.fileno() == -1:
                 return False  # either engine refuses it
             self._engine = choose_engine(sock)
-            self._run = run
+            self._run = this_run.get()
         return self._engine is Engine.OVERLAPPED
-
-    def has_at_hand(self) -> bool:
-        """Tell whether there are kept bytes or a deferred error, to come before anything else."""
-        return bool(self.kept or self.deferred_error)
 
     def check_free(self) -> None:
         """Raise `trio.BusyResourceError` if another task is receiving."""
-        if self.reserved:
+        operation = self.operation
+        if self.reserved or (operation and operation.overlapped.Internal == PENDING):
             raise trio.BusyResourceError("another task is receiving on this socket")
-        self.check_kernel()
 
     def check_kernel(self) -> None:
         """Raise `trio.BusyResourceError` if the kernel has a receive of this socket."""
-        if self.operation is not None and self.operation.in_kernel:
+        if self.operation and self.operation.in_kernel:
             raise trio.BusyResourceError("another task is receiving on this socket")
 
     def borrow_operation(self) -> Operation:
         """Return an operation to submit; the one of the last receive, if it is done."""
-        operation, self._spare = self._spare, None
-        return operation or Operation()
+        operation, self._spare = self._spare or Operation(), None
+        return operation
 
     def return_operation(self, operation: Operation) -> None:
         """Take back an operation that is done with, unless it had to be buried."""
-        operation.release()
         if not operation.buried:
+            operation.release()
             self._spare = operation
 
     def keep(self, data: bytes) -> None:

@@ -117,7 +117,7 @@ async def _receive(
     room: int,
     flags: int,
 ) -> ReceiveResult:
-    if receiver.has_at_hand():
+    if receiver.kept or receiver.deferred_error:
         data = await take_at_hand(sock, receiver, room, flags)
         if data:
             spread(data, buffers, offset)

@@ -65,7 +65,8 @@ class Verdict(NamedTuple):
     flags: MsgFlag = MsgFlag(0)
 
 
-_RECEIVED: Final = Verdict(Outcome.RECEIVED)
+#: The verdict of a receive that simply succeeded.
+RECEIVED: Final = Verdict(Outcome.RECEIVED)
 
 # The receive was given up by somebody: by CancelIoEx, or by closing the last handle.
 _ABORTS: Final = frozenset({_S.CANCELLED, _S.REQUEST_ABORTED, _S.HANDLES_CLOSED})
@@ -144,14 +145,14 @@ def judge(status: int, nbytes: int, *, cancelling: bool, closing: bool) -> Verdi
     Bytes that have arrived are never given up, whatever the status says and whatever was asked.
     """
     if status == _S.SUCCESS:
-        return _RECEIVED
+        return RECEIVED
     if status >> 30 < 2:  # the severities success and informational
         return Verdict(Outcome.RECEIVED, flags=_FLAGS.get(status, MsgFlag(0)))
     if status == _S.BUFFER_OVERFLOW:
         return Verdict(Outcome.TRUNCATED, _E.WSAEMSGSIZE, MsgFlag.MSG_TRUNC)
     if status in _ABORTS:
         if nbytes:
-            return _RECEIVED
+            return RECEIVED
         if closing:
             return Verdict(Outcome.CLOSED)
         if cancelling:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import operator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -15,23 +14,17 @@ from ._receiver import LARGEST_POST
 from ._socket import Socket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from typing_extensions import Buffer
 
 # What a call on a closed socket gives: POSIX's code, and Winsock's.
 _CLOSED: Final = frozenset({errno.EBADF, errno.ENOTSOCK})
 
 
-@contextmanager
-def stream_errors() -> Iterator[None]:
-    """Turn the errors of a socket into those of a Trio stream."""
-    try:
-        yield
-    except OSError as exc:
-        if exc.errno in _CLOSED:
-            raise trio.ClosedResourceError("this socket was already closed") from None
-        raise trio.BrokenResourceError(f"socket connection broken: {exc}") from exc
+def stream_error(error: OSError) -> Exception:
+    """Return the error of a Trio stream for the error of its socket."""
+    if error.errno in _CLOSED:
+        return trio.ClosedResourceError("this socket was already closed")
+    return trio.BrokenResourceError(f"socket connection broken: {error}")
 
 
 class SocketStream(trio.abc.HalfCloseableStream):
@@ -88,8 +81,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
                 raise ValueError("max_bytes must be >= 1")
             max_bytes = min(max_bytes, MAX_RECEIVE)
         sock = self.socket
-        with stream_errors():
+        try:
             return await receive_bytes(sock.stdlib, sock.receiver, max_bytes)
+        except OSError as exc:
+            raise stream_error(exc) from exc
 
     @trio.lowlevel.enable_ki_protection
     async def receive_into(self, buffer: Buffer, nbytes: int = 0) -> int:
@@ -110,8 +105,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
         If cancelled, it has received nothing.  Source: ``WSARecv``.
         """
         writable_size(buffer)
-        with stream_errors():
+        try:
             return await self.socket.recv_into(buffer, nbytes)
+        except OSError as exc:
+            raise stream_error(exc) from exc
 
     @trio.lowlevel.enable_ki_protection
     async def receive_exactly(self, nbytes: int) -> bytes:
@@ -158,8 +155,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
     @trio.lowlevel.enable_ki_protection
     async def _fill(self, buffer: Buffer, nbytes: int) -> None:
         sock = self.socket
-        with stream_errors():
+        try:
             await receive_exactly_into(sock.stdlib, sock.receiver, buffer, nbytes)
+        except OSError as exc:
+            raise stream_error(exc) from exc
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of the data, as `trio.abc.SendStream.send_all`."""
