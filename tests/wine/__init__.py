@@ -1,1 +1,1 @@
-"""A Windows CPython on Linux, through Wine: `winpython.py` runs a script with it, `environment.ensure()` is its API."""
+"""A Windows CPython on Linux, through Wine: `winpython.py` to run it, `environment` as its API."""

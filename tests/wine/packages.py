@@ -1,21 +1,24 @@
-"""Windows packages from PyPI, by the `pip` of this Linux Python or, where it has none, of a throw-away venv."""
+"""Windows packages from PyPI, by the pip of this Python or, if it has none, of a new venv."""
+
+from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import venv
 import zipfile
 from pathlib import Path
 
-from .problem import check_call
+from .speak import Problem, check_call
 
 HERE = Path(__file__).resolve().parent
-RUNTIME = HERE / "runtime.txt"
-REQUIREMENTS = HERE / "requirements.txt"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+WINDOWS = ["--platform=win_amd64", f"--python-version={VERSION}", "--implementation=cp"]
+PINNED = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--disable-pip-version-check"]
 
 
 class Pip:
-    """Fetches wheels for a Windows Python of this Python's minor version; every file is checked against its hash."""
+    """Fetches wheels for a Windows Python of this Python's minor version, all pinned by hash."""
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
@@ -24,24 +27,24 @@ class Pip:
             venv.create(scratch / "venv", with_pip=True)
             self.python = scratch / "venv" / "bin" / "python"
 
-    def install(self, target: Path) -> None:
-        """Install `requirements.txt`: a complete list, so that no marker is read as if this were Windows."""
-        self._pip("install", "--target", target, "--no-compile", "-r", REQUIREMENTS)
+    def install_requirements(self, target: Path) -> None:
+        """Install `requirements.txt`: all of it, for pip's own choice would be that of Linux."""
+        self._run("install", f"--target={target}", "--no-compile", "-r", HERE / "requirements.txt")
 
     def extract_runtime(self, target: Path) -> None:
         """Take the interpreter's DLLs and extension modules out of the wheel that has them."""
-        self._pip("download", "--dest", self.scratch, "-r", RUNTIME)
+        self._run("download", f"--dest={self.scratch}", "-r", HERE / "runtime.txt")
         [wheel] = self.scratch.glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             for name in archive.namelist():
-                folder, _, file = name.partition("/")
+                folder, _, file = name.rpartition("/")
                 if folder == "deploy_libs" and file:
                     (target / file).write_bytes(archive.read(name))
+        if not (target / f"python{VERSION.replace('.', '')}.dll").exists():
+            raise Problem(f"no Windows interpreter in {wheel.name}")
 
-    def _pip(self, action: str, *options: str | Path) -> None:
-        platform = ["--platform", "win_amd64", "--python-version", VERSION, "--implementation", "cp"]
-        check_call(
-            [self.python, "-m", "pip", action, "--no-deps", "--only-binary=:all:", "--require-hashes"]
-            + [*platform, "--disable-pip-version-check", *options],
-            cwd=self.scratch,
-        )
+    def _run(self, action: str, *options: str | Path) -> None:
+        command = [self.python, "-m", "pip", action, *PINNED, *WINDOWS, *options]
+        # Of the user's settings an index or a proxy is wanted, but these two stand in the way.
+        env = {**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
+        check_call(command, env=env, cwd=self.scratch)

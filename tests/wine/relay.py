@@ -1,76 +1,126 @@
-"""Runs the Windows CPython with pipes as its standard streams and copies the bytes, as they come, both ways."""
+"""Runs the Windows CPython with pipes as standard streams, and copies the bytes as they come."""
+
+from __future__ import annotations
 
 import contextlib
 import os
 import select
 import signal
 import subprocess
+import sys
 import threading
-from collections.abc import Sequence
-from types import FrameType
-from typing import IO, NoReturn
+from typing import IO, TYPE_CHECKING, NoReturn
 
-from .environment import WindowsPython
+assert sys.platform != "win32"
 
-CHUNK = 65536
+from .server import start_server  # noqa: E402
+from .speak import Problem, Signalled  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    from .environment import WindowsPython
+
+CHUNK = 1 << 16
 
 
-class Signalled(BaseException):
-    def __init__(self, number: int) -> None:
-        self.number = number
+def handle_signals() -> None:
+    """Raise `Signalled` in the main thread when asked to end; a second signal ends us at once."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+    def handler(number: int, frame: FrameType | None) -> NoReturn:
+        for each in numbers:
+            signal.signal(each, signal.SIG_DFL)
+        raise Signalled(number)
 
-def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise Signalled(number)
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+    signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # in the background a terminal's input has ended
 
 
 def run(python: WindowsPython, args: Sequence[str]) -> int:
     """Run `python ARGS…` on our own standard streams and return its exit status."""
-    environ = python.environ()
-    subprocess.call(["wineserver", "-p60"], env=environ)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    server = start_server(python.wineprefix)
     child = subprocess.Popen(
-        python.command(args),
-        env=environ,
+        # However we end, so does the child; and a terminal's Ctrl-C is for us to answer.
+        ["setpriv", "--pdeathsig", "KILL", *python.command(args)],
+        start_new_session=True,
+        env={**python.environ(), **terminal_environ()},
+        bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        bufsize=0,
-        start_new_session=True,
     )
     try:
-        assert child.stdin and child.stdout and child.stderr
+        assert child.stdin
+        assert child.stdout
+        assert child.stderr
         ended = os.pidfd_open(child.pid)
-        threading.Thread(target=feed, args=(child.stdin, ended), daemon=True).start()
+        start_copying(0, child.stdin.fileno(), child.stdin, ended)
         outputs = [
-            threading.Thread(target=copy, args=(child.stdout.fileno(), 1, ended), daemon=True),
-            threading.Thread(target=copy, args=(child.stderr.fileno(), 2, ended), daemon=True),
+            start_copying(child.stdout.fileno(), 1, child.stdout, ended),
+            start_copying(child.stderr.fileno(), 2, child.stderr, ended),
         ]
-        for thread in outputs:
-            thread.start()
-        status = child.wait()
+        select.select([ended, server], [], [])
+        if is_readable(server) or (child.wait() != 0 and is_readable(server, 0.1)):
+            raise Problem("the wineserver has died, and all its Windows processes with it")
         for thread in outputs:
             thread.join()
-        return status if status >= 0 else 128 - status
-    except Signalled as signalled:
+    except BaseException:
         child.kill()
         child.wait()
-        return 128 + signalled.number
+        raise
+    return child.returncode if child.returncode >= 0 else 128 - child.returncode
+
+
+def open_standard_streams() -> None:
+    """Open the null device where we were started without a stream: a pipe would take its number."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+
+
+def terminal_environ() -> dict[str, str]:
+    """Tell sitecustomize.py what the pipes hide: which streams end at a terminal, and its size."""
+    streams = {1: "stdout", 2: "stderr"}
+    terminals = {number: name for number, name in streams.items() if os.isatty(number)}
+    if not terminals:
+        return {}
+    size = os.get_terminal_size(min(terminals))
+    return {
+        "WINPYTHON_TERMINALS": " ".join(terminals.values()),
+        "COLUMNS": str(size.columns),
+        "LINES": str(size.lines),
+    }
+
+
+def start_copying(source: int, target: int, pipe: IO[bytes], ended: int) -> threading.Thread:
+    """Copy in a thread, and close the child's pipe when nothing more can come or go through it."""
+
+    def work() -> None:
+        with pipe, contextlib.suppress(OSError):
+            copy(source, target, ended)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
 
 
 def copy(source: int, target: int, ended: int) -> None:
-    """Copy until the source ends, or until the child has ended and the source has nothing more."""
-    with contextlib.suppress(OSError):
-        while source in select.select([source, ended], [], [])[0]:
-            data = os.read(source, CHUNK)
-            if not data:
-                break
-            while data:
-                data = data[os.write(target, data) :]
+    """Copy until the source ends, or until the child has ended and nothing more is there.
+
+    Whatever the child has left running may hold its end of the pipe for ever.
+    """
+    while source in select.select([source, ended], [], [])[0]:
+        data = os.read(source, CHUNK)
+        if not data:
+            return
+        while data:
+            select.select([], [target], [])
+            data = data[os.write(target, data) :]
 
 
-def feed(target: IO[bytes], ended: int) -> None:
-    """Copy our standard input to the child's, and close that one after it."""
-    with contextlib.suppress(OSError), target:
-        copy(0, target.fileno(), ended)
+def is_readable(descriptor: int, timeout: float = 0) -> bool:
+    return bool(select.select([descriptor], [], [], timeout)[0])

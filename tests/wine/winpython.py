@@ -1,34 +1,45 @@
 """Runs Python code with a Windows CPython: ``python tests/wine/winpython.py SCRIPT [ARGS…]``.
 
-The arguments are those of `python` itself (``-m MODULE``, ``-c CODE``, ``-X …``), the package is importable, and the
-standard streams and the exit status are passed through. On Windows that is simply this Python; on Linux it is a real
-Windows CPython under Wine, which the first use sets up.
+The arguments are those of `python` itself (``-m MODULE``, ``-c CODE``, ``-X …``), the package is
+importable, and the standard streams and the exit status are passed through. On Windows that is
+simply this Python; on Linux it is a real Windows CPython under Wine, which the first use sets up.
 """
 
+from __future__ import annotations
+
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def main() -> int:
-    if sys.platform == "win32":
-        path = os.pathsep.join(filter(None, [str(HERE.parents[1]), os.environ.get("PYTHONPATH")]))
-        return subprocess.call([sys.executable, *sys.argv[1:]], env={**os.environ, "PYTHONPATH": path})
+if sys.platform == "win32":
 
-    sys.path[0] = str(HERE.parent)
-    from wine.environment import ensure
-    from wine.problem import Problem
-    from wine.relay import run
+    def run(args: list[str]) -> int:
+        path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the child's to answer
+        status = subprocess.call([sys.executable, *args], env={**os.environ, "PYTHONPATH": path})
+        return status - (1 << 32) if status >> 31 else status  # sys.exit wants it signed
 
-    try:
-        return run(ensure(), sys.argv[1:])
-    except Problem as problem:
-        print(f"winpython: {problem}", file=sys.stderr)
-        return 1
+else:
+
+    def run(args: list[str]) -> int:
+        sys.path[0] = str(REPOSITORY)
+        from tests.wine import environment, relay, speak
+
+        relay.open_standard_streams()
+        relay.handle_signals()
+        try:
+            return relay.run(environment.ensure(), args)
+        except speak.Problem as problem:
+            speak.say(str(problem))
+            return 1
+        except speak.Signalled as signalled:
+            return 128 + signalled.number
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(sys.argv[1:]))

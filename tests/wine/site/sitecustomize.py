@@ -1,47 +1,65 @@
-"""Only in the Windows CPython under Wine: lets `trio.run` start there.
+"""Makes up for what the Windows CPython under Wine lacks; no other Python has this file.
 
-Trio asks each socket for its SIO_BSP_HANDLE_SELECT, which Wine 8.0 refuses (error 10045). It grants SIO_BASE_HANDLE,
-and Wine has no layered providers, so both are the same handle. Trio is patched when it is imported, not before:
-Python starts much faster without it.
+Every start of the interpreter runs it, so it imports nothing but what is there already.
 """
 
-import importlib.util
+import os
 import sys
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any
+from importlib.machinery import PathFinder
 
-NAME = "trio._core._io_windows"
-
-
-def patch(module: Any) -> None:
-    original = module._get_underlying_socket
-
-    def get_underlying_socket(sock: Any, *, which: Any = module.WSAIoctls.SIO_BASE_HANDLE) -> Any:
-        if which == module.WSAIoctls.SIO_BSP_HANDLE_SELECT:
-            which = module.WSAIoctls.SIO_BASE_HANDLE
-        return original(sock, which=which)
-
-    module._get_underlying_socket = get_underlying_socket
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
 
 
-class Finder:
-    """Finds one module, as the other finders would, and patches it when it has run."""
+class TrioFinder:
+    """Lets `trio.run` start, by a patch to Trio that is made when, and if, Trio is imported.
 
-    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name != NAME:
+    Trio asks each socket for its SIO_BSP_HANDLE_SELECT, which Wine 8.0 refuses with error 10045.
+    It grants SIO_BASE_HANDLE, the same handle where no layered service providers are installed.
+    """
+
+    NAME = "trio._core._io_windows"
+
+    def find_spec(
+        self, name: str, path: "Sequence[str] | None", target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
+        if name != self.NAME:
             return None
         sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        spec = PathFinder.find_spec(name, path)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
-            def exec_module(module: ModuleType) -> None:
+            def execute_and_patch(module: "ModuleType") -> None:
                 execute(module)
-                patch(module)
+                self.patch(module)
 
-            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+            spec.loader.exec_module = execute_and_patch  # type: ignore[method-assign]
         return spec
 
+    def patch(self, module: "Any") -> None:
+        original = module._get_underlying_socket
+        codes = module.WSAIoctls
 
-sys.meta_path.insert(0, Finder())
+        def get_underlying_socket(sock: "Any", *, which: "Any" = codes.SIO_BASE_HANDLE) -> "Any":
+            if which == codes.SIO_BSP_HANDLE_SELECT:
+                which = codes.SIO_BASE_HANDLE
+            return original(sock, which=which)
+
+        module._get_underlying_socket = get_underlying_socket
+
+
+def pose_as_terminal(name: str) -> None:
+    """Let a standard stream be the terminal that stands behind the pipe."""
+    stream: Any = getattr(sys, name)
+    stream.isatty = lambda: True
+    stream.reconfigure(line_buffering=True)
+
+
+sys.meta_path.insert(0, TrioFinder())
+for name in os.environ.pop("WINPYTHON_TERMINALS", "").split():
+    pose_as_terminal(name)

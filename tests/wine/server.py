@@ -1,0 +1,85 @@
+"""The wineserver: the process that plays the Windows kernel for all processes of one prefix.
+
+It ends after its last client, and then the next start takes a second more. It can also die before,
+for some system calls break an assertion in it, and then a Windows process that sleeps is not told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from .prefix import wine_environ
+from .speak import Problem, say
+
+assert sys.platform != "win32"
+
+KEEP = 60  # seconds that it outlives its last client
+PATIENCE = 10  # seconds for its first answer, which takes less than one millisecond
+
+
+def start_server(prefix: Path) -> int:
+    """Return a pidfd of the prefix's wineserver: it answers, and stays `KEEP` seconds at least."""
+    server = find_server(prefix)
+    if server is not None:
+        if answers(*server):
+            return os.pidfd_open(server[0])
+        end(server[0])
+    environ = wine_environ(prefix)
+    # The first Windows process starts the system services, and they would keep its streams open.
+    for command in (["wineserver", f"-p{KEEP}"], ["wine", "cmd", "/c", "exit"]):
+        subprocess.call(
+            command,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    server = find_server(prefix)
+    if server is None:
+        raise Problem(f"no wineserver can be started for {prefix}")
+    return os.pidfd_open(server[0])
+
+
+def find_server(prefix: Path) -> tuple[int, Path] | None:
+    """The wineserver's process id and working folder, which is named after the prefix's inode."""
+    status = prefix.stat()
+    name = f"server-{status.st_dev:x}-{status.st_ino:x}"
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or belongs to somebody else
+            folder = (process / "cwd").readlink()
+            if folder.name == name and (process / "comm").read_text().startswith("wineserver"):
+                return int(process.name), folder
+    return None
+
+
+def answers(process: int, folder: Path) -> bool:
+    """Whether the wineserver welcomes a client; this also starts its `KEEP` seconds anew."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        try:
+            client.connect(str(folder / "socket"))
+            welcome, descriptors, _, _ = socket.recv_fds(client, 16, 1)
+        except OSError:
+            return False
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return bool(welcome)
+
+
+def end(process: int) -> None:
+    try:
+        pidfd = os.pidfd_open(process)
+    except ProcessLookupError:
+        return
+    if not select.select([pidfd], [], [], 2)[0]:  # it may have been about to end
+        say("the wineserver does not answer: killing it")
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        select.select([pidfd], [], [], PATIENCE)
+    os.close(pidfd)
