@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ast
-import errno
 import gc
 import mmap
 import re
 import signal
 import socket
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +20,11 @@ from trio_wsarecv import MsgFlag, SocketStream, WinsockError, _operation, _overl
 from trio_wsarecv._codes import NtStatus
 
 from .simulation import Call, CancelAnswer, CrashingClock, Simulation, simulated_winsock
+from .simulation.port import Key, Packet
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from typing import NoReturn
 
     from .simulation.sockets import SocketOverSimulation
 
@@ -307,14 +307,15 @@ async def test_the_task_sleeps_under_an_abort_function_that_posts_nothing(
 async def test_the_abort_function_of_trio_would_end_the_run_there(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def wait_as_trio_does(
-        receiver: _receiver.Receiver, operation: _operation.Operation
-    ) -> None:
-        receiver.operation = operation
-        with suppress(trio.Cancelled):
-            await _overlapped.port.wait_overlapped(operation.handle, operation.address)
+    def abort(
+        self: _operation.Operation, raise_cancel: Callable[[], NoReturn]
+    ) -> trio.lowlevel.Abort:
+        self.raise_cancel = raise_cancel
+        if not simulation.kernel32.cancel(self.handle, self.address):
+            simulation.port.post(Packet(self.address, Key.LATE_CANCEL))
+        return trio.lowlevel.Abort.FAILED
 
-    monkeypatch.setattr(_overlapped, "_packet", wait_as_trio_does)
+    monkeypatch.setattr(_operation.Operation, "abort", abort)
     sock = simulation.stream()
     buffer = bytearray(100)
 
@@ -837,15 +838,29 @@ async def test_closing_again_does_nothing(simulation: Simulation) -> None:
     assert events(simulation).count("close") == 1
 
 
-async def test_a_closed_socket_does_not_reach_the_kernel(simulation: Simulation) -> None:
-    sock = simulation.stream()
+@pytest.mark.parametrize("method", RECEIVES)
+async def test_a_closed_socket_does_not_reach_the_kernel(
+    simulation: Simulation, method: str
+) -> None:
+    sock = simulation.datagrams()
     sock.close()
-    with pytest.raises(OSError, match=r"NOTSOCK|10038") as caught:
-        await sock.recv(100)
-    assert caught.value.errno in (errno.EBADF, errno.ENOTSOCK)
-    with pytest.raises(trio.ClosedResourceError):
-        await SocketStream(sock).receive_some()
+    with pytest.raises(OSError, match=r"NOTSOCK|10038"):
+        await RECEIVES[method](sock)
     assert "receive" not in events(simulation)
+
+
+async def test_a_stream_of_a_closed_socket_is_closed(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    sock.close()
+    calls: list[tuple[Callable[..., Any], Any]] = [
+        (stream.receive_some, 4),
+        (stream.receive_exactly, 4),
+        (stream.receive_into, bytearray(4)),
+    ]
+    for function, argument in calls:
+        with pytest.raises(trio.ClosedResourceError):
+            await function(argument)
 
 
 async def test_the_handle_is_not_given_away_while_the_kernel_has_a_receive(

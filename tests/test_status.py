@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import pickle
-import sys
 
 import pytest
 
@@ -122,20 +121,7 @@ def test_every_status_of_the_table_is_in_this_one() -> None:
     assert {int(status) for status in NtStatus} - without_error == set(STATUS_ERRORS)
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        pytest.param(
-            code,
-            marks=pytest.mark.xfail(
-                code == WinsockError.WSAEDISCON and sys.platform != "win32",
-                reason="a BrokenPipeError off Windows",
-                strict=False,
-            ),
-        )
-        for code in CODES
-    ],
-)
+@pytest.mark.parametrize("code", CODES)
 def test_a_code_becomes_the_exception_that_python_makes_of_it(code: int) -> None:
     error = os_error(code, "what happened")
     assert type(error) is CODES[code]

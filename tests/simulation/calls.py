@@ -35,6 +35,10 @@ class Call:
         return self.outcome is not None
 
     @property
+    def succeeded(self) -> bool:
+        return isinstance(self.outcome, outcome.Value)
+
+    @property
     def value(self) -> Any:
         """What it returned; raises what it raised."""
         assert self.outcome is not None, "this call has not ended"

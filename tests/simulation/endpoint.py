@@ -42,6 +42,7 @@ class Endpoint(ABC):
       overlapped_io: whether the socket was made for overlapped I/O.
       refusals: the Winsock errors with which the next calls fail at once.
       requests: the receives that the kernel has, in order.
+      closed_on_a_receive: whether the last handle was closed while the kernel had a receive.
       peer_saw: how the connection ended for the peer: "end" or "reset".
     """
 
@@ -57,6 +58,7 @@ class Endpoint(ABC):
         self.handles = 0
         self.is_shut = False
         self.peer_saw: str | None = None
+        self.closed_on_a_receive = False
 
     @abstractmethod
     def take(self, capacity: int, flags: MsgFlag) -> Result | None:
@@ -150,6 +152,12 @@ class Endpoint(ABC):
         """End the receive that the kernel has in a way of the test's choosing."""
         self._finish(self.requests[0], Result(status, data))
 
+    def end_with_what_came(self, status: NtStatus) -> None:
+        """End the receive that the kernel has, with a status and what has arrived."""
+        request = self.requests[0]
+        result = self.take(request.capacity, request.flags) if self.has_data() else None
+        self._finish(request, Result(status, result.data if result else b""))
+
     def cancel(self, request: Request) -> bool:
         """Carry out ``CancelIoEx``; return whether it finds the receive.
 
@@ -171,6 +179,7 @@ class Endpoint(ABC):
 
     def close(self) -> None:
         """Do what the loss of the last handle does."""
+        self.closed_on_a_receive = bool(self.requests)
         unread = bool(self.requests) or self.has_data()
         self.peer_saw = self.peer_saw or ("reset" if unread and self.is_stream else "end")
         status = self.kernel.behaviour.closed_status(is_stream=self.is_stream)
@@ -179,7 +188,12 @@ class Endpoint(ABC):
 
 
 class Stream(Endpoint):
-    """A TCP connection."""
+    """A TCP connection.
+
+    Attributes:
+      ended: whether the peer has ended the stream.
+      failure: how the connection has failed, or None.
+    """
 
     kind = socket.SOCK_STREAM
 
@@ -187,8 +201,8 @@ class Stream(Endpoint):
         super().__init__(kernel)
         self._pieces: deque[tuple[bytes, NtStatus]] = deque()
         self._urgent: deque[bytes] = deque()
-        self._ended = False
-        self._failure: NtStatus | None = None
+        self.ended = False
+        self.failure: NtStatus | None = None
 
     def send(self, data: bytes, status: NtStatus = NtStatus.SUCCESS) -> None:
         """Have bytes arrive, and a status other than success with them."""
@@ -202,13 +216,13 @@ class Stream(Endpoint):
 
     def send_end(self) -> None:
         """End the stream from the peer's side."""
-        self._ended = True
+        self.ended = True
         self.arrived()
 
     def reset(self, status: NtStatus = NtStatus.CONNECTION_RESET) -> None:
         """Reset the connection: what nobody has received yet is lost."""
         self._pieces.clear()
-        self._failure = status
+        self.failure = status
         self.arrived()
 
     def has_data(self) -> bool:
@@ -217,17 +231,17 @@ class Stream(Endpoint):
     def is_readable(self) -> bool:
         if self.requests:
             return False
-        return bool(self._pieces or self._ended or self._failure or self.refusals or self.is_shut)
+        return bool(self._pieces or self.ended or self.failure or self.refusals or self.is_shut)
 
     def take(self, capacity: int, flags: MsgFlag) -> Result | None:
         if flags & MsgFlag.MSG_OOB:
             if not self._urgent:
                 return None
             return Result(NtStatus.RECEIVE_EXPEDITED, self._urgent.popleft()[:capacity])
-        if self._failure:
-            return Result(self._failure)
+        if self.failure:
+            return Result(self.failure)
         if not self._pieces:
-            return Result(NtStatus.SUCCESS) if self._ended else None
+            return Result(NtStatus.SUCCESS) if self.ended else None
         taken, status, rest = bytearray(), NtStatus.SUCCESS, list(self._pieces)
         while rest and len(taken) < capacity and status == NtStatus.SUCCESS:
             data, status = rest.pop(0)

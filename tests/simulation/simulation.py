@@ -6,6 +6,7 @@ import gc
 import socket
 import sys
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import outcome
@@ -67,6 +68,10 @@ class Simulation:
             self._ports.set(Port(self.kernel.dequeued, self._posted))
             return self._ports.get()
 
+    def behave(self, **choices: Any) -> None:
+        """Make the model's free choices anew, all but those that are named as they were."""
+        self.behaviour = self.kernel.behaviour = replace(self.behaviour, **choices)
+
     def settle(self) -> None:
         """Let the kernel get on with what it has put off."""
         self.kernel.settle()
@@ -115,8 +120,13 @@ class Simulation:
         async with trio.open_nursery() as nursery:
             try:
                 yield nursery
-            finally:
+            except GeneratorExit:
+                # There is no run any more that could deliver.
+                raise
+            except BaseException:
                 self.deliver_automatically()
+                raise
+            self.deliver_automatically()
 
     def check(self) -> None:
         """Raise what there is to complain about."""
@@ -221,12 +231,12 @@ def simulated_winsock(seed: int | None = None) -> Iterator[Simulation]:
         yield simulation
     gc.collect()
     gc.unfreeze()
-    simulation.check()
     _exhume(simulation)
+    simulation.check()
 
 
 def _exhume(simulation: Simulation) -> None:
-    # Whatever was buried here, the kernel that had it is gone.
+    # Whatever was buried here the kernel may finish now, and then is gone.
     kernel = simulation.kernel
     kernel.behaviour.prompt = True
     kernel.behaviour.seed = None

@@ -93,6 +93,9 @@ class SimulatedSocket:
         return result
 
     def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
+        return self.recvfrom_into(buffer, nbytes, flags)[0]
+
+    def recvfrom_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> tuple[int, bytes]:
         with memoryview(buffer) as view:
             if view.readonly:
                 raise TypeError("recv_into() argument must be read-write bytes-like object")
@@ -102,9 +105,9 @@ class SimulatedSocket:
                 raise ValueError("negative buffersize in recv_into")
             if nbytes > view.nbytes:
                 raise ValueError("buffer too small for requested bytes")
-            data = self._receive(nbytes or view.nbytes, flags).data
-            view.cast("B")[: len(data)] = data
-            return len(data)
+            result = self._receive(nbytes or view.nbytes, flags)
+            view.cast("B")[: len(result.data)] = result.data
+            return len(result.data), result.sender
 
     def recvfrom(self, nbytes: int, flags: int = 0) -> tuple[bytes, Any]:
         result = self._receive(nbytes, flags)

@@ -124,6 +124,8 @@ class Ws2:
     def _request(
         self, handle: int, overlapped: Any, buffers: Any, count: int, flags: int
     ) -> Request | None:
+        if handle < 0:
+            raise OverflowError("can't convert negative number to unsigned")
         endpoint = self._kernel.endpoint(handle)
         if endpoint is None:
             self._kernel.complain("a receive was submitted on a handle that is not open")
