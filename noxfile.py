@@ -35,6 +35,13 @@ def tests(session: nox.Session) -> None:
         )
 
 
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Receive a large file in a Windows CPython, see a receive cancelled, and what was measured."""
+    install(session, "test")
+    session.run("python", "-m", "tests.demo.demo", *session.posargs)
+
+
 @nox.session(name="trio-tests")
 def trio_tests(session: nox.Session) -> None:
     """Compare Trio's own tests on overlapped receives with the same on plain Trio."""

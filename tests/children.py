@@ -1,9 +1,10 @@
-"""Programs that a test run starts and that end with it, whatever happens."""
+"""Programs that a test run starts, and that end with it or at their deadline, whatever happens."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,25 +17,34 @@ if TYPE_CHECKING:
 #: What to start for a Python on Windows: under Wine on Linux, this Python on Windows.
 WINDOWS_PYTHON = (sys.executable, str(Path(__file__).parent / "wine" / "winpython.py"))
 
+#: Seconds that setting that Python up may take, on first use.
+SET_UP = 900.0
+
 GRACE = 10.0
 
 
 @contextmanager
-def child(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a program that lives no longer than this block."""
+def child(
+    command: Sequence[str], deadline: float, **options: Any
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a program for no longer than this block and no more seconds than the deadline."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace", **options
     ) as process:
+        timer = threading.Timer(deadline, end, [process])
+        timer.daemon = True
+        timer.start()
         try:
             yield process
         finally:
+            timer.cancel()
             end(process)
 
 
 def end(process: subprocess.Popen[str]) -> None:
     if process.poll() is not None:
         return
-    if sys.platform == "win32":  # there nothing asks a process to end, and with it its children
+    if sys.platform == "win32":  # where no program can be asked to end and take its children along
         with suppress(psutil.NoSuchProcess):
             for descendant in psutil.Process(process.pid).children(recursive=True):
                 with suppress(psutil.NoSuchProcess):

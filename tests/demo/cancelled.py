@@ -1,0 +1,62 @@
+"""A receive that is cancelled, and the next one, that is not: cancelled.py HOST PORT.
+
+The server says nothing until it is spoken to, then gives back what it got.
+"""
+
+import ctypes
+import json
+import sys
+from typing import Any
+
+import trio
+
+import trio_wsarecv
+
+PATIENCE = 0.5
+WORD = b"still here"
+
+
+def result_of(operation: Any) -> int:
+    """Ask Windows for the error code of a completed receive."""
+    if sys.platform != "win32":
+        return 0
+    ws2_32 = ctypes.WinDLL("ws2_32", use_last_error=True)
+    ws2_32.WSAGetOverlappedResult(
+        ctypes.c_size_t(operation.handle),
+        ctypes.c_void_p(operation.address),
+        ctypes.byref(ctypes.c_uint32()),
+        False,
+        ctypes.byref(ctypes.c_uint32()),
+    )
+    return ctypes.get_last_error()
+
+
+async def main(host: str, port: str) -> None:
+    async with await trio_wsarecv.open_tcp_stream(host, int(port)) as stream:
+        exception = None
+        begin = trio.current_time()
+        with trio.move_on_after(PATIENCE) as scope:
+            try:
+                await stream.receive_some()
+            except BaseException as exc:
+                exception = type(exc)
+                raise
+        seconds = trio.current_time() - begin
+        operation = stream.socket.receiver.operation
+        report = {
+            "exception": exception and f"{exception.__module__}.{exception.__name__}",
+            "pended_first": trio_wsarecv.statistics().pended,
+            "caught": scope.cancelled_caught,
+            "seconds": seconds,
+            "status": operation and operation.status,
+            "code": operation and result_of(operation),
+        }
+
+        await stream.send_all(WORD)
+        report["next"] = (await stream.receive_exactly(len(WORD))) == WORD
+        print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    _, host, port = sys.argv
+    trio.run(main, host, port)

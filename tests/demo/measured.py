@@ -1,0 +1,51 @@
+"""Runs a program as `python` would, then prints what the package's statistics say, as JSON.
+
+It is to trio_wsarecv what `python -m cProfile` is to the profiler: `measured.py SCRIPT ARGS...` or
+`measured.py -m MODULE ARGS...`.  With neither, it just says what Python this is.
+"""
+
+import dataclasses
+import json
+import platform
+import runpy
+import sys
+from pathlib import Path
+
+import trio
+
+import trio_wsarecv
+
+
+def system() -> str:
+    """Say what this is: Windows, or what plays its part."""
+    if sys.platform == "win32":
+        import ctypes
+
+        wine_get_version = getattr(ctypes.WinDLL("ntdll"), "wine_get_version", None)
+        if wine_get_version is not None:
+            wine_get_version.restype = ctypes.c_char_p
+            return f"Wine {wine_get_version().decode()}"
+    return platform.platform()
+
+
+def main() -> None:
+    try:
+        match sys.argv:
+            case [_, "-m", module, *arguments]:
+                sys.argv[1:] = arguments
+                runpy.run_module(module, run_name="__main__", alter_sys=True)
+            case [_]:
+                pass
+            case [_, script, *arguments]:
+                sys.argv[:] = [script, *arguments]
+                sys.path[0] = str(Path(script).resolve().parent)
+                runpy.run_path(script, run_name="__main__")
+    except SystemExit as exc:
+        if exc.code:
+            raise
+    python = f"Python {platform.python_version()}, sys.platform {sys.platform}, under {system()}"
+    statistics = dataclasses.asdict(trio_wsarecv.statistics())
+    print(json.dumps({"python": f"{python}, Trio {trio.__version__}", **statistics}))
+
+
+main()
