@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,14 +43,18 @@ faulthandler_exit_on_timeout = true
 """
 PLUGINS = ("trio._tests.pytest_plugin", "tests.trio_suite.plugin", "no:trio", "no:cacheprovider")
 
+DEADLINE = 300.0
+
+NOT_RUN = "did not run"
+
 
 @dataclass
 class Run:
     """The outcomes of a run."""
 
     name: str
-    #: The exit status; None if it had to be ended.
-    status: int | None = None
+    #: The exit status; 0 or 1 if pytest came to its end.
+    status: int = 0
     #: Of each test, a pytest word for how it ended.
     outcomes: dict[str, str] = field(default_factory=dict)
     #: Of each test that did not pass, the last line of why.
@@ -59,6 +63,9 @@ class Run:
     statistics: dict[str, int] = field(default_factory=dict)
     #: What pytest printed.
     log: str = ""
+
+    def outcome(self, test: str) -> str:
+        return self.outcomes.get(test, NOT_RUN)
 
 
 class SuiteRun:
@@ -69,11 +76,10 @@ class SuiteRun:
         self._process = process
         self._folder = folder
 
-    def wait(self, timeout: float) -> Run:
-        """Wait for the end, and read what is there of the outcomes then, come what may."""
+    def wait(self) -> Run:
+        """Wait for the end, and read what there is of the outcomes then."""
         run = Run(self._name)
-        with suppress(subprocess.TimeoutExpired):
-            run.status = self._process.wait(max(timeout, 0))
+        run.status = self._process.wait()
         run.log = (self._folder / "log").read_text("utf-8", "replace")
         outcomes = self._folder / "outcomes"
         for line in outcomes.read_text("ascii").splitlines() if outcomes.exists() else ():
@@ -105,6 +111,7 @@ def started(name: str, only: Collection[str], *extra: str) -> Iterator[SuiteRun]
             (folder / "log").open("wb") as log,
             child(
                 command,
+                DEADLINE,
                 cwd=folder,
                 env={**os.environ, "PYTEST_ADDOPTS": ""},
                 stdout=log,
