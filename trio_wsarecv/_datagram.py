@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import _winsock
 from ._address import STORAGE_SIZE, parse_address
 from ._ancillary import AncillaryData, parse_ancillary
-from ._codes import MsgFlag
+from ._codes import MsgFlag, WinsockError
 from ._operation import Operation
 from ._winsock import NULL, ffi
 
@@ -81,6 +81,10 @@ class MessageOperation(Operation):
         self._fill_in()
         super().attempt(handle)
 
+    def _fills_buffers(self, status: int) -> bool:
+        # Control messages that do not fit give the same status.
+        return super()._fills_buffers(status) and not self.flags() & MsgFlag.MSG_CTRUNC
+
     def _fill_in(self) -> None:
         # The call leaves its results where it found its parameters.
         message = self._message
@@ -115,6 +119,8 @@ def wsarecvmsg_function(sock: socket.socket) -> Any:
     Raises:
       OSError: the provider has none.
     """
+    if sock.fileno() == -1:
+        raise _winsock.winsock_error(WinsockError.WSAENOTSOCK)
     key = (sock.family, sock.type, sock.proto)
     if key not in _functions:
         function = ffi.new("LPFN_WSARECVMSG *")
@@ -129,6 +135,8 @@ def set_udp_connreset(sock: socket.socket, enabled: bool) -> None:
 
 
 def _control(sock: socket.socket, code: int, argument: bytes, result: Any) -> None:
+    if sock.fileno() == -1:
+        raise _winsock.winsock_error(WinsockError.WSAENOTSOCK)
     size = 0 if result == NULL else ffi.sizeof(result[0])
     returned = ffi.new("DWORD *")
     failed = _winsock.ws2_32.WSAIoctl(

@@ -8,6 +8,7 @@ and ``WSARecv`` gives all there is.
 from __future__ import annotations
 
 import operator
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -19,8 +20,8 @@ from ._ancillary import AncillaryData
 from ._codes import MsgFlag, WinsockError
 from ._datagram import FromOperation, MessageOperation, wsarecvmsg_function
 from ._operation import MAX_RECEIVE
-from ._receive import bytes_of, take_at_hand, truncated, writable_size
-from ._scatter import ReceiveResult, receive_scattered, spread
+from ._receive import PEEK, bytes_of, take_at_hand, truncated, writable_size
+from ._scatter import MAX_BUFFERS, MAX_DATAGRAM, ReceiveResult, receive_scattered, spread
 from ._statistics import counters
 from ._status import Outcome, judge
 from ._winsock import winsock_error
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
 Message: TypeAlias = tuple[bytes, AncillaryData, int, Any]
 MessageInto: TypeAlias = tuple[int, AncillaryData, int, Any]
 
-#: No datagram is larger than this, in bytes.
-MAX_DATAGRAM: Final = 65536
-
 _MESSAGE_FLAGS: Final = (
     MsgFlag.MSG_TRUNC | MsgFlag.MSG_CTRUNC | MsgFlag.MSG_BCAST | MsgFlag.MSG_MCAST
 )
@@ -55,7 +53,7 @@ async def receive_from(
         data = await take_at_hand(sock, receiver, nbytes, flags)
         if data:
             return data, _stream_address()
-    if flags & MsgFlag.MSG_PEEK or not receiver.is_overlapped(sock):
+    if flags & PEEK or not receiver.is_overlapped(sock):
         data, address = await _readiness.perform(sock, partial(sock.recvfrom, nbytes, flags))
         counters.bytes += len(data)
         return data, address
@@ -80,7 +78,7 @@ async def receive_from_into(
             with bytes_of(buffer) as view:
                 view[: len(data)] = data
             return len(data), _stream_address()
-    if flags & MsgFlag.MSG_PEEK or not receiver.is_overlapped(sock):
+    if flags & PEEK or not receiver.is_overlapped(sock):
         received, address = await _readiness.perform(
             sock, partial(sock.recvfrom_into, buffer, nbytes, flags)
         )
@@ -119,7 +117,7 @@ async def receive_message(
         )
         counters.bytes += len(message[0])
         return message
-    nbytes, control_size = check_sizes(nbytes, control_size, "recvmsg")
+    nbytes, control_size, flags = _check(nbytes, control_size, flags)
     nbytes = min(nbytes, MAX_DATAGRAM)
     if receiver.is_stream:
         buffer = bytearray(nbytes)
@@ -153,27 +151,43 @@ async def receive_message_into(
         )
         counters.bytes += message[0]
         return message
-    _, control_size = check_sizes(0, control_size, "recvmsg_into")
+    room = sum(map(_single_segment_size, buffers))
+    _, control_size, flags = _check(0, control_size, flags)
     if receiver.is_stream:
         result = await _receive_scattered(sock, receiver, buffers, flags)
         return result.nbytes, [], int(result.flags), None
+    if len(buffers) > MAX_BUFFERS:
+        data, *rest = await receive_message(sock, receiver, room, control_size, flags)
+        spread(data, buffers, 0)
+        return len(data), *rest
     operation = MessageOperation(wsarecvmsg_function(sock), control_size)
-    operation.aim_at_all(buffers, 0, flags)
     try:
+        operation.aim_at_all(buffers, 0, flags)
         out = await _perform(sock, receiver, operation, flags)
     finally:
         operation.release()
     return operation.nbytes, operation.ancillary_data(), out, operation.sender()
 
 
-def check_sizes(nbytes: int, control_size: int, function: str) -> tuple[int, int]:
-    """Return the sizes as integers, or raise what the standard library raises on POSIX."""
-    nbytes, control_size = operator.index(nbytes), operator.index(control_size)
+def _check(nbytes: int, control_size: int, flags: int) -> tuple[int, int, int]:
+    # Raises what the standard library raises on POSIX.
+    nbytes, control_size, flags = map(operator.index, (nbytes, control_size, flags))
+    if not -sys.maxsize <= nbytes <= sys.maxsize or not -sys.maxsize <= control_size <= sys.maxsize:
+        raise OverflowError("Python int too large to convert to C ssize_t")
+    if not -0x80000000 <= flags <= 0x7FFFFFFF:
+        raise OverflowError("flags do not fit into a C int")
     if nbytes < 0:
-        raise ValueError(f"negative buffer size in {function}()")
+        raise ValueError("negative buffer size in recvmsg()")
     if not 0 <= control_size <= MAX_RECEIVE:
         raise ValueError("invalid ancillary data buffer length")
-    return nbytes, control_size
+    return nbytes, control_size, flags
+
+
+def _single_segment_size(buffer: Buffer) -> int:
+    try:
+        return writable_size(buffer)
+    except BufferError as exc:
+        raise TypeError(str(exc)) from None
 
 
 async def _receive_scattered(
@@ -189,10 +203,10 @@ async def _receive_scattered(
 async def _perform(
     sock: socket.socket, receiver: Receiver, operation: MessageOperation, flags: int
 ) -> int:
-    if flags & ~MsgFlag.MSG_PEEK:
+    if flags & ~PEEK:
         await trio.lowlevel.checkpoint()
         raise winsock_error(WinsockError.WSAEOPNOTSUPP)
-    if flags & MsgFlag.MSG_PEEK or not receiver.is_overlapped(sock):
+    if flags & PEEK or not receiver.is_overlapped(sock):
         await _readiness.perform(sock, lambda: operation.attempt(sock.fileno()))
     else:
         await _overlapped.perform(sock, receiver, operation)

@@ -64,6 +64,7 @@ class Operation:
         "_function",
         "_memory",
         "_own_size",
+        "_room",
         "address",
         "buried",
         "closing",
@@ -79,7 +80,8 @@ class Operation:
         self.overlapped: _winsock.Overlapped = ffi.addressof(self._memory, "overlapped")
         self.address = _winsock.address_of(self.overlapped)
         self.own_buffer: object = None
-        self._own_size = 0
+        self._own_size = -1
+        self._room = 0
         self._exports: list[Any] = []
         self._function: Callable[..., int] = _winsock.ws2_32.WSARecv
         self._buffers: tuple[object, int] = (ffi.addressof(self._memory, "wsabuf"), 1)
@@ -98,7 +100,7 @@ class Operation:
         memory = self._memory
         if nbytes != self._own_size:
             self.own_buffer = _allocate("char[]", nbytes)
-            self._own_size = nbytes
+            self._own_size = self._room = nbytes
         memory.wsabuf.buf = self.own_buffer
         memory.wsabuf.len = nbytes
         memory.flags = flags
@@ -116,7 +118,7 @@ class Operation:
         export = ffi.from_buffer("char[]", buffer, require_writable=True)
         self._exports.append(export)
         self._memory.wsabuf.buf = export + offset
-        self._memory.wsabuf.len = min(nbytes, MAX_RECEIVE)
+        self._memory.wsabuf.len = self._room = min(nbytes, MAX_RECEIVE)
         self._memory.flags = flags
 
     def aim_at_all(self, buffers: Sequence[Buffer], offset: int, flags: int) -> None:
@@ -134,6 +136,7 @@ class Operation:
             wsabuf.buf = export + skipped
             wsabuf.len = min(len(export) - skipped, room)
             room -= wsabuf.len
+        self._room = MAX_RECEIVE - room
         self._memory.flags = flags
         self._buffers = (wsabufs, len(buffers))
         self._arguments = self._call_arguments(NULL, self.overlapped)
@@ -187,8 +190,13 @@ class Operation:
                 raise _winsock.winsock_error(error)
             status = NtStatus.BUFFER_OVERFLOW
         self.overlapped.Internal = status
-        self.overlapped.InternalHigh = received[0]
-        counters.bytes += received[0]
+        # A call that fails need not say how much it has received.
+        nbytes = received[0] or (self._room if self._fills_buffers(status) else 0)
+        self.overlapped.InternalHigh = nbytes
+        counters.bytes += nbytes
+
+    def _fills_buffers(self, status: int) -> bool:
+        return status == NtStatus.BUFFER_OVERFLOW
 
     @property
     def status(self) -> int:

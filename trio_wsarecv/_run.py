@@ -1,29 +1,71 @@
-"""Running an unmodified Trio program with its receives overlapped."""
+"""Running an unmodified Trio program with its receives overlapped.
+
+What ``python SCRIPT`` does cannot be had from `runpy`, which names the program in ``sys.argv`` as
+it names its file.  What ``python -m MODULE`` does can.
+"""
 
 from __future__ import annotations
 
+import builtins
+import io
 import os
 import runpy
 import sys
+from importlib.machinery import PathFinder
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING
 
 from ._install import patch_trio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
 
 
 def run_script(path: str, arguments: Sequence[str]) -> None:
-    """Run a script as ``python path arguments…`` would, with `patch_trio` in force."""
+    """Run a script as ``python path arguments…`` would, with `patch_trio` in force.
+
+    Args:
+      path: a file, or a folder or archive that has a ``__main__`` module.
+      arguments: what the script finds in ``sys.argv`` after its own name.
+    """
     patch_trio()
+    location = os.path.abspath(path)
+    spec = PathFinder.find_spec("__main__", [location])
+    code, filename = _load_main(spec) if spec else _compile_file(location)
     sys.argv[:] = [path, *arguments]
-    if not os.path.isdir(path):
-        sys.path[0] = os.path.dirname(os.path.realpath(path))
-    runpy.run_path(path, run_name="__main__")
+    sys.path[0] = location if spec else os.path.dirname(os.path.realpath(location))
+    module = ModuleType("__main__")
+    module.__file__ = filename
+    module.__spec__ = spec
+    module.__package__ = "" if spec else None
+    module.__dict__["__builtins__"] = builtins
+    sys.modules["__main__"] = module
+    exec(code, module.__dict__)
 
 
 def run_module(name: str, arguments: Sequence[str]) -> None:
-    """Run a module as ``python -m name arguments…`` would, with `patch_trio` in force."""
+    """Run a module as ``python -m name arguments…`` would, with `patch_trio` in force.
+
+    Args:
+      name: the name of a module or package that can be imported.
+      arguments: what the module finds in ``sys.argv`` after its own name.
+    """
     patch_trio()
     sys.argv[:] = [name, *arguments]
     runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+def _load_main(spec: ModuleSpec) -> tuple[CodeType, str]:
+    code = spec.loader.get_code("__main__")  # type: ignore[union-attr]
+    return code, spec.origin or ""
+
+
+def _compile_file(location: str) -> tuple[CodeType, str]:
+    try:
+        with io.open_code(location) as file:
+            source = file.read()
+    except OSError as exc:
+        print(f"{sys.executable}: can't open file {location!r}: {exc}", file=sys.stderr)
+        sys.exit(2)
+    return compile(source, location, "exec", dont_inherit=True), location

@@ -9,6 +9,7 @@ made of as many receives as it takes, so that cancelling it loses nothing.
 from __future__ import annotations
 
 import socket
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -23,7 +24,7 @@ from ._status import judge
 from ._winsock import winsock_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from typing_extensions import Buffer
 
@@ -43,14 +44,15 @@ class ReceiveResult(NamedTuple):
     flags: MsgFlag
 
 
-_IN: Final = (
+# Plain integers, whose complement has all the bits that no flag uses.
+_IN: Final = int(
     MsgFlag.MSG_OOB
     | MsgFlag.MSG_PEEK
     | MsgFlag.MSG_WAITALL
     | MsgFlag.MSG_PUSH_IMMEDIATE
     | MsgFlag.MSG_PARTIAL
 )
-_NOT_WITH_WAITALL: Final = MsgFlag.MSG_OOB | MsgFlag.MSG_PEEK | MsgFlag.MSG_PARTIAL
+_NOT_WITH_WAITALL: Final = int(MsgFlag.MSG_OOB | MsgFlag.MSG_PEEK | MsgFlag.MSG_PARTIAL)
 
 
 def check_request(flags: int, sizes: Sequence[int], kind: int) -> WinsockError | None:
@@ -124,12 +126,17 @@ async def _receive(
             return ReceiveResult(len(data), MsgFlag(0))
     if receiver.is_stream:
         buffers, offset = _window(buffers, offset)
+    elif len(buffers) > MAX_BUFFERS:
+        whole = bytearray(min(room, MAX_DATAGRAM))
+        result = await _receive(sock, receiver, [whole], 0, len(whole), flags)
+        spread(whole[: result.nbytes], buffers, 0)
+        return result
     overlapped = not flags & MsgFlag.MSG_PEEK and receiver.is_overlapped(sock)
     if not overlapped and hasattr(sock, "recvmsg_into"):
         return await _readiness.perform(sock, partial(_recvmsg_into, sock, buffers, offset, flags))
     operation = Operation()
-    operation.aim_at_all(buffers, offset, flags)
     try:
+        operation.aim_at_all(buffers, offset, flags)
         if overlapped:
             verdict = await _overlapped.perform(sock, receiver, operation)
         else:
@@ -140,8 +147,12 @@ async def _receive(
         operation.release()
 
 
-# Systems limit how many buffers one call may fill; a stream can be received in parts.
-_MAX_BUFFERS: Final = 1024
+#: The most buffers that one call is given: systems have a limit, and a stream can be received in
+#: parts.
+MAX_BUFFERS: Final = 1024
+
+#: No datagram is larger than this, in bytes.
+MAX_DATAGRAM: Final = 65536
 
 # Where the standard library can scatter, that is off Windows, the flags have other values.
 _FLAGS_OUT: Final = [
@@ -153,8 +164,8 @@ def _recvmsg_into(
     sock: socket.socket, buffers: Sequence[Buffer], offset: int, flags: int
 ) -> ReceiveResult:
     native = flags & (MsgFlag.MSG_OOB | MsgFlag.MSG_PEEK)
-    parts = _parts(buffers, offset)
-    received, _, native_flags, _ = sock.recvmsg_into(parts, 0, native)  # type: ignore[attr-defined, unused-ignore]
+    with _parts(buffers, offset) as parts:
+        received, _, native_flags, _ = sock.recvmsg_into(parts, 0, native)  # type: ignore[attr-defined, unused-ignore]
     counters.bytes += received
     flags_out = MsgFlag(0)
     for native_flag, flag in _FLAGS_OUT:
@@ -168,24 +179,28 @@ def _window(buffers: Sequence[Buffer], offset: int) -> tuple[Sequence[Buffer], i
     while first < len(buffers) - 1 and offset >= (size := memoryview(buffers[first]).nbytes):
         offset -= size
         first += 1
-    return buffers[first : first + _MAX_BUFFERS], offset
+    return buffers[first : first + MAX_BUFFERS], offset
 
 
-def _parts(buffers: Sequence[Buffer], offset: int) -> list[memoryview]:
-    parts = []
-    for buffer in buffers:
-        view = memoryview(buffer).cast("B")
-        parts.append(view[min(offset, len(view)) :])
-        offset -= min(offset, len(view))
-    return parts
+@contextmanager
+def _parts(buffers: Sequence[Buffer], offset: int) -> Iterator[list[memoryview]]:
+    # The buffers as views of bytes from the offset on, for no longer than the block lasts.
+    with ExitStack() as views:
+        parts = []
+        for buffer in buffers:
+            view = views.enter_context(bytes_of(buffer))
+            parts.append(views.enter_context(view[min(offset, len(view)) :]))
+            offset -= min(offset, len(view))
+        yield parts
 
 
-def spread(data: bytes, buffers: Sequence[Buffer], offset: int) -> None:
+def spread(data: bytes | bytearray, buffers: Sequence[Buffer], offset: int) -> None:
     """Write bytes into several buffers as if they were one, from ``offset`` on."""
-    for part in _parts(buffers, offset):
-        size = min(len(part), len(data))
-        part[:size] = data[:size]
-        data = data[size:]
+    with _parts(buffers, offset) as parts:
+        for part in parts:
+            size = min(len(part), len(data))
+            part[:size] = data[:size]
+            data = data[size:]
 
 
 def _gather(buffers: Sequence[Buffer], nbytes: int) -> bytes:
