@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ WINDOWS_PYTHON = (sys.executable, str(Path(__file__).parent / "wine" / "winpytho
 #: Seconds that setting that Python up may take, on first use.
 SET_UP = 900.0
 
+PATIENCE = 2.0
 GRACE = 10.0
 
 
@@ -36,6 +38,10 @@ def child(
         timer.start()
         try:
             yield process
+        except KeyboardInterrupt:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)  # it was interrupted, too
+            raise
         finally:
             timer.cancel()
             end(process)
@@ -54,3 +60,8 @@ def end(process: subprocess.Popen[str]) -> None:
         process.wait(GRACE)
     except subprocess.TimeoutExpired:
         process.kill()
+
+
+def end_on_termination() -> None:
+    """Have SIGTERM end this program as an exception does, its children with it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

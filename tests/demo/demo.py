@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.children import end_on_termination
 from trio_wsarecv import WinsockError
 
 from .measure import Problem, measure, set_up
@@ -50,6 +51,7 @@ def main() -> int:
     parser.add_argument("--spoil", action="store_true", help="change the file behind our back")
     options = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    end_on_termination()
     findings = Findings()
     try:
         receiver = set_up()
@@ -84,36 +86,38 @@ def demonstrate(folder: Path, receiver: str, findings: Findings, *, spoiling: bo
             received = folder / f"received-{number}"
             print(f"\n{number}. {title}\n   python {' '.join(program)} {url}/sources FILE")
             report = measure(*program, f"{url}/sources", str(received))
-            judge_download(number, report, received, digest, findings)
+            judge_download(f"{number}. {title}", report, received, digest, findings)
             received.unlink()
     with silent_server() as (host, port):
-        print("\n3. A receive that trio.move_on_after cancels: the server says nothing")
-        print(f"   python cancelled.py {host} {port}")
-        judge_cancelled(measure("cancelled.py", host, str(port)), findings)
+        title = "3. A receive that trio.move_on_after cancels, for the server says nothing"
+        print(f"\n{title}\n   python cancelled.py {host} {port}")
+        judge_cancelled(title, measure("cancelled.py", host, str(port)), findings)
 
 
 def judge_download(
-    number: int, report: dict[str, Any], received: Path, digest: str, findings: Findings
+    title: str, report: dict[str, Any], received: Path, digest: str, findings: Findings
 ) -> None:
     size, same = received.stat().st_size, sha256(received)
     findings.lines += (
-        f"{number}. {size} bytes in {report['seconds']:.2f} s, "
-        f"{size / MIB / report['seconds']:.0f} MiB/s, written to a file",
+        f"{title}:",
+        f"   {size} bytes in {report['seconds']:.2f} s, written to a file: "
+        f"{size / MIB / report['seconds']:.0f} MiB/s",
         f"   SHA-256 {same}, {'as' if same == digest else 'NOT as'} the file's",
         f"   {report['wsarecv_calls']} overlapped receives: {report['immediate']} completed at "
         f"once, {report['pended']} pended",
     )
-    findings.expect(f"{number}. SHA-256", same, digest)
-    findings.expect(f"{number}. sockets with overlapped receives", report["overlapped_sockets"], 1)
-    findings.expect(f"{number}. sockets without", report["readiness_sockets"], 0)
-    findings.expect(f"{number}. all bytes by WSARecv", report["bytes"] >= size, True)
+    findings.expect(f"{title}: SHA-256", same, digest)
+    findings.expect(f"{title}: sockets with overlapped receives", report["overlapped_sockets"], 1)
+    findings.expect(f"{title}: sockets without", report["readiness_sockets"], 0)
+    findings.expect(f"{title}: all bytes by WSARecv", report["bytes"] >= size, True)
 
 
-def judge_cancelled(report: dict[str, Any], findings: Findings) -> None:
+def judge_cancelled(title: str, report: dict[str, Any], findings: Findings) -> None:
     status, code = report["status"], report["code"]
     name = next((error.name for error in WinsockError if error == code), "unknown")
     findings.lines += (
-        f"3. receives that pended: {report['pended_first']}; cancelled by CancelIoEx: "
+        f"{title}:",
+        f"   receives that pended: {report['pended_first']}; cancelled by CancelIoEx: "
         f"{report['cancelled']}, after {report['seconds']:.2f} s",
         f"   OVERLAPPED.Internal {status:#x}, WSAGetOverlappedResult {code} ({name})",
         f"   in the program: {report['exception']}; the next receive on the connection "
@@ -128,7 +132,7 @@ def judge_cancelled(report: dict[str, Any], findings: Findings) -> None:
         ("caught by the cancel scope", report["caught"], True),
         ("the next receive got its data", report["next"], True),
     ):
-        findings.expect(f"3. {what}", value, expected)
+        findings.expect(f"{title}: {what}", value, expected)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tests.children import SET_UP, WINDOWS_PYTHON, child
+from tests.children import SET_UP, WINDOWS_PYTHON, child, end_on_termination
 
 from .suite import NOT_RUN, Run, started
 
@@ -37,6 +37,7 @@ print("Python", sys.version, "on", sys.platform, "with Trio", trio.__version__, 
 
 
 def main() -> int:
+    end_on_termination()
     with child([*WINDOWS_PYTHON, "-c", VERSIONS], SET_UP) as process:
         if process.wait() != 0:
             return 1
