@@ -109,6 +109,7 @@ async def receive_message(
     receiver.check_free()
     if hasattr(sock, "recvmsg"):
         if receiver.kept or receiver.deferred_error:
+            nbytes, control_size, flags = _check(nbytes, control_size, flags)
             data = await take_at_hand(sock, receiver, nbytes, flags)
             if data:
                 return data, [], 0, None
@@ -140,8 +141,9 @@ async def receive_message_into(
     """Receive a message into several buffers, with its ancillary data."""
     receiver.check_free()
     if hasattr(sock, "recvmsg_into"):
-        room = sum(memoryview(buffer).nbytes for buffer in buffers)
         if receiver.kept or receiver.deferred_error:
+            room = sum(map(_single_segment_size, buffers))
+            _, control_size, flags = _check(0, control_size, flags)
             data = await take_at_hand(sock, receiver, room, flags)
             if data:
                 spread(data, buffers, 0)
@@ -206,6 +208,8 @@ async def _perform(
     if flags & ~PEEK:
         await trio.lowlevel.checkpoint()
         raise winsock_error(WinsockError.WSAEOPNOTSUPP)
+    if receiver.deferred_error:
+        await take_at_hand(sock, receiver, 0, flags)
     if flags & PEEK or not receiver.is_overlapped(sock):
         await _readiness.perform(sock, lambda: operation.attempt(sock.fileno()))
     else:

@@ -130,7 +130,8 @@ class Receiver:
         """Close the socket; if the kernel has a receive of it, the handle follows later."""
         self.kept = b""
         self.deferred_error = None
-        trio.lowlevel.notify_closing(sock)
+        if trio.lowlevel.in_trio_run():
+            trio.lowlevel.notify_closing(sock)
         operation = self.operation
         if operation is None or not operation.in_kernel:
             sock.close()
