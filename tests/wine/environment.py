@@ -6,8 +6,6 @@ that it is made from: a changed recipe gets another folder. While nothing runs a
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import subprocess
@@ -19,15 +17,17 @@ from typing import TYPE_CHECKING
 
 assert sys.platform != "win32"
 
+from .lock import locked  # noqa: E402
 from .prefix import windows_path, wine_environ  # noqa: E402
-from .speak import Problem, say  # noqa: E402
+from .speak import Problem  # noqa: E402
 from .system import install_missing_packages, missing_packages  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
+WAITING = "waiting for another process that is setting up"
 SUPPORTED = range(10, 15)  # the minor versions that runtime.txt has
 RECIPE = [
     *("build.py", "interpreter.py", "packages.py", "compile.py", "prefix.py"),
@@ -81,11 +81,11 @@ def ensure() -> WindowsPython:
     cache = Path(home, "trio_wsarecv", "wine").absolute()
     cache.mkdir(parents=True, exist_ok=True)
     if missing_packages():
-        with locked(cache / "lock"):
+        with locked(cache / "lock", WAITING):
             install_missing_packages()
     python = WindowsPython(cache / folder_name())
     if not python.root.exists():
-        with locked(cache / "lock"):
+        with locked(cache / "lock", WAITING):
             if not python.root.exists():
                 from .build import build
 
@@ -101,15 +101,3 @@ def folder_name() -> str:
     digest.update(repr((sys.version, sysconfig.get_path("stdlib"), wine)).encode())
     version = ".".join(map(str, sys.version_info[:3]))
     return f"{version}-{digest.hexdigest()[:16]}"
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a file lock, which ends with this process at the latest."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("waiting for another process that is setting up")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import os
+import subprocess
 from pathlib import Path, PureWindowsPath
 
 from .speak import check_call, say
@@ -49,9 +50,9 @@ def create_prefix(prefix: Path, scratch: Path) -> None:
         check_call(["wineboot", "-i"], env=environ)
         check_call(["wine", "regedit", "/S", windows_path(settings)], env=environ)
         [builtins] = check_call(["wine", "cmd", "/c", "echo %WINEDLLDIR0%"], env=environ).split()
-        check_call(["wineserver", "-k"], env=environ)
     finally:
-        check_call(["wineserver", "-w"], env=environ)
+        for option in ("-k", "-w"):  # kill it, and wait until it is gone
+            subprocess.call(["wineserver", option], env=environ)
     link_builtins(prefix, Path(builtins.partition(":")[2].replace("\\", "/")))
 
 

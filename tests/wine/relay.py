@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, NoReturn
 
 assert sys.platform != "win32"
 
-from .server import start_server  # noqa: E402
+from .server import end_orphans, start_server  # noqa: E402
 from .speak import Problem, Signalled  # noqa: E402
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ CHUNK = 1 << 16
 
 
 def handle_signals() -> None:
-    """Raise `Signalled` in the main thread when asked to end; a second signal ends us at once."""
+    """Raise `Signalled` in the main thread when asked to end, once: what follows is to tidy up."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def handler(number: int, frame: FrameType | None) -> NoReturn:
         for each in numbers:
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, signal.SIG_IGN)
         raise Signalled(number)
 
     for number in numbers:
@@ -65,7 +65,8 @@ def run(python: WindowsPython, args: Sequence[str]) -> int:
         ]
         select.select([ended, server], [], [])
         if is_readable(server) or (child.wait() != 0 and is_readable(server, 0.1)):
-            raise Problem("the wineserver has died, and all its Windows processes with it")
+            end_orphans(python.wineprefix)
+            raise Problem("the wineserver has died, and with it all Windows processes")
         for thread in outputs:
             thread.join()
     except BaseException:

@@ -1,7 +1,7 @@
 """The wineserver: the process that plays the Windows kernel for all processes of one prefix.
 
 It ends after its last client, and then the next start takes a second more. It can also die before,
-for some system calls break an assertion in it, and then a Windows process that sleeps is not told.
+for some system calls break an assertion in it; its clients are not told then, and most stay.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .prefix import wine_environ
-from .speak import Problem, say
-
 assert sys.platform != "win32"
+
+from .lock import locked  # noqa: E402
+from .prefix import wine_environ  # noqa: E402
+from .speak import Problem, say  # noqa: E402
 
 KEEP = 60  # seconds that it outlives its last client
 PATIENCE = 10  # seconds for its first answer, which takes less than one millisecond
@@ -26,25 +27,36 @@ PATIENCE = 10  # seconds for its first answer, which takes less than one millise
 
 def start_server(prefix: Path) -> int:
     """Return a pidfd of the prefix's wineserver: it answers, and stays `KEEP` seconds at least."""
-    server = find_server(prefix)
-    if server is not None:
-        if answers(*server):
-            return os.pidfd_open(server[0])
-        end(server[0])
-    environ = wine_environ(prefix)
+    with locked(prefix.parent / "lock"):
+        server = find_server(prefix)
+        if server is None or not answers(*server):
+            if server is not None:
+                end(server[0])
+            kill_clients(prefix)
+            start(prefix)
+            server = find_server(prefix)
+            if server is None:
+                raise Problem(f"no wineserver can be started for {prefix}")
+        return os.pidfd_open(server[0])
+
+
+def end_orphans(prefix: Path) -> None:
+    """Once the wineserver has died, let no Windows process outlive it."""
+    with locked(prefix.parent / "lock"):
+        if find_server(prefix) is None:
+            kill_clients(prefix)
+
+
+def start(prefix: Path) -> None:
     # The first Windows process starts the system services, and they would keep its streams open.
     for command in (["wineserver", f"-p{KEEP}"], ["wine", "cmd", "/c", "exit"]):
         subprocess.call(
             command,
-            env=environ,
+            env=wine_environ(prefix),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-    server = find_server(prefix)
-    if server is None:
-        raise Problem(f"no wineserver can be started for {prefix}")
-    return os.pidfd_open(server[0])
 
 
 def find_server(prefix: Path) -> tuple[int, Path] | None:
@@ -83,3 +95,12 @@ def end(process: int) -> None:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         select.select([pidfd], [], [], PATIENCE)
     os.close(pidfd)
+
+
+def kill_clients(prefix: Path) -> None:
+    variable = b"WINEPREFIX=" + os.fsencode(prefix)
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # as above
+            is_wine = (process / "exe").readlink().name.startswith("wine")
+            if is_wine and variable in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
