@@ -6,52 +6,16 @@ import ast
 import atexit
 import io
 import runpy
-import subprocess
 import sys
 from contextlib import redirect_stdout
-from pathlib import Path
 
 import pytest
 
 from trio_wsarecv.__main__ import main
 
-from .peers import environment
-
-PROGRAMS = Path(__file__).with_name("programs")
-DEADLINE = 60
+from .programs import PROGRAMS, Program, run
 
 on_windows = sys.platform == "win32"
-
-
-class Program:
-    """A program that has been started, in the folder of the programs."""
-
-    def __init__(self, *arguments: str, stdin: bytes = b"") -> None:
-        # Pipes, not files: under Wine, CPython cannot start with a file as standard stream.
-        self._process = subprocess.Popen(
-            [sys.executable, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=PROGRAMS,
-            env=environment(),
-        )
-        self._stdin = stdin
-
-    def end(self) -> None:
-        try:
-            output = self._process.communicate(self._stdin, timeout=DEADLINE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            output = self._process.communicate()
-            raise AssertionError(f"still running after {DEADLINE} s", output) from None
-        self.stdout, self.stderr = (text.decode().replace("\r\n", "\n") for text in output)
-        self.status = self._process.returncode
-
-
-def run(*programs: Program) -> None:
-    for program in programs:
-        program.end()
 
 
 def run_plainly(name: str, *arguments: str) -> tuple[object, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import socket
 import subprocess
 import sys
@@ -134,10 +133,3 @@ class Counted:
     def __getattr__(self, name: str) -> int:
         before, now = (getattr(each, name) for each in (self._before, trio_wsarecv.statistics()))
         return int(now - before)
-
-
-def environment() -> dict[str, str]:
-    """Return the variables for another Python process that tests the same package."""
-    package = str(Path(trio_wsarecv.__file__).parents[1])
-    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path}

@@ -21,6 +21,9 @@ async def main() -> None:
         if how == "exception":
             raise ValueError("the reason")
         nursery.cancel_scope.cancel()
+    for left, right in pairs:
+        left.close()
+        right.close()
     sys.exit(3)
 
 
