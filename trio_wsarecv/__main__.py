@@ -3,29 +3,53 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from ._run import run_module, run_script
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 USAGE = """\
 usage: python -m trio_wsarecv run SCRIPT [ARGS...]
        python -m trio_wsarecv run -m MODULE [ARGS...]
+       python -m trio_wsarecv doctor [--json]
+       python -m trio_wsarecv receive [OPTIONS] HOST PORT
 
-Run a Trio program, unmodified, with its receives overlapped.
+run      run a Trio program, unmodified, with its receives overlapped
+doctor   say which engine receives on each kind of socket here, and why
+receive  connect, receive until the peer closes the connection, and report
+
+doctor and receive tell more with --help, and need the extra: pip install trio_wsarecv[cli]
 """
 
 
-def main(arguments: list[str]) -> int:
-    """Carry out the command that the arguments give."""
+def main(arguments: Sequence[str]) -> int:
+    """Carry out the command that the arguments give, and return the exit status."""
     match arguments:
         case ["run", "-m", name, *rest]:
             run_module(name, rest)
         case ["run", script, *rest] if not script.startswith("-"):
             run_script(script, rest)
+        case ["doctor" | "receive" as command, *rest]:
+            return _run_tool(command, rest)
         case ["-h" | "--help"] | ["run", "-h" | "--help"]:
             print(USAGE, end="")
         case _:
             print(USAGE, end="", file=sys.stderr)
             return 2
+    return 0
+
+
+def _run_tool(command: str, arguments: Sequence[str]) -> int:
+    try:
+        from ._doctor import doctor
+        from ._receive_tool import receive
+    except ModuleNotFoundError as exc:
+        print(f"{command} needs {exc.name}: pip install trio_wsarecv[cli]", file=sys.stderr)
+        return 1
+    tool = {"doctor": doctor, "receive": receive}[command]
+    tool.main(arguments, prog_name=f"python -m trio_wsarecv {command}")
     return 0
 
 

@@ -11,13 +11,13 @@ readiness.
 from __future__ import annotations
 
 import enum
-import struct
 import sys
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from ._overlapped import port
+from ._provider import provider_of
 from ._statistics import counters
 
 if TYPE_CHECKING:
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 on_windows = sys.platform == "win32"
 
 ERROR_INVALID_PARAMETER: Final = 87
-
-_SOL_SOCKET: Final = 0xFFFF
-_SO_PROTOCOL_INFOW: Final = 0x2005
-_PROTOCOL_INFOW_SIZE: Final = 628
-_XP1_IFS_HANDLES: Final = 0x00020000
 
 
 class Engine(enum.Enum):
@@ -61,7 +56,7 @@ def choose_engine(sock: socket.socket) -> Engine:
 def _associate(sock: socket.socket) -> Engine:
     if not on_windows:
         return Engine.NOT_WINDOWS
-    if not has_ifs_handles(sock):
+    if not provider_of(sock).has_ifs_handles:
         return Engine.NO_IFS_HANDLES
     try:
         port.register_with_iocp(sock.fileno())
@@ -70,10 +65,3 @@ def _associate(sock: socket.socket) -> Engine:
             raise
         return Engine.FOREIGN_PORT
     return Engine.OVERLAPPED
-
-
-def has_ifs_handles(sock: socket.socket) -> bool:
-    """Tell whether a socket's handle is one of the file system (Winsock: ``XP1_IFS_HANDLES``)."""
-    info = sock.getsockopt(_SOL_SOCKET, _SO_PROTOCOL_INFOW, _PROTOCOL_INFOW_SIZE)
-    (service_flags,) = struct.unpack_from("<I", info)
-    return bool(service_flags & _XP1_IFS_HANDLES)
