@@ -91,13 +91,22 @@ class Simulation:
         await trio.testing.wait_all_tasks_blocked()
 
     async def step(self) -> None:
-        """Settle, deliver, and run, until there is nothing left to deliver."""
+        """Settle, deliver, and run, one packet at a time, until there is nothing to deliver."""
         await self.run()
         self.settle()
         while self.port.queue:
-            self.deliver()
-            await self.run()
+            await self.deliver_one_by_one(1)
             self.settle()
+
+    async def deliver_one_by_one(self, count: int) -> None:
+        """Deliver so many packets and run after each.
+
+        Trio runs tasks that are woken together in any order, so that what they do next need not
+        come in the order of their packets.
+        """
+        for _ in range(min(count, len(self.port.queue))):
+            self.deliver(1)
+            await self.run()
 
     def deliver_automatically(self) -> None:
         """From here on, deliver each packet as soon as Trio gets to it."""
@@ -106,6 +115,15 @@ class Simulation:
         self.behaviour.prompt = True
         self.settle()
         self._posted()
+        self._wake_the_hopeless()
+
+    def _wake_the_hopeless(self) -> None:
+        # In Trio, nothing would ever wake them, and cancelling one would end the run.
+        for address, task in list(self.port.waiters.items()):
+            if address not in self.kernel.outstanding:
+                self.kernel.complain("a task waits for a packet that will never come")
+                del self.port.waiters[address]
+                trio.lowlevel.reschedule(task, outcome.Error(trio.TrioInternalError("no packet")))
 
     def _posted(self) -> None:
         if self._automatic:
