@@ -58,6 +58,7 @@ async def perform(sock: socket.socket, receiver: Receiver, operation: Operation)
       trio.BusyResourceError: the kernel has another receive of this socket.
       trio.ClosedResourceError: the socket was closed meanwhile.
     """
+    mine = receiver.reserved  # or else this call would have been refused
     while True:
         await trio.lowlevel.checkpoint_if_cancelled()
         handle = sock.fileno()
@@ -89,7 +90,7 @@ async def perform(sock: socket.socket, receiver: Receiver, operation: Operation)
         # A neighbour on the same socket was cancelled, and this receive with it.  Once more.
         if sock.fileno() == -1:
             raise _closed()
-        receiver.check_kernel()
+        receiver.check_free(mine=mine)
 
 
 def _conclude(receiver: Receiver, operation: Operation) -> Verdict:

@@ -164,8 +164,9 @@ async def take_at_hand(sock: socket.socket, receiver: Receiver, nbytes: int, fla
     Returns:
       ``nbytes`` bytes at the most; ``b""`` if the engine has to be asked after all.
     """
+    mine = receiver.reserved  # or else this call would have been refused
     await trio.lowlevel.checkpoint()
-    receiver.check_kernel()
+    receiver.check_free(mine=mine)
     if flags & OOB or sock.fileno() == -1:
         return b""
     if receiver.kept:

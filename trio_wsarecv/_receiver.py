@@ -81,15 +81,14 @@ class Receiver:
             self._run = this_run.get()
         return self._engine is Engine.OVERLAPPED
 
-    def check_free(self) -> None:
-        """Raise `trio.BusyResourceError` if another task is receiving."""
-        operation = self.operation
-        if self.reserved or (operation and operation.overlapped.Internal == PENDING):
-            raise trio.BusyResourceError("another task is receiving on this socket")
+    def check_free(self, *, mine: bool = False) -> None:
+        """Raise `trio.BusyResourceError` if another task is receiving.
 
-    def check_kernel(self) -> None:
-        """Raise `trio.BusyResourceError` if the kernel has a receive of this socket."""
-        if self.operation and self.operation.in_kernel:
+        Args:
+          mine: whether it is the caller who has made the reservation, if there is one.
+        """
+        operation = self.operation
+        if (self.reserved and not mine) or (operation and operation.overlapped.Internal == PENDING):
             raise trio.BusyResourceError("another task is receiving on this socket")
 
     def borrow_operation(self) -> Operation:
