@@ -13,21 +13,27 @@ release = __version__
 version = release.partition("+")[0]
 
 extensions = [
+    "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.doctest",
     "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
+    "sphinxcontrib.svgbob",
     "sphinxcontrib_trio",
 ]
 default_role = "obj"
 exclude_patterns = ["_build", "newsfragments"]
 
+# sphinxcontrib_trio extends the classes that autodoc consisted of before Sphinx 9.
+autodoc_use_legacy_class_based = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 
 html_theme = "furo"
 html_title = f"trio_wsarecv {release}"
+html_static_path = ["_static"]
+html_css_files = ["style.css"]
 
 # Names of other projects become links where the network is sure to be there; elsewhere the build
 # must not depend on it, and they stay plain text.
@@ -37,7 +43,14 @@ other_projects = {
     "outcome": "https://outcome.readthedocs.io/en/latest",
     "cffi": "https://cffi.readthedocs.io/en/stable",
 }
+nitpick_ignore_regex = [
+    # Names that no project's documentation has a place for.
+    ("py:class", r"AncillaryData|Buffer|trio\.TaskStatus"),
+    ("py:obj", r"trio\.socket\.SocketType\.accept"),
+    # A sentence where autodoc looks for an exception.
+    ("py:exc", ".* .*"),
+]
 if {"GITHUB_ACTIONS", "READTHEDOCS"} & os.environ.keys():
     intersphinx_mapping = {name: (url, None) for name, url in other_projects.items()}
 else:
-    nitpick_ignore_regex = [("py:.*", r"(?!trio_wsarecv\b).*")]
+    nitpick_ignore_regex += [("py:.*", r"(?!trio_wsarecv\b).*")]
