@@ -50,6 +50,15 @@ def trio_tests(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure against Trio, asyncio, winloop and C, side by side; `-- --quick` is shorter."""
+    install(session, "bench")
+    if sys.platform == "win32":
+        session.install("--require-hashes", "-r", "tests/bench/requirements.txt")
+    session.run("python", "-m", "tests.bench", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types for both platforms, checkpoints and the generated module."""
     install(session, "generate", "lint", "typing")

@@ -1,0 +1,155 @@
+"""Measures trio_wsarecv side by side with what else there is: ``python -m tests.bench``.
+
+Results go to ``docs/benchmarks/``: a JSON file with every round of every table, and a plot of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from . import build, cancelling, counting, machine, memory, packages, plot, rounds
+from .headroom import headroom
+from .processes import started
+from .subjects import LOOPS, OURS, RAW, RUN, STOCK, STYLES, Subject, subjects
+from .works import WORKS
+
+if TYPE_CHECKING:
+    from .table import Table
+
+HERE = Path(__file__).resolve().parent
+OUTPUT = HERE.parents[1] / "docs" / "benchmarks"
+AGAINST = {
+    "trio": [STOCK],
+    **{loop: [f"{loop} {style}" for style in STYLES.values()] for loop in LOOPS},
+    "raw C": [RAW],
+}
+
+
+class Scale:
+    """How much is done in a quick run, and in a full one."""
+
+    def __init__(self, quick: bool) -> None:
+        self.rounds = 3 if quick else 7
+        self.seconds = 0.15 if quick else 0.3
+        self.receives = 50 if quick else 200
+        self.cancelled = (100, 1000) if quick else (500, 5000)
+        self.idle = 500 if quick else 5000
+        self.idle_rounds = 1 if quick else 2
+
+
+def report(table: Table) -> None:
+    print(*table.lines(), sep="\n", flush=True)
+
+
+def summary(tables: list[Table]) -> list[str]:
+    """Return what our figures are, divided by those of others: of each kind, the best."""
+    result = [f"{OURS} ÷ …, and the program under `{RUN}` ÷ trio:"]
+    result.append(f"  {'':24}" + "".join(f"{name:>10}" for name in (*AGAINST, "run")))
+    for table in tables:
+        cells = []
+        for subject, names in [*((OURS, names) for names in AGAINST.values()), (RUN, [STOCK])]:
+            best = table.best(names)
+            known = best is not None and subject in table.rows
+            cells.append(f"{table.ratio(subject, best):.2f}" if known and best else "–")
+        better = "↑" if table.more_is_better else "↓"
+        result.append(f"  {table.key:22} {better}" + "".join(f"{cell:>10}" for cell in cells))
+    return [*result, ""]
+
+
+def measure(
+    where: machine.Machine, binaries: build.Binaries, scale: Scale, wanted: list[str]
+) -> list[Table]:
+    tables = []
+    load = (*where.generator_launcher, str(binaries.load))
+    everyone = subjects(where, binaries)
+
+    def want(key: str) -> bool:
+        return not wanted or any(key.startswith(each) for each in wanted)
+
+    def commands(of: list[Subject]) -> dict[str, tuple[str, ...]]:
+        return {subject.name: subject.command for subject in of}
+
+    def done(*new: Table) -> None:
+        for table in new:
+            tables.append(table)
+            report(table)
+
+    if want("calls"):
+        done(*counting.measure(where, HERE / "calls.py", scale.receives))
+    with started(commands(everyone), where.environ) as children:
+        for work in WORKS:
+            if not want(work.key):
+                continue
+            able = {s.name: children[s.name] for s in everyone if s.does(work.name)}
+            figures, processor = rounds.measure(
+                load, able, work, where.server, rounds=scale.rounds, seconds=scale.seconds
+            )
+            figures.notes.append(headroom(where, binaries, work, figures))
+            done(figures)
+            if work.figure.more_is_better:
+                done(processor)
+    cancelled = [s for s in everyone if s.name in (STOCK, OURS, RAW)]
+    if want("cancel"):
+        with started(commands(cancelled), where.environ) as children:
+            few, many = (
+                cancelling.measure(load, children, connections, scale.rounds)
+                for connections in scale.cancelled
+            )
+            done(few, many, cancelling.growth(few, many))
+    if want("idle"):
+        idle = [s for s in everyone if s.does("idle") and s.name != RUN]
+        done(
+            memory.measure(
+                load, commands(idle), where.environ, where.server, scale.idle, scale.idle_rounds
+            )
+        )
+    return tables
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="less of everything: 2 minutes")
+    parser.add_argument("--only", action="append", default=[], help="tables that begin like this")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="where the results go")
+    options = parser.parse_args()
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+
+    begin = time.monotonic()
+    scale = Scale(options.quick)
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as scratch,
+        machine.windows(packages.ensure()) as where,
+    ):
+        binaries = build.build(Path(scratch))
+        tables = measure(where, binaries, scale, options.only)
+        about = {
+            "system": where.name,
+            "Python": platform.python_version(),
+            "processors": psutil.cpu_count(),
+            "load of the machine, 1 minute": psutil.getloadavg()[0],
+            "quick": options.quick,
+            "rounds": scale.rounds,
+        }
+    print(*summary(tables), sep="\n")
+    options.output.mkdir(parents=True, exist_ok=True)
+    line = f"{where.name}, {about['processors']} processors, {scale.rounds} alternating rounds"
+    for table in tables:
+        plot.plot(table, line, options.output / f"{table.key}.svg")
+    results = {"about": about, "tables": {table.key: table.as_json() for table in tables}}
+    text = json.dumps(results, indent=1, ensure_ascii=False)
+    (options.output / "results.json").write_text(f"{text}\n", "utf-8")
+    print(f"{time.monotonic() - begin:.0f} s; results in {os.path.relpath(options.output)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Builds the native programs: the load generator, a sink for it, and the raw completion port."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+SOURCES = Path(__file__).parent / "native"
+OPTIONS = ("-O2", "-Wall", "-Wextra", "-Werror")
+WINSOCK = ("-lws2_32", "-lwinmm")
+
+
+class Binaries(NamedTuple):
+    load: Path
+    sink: Path
+    raw: Path
+
+
+def build(folder: Path) -> Binaries:
+    """Compile into a folder: what is native to this system, and what runs on Windows."""
+    if sys.platform == "win32":
+        native = windows = "gcc"
+        native_libraries = WINSOCK
+    else:
+        native, windows = "gcc", "x86_64-w64-mingw32-gcc"
+        native_libraries = ()
+    return Binaries(
+        _compile(native, "load", folder, native_libraries),
+        _compile(native, "sink", folder, native_libraries),
+        _compile(windows, "raw", folder, WINSOCK),
+    )
+
+
+def _compile(compiler: str, name: str, folder: Path, libraries: tuple[str, ...]) -> Path:
+    if not shutil.which(compiler):
+        sys.exit(
+            f"bench: {compiler} is missing; on Debian: apt-get install gcc gcc-mingw-w64-x86-64"
+        )
+    target = folder / f"{name}.exe"
+    source = SOURCES / f"{name}.c"
+    subprocess.run([compiler, *OPTIONS, str(source), "-o", str(target), *libraries], check=True)
+    return target

@@ -1,0 +1,47 @@
+"""That the load generator is no bottleneck: the same work done by a plain native receiver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .processes import Child, ProcessError, Sample
+
+if TYPE_CHECKING:
+    from .build import Binaries
+    from .machine import Machine
+    from .table import Table
+    from .works import Work
+
+SECONDS = 0.2
+
+
+def headroom(machine: Machine, binaries: Binaries, work: Work, table: Table) -> str:
+    """Say how much more the generator can do than the best subject took from it."""
+    if work.rate:
+        return f"generator: {work.rate} messages/s, on schedule"
+    native = work.value(_sample(machine, binaries, work))
+    best = max(map(max, table.rows.values()))
+    return (
+        f"generator: {native:,.0f} {work.figure.unit} with a native receiver, "
+        f"{native / best:.1f} × the best round"
+    )
+
+
+def _sample(machine: Machine, binaries: Binaries, work: Work) -> Sample:
+    generator = Child(
+        [*machine.generator_launcher, str(binaries.load), work.load, str(work.connections)]
+    )
+    (port,) = generator.expect("port")
+    sink = [str(binaries.sink), work.load, f"{port:.0f}", str(work.connections)]
+    receiver = Child([*machine.receiver_launcher, *sink])
+    generator.expect("connected")
+    count, seconds, spent = 1, 0.0, 0.0
+    while seconds < SECONDS:
+        count *= 4
+        generator.tell(str(count))
+        seconds, spent = generator.expect("round")
+        if count > 1 << 40:
+            raise ProcessError("the generator's clock stands still")
+    generator.finish()
+    receiver.finish()
+    return Sample(count * work.unit, seconds, 0, spent)

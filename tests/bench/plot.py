@@ -1,0 +1,46 @@
+"""Plots: one SVG for each table."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .subjects import OURS, RUN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .table import Table
+
+COLOURS = {OURS: "#1f77b4", RUN: "#6baed6"}
+OTHERS = "#bdbdbd"
+
+
+def plot(table: Table, machine: str, target: Path) -> None:
+    """Draw a table as bars: the medians, with a line from the least to the greatest round."""
+    matplotlib: Any = importlib.import_module("matplotlib")
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = table.key
+    matplotlib.rcParams["svg.fonttype"] = "none"
+    pyplot: Any = importlib.import_module("matplotlib.pyplot")
+
+    names = list(table.rows)
+    medians = [table.median(name) for name in names]
+    below = [table.median(name) - min(table.rows[name]) for name in names]
+    above = [max(table.rows[name]) - table.median(name) for name in names]
+    figure, axes = pyplot.subplots(figsize=(8, 1.4 + 0.32 * len(names)), layout="constrained")
+    axes.barh(
+        names,
+        medians,
+        xerr=[below, above],
+        color=[COLOURS.get(name, OTHERS) for name in names],
+        error_kw={"elinewidth": 1, "ecolor": "#444444"},
+    )
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    better = "more" if table.more_is_better else "less"
+    axes.set_title(table.title, loc="left", fontsize=11)
+    axes.set_xlabel(f"{table.figure}, {table.unit} ({better} is better)\n{machine}", fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(target, metadata={"Date": None})
+    pyplot.close(figure)

@@ -1,0 +1,50 @@
+"""The subjects: programs that do the same works, each in its own way.
+
+A subject is told on its standard input what to do, a line each time: ``WORK PORT CONNECTIONS``.  It
+connects to the load generator's port so many times, receives until the end of the streams, and
+waits for the next line.  The works are explained in `tests.bench.works`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOST: Final = "127.0.0.1"
+ROUND: Final = 16 * 1024 * 1024  # bulk: one byte is sent back for each so many
+LARGE: Final = 256 * 1024
+LARGEST_FRAME: Final = 1024 * 1024
+LENGTH: Final = 4  # of what tells the length of a frame, big-endian
+MESSAGE: Final = 64
+ANSWER: Final = b"!"
+
+
+class Task(NamedTuple):
+    """What a subject is asked to do."""
+
+    work: str
+    port: int
+    connections: int
+
+
+def tasks() -> Iterator[Task]:
+    """Give what this subject is asked to do, until there is no more.
+
+    Reading blocks the event loop, which has nothing to do between the tasks.
+    """
+    for line in sys.stdin:
+        work, port, connections = line.split()
+        yield Task(work, int(port), int(connections))
+
+
+def asked_again() -> bool:
+    """Wait until the current task is to be done once more; false if it is not."""
+    return sys.stdin.readline().strip() == "again"
+
+
+def say(name: str, value: float) -> None:
+    """Report a figure to the program that measures."""
+    print("bench", name, value, flush=True)

@@ -1,0 +1,76 @@
+"""Alternating rounds: every subject has its turn, then every one again.
+
+So whatever else goes on in the machine meets all of them alike, and a ratio is taken between two
+turns that are next to each other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .processes import Session
+from .table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .processes import Child, Sample
+    from .works import Figure, Work
+
+WARM_UP = 0.2  # seconds
+
+
+def measure(
+    load: Sequence[str],
+    children: Mapping[str, Child],
+    work: Work,
+    server: int | None,
+    *,
+    rounds: int,
+    seconds: float,
+) -> tuple[Table, Table]:
+    """Measure one work.
+
+    Args:
+      load: what starts the generator.
+      children: the subjects, by name.
+      work: the work.
+      server: Wine's server.
+      rounds: how often each has its turn.
+      seconds: how long each turn shall last, about.
+
+    Returns:
+      The figure that counts, and the processor time.
+    """
+    sessions = {name: Session(load, child, work, server) for name, child in children.items()}
+    counts = {name: _calibrate(session, work, seconds) for name, session in sessions.items()}
+    samples: dict[str, list[Sample]] = {name: [] for name in sessions}
+    for _ in range(rounds):
+        for name, session in sessions.items():
+            samples[name].append(session.round(counts[name], work.unit))
+    figures = _table(work, work.figure, work.key)
+    processor = _table(work, work.processor, f"{work.key}-processor")
+    for name, session in sessions.items():
+        figures.rows[name] = [work.value(sample) for sample in samples[name]]
+        processor.rows[name] = [work.processor_value(sample) for sample in samples[name]]
+        receives = session.finish()
+        if work.rate:
+            figures.notes.append(f"{name}: {session.units / receives:.2f} messages per receive")
+    return figures, processor
+
+
+def _table(work: Work, figure: Figure, key: str) -> Table:
+    return Table(key, work.title, figure.title, figure.unit, figure.more_is_better)
+
+
+def _calibrate(session: Session, work: Work, seconds: float) -> int:
+    """Warm up, and return how often to do the work to fill so many seconds."""
+    if work.rate:
+        session.round(int(work.rate * WARM_UP), work.unit)
+        return int(work.rate * seconds)
+    count, spent = 1, 0.0
+    while True:
+        spent = session.round(count, work.unit).seconds
+        if spent > min(WARM_UP, seconds) / 2:
+            return max(1, round(count * seconds / spent))
+        count *= 4
