@@ -41,9 +41,15 @@ filterwarnings = error
 faulthandler_timeout = 60
 faulthandler_exit_on_timeout = true
 """
-PLUGINS = ("trio._tests.pytest_plugin", "tests.trio_suite.plugin", "no:trio", "no:cacheprovider")
+PLUGINS = (
+    "trio._tests.pytest_plugin",
+    "tests.trio_suite.plugin",
+    "no:cacheprovider",
+    "no:hypothesispytest",
+    "no:trio",
+)
 
-DEADLINE = 300.0
+DEADLINE = 400.0
 
 NOT_RUN = "did not run"
 
