@@ -17,7 +17,7 @@ def compile_binaries(root: Path, scratch: Path, python: str) -> None:
     definition = scratch / "python.def"
     definition.write_text(f"LIBRARY {python}.dll\nEXPORTS\nPy_Main\n")
     library = scratch / "libpython.a"
-    check_call([TOOL + "dlltool", "-d", definition, "-l", library])
+    check_call([TOOL + "dlltool", "-d", definition, "-l", library], cwd=scratch)  # it litters
     source = HERE / "python.c"
     check_call([TOOL + "gcc", "-O2", "-municode", source, library, "-o", root / "python.exe"])
 

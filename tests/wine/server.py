@@ -22,7 +22,7 @@ from .prefix import wine_environ  # noqa: E402
 from .speak import Problem, say  # noqa: E402
 
 KEEP = 60  # seconds that it outlives its last client
-PATIENCE = 10  # seconds for its first answer, which takes less than one millisecond
+PATIENCE = 30  # seconds for its first answer, which on an idle machine takes 0.2 ms
 
 
 def start_server(prefix: Path) -> int:

@@ -6,10 +6,9 @@ import importlib.util
 import os
 import platform
 import shutil
-import subprocess
 import sys
 
-from .speak import Problem, say
+from .speak import Problem, check_call, say
 
 assert sys.platform != "win32"
 
@@ -46,12 +45,10 @@ def install_missing_packages() -> None:
         raise Problem(f"install what these Debian packages hold: {' '.join(packages)}")
     if os.geteuid() != 0:
         raise Problem(f"Debian packages are missing. Install them and start this again:\n  {line}")
-    say(f"installing Debian packages: {' '.join(packages)}")
+    say(f"installing Debian packages, which may take minutes: {' '.join(packages)}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update"], install):
-        status = subprocess.call(command, env=env, stdin=subprocess.DEVNULL, stdout=sys.stderr)
-        if status != 0:
-            raise Problem(f"apt-get failed. By hand it would be:\n  {line}")
+    check_call(["apt-get", "update"], env=env)
+    check_call(install, env=env)
     importlib.invalidate_caches()
     if still := missing_packages():
         raise Problem(f"still missing after apt-get: {' '.join(still)}")
