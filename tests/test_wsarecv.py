@@ -6,7 +6,9 @@ import array
 import itertools
 import mmap
 import socket
+import struct
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -696,3 +698,44 @@ async def test_a_cancelled_receive_gives_its_bytes_or_leaves_them(
         assert call.value == (4, 0)
         assert filled(buffers) == b"data" + bytes(7)
     simulation.check_quiet()
+
+
+# What the documentation says of timeouts and threads.
+
+
+async def test_a_receive_timeout_of_the_socket_has_no_effect() -> None:
+    millisecond: Any = 1 if on_windows else struct.pack("@ll", 0, 1000)
+    with socket_pair() as (sock, other):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, millisecond)
+        for flags in (0, PEEK, WAITALL):
+            async with trio.open_nursery() as nursery:
+                call = Call(nursery, wsarecv, sock, [bytearray(4)], flags)
+                await trio.sleep(0.02)  # what is to be seen is that nothing happens
+                assert not call.done
+                other.sendall(b"data")
+            assert call.value == (4, 0)
+            assert flags != PEEK or await sock.recv(4) == b"data"
+
+
+def test_what_a_thread_has_received_on_goes_on_in_another() -> None:
+    with stdlib_pair() as (one, other):
+        sock = trio_wsarecv.from_stdlib_socket(one)
+
+        async def cancel() -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(wsarecv, sock, [bytearray(4)], WAITALL)
+                await wait_all_tasks_blocked()
+                other.sendall(b"da")
+                await wait_all_tasks_blocked()
+                nursery.cancel_scope.cancel()
+
+        async def receive() -> None:
+            buffer = bytearray(4)
+            assert await wsarecv(sock, [buffer], WAITALL) == (4, 0)
+            assert buffer == b"data"
+
+        thread = threading.Thread(target=trio.run, args=(cancel,))
+        thread.start()
+        thread.join()
+        other.sendall(b"ta")
+        trio.run(receive)
