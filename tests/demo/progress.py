@@ -11,7 +11,6 @@ import sys
 from typing import Any
 
 from tqdm import tqdm
-from typing_extensions import Self
 
 
 class Lines:
@@ -21,7 +20,7 @@ class Lines:
         self.total = total
         self.received = 0
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Lines:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -12,6 +12,7 @@ again.  The output names them all.
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -71,7 +72,7 @@ def main() -> int:
 def check_again(tests: set[str], first: Run) -> set[str]:
     """Run tests again that ended differently, and return those of which that is true."""
     if len(tests) > REPEATABLE:
-        print(first.log)
+        print(quoted(first.log))
         return tests
     open_cases, repeated = set(tests), set[str]()
     patched = first
@@ -90,7 +91,8 @@ def check_again(tests: set[str], first: Run) -> set[str]:
             return open_cases
     for test in sorted(open_cases - repeated):
         print(f"  alike, for that did not happen again in {REPEATS} times: {test}")
-    print(patched.log)
+    if open_cases & repeated:
+        print(quoted(patched.log))
     return open_cases & repeated
 
 
@@ -118,9 +120,14 @@ def defects(run: Run, *, overlapped: bool) -> Iterator[str]:
     """Say why a run is none that could be compared."""
     if not run.outcomes or not run.statistics or run.status not in (0, 1):
         last = next(reversed(run.outcomes), "no test")
-        yield f"{run.name}: status {run.status} after {last}\n{run.log}"
+        yield f"{run.name}: status {run.status} after {last}\n{quoted(run.log)}"
     elif overlapped != (run.statistics["overlapped_sockets"] > 0):
         yield f"{run.name}: {'no' if overlapped else 'an'} overlapped receive"
+
+
+def quoted(log: str) -> str:
+    """Mark what pytest printed, lest it be taken for results of this project's tests."""
+    return textwrap.indent(log, "  | ", lambda line: True)
 
 
 def show(tests: Collection[str], *runs: Run) -> None:
