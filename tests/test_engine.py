@@ -18,6 +18,7 @@ from trio.testing import MockClock, assert_checkpoints
 import trio_wsarecv
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, _operation, _overlapped, _receiver
 from trio_wsarecv._codes import NtStatus
+from trio_wsarecv._statistics import counters
 
 from .simulation import Call, CancelAnswer, CrashingClock, Simulation, simulated_winsock
 from .simulation.port import Key, Packet
@@ -56,6 +57,7 @@ async def test_a_receive_that_succeeds_at_once_waits_for_its_packet(
     sock.peer.send_end()
     async with simulation.nursery() as nursery:
         for expected in (b"data", b""):
+            sock.receiver.eager = False
             call = Call(nursery, sock.recv, 100)
             await simulation.run()
             assert not call.done
@@ -94,6 +96,7 @@ async def test_a_receive_that_is_refused_waits_for_nothing(
         await simulation.step()
         sock.peer.send(b"data")
         sock.peer.refusals.append(error)
+        sock.receiver.eager = False
         call = Call(nursery, sock.recv, 100)
         await simulation.run()
         assert isinstance(call.error, OSError)
@@ -567,9 +570,12 @@ async def test_every_receive_is_a_checkpoint(simulation: Simulation) -> None:
         (stream.receive_exactly, 0),
     ]
     for function, argument in calls:
-        sock.peer.send(b"data")
-        with assert_checkpoints():
-            await function(argument)
+        for eager in (False, True):
+            sock.receiver.eager = eager
+            sock.peer.send(b"data")
+            with assert_checkpoints():
+                await function(argument)
+    sock.receiver.eager = False
     sock.peer.refusals.append(WinsockError.WSAENOBUFS)
     with assert_checkpoints(), pytest.raises(OSError, match=r"NOBUFS|10055"):
         await sock.recv(100)
@@ -1204,10 +1210,11 @@ async def test_a_flow_that_fills_its_buffers_gets_larger_ones(simulation: Simula
     sock = simulation.stream()
     stream = SocketStream(sock)
     sock.peer.send(bytes(1 << 20))
-    received = 0
+    received = largest = 0
     while received < 1 << 20:
         received += len(await stream.receive_some())
-    assert sock.receiver.post == _receiver.LARGEST_POST
+        largest = max(largest, sock.receiver.post)
+    assert largest == _receiver.LARGEST_POST
     for _ in range(2):
         sock.peer.send(b"little")
         assert await stream.receive_some() == b"little"
@@ -1275,3 +1282,44 @@ async def test_peeking_leaves_the_data_where_it_is(simulation: Simulation) -> No
     assert await trio_wsarecv.wsarecv(sock, buffers, MsgFlag.MSG_PEEK) == (4, 0)
     assert "receive" not in events(simulation)
     assert await sock.recv(10) == b"data"
+
+
+# A flow that had data waiting is looked at before the kernel is asked to tell.
+
+
+async def test_data_that_is_waiting_is_received_without_a_packet(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        sock.peer.send(b"one")
+        first = Call(nursery, sock.recv, 100)
+        await simulation.step()
+        sock.peer.send(b"two")
+        calls = counters.wsarecv_calls
+        second = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        assert (first.value, second.value) == (b"one", b"two")
+        assert counters.wsarecv_calls == calls
+        third = Call(nursery, sock.recv_into, bytearray(100))
+        await simulation.run()
+        assert in_kernel(sock)
+        assert not sock.receiver.eager
+        sock.peer.send(b"three")
+        await simulation.step()
+        assert third.value == 5
+    simulation.check_quiet()
+
+
+async def test_an_exact_receive_keeps_what_came_before_an_error(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    sock.receiver.eager = True
+    sock.peer.send(b"1234")
+    sock.peer.failure = NtStatus.CONNECTION_RESET  # to be met after the bytes
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, stream.receive_exactly, 10)
+        await simulation.run()
+        assert isinstance(call.error, trio.BrokenResourceError)
+        rest = Call(nursery, stream.receive_some)
+        await simulation.run()
+        assert rest.value == b"1234"
+    simulation.check_quiet()

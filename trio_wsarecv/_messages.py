@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import trio
 
-from . import _association, _overlapped, _readiness
+from . import _association, _readiness
 from ._address import parse_address
 from ._ancillary import AncillaryData
 from ._codes import MsgFlag, WinsockError
 from ._datagram import FromOperation, MessageOperation, wsarecvmsg_function
 from ._operation import MAX_RECEIVE
-from ._receive import PEEK, bytes_of, take_at_hand, truncated, writable_size
+from ._receive import bytes_of, perform, take_at_hand, truncated, writable_size
+from ._receiver import PEEK
 from ._scatter import MAX_BUFFERS, MAX_DATAGRAM, ReceiveResult, receive_scattered, spread
 from ._statistics import counters
-from ._status import Outcome, judge
+from ._status import Outcome
 from ._winsock import winsock_error
 
 if TYPE_CHECKING:
@@ -53,13 +54,13 @@ async def receive_from(
         data = await take_at_hand(sock, receiver, nbytes, flags)
         if data:
             return data, _stream_address()
-    if flags & PEEK or not receiver.is_overlapped(sock):
+    if receiver.uses_stdlib(sock, flags):
         data, address = await _readiness.perform(sock, partial(sock.recvfrom, nbytes, flags))
         counters.bytes += len(data)
         return data, address
     operation = FromOperation()
     operation.aim_at_own_buffer(min(nbytes, MAX_DATAGRAM), flags)
-    verdict = await _overlapped.perform(sock, receiver, operation)
+    verdict = await perform(sock, receiver, operation, flags)
     data = operation.take()
     if verdict.outcome is Outcome.TRUNCATED:
         raise truncated(data)
@@ -78,16 +79,16 @@ async def receive_from_into(
             with bytes_of(buffer) as view:
                 view[: len(data)] = data
             return len(data), _stream_address()
-    if flags & PEEK or not receiver.is_overlapped(sock):
+    if receiver.uses_stdlib(sock, flags):
         received, address = await _readiness.perform(
             sock, partial(sock.recvfrom_into, buffer, nbytes, flags)
         )
         counters.bytes += received
         return received, address
     operation = FromOperation()
-    operation.aim_at(buffer, 0, nbytes, flags)
     try:
-        verdict = await _overlapped.perform(sock, receiver, operation)
+        operation.aim_at(buffer, 0, nbytes, flags)
+        verdict = await perform(sock, receiver, operation, flags)
     finally:
         operation.release()
     if verdict.outcome is Outcome.TRUNCATED:
@@ -124,7 +125,7 @@ async def receive_message(
         buffer = bytearray(nbytes)
         result = await _receive_scattered(sock, receiver, [buffer], flags)
         return bytes(buffer[: result.nbytes]), [], int(result.flags), None
-    operation = MessageOperation(wsarecvmsg_function(sock), control_size)
+    operation = await _message_operation(sock, control_size, flags)
     operation.aim_at_own_buffer(nbytes, flags)
     out = await _perform(sock, receiver, operation, flags)
     return operation.take(), operation.ancillary_data(), out, operation.sender()
@@ -162,7 +163,7 @@ async def receive_message_into(
         data, *rest = await receive_message(sock, receiver, room, control_size, flags)
         spread(data, buffers, 0)
         return len(data), *rest
-    operation = MessageOperation(wsarecvmsg_function(sock), control_size)
+    operation = await _message_operation(sock, control_size, flags)
     try:
         operation.aim_at_all(buffers, 0, flags)
         out = await _perform(sock, receiver, operation, flags)
@@ -195,27 +196,29 @@ def _single_segment_size(buffer: Buffer) -> int:
 async def _receive_scattered(
     sock: socket.socket, receiver: Receiver, buffers: Sequence[Buffer], flags: int
 ) -> ReceiveResult:
-    # Where nothing can be received, POSIX does not wait; ``WSARecv`` does.
+    # Where nothing can be received there is nothing to wait for.
     if any(map(writable_size, buffers)):
         return await receive_scattered(sock, receiver, buffers, flags)
     await trio.lowlevel.checkpoint()
     return ReceiveResult(0, MsgFlag(0))
 
 
+async def _message_operation(
+    sock: socket.socket, control_size: int, flags: int
+) -> MessageOperation:
+    await trio.lowlevel.checkpoint()
+    if flags & ~PEEK:
+        raise winsock_error(WinsockError.WSAEOPNOTSUPP)
+    return MessageOperation(wsarecvmsg_function(sock), control_size)
+
+
 async def _perform(
     sock: socket.socket, receiver: Receiver, operation: MessageOperation, flags: int
 ) -> int:
-    if flags & ~PEEK:
-        await trio.lowlevel.checkpoint()
-        raise winsock_error(WinsockError.WSAEOPNOTSUPP)
     if receiver.deferred_error:
         await take_at_hand(sock, receiver, 0, flags)
-    if flags & PEEK or not receiver.is_overlapped(sock):
-        await _readiness.perform(sock, lambda: operation.attempt(sock.fileno()))
-    else:
-        await _overlapped.perform(sock, receiver, operation)
+    verdict = await perform(sock, receiver, operation, flags)
     out = operation.flags() & _MESSAGE_FLAGS
-    verdict = judge(operation.status, operation.nbytes, cancelling=False, closing=False)
     if verdict.outcome is Outcome.TRUNCATED and not out & MsgFlag.MSG_CTRUNC:
         # Truncated control data gives the same status as a truncated datagram.
         out |= MsgFlag.MSG_TRUNC

@@ -51,6 +51,7 @@ class Operation:
       address: its address.
       own_buffer: memory of the operation's own, for receives that give bytes.
       handle: the socket handle that it was last submitted on.
+      at_once: whether it had completed when the call that submitted it returned.
       raise_cancel: what Trio handed over when it asked for cancellation, else None.
       closing: whether the socket was closed while the kernel had this operation.
       buried: whether the wait for its packet was torn down, so that it must never be used again.
@@ -66,6 +67,7 @@ class Operation:
         "_own_size",
         "_room",
         "address",
+        "at_once",
         "buried",
         "closing",
         "handle",
@@ -87,6 +89,7 @@ class Operation:
         self._buffers: tuple[object, int] = (ffi.addressof(self._memory, "wsabuf"), 1)
         self._arguments = self._call_arguments(NULL, self.overlapped)
         self.handle = -1
+        self.at_once = False
         self.raise_cancel: Callable[[], NoReturn] | None = None
         self.closing = False
         self.buried = False
@@ -160,7 +163,9 @@ class Operation:
         counters.wsarecv_calls += 1
         if not self._function(handle, *self._arguments):
             counters.immediate += 1
+            self.at_once = True
             return 0
+        self.at_once = False
         error = _winsock.ws2_32.WSAGetLastError()
         if error == _IO_PENDING:
             counters.pended += 1

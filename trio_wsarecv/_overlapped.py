@@ -113,7 +113,7 @@ def _conclude(receiver: Receiver, operation: Operation) -> Verdict:
         raise winsock_error(error)
     if outcome is Outcome.RECEIVED_THEN_FAILED:
         assert error is not None
-        receiver.deferred_error = winsock_error(error)
+        receiver.defer(winsock_error(error))
     if outcome is not Outcome.ABORTED:
         counters.bytes += nbytes
         # Trio repeats its request at the next checkpoint.

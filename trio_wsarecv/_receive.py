@@ -7,31 +7,33 @@ error that had to wait comes next, and only then the engine is asked.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
 from . import _overlapped, _readiness
-from ._codes import MsgFlag, WinsockError
-from ._receiver import LARGEST_POST, SMALLEST_POST
+from ._codes import WinsockError
+from ._receiver import LARGEST_POST, OOB, PEEK, SMALLEST_POST
 from ._statistics import counters
-from ._status import Outcome
+from ._status import Outcome, Verdict, judge
 from ._winsock import winsock_error
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Buffer
 
+    from ._operation import Operation
     from ._receiver import Receiver
 
 
-# The flags as plain integers, whose operators are not written in Python.
-PEEK: Final = int(MsgFlag.MSG_PEEK)
-OOB: Final = int(MsgFlag.MSG_OOB)
+T = TypeVar("T")
+
+# How often to receive without letting other tasks run.
+_MAX_AT_ONCE: Final = 32
 
 
 class IncompleteReceiveError(EOFError):
@@ -61,31 +63,70 @@ async def receive_bytes(
         data = await take_at_hand(sock, receiver, nbytes, flags)
         if data:
             return data
-    if flags & PEEK or not receiver.is_overlapped(sock):
+    if (flags or not receiver.is_overlapped(sock)) and receiver.uses_stdlib(sock, flags):
         data = await _readiness.perform(sock, partial(sock.recv, nbytes, flags))
         counters.bytes += len(data)
         return data
-
     # A datagram that does not fit is cut off, so only a stream may be offered less than asked.
     adaptive = receiver.is_stream and not flags
     post = receiver.post if adaptive else LARGEST_POST
     if post > nbytes:
         post = nbytes
+    if adaptive and receiver.eager:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        with suppress(BlockingIOError):
+            data = await _at_once(receiver, partial(sock.recv, post))
+            counters.bytes += len(data)
+            receiver.adapt(len(data))
+            return data
+
     operation = receiver.borrow_operation()
     operation.aim_at_own_buffer(post, flags)
     try:
-        verdict = await _overlapped.perform(sock, receiver, operation)
+        if adaptive:
+            verdict = await _overlapped.perform(sock, receiver, operation)
+        else:
+            verdict = await perform(sock, receiver, operation, flags)
         data = operation.take()
     finally:
         receiver.return_operation(operation)
     if verdict.outcome is Outcome.TRUNCATED:
         raise truncated(data)
-    if adaptive and (len(data) == post or post > SMALLEST_POST):
+    if adaptive:
+        receiver.eager = operation.at_once or len(data) == post
         # What came later belongs to whoever has submitted another receive meanwhile.
         if len(data) == post < nbytes and receiver.operation is operation:
             data += _drain(sock, receiver, nbytes - post)
-        receiver.adapt(len(data))
+        if len(data) == post or post > SMALLEST_POST:
+            receiver.adapt(len(data))
     return data
+
+
+async def perform(
+    sock: socket.socket, receiver: Receiver, operation: Operation, flags: int
+) -> Verdict:
+    """Have an operation done by the engine that serves the socket, on Windows."""
+    if not flags & PEEK and receiver.is_overlapped(sock):
+        return await _overlapped.perform(sock, receiver, operation)
+    await _readiness.perform(sock, lambda: operation.attempt(sock.fileno()))
+    return judge(operation.status, operation.nbytes, cancelling=False, closing=False)
+
+
+async def _at_once(receiver: Receiver, attempt: Callable[[], T]) -> T:
+    # Receives what is there already; raises BlockingIOError, and nothing has happened, if there
+    # is nothing.
+    try:
+        result = attempt()
+    except BlockingIOError:
+        receiver.eager = False
+        raise
+    except OSError:
+        counters.failed += 1
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        raise
+    counters.immediate += 1
+    await trio.lowlevel.cancel_shielded_checkpoint()
+    return result
 
 
 @trio.lowlevel.enable_ki_protection
@@ -106,27 +147,39 @@ async def _receive_into(
             with bytes_of(buffer) as view:
                 view[offset : offset + len(data)] = data
             return len(data)
-    if flags & PEEK or not receiver.is_overlapped(sock):
-
-        def attempt() -> int:
-            with bytes_of(buffer) as view, view[offset : offset + nbytes] as part:
-                return sock.recv_into(part, 0, flags)
-
+    attempt = partial(_recv_into, sock, buffer, offset, nbytes, flags)
+    if receiver.uses_stdlib(sock, flags):
         received = await _readiness.perform(sock, attempt)
         counters.bytes += received
         return received
+    plain = receiver.is_stream and not flags
+    if plain and receiver.eager:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        with suppress(BlockingIOError):
+            received = await _at_once(receiver, attempt)
+            counters.bytes += received
+            return received
 
     operation = receiver.borrow_operation()
-    operation.aim_at(buffer, offset, nbytes, flags)
     try:
-        verdict = await _overlapped.perform(sock, receiver, operation)
+        operation.aim_at(buffer, offset, nbytes, flags)
+        verdict = await perform(sock, receiver, operation, flags)
         received = operation.nbytes
     finally:
         receiver.return_operation(operation)
     if verdict.outcome is Outcome.TRUNCATED:
         with bytes_of(buffer) as view:
             raise truncated(bytes(view[offset : offset + received]))
+    if plain:
+        receiver.eager = operation.at_once or received == nbytes
     return received
+
+
+def _recv_into(sock: socket.socket, buffer: Buffer, offset: int, nbytes: int, flags: int) -> int:
+    if not offset:
+        return sock.recv_into(buffer, nbytes, flags)
+    with bytes_of(buffer) as view, view[offset : offset + nbytes] as part:
+        return sock.recv_into(part, 0, flags)
 
 
 @trio.lowlevel.enable_ki_protection
@@ -138,10 +191,16 @@ async def receive_exactly_into(
     if not nbytes:
         await trio.lowlevel.checkpoint()
         return
+    await trio.lowlevel.checkpoint_if_cancelled()
     filled = 0
     receiver.reserved = True
     try:
         while True:
+            if receiver.eager:
+                filled = _fill_at_once(sock, receiver, buffer, filled, nbytes)
+                if filled == nbytes:
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+                    return
             received = await _receive_into(sock, receiver, buffer, filled, nbytes - filled, 0)
             filled += received
             if filled == nbytes:
@@ -156,6 +215,30 @@ async def receive_exactly_into(
         receiver.reserved = False
     with bytes_of(buffer) as view:
         raise IncompleteReceiveError(bytes(view[:filled]), nbytes)
+
+
+def _fill_at_once(
+    sock: socket.socket, receiver: Receiver, buffer: Buffer, filled: int, nbytes: int
+) -> int:
+    # Receives what is there already, and says how much of the buffer is filled then.  It stops
+    # now and then, for a peer that never does must not keep the other tasks from running.
+    for _ in range(_MAX_AT_ONCE):
+        if receiver.kept or receiver.deferred_error or filled == nbytes:
+            break
+        try:
+            received = _recv_into(sock, buffer, filled, nbytes - filled, 0)
+        except BlockingIOError:
+            receiver.eager = False
+            break
+        except OSError as exc:
+            receiver.defer(exc)
+            break
+        counters.immediate += 1
+        counters.bytes += received
+        filled += received
+        if not received:
+            break
+    return filled
 
 
 async def take_at_hand(sock: socket.socket, receiver: Receiver, nbytes: int, flags: int) -> bytes:
@@ -181,12 +264,14 @@ async def take_at_hand(sock: socket.socket, receiver: Receiver, nbytes: int, fla
 
 def _drain(sock: socket.socket, receiver: Receiver, nbytes: int) -> bytes:
     # Takes what has arrived beyond the posted buffer, without waiting.
+    if sock.fileno() == -1:
+        return b""
     try:
         data = sock.recv(nbytes)
     except BlockingIOError:
         return b""
     except OSError as exc:
-        receiver.deferred_error = exc
+        receiver.defer(exc)
         return b""
     counters.bytes += len(data)
     return data

@@ -18,8 +18,9 @@ from typing import Final
 
 import trio
 
+from . import _association
 from ._association import Engine, choose_engine, this_run
-from ._codes import NtStatus
+from ._codes import MsgFlag, NtStatus
 from ._operation import Operation
 
 #: What a receive of unknown size posts on a connection that has been quiet, in bytes.
@@ -28,8 +29,10 @@ SMALLEST_POST: Final = 1024
 LARGEST_POST: Final = 256 * 1024
 
 
-# As a plain integer, which compares faster.
+# As plain integers, whose operators are not written in Python.
 PENDING: Final = int(NtStatus.PENDING)
+PEEK: Final = int(MsgFlag.MSG_PEEK)
+OOB: Final = int(MsgFlag.MSG_OOB)
 
 
 class Receiver:
@@ -45,6 +48,8 @@ class Receiver:
       deferred_error: what the next receive fails with, because the last one had bytes to give.
       reserved: whether a receive of several steps is under way.
       operation: the operation that was submitted last.
+      eager: whether the last receive found data waiting, so that it pays to look for more before
+          asking the kernel to tell.
       post: how many bytes the next receive of unknown size posts.
     """
 
@@ -53,6 +58,7 @@ class Receiver:
         "_run",
         "_spare",
         "deferred_error",
+        "eager",
         "is_stream",
         "kept",
         "operation",
@@ -66,6 +72,7 @@ class Receiver:
         self.deferred_error: OSError | None = None
         self.reserved = False
         self.operation: Operation | None = None
+        self.eager = False
         self.post = SMALLEST_POST
         self._spare: Operation | None = None
         self._run: object = None
@@ -80,6 +87,16 @@ class Receiver:
             self._engine = choose_engine(sock)
             self._run = this_run.get()
         return self._engine is Engine.OVERLAPPED
+
+    def uses_stdlib(self, sock: socket.socket, flags: int) -> bool:
+        """Tell whether to call the standard library's own receive when the socket is readable.
+
+        On Windows that call keeps the beginning of a datagram that does not fit to itself, so
+        datagrams are received there by calls of ours in either way.
+        """
+        if self.is_overlapped(sock):
+            return self.is_stream and bool(flags & PEEK)
+        return self.is_stream or not _association.on_windows
 
     def check_free(self, *, mine: bool = False) -> None:
         """Raise `trio.BusyResourceError` if another task is receiving.
@@ -105,6 +122,11 @@ class Receiver:
     def keep(self, data: bytes) -> None:
         """Put bytes back, to be the first that the next receive gives."""
         self.kept = data + self.kept
+
+    def defer(self, error: OSError) -> None:
+        """Have the next receive fail with an error, because this one has bytes to give."""
+        # Its traceback leads to the socket, which this must not keep alive.
+        self.deferred_error = error.with_traceback(None)
 
     def take_kept(self, nbytes: int) -> bytes:
         """Take out the first ``nbytes`` bytes at the most of those that were kept."""

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
-from . import _overlapped, _readiness
+from . import _readiness
 from ._codes import MsgFlag, WinsockError
 from ._operation import Operation
-from ._receive import bytes_of, take_at_hand, writable_size
+from ._receive import bytes_of, perform, take_at_hand, writable_size
 from ._statistics import counters
-from ._status import judge
 from ._winsock import winsock_error
 
 if TYPE_CHECKING:
@@ -131,17 +130,12 @@ async def _receive(
         result = await _receive(sock, receiver, [whole], 0, len(whole), flags)
         spread(whole[: result.nbytes], buffers, 0)
         return result
-    overlapped = not flags & MsgFlag.MSG_PEEK and receiver.is_overlapped(sock)
-    if not overlapped and hasattr(sock, "recvmsg_into"):
+    if hasattr(sock, "recvmsg_into") and not receiver.is_overlapped(sock):
         return await _readiness.perform(sock, partial(_recvmsg_into, sock, buffers, offset, flags))
     operation = Operation()
     try:
         operation.aim_at_all(buffers, offset, flags)
-        if overlapped:
-            verdict = await _overlapped.perform(sock, receiver, operation)
-        else:
-            await _readiness.perform(sock, lambda: operation.attempt(sock.fileno()))
-            verdict = judge(operation.status, operation.nbytes, cancelling=False, closing=False)
+        verdict = await perform(sock, receiver, operation, flags)
         return ReceiveResult(operation.nbytes, verdict.flags)
     finally:
         operation.release()

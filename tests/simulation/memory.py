@@ -117,7 +117,7 @@ class Memory:
     def export(self, *arguments: Any, require_writable: bool = False) -> Any:
         *declaration, buffer = arguments
         cdata = real.from_buffer(*declaration, buffer, require_writable=require_writable)
-        self.exports[id(cdata)] = Export(address_of(cdata), len(cdata), buffer)
+        self.exports[id(cdata)] = Export(address_of(cdata), memoryview(buffer).nbytes, buffer)
         weakref.finalize(cdata, self.exports.pop, id(cdata), None).atexit = False
         return cdata
 
