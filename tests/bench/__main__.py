@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parents[1] / "docs" / "benchmarks"
+IDLE = (STOCK, OURS, "asyncio Protocol", "winloop Protocol", RAW)
 AGAINST = {
     "trio": [STOCK],
     **{loop: [f"{loop} {style}" for style in STYLES.values()] for loop in LOOPS},
@@ -107,7 +108,7 @@ def measure(
             )
             done(few, many, cancelling.growth(few, many))
     if want("idle"):
-        idle = [s for s in everyone if s.does("idle") and s.name != RUN]
+        idle = [s for s in everyone if s.name in IDLE]
         done(
             memory.measure(
                 load, commands(idle), where.environ, where.server, scale.idle, scale.idle_rounds

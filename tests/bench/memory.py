@@ -35,11 +35,11 @@ def measure(
         for name, command in commands.items():
             with started({name: command}, environ) as children:
                 child = children[name]
-                sizes = []
-                for count in (FEW, connections):
-                    session = Session(load, child, IDLE.with_connections(count), server)
-                    sizes.append(resident_bytes(child.pid))
-                    session.finish()
-            grown = (sizes[1] - sizes[0]) / (connections - FEW)
+                session = Session(load, child, IDLE.with_connections(FEW), server)
+                before = resident_bytes(child.pid)
+                session.finish()
+                session = Session(load, child, IDLE.with_connections(connections), server)
+                grown = (resident_bytes(child.pid) - before) / (connections - FEW)
+                session.abandon()
             table.rows.setdefault(name, []).append(grown / 1024)
     return table

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .works import Work
 
-QUIET = 0.05  # seconds in which a subject that has nothing more to do uses no processor time
+QUIET = 0.025  # seconds in which a subject that has nothing more to do uses no processor time
 
 DEADLINE = 30.0  # seconds for any answer
 
@@ -66,6 +66,10 @@ class Child:
             watchdog.cancel()
         command = " ".join(map(str, self._command))
         raise ProcessError(f"no answer {name!r} from: {command}\n" + "".join(self._log))
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
 
     def finish(self) -> None:
         """Let the process end, which it does when its standard input ends."""
@@ -130,6 +134,11 @@ class Session:
         processor = processor_seconds(*self._pids) - before
         self.units += count * unit
         return Sample(count * unit, seconds, processor, generator)
+
+    def abandon(self) -> None:
+        """End the subject at once, and with it the connections."""
+        self._subject.kill()
+        self._generator.finish()
 
     def finish(self) -> float:
         """End the connections, and return how many receives the subject has counted."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .works import Figure, Work
 
 WARM_UP = 0.2  # seconds
+BUSY = 0.7  # the share of the time from which on a generator may be what is waited for
 
 
 def measure(
@@ -54,9 +55,18 @@ def measure(
         figures.rows[name] = [work.value(sample) for sample in samples[name]]
         processor.rows[name] = [work.processor_value(sample) for sample in samples[name]]
         receives = session.finish()
+        busy = max(sample.generator / sample.seconds for sample in samples[name])
+        if work.load == "bulk" or work.load == "frames":
+            figures.notes += _warning(name, busy)
         if work.rate:
             figures.notes.append(f"{name}: {session.units / receives:.2f} messages per receive")
     return figures, processor
+
+
+def _warning(name: str, busy: float) -> list[str]:
+    if busy < BUSY:
+        return []
+    return [f"{name}: the generator was busy up to {busy:.0%} of the time; processor time decides"]
 
 
 def _table(work: Work, figure: Figure, key: str) -> Table:
@@ -68,7 +78,7 @@ def _calibrate(session: Session, work: Work, seconds: float) -> int:
     if work.rate:
         session.round(int(work.rate * WARM_UP), work.unit)
         return int(work.rate * seconds)
-    count, spent = 1, 0.0
+    count = work.start
     while True:
         spent = session.round(count, work.unit).seconds
         if spent > min(WARM_UP, seconds) / 2:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from .programs import ROUND
+from .programs import LENGTH, ROUND
 
 if TYPE_CHECKING:
     from .processes import Sample
 
 MIB: Final = 1 << 20
 
-#: A batch of frames, each with its length before it: see ``load.c``.
-BATCH: Final = 8 * sum((16, 32, 64, 128, 256, 512, 1024)) * 1024
+#: A batch of frames, each with its length before it, and an empty one: see ``load.c``.
+FRAMES: Final = 8 * (16, 32, 64, 128, 256, 512, 1024)
+BATCH: Final = sum(FRAMES) * 1024 + (len(FRAMES) + 1) * LENGTH
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Work:
       processor: the processor time per unit, which is less at the mercy of other programs.
       connections: how many there are.
       rate: messages per second, all connections together; 0 if as fast as can be.
+      start: how often to do it at first, to see how long it takes.
     """
 
     key: str
@@ -64,6 +66,7 @@ class Work:
     processor: Figure
     connections: int = 1
     rate: int = 0
+    start: int = 1
 
     def with_connections(self, connections: int) -> Work:
         """Return the same work on another number of connections."""
@@ -108,6 +111,7 @@ def _echo(connections: int) -> Work:
         figure=REQUESTS,
         processor=PROCESSOR_PER_REQUEST,
         connections=connections,
+        start=300,
     )
 
 

@@ -1,39 +1,36 @@
-/* A plain native receiver, as quick as blocking calls are: it shows what the generator can do.
+/* A native receiver that does as little as it can: it shows what the generator can do.
 
-   usage: sink WORK PORT CONNECTIONS */
+   Where the system can, it drops a flood without copying it, and it never sleeps for an echo.
+
+   usage: sink PORT CONNECTIONS ANSWER_EACH
+
+   One byte is answered for each so many bytes; 0 means that all that comes is sent back. */
 
 #include "net.h"
 
+#ifdef _WIN32
+#define DROP 0
+#else
+#define DROP MSG_TRUNC
+#endif
+
 static char buffer[2 * ROUND_SIZE];
 
-static void receive_bulk(SOCKET sock)
+static void receive_bulk(SOCKET sock, size_t answer_each)
 {
     for (size_t received = 0;;) {
-        int size = (int)recv(sock, buffer, 256 * 1024, 0);
+        int size = (int)recv(sock, buffer, ROUND_SIZE, DROP);
         if (size <= 0)
             return;
         received += (size_t)size;
-        if (received >= ROUND_SIZE) {
-            received -= ROUND_SIZE;
+        while (received >= answer_each) {
+            received -= answer_each;
             send_all(sock, "!", 1);
         }
     }
 }
 
-static void receive_frames(SOCKET sock)
-{
-    for (;;) {
-        uint32_t length;
-        if (recv(sock, (char *)&length, sizeof length, MSG_WAITALL) != sizeof length)
-            return;
-        if (length)
-            receive_all(sock, buffer, ntohl(length));
-        else
-            send_all(sock, "!", 1);
-    }
-}
-
-static void answer(SOCKET *sockets, int count, int echo)
+static void answer(SOCKET *sockets, int count)
 {
     struct pollfd *polled = calloc((size_t)count, sizeof *polled);
     for (int i = 0; i < count; i++) {
@@ -41,16 +38,15 @@ static void answer(SOCKET *sockets, int count, int echo)
         polled[i].events = POLLIN;
     }
     for (;;) {
-        if (count > 1 && poll(polled, (unsigned)count, -1) < 0)
+        if (poll(polled, (unsigned)count, 0) < 0)
             fail("poll");
         for (int i = 0; i < count; i++) {
-            if (count > 1 && !polled[i].revents)
+            if (!polled[i].revents)
                 continue;
             int size = (int)recv(sockets[i], buffer, MESSAGE_SIZE, 0);
             if (size <= 0)
                 return;
-            if (echo)
-                send_all(sockets[i], buffer, (size_t)size);
+            send_all(sockets[i], buffer, (size_t)size);
         }
     }
 }
@@ -59,22 +55,20 @@ int main(int argc, char **argv)
 {
     if (argc < 4)
         fail("reading the arguments");
-    const char *work = argv[1];
-    int count = atoi(argv[3]);
+    int count = atoi(argv[2]);
+    size_t answer_each = (size_t)atol(argv[3]);
     SOCKET *sockets = calloc((size_t)count, sizeof *sockets);
     start_network();
     for (int i = 0; i < count; i++) {
-        struct sockaddr_in address = loopback(atoi(argv[2]));
+        struct sockaddr_in address = loopback(atoi(argv[1]));
         sockets[i] = socket(AF_INET, SOCK_STREAM, 0);
         if (connect(sockets[i], (struct sockaddr *)&address, sizeof address))
             fail("connect");
         no_delay(sockets[i]);
     }
-    if (!strcmp(work, "bulk"))
-        receive_bulk(sockets[0]);
-    else if (!strcmp(work, "frames"))
-        receive_frames(sockets[0]);
+    if (answer_each)
+        receive_bulk(sockets[0], answer_each);
     else
-        answer(sockets, count, !strcmp(work, "echo"));
+        answer(sockets, count);
     return 0;
 }
