@@ -342,9 +342,10 @@ def play_in_a_run(simulation: Simulation, steps: list[Step]) -> None:
 
 # Trio's own tasks cannot end in peace when the run does not.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@settings(max_examples=1000)
-@given(SCRIPTS)
-def test_no_order_of_events_loses_a_byte_or_ends_the_run(steps: list[Step]) -> None:
+@pytest.mark.parametrize("turn", range(4))
+@settings(max_examples=150)
+@given(steps=SCRIPTS)
+def test_no_order_of_events_loses_a_byte_or_ends_the_run(turn: int, steps: list[Step]) -> None:
     with simulated_winsock() as simulation:
         play_in_a_run(simulation, steps)
         gc.collect()
