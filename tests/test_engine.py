@@ -1309,12 +1309,21 @@ async def test_data_that_is_waiting_is_received_without_a_packet(simulation: Sim
     simulation.check_quiet()
 
 
-async def test_an_exact_receive_keeps_what_came_before_an_error(simulation: Simulation) -> None:
+async def test_an_exact_receive_keeps_what_came_before_an_error(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sock = simulation.stream()
     stream = SocketStream(sock)
     sock.receiver.eager = True
+    receive = sock.stdlib.recv_into
+
+    def receive_then_reset(*arguments: Any) -> int:
+        received = receive(*arguments)
+        sock.peer.reset()
+        return received
+
     sock.peer.send(b"1234")
-    sock.peer.failure = NtStatus.CONNECTION_RESET  # to be met after the bytes
+    monkeypatch.setattr(sock.stdlib, "recv_into", receive_then_reset)
     async with simulation.nursery() as nursery:
         call = Call(nursery, stream.receive_exactly, 10)
         await simulation.run()
