@@ -134,7 +134,9 @@ async def test_closing_when_the_receive_is_over_but_its_task_has_not_run() -> No
             assert other.recv(10) == b""
 
 
-async def test_closing_while_a_duplicate_lives(peer: HostilePeer) -> None:
+@pytest.mark.parametrize("close", CLOSES.values(), ids=CLOSES)
+async def test_closing_while_a_duplicate_lives(peer: HostilePeer, close: Close) -> None:
+    # Then closing the handle alone would end nothing.
     async with peer.connect_watched() as (stream, name):
         with stream.socket.dup() as duplicate:
             async with trio.open_nursery() as nursery:
@@ -145,7 +147,7 @@ async def test_closing_while_a_duplicate_lives(peer: HostilePeer) -> None:
                         await stream.receive_some()
 
                 await wait_all_tasks_blocked()
-                await stream.aclose()
+                await close(stream)
             # The connection is the duplicate's now.
             assert await duplicate.send(b"more") == 4
         assert await peer.result(name) == "4 bytes, then the end"
