@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ import psutil
 
 from . import build, cancelling, counting, machine, memory, packages, plot, rounds
 from .headroom import headroom
-from .processes import started
+from .processes import Child, started
 from .subjects import LOOPS, OURS, RAW, RUN, STOCK, STYLES, Subject, subjects
 from .works import WORKS
 
@@ -46,6 +45,23 @@ class Scale:
         self.cancelled = (100, 1000) if quick else (500, 5000)
         self.idle = 500 if quick else 5000
         self.idle_rounds = 1 if quick else 2
+
+
+VERSIONS = """
+import importlib.metadata, platform
+names = ["trio", "cffi", "winloop"]
+versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
+print("bench versions", ", ".join([f"CPython {platform.python_version()}", *versions]))
+"""
+
+
+def versions(where: machine.Machine) -> str:
+    """Return what runs on the Windows side."""
+    child = Child([*where.launcher, where.python, "-c", VERSIONS], where.environ)
+    try:
+        return child.answer("versions").strip()
+    finally:
+        child.finish()
 
 
 def report(table: Table) -> None:
@@ -135,7 +151,7 @@ def main() -> None:
         tables = measure(where, binaries, scale, options.only)
         about = {
             "system": where.name,
-            "Python": platform.python_version(),
+            "versions": versions(where),
             "processors": psutil.cpu_count(),
             "load of the machine, 1 minute": psutil.getloadavg()[0],
             "quick": options.quick,
@@ -143,12 +159,12 @@ def main() -> None:
         }
     print(*summary(tables), sep="\n")
     options.output.mkdir(parents=True, exist_ok=True)
-    line = f"{where.name}, {about['processors']} processors, {scale.rounds} alternating rounds"
-    for table in tables:
-        plot.plot(table, line, options.output / f"{table.key}.svg")
     results = {"about": about, "tables": {table.key: table.as_json() for table in tables}}
     text = json.dumps(results, indent=1, ensure_ascii=False)
     (options.output / "results.json").write_text(f"{text}\n", "utf-8")
+    line = f"measured on {where.name}, {about['versions']}; {scale.rounds} alternating rounds"
+    for table in tables:
+        plot.plot(table, line, options.output / f"{table.key}.svg")
     print(f"{time.monotonic() - begin:.0f} s; results in {os.path.relpath(options.output)}")
 
 
