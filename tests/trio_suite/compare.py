@@ -110,8 +110,8 @@ def counts(run: Run) -> str:
 def receives(run: Run) -> str:
     get = run.statistics.get
     return (
-        f"overlapped receives: {get('wsarecv_calls')} on {get('overlapped_sockets')} sockets, "
-        f"{get('immediate')} completed at once, {get('pended')} pended, "
+        f"{run.name}, {get('wsarecv_calls')} calls of WSARecv on {get('overlapped_sockets')} "
+        f"sockets; of all receives {get('immediate')} completed at once, {get('pended')} pended, "
         f"{get('cancelled')} were cancelled"
     )
 
@@ -121,8 +121,8 @@ def defects(run: Run, *, overlapped: bool) -> Iterator[str]:
     if not run.outcomes or not run.statistics or run.status not in (0, 1):
         last = next(reversed(run.outcomes), "no test")
         yield f"{run.name}: status {run.status} after {last}\n{quoted(run.log)}"
-    elif overlapped != (run.statistics["overlapped_sockets"] > 0):
-        yield f"{run.name}: {'no' if overlapped else 'an'} overlapped receive"
+    elif overlapped != (run.statistics["wsarecv_calls"] > 0):
+        yield f"{run.name}: {'no' if overlapped else 'a'} receive by WSARecv"
 
 
 def quoted(log: str) -> str:
