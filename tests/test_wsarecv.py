@@ -558,7 +558,8 @@ async def test_out_of_band_data_is_received_when_asked_for() -> None:
 @pytest.mark.windows
 async def test_out_of_band_data_is_waited_for_and_loses_nothing_when_cancelled() -> None:
     with socket_pair() as (sock, other):
-        other.sendall(b"data")
+        if not on_wine:  # which may fail to cancel this while ordinary data is there
+            other.sendall(b"data")
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(wsarecv, sock, [bytearray(5)], OOB)
@@ -578,6 +579,8 @@ async def test_out_of_band_data_is_waited_for_and_loses_nothing_when_cancelled()
 
             await wait_all_tasks_blocked()
             other.send(b"!", socket.MSG_OOB)
+        if on_wine:
+            other.sendall(b"data")
         assert await sock.recv(10) == b"data"
 
 
