@@ -45,6 +45,11 @@ class FromOperation(Operation):
         self._length[0] = STORAGE_SIZE
         return super().submit(handle)
 
+    def receive_now(self, handle: int) -> int:
+        """Receive what is there already, as `Operation.receive_now`."""
+        self._length[0] = STORAGE_SIZE
+        return super().receive_now(handle)
+
     def sender(self) -> Any:
         """Return the address that the completed receive came from."""
         return parse_address(ffi.unpack(self._name, self._length[0]))
@@ -76,14 +81,14 @@ class MessageOperation(Operation):
         self._fill_in()
         return super().submit(handle)
 
-    def attempt(self, handle: int) -> None:
-        """Receive without an ``OVERLAPPED``, as `Operation.attempt`."""
+    def receive_now(self, handle: int) -> int:
+        """Receive what is there already, as `Operation.receive_now`."""
         self._fill_in()
-        super().attempt(handle)
+        return super().receive_now(handle)
 
-    def _fills_buffers(self, status: int) -> bool:
-        # Control messages that do not fit give the same status.
-        return super()._fills_buffers(status) and not self.flags() & MsgFlag.MSG_CTRUNC
+    def _fills_buffers(self) -> bool:
+        # Control messages that do not fit give the same error.
+        return not self.flags() & MsgFlag.MSG_CTRUNC
 
     def _fill_in(self) -> None:
         # The call leaves its results where it found its parameters.

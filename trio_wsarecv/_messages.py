@@ -215,6 +215,7 @@ async def _message_operation(
 async def _perform(
     sock: socket.socket, receiver: Receiver, operation: MessageOperation, flags: int
 ) -> int:
+    receiver.check_free()
     if receiver.deferred_error:
         await take_at_hand(sock, receiver, 0, flags)
     verdict = await perform(sock, receiver, operation, flags)

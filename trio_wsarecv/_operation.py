@@ -59,12 +59,14 @@ class Operation:
 
     __slots__ = (
         "_arguments",
+        "_arguments_now",
         "_buffers",
         "_exports",
         "_flags",
         "_function",
         "_memory",
         "_own_size",
+        "_received",
         "_room",
         "address",
         "at_once",
@@ -79,6 +81,7 @@ class Operation:
     def __init__(self) -> None:
         self._memory = ffi.new("RECEIVE *")
         self._flags = ffi.addressof(self._memory, "flags")
+        self._received = ffi.addressof(self._memory, "received")
         self.overlapped: _winsock.Overlapped = ffi.addressof(self._memory, "overlapped")
         self.address = _winsock.address_of(self.overlapped)
         self.own_buffer: object = None
@@ -87,12 +90,16 @@ class Operation:
         self._exports: list[Any] = []
         self._function: Callable[..., int] = _winsock.ws2_32.WSARecv
         self._buffers: tuple[object, int] = (ffi.addressof(self._memory, "wsabuf"), 1)
-        self._arguments = self._call_arguments(NULL, self.overlapped)
+        self._set_arguments()
         self.handle = -1
         self.at_once = False
         self.raise_cancel: Callable[[], NoReturn] | None = None
         self.closing = False
         self.buried = False
+
+    def _set_arguments(self) -> None:
+        self._arguments = self._call_arguments(NULL, self.overlapped)
+        self._arguments_now = self._call_arguments(self._received, NULL)
 
     def _call_arguments(self, received: object, overlapped: object) -> tuple[object, ...]:
         # What the call takes after the socket handle.
@@ -142,7 +149,7 @@ class Operation:
         self._room = MAX_RECEIVE - room
         self._memory.flags = flags
         self._buffers = (wsabufs, len(buffers))
-        self._arguments = self._call_arguments(NULL, self.overlapped)
+        self._set_arguments()
 
     def release(self) -> None:
         """Give exported buffers back to their owner, unless the kernel may still write there."""
@@ -178,30 +185,45 @@ class Operation:
         counters.failed += 1
         return error
 
+    def receive_now(self, handle: int) -> int:
+        """Receive what is there already, without an ``OVERLAPPED`` and so without a packet.
+
+        Returns:
+          0, and the result is where a completion would have left it; else the Winsock error
+          code: WSAEWOULDBLOCK, and nothing has happened, if there is nothing to receive yet.
+        """
+        if handle == -1:
+            return WinsockError.WSAENOTSOCK
+        memory = self._memory
+        memory.received = 0
+        counters.wsarecv_calls += 1
+        status = 0
+        if self._function(handle, *self._arguments_now):
+            error = _winsock.ws2_32.WSAGetLastError()
+            if error != WinsockError.WSAEMSGSIZE:
+                return error
+            status = NtStatus.BUFFER_OVERFLOW
+            # A call that fails need not say how much it has received.
+            if not memory.received and self._fills_buffers():
+                memory.received = self._room
+        self.overlapped.Internal = status
+        self.overlapped.InternalHigh = memory.received
+        counters.bytes += memory.received
+        return 0
+
     def attempt(self, handle: int) -> None:
-        """Receive without an ``OVERLAPPED``, and leave the result as a completion would.
+        """Do what `receive_now` does, as a function of the standard library would.
 
         Raises:
           OSError: the error of the call; `BlockingIOError` if there is nothing to receive yet.
         """
-        if handle == -1:
-            raise _winsock.winsock_error(WinsockError.WSAENOTSOCK)
-        received = ffi.new("DWORD *")
-        status = NtStatus.SUCCESS
-        counters.wsarecv_calls += 1
-        if self._function(handle, *self._call_arguments(received, NULL)):
-            error = _winsock.ws2_32.WSAGetLastError()
-            if error != WinsockError.WSAEMSGSIZE:
-                raise _winsock.winsock_error(error)
-            status = NtStatus.BUFFER_OVERFLOW
-        self.overlapped.Internal = status
-        # A call that fails need not say how much it has received.
-        nbytes = received[0] or (self._room if self._fills_buffers(status) else 0)
-        self.overlapped.InternalHigh = nbytes
-        counters.bytes += nbytes
+        error = self.receive_now(handle)
+        if error:
+            raise _winsock.winsock_error(error)
 
-    def _fills_buffers(self, status: int) -> bool:
-        return status == NtStatus.BUFFER_OVERFLOW
+    def _fills_buffers(self) -> bool:
+        # Whether a message that did not fit has filled the buffers.
+        return True
 
     @property
     def status(self) -> int:

@@ -7,9 +7,9 @@ error that had to wait comes next, and only then the engine is asked.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -22,15 +22,13 @@ from ._winsock import winsock_error
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from typing_extensions import Buffer
 
     from ._operation import Operation
     from ._receiver import Receiver
 
-
-T = TypeVar("T")
 
 # How often to receive without letting other tasks run.
 _MAX_AT_ONCE: Final = 32
@@ -72,17 +70,16 @@ async def receive_bytes(
     post = receiver.post if adaptive else LARGEST_POST
     if post > nbytes:
         post = nbytes
-    if adaptive and receiver.eager:
-        await trio.lowlevel.checkpoint_if_cancelled()
-        with suppress(BlockingIOError):
-            data = await _at_once(receiver, partial(sock.recv, post))
-            counters.bytes += len(data)
-            receiver.adapt(len(data))
-            return data
-
     operation = receiver.borrow_operation()
     operation.aim_at_own_buffer(post, flags)
     try:
+        if adaptive and receiver.eager:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            if _received_now(sock, receiver, operation):
+                data = operation.take()
+                receiver.adapt(len(data))
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                return data
         if adaptive:
             verdict = await _overlapped.perform(sock, receiver, operation)
         else:
@@ -112,21 +109,14 @@ async def perform(
     return judge(operation.status, operation.nbytes, cancelling=False, closing=False)
 
 
-async def _at_once(receiver: Receiver, attempt: Callable[[], T]) -> T:
-    # Receives what is there already; raises BlockingIOError, and nothing has happened, if there
-    # is nothing.
-    try:
-        result = attempt()
-    except BlockingIOError:
+def _received_now(sock: socket.socket, receiver: Receiver, operation: Operation) -> bool:
+    # Receives what is there already; says False, and nothing has happened, if there is nothing.
+    # An error is left to the overlapped receive, which meets it again.
+    if operation.receive_now(sock.fileno()):
         receiver.eager = False
-        raise
-    except OSError:
-        counters.failed += 1
-        await trio.lowlevel.cancel_shielded_checkpoint()
-        raise
+        return False
     counters.immediate += 1
-    await trio.lowlevel.cancel_shielded_checkpoint()
-    return result
+    return True
 
 
 @trio.lowlevel.enable_ki_protection
@@ -147,22 +137,26 @@ async def _receive_into(
             with bytes_of(buffer) as view:
                 view[offset : offset + len(data)] = data
             return len(data)
-    attempt = partial(_recv_into, sock, buffer, offset, nbytes, flags)
     if receiver.uses_stdlib(sock, flags):
+
+        def attempt() -> int:
+            with bytes_of(buffer) as view, view[offset : offset + nbytes] as part:
+                return sock.recv_into(part, 0, flags)
+
         received = await _readiness.perform(sock, attempt)
         counters.bytes += received
         return received
-    plain = receiver.is_stream and not flags
-    if plain and receiver.eager:
-        await trio.lowlevel.checkpoint_if_cancelled()
-        with suppress(BlockingIOError):
-            received = await _at_once(receiver, attempt)
-            counters.bytes += received
-            return received
 
+    plain = receiver.is_stream and not flags
     operation = receiver.borrow_operation()
     try:
         operation.aim_at(buffer, offset, nbytes, flags)
+        if plain and receiver.eager:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            if _received_now(sock, receiver, operation):
+                received = operation.nbytes
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                return received
         verdict = await perform(sock, receiver, operation, flags)
         received = operation.nbytes
     finally:
@@ -173,13 +167,6 @@ async def _receive_into(
     if plain:
         receiver.eager = operation.at_once or received == nbytes
     return received
-
-
-def _recv_into(sock: socket.socket, buffer: Buffer, offset: int, nbytes: int, flags: int) -> int:
-    if not offset:
-        return sock.recv_into(buffer, nbytes, flags)
-    with bytes_of(buffer) as view, view[offset : offset + nbytes] as part:
-        return sock.recv_into(part, 0, flags)
 
 
 @trio.lowlevel.enable_ki_protection
@@ -222,22 +209,17 @@ def _fill_at_once(
 ) -> int:
     # Receives what is there already, and says how much of the buffer is filled then.  It stops
     # now and then, for a peer that never does must not keep the other tasks from running.
+    operation = receiver.borrow_operation()
     for _ in range(_MAX_AT_ONCE):
         if receiver.kept or receiver.deferred_error or filled == nbytes:
             break
-        try:
-            received = _recv_into(sock, buffer, filled, nbytes - filled, 0)
-        except BlockingIOError:
-            receiver.eager = False
+        operation.aim_at(buffer, filled, nbytes - filled, 0)
+        received_now = _received_now(sock, receiver, operation)
+        operation.release()
+        if not received_now or not operation.nbytes:
             break
-        except OSError as exc:
-            receiver.defer(exc)
-            break
-        counters.immediate += 1
-        counters.bytes += received
-        filled += received
-        if not received:
-            break
+        filled += operation.nbytes
+    receiver.return_operation(operation)
     return filled
 
 

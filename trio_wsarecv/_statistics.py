@@ -25,7 +25,7 @@ class Statistics:
     failed: int = 0
     #: Bytes received.
     bytes: int = 0
-    #: Calls of ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``.
+    #: Calls of ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``, overlapped or not.
     wsarecv_calls: int = 0
     #: Sockets given to the overlapped engine (once for each `trio.run` that received on them).
     overlapped_sockets: int = 0

@@ -42,6 +42,7 @@ typedef struct {
     OVERLAPPED overlapped;
     WSABUF     wsabuf;
     DWORD      flags;
+    DWORD      received;     /* where a call without an OVERLAPPED counts the bytes */
 } RECEIVE;                   /* what every receive needs, in one allocation */
 
 typedef struct {
