@@ -1298,7 +1298,8 @@ async def test_data_that_is_waiting_is_received_without_a_packet(simulation: Sim
         second = Call(nursery, sock.recv, 100)
         await simulation.run()
         assert (first.value, second.value) == (b"one", b"two")
-        assert counters.wsarecv_calls == calls
+        assert counters.wsarecv_calls == calls + 1
+        assert not simulation.port.queue
         third = Call(nursery, sock.recv_into, bytearray(100))
         await simulation.run()
         assert in_kernel(sock)
@@ -1315,15 +1316,15 @@ async def test_an_exact_receive_keeps_what_came_before_an_error(
     sock = simulation.stream()
     stream = SocketStream(sock)
     sock.receiver.eager = True
-    receive = sock.stdlib.recv_into
+    receive = _operation.Operation.receive_now
 
-    def receive_then_reset(*arguments: Any) -> int:
-        received = receive(*arguments)
+    def receive_then_reset(operation: _operation.Operation, handle: int) -> int:
+        error = receive(operation, handle)
         sock.peer.reset()
-        return received
+        return error
 
     sock.peer.send(b"1234")
-    monkeypatch.setattr(sock.stdlib, "recv_into", receive_then_reset)
+    monkeypatch.setattr(_operation.Operation, "receive_now", receive_then_reset)
     async with simulation.nursery() as nursery:
         call = Call(nursery, stream.receive_exactly, 10)
         await simulation.run()

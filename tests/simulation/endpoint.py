@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING
 
+import trio
+
 from trio_wsarecv._codes import MsgFlag, NtStatus, WinsockError
 
 from .behaviour import CancelAnswer
@@ -43,6 +45,7 @@ class Endpoint(ABC):
       refusals: the Winsock errors with which the next calls fail at once.
       requests: the receives that the kernel has, in order.
       closed_on_a_receive: whether the last handle was closed while the kernel had a receive.
+      taken: by task, what receives have taken out of the kernel; a test takes it from here.
       peer_saw: how the connection ended for the peer: "end" or "reset".
     """
 
@@ -59,6 +62,9 @@ class Endpoint(ABC):
         self.is_shut = False
         self.peer_saw: str | None = None
         self.closed_on_a_receive = False
+        # A reference to a task would keep it from going down with its run.
+        self.taken: weakref.WeakKeyDictionary[trio.lowlevel.Task, bytes]
+        self.taken = weakref.WeakKeyDictionary()
 
     @abstractmethod
     def take(self, capacity: int, flags: MsgFlag) -> Result | None:
@@ -109,6 +115,7 @@ class Endpoint(ABC):
         if result is None:
             self.requests.append(request)
             return WinsockError.WSA_IO_PENDING
+        self._note(request.task(), result.data)
         self.kernel.finish(request, result)
         if self.kernel.behaviour.reports_pending():
             return WinsockError.WSA_IO_PENDING
@@ -123,7 +130,13 @@ class Endpoint(ABC):
             raise self.kernel.error(WinsockError.WSAEWOULDBLOCK)
         if result.status >> 30 == 3:
             raise self.kernel.error(AT_ONCE[result.status])
+        if not flags & MsgFlag.MSG_PEEK:
+            self._note(trio.lowlevel.current_task(), result.data)
         return result
+
+    def _note(self, task: trio.lowlevel.Task | None, data: bytes) -> None:
+        if task is not None:
+            self.taken[task] = self.taken.get(task, b"") + data
 
     def settle(self) -> None:
         """Finish every receive that can be finished by now."""
@@ -146,6 +159,7 @@ class Endpoint(ABC):
 
     def _finish(self, request: Request, result: Result) -> None:
         self.requests.remove(request)
+        self._note(request.task(), result.data)
         self.kernel.finish(request, result)
 
     def end(self, status: NtStatus, data: bytes = b"") -> None:

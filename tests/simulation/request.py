@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import trio
 
 from trio_wsarecv._codes import MsgFlag, NtStatus
 
@@ -27,6 +30,10 @@ class Result:
     control: bytes = b""
 
 
+def current_task() -> weakref.ref[trio.lowlevel.Task]:
+    return weakref.ref(trio.lowlevel.current_task())
+
+
 @dataclass(eq=False)
 class Request:
     """A receive on its way through the kernel.
@@ -37,6 +44,7 @@ class Request:
       flags: what the caller asked for.
       sender: where the sender's address goes, and where its length; 0 where nobody asked.
       message: address of the ``WSAMSG``, or 0.
+      task: the task that submitted it.
       answer: what is to come of a cancellation that was accepted.
       done: whether the result has been written and the packet posted.
     """
@@ -49,6 +57,7 @@ class Request:
     sender: int = 0
     sender_size: int = 0
     message: int = 0
+    task: weakref.ref[trio.lowlevel.Task] = field(default_factory=current_task)
     answer: CancelAnswer | None = None
     done: bool = False
     _before: list[bytes] = field(default_factory=list)
@@ -63,7 +72,9 @@ class Request:
 
     def stretches(self) -> list[tuple[str, int, int]]:
         """List everything that the kernel will write to."""
-        stretches = [("OVERLAPPED", self.address, real.sizeof("OVERLAPPED"))]
+        stretches = []
+        if self.address:
+            stretches.append(("OVERLAPPED", self.address, real.sizeof("OVERLAPPED")))
         stretches += [("buffer", address, size) for address, size in self.buffers]
         if self.sender:
             length = real.cast("int32_t *", self.sender_size)[0]

@@ -162,6 +162,8 @@ class Ws2:
             result = request.endpoint.receive(request.capacity, request.flags)
         except OSError as exc:
             return self._fail(getattr(exc, "winerror", 0))
+        for fault in request.faults(self._kernel.memory):
+            self._kernel.complain(fault)
         request.write_data(result)
         received[0] = len(result.data)
         return self._fail(AT_ONCE[result.status]) if result.status in AT_ONCE else 0
