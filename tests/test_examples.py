@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 PRINTED = {
     "echo": "b'hello'\n",
     "tls": "b'hello'\n",
-    "messages": "gave up: True\nb'hello'\nthe stream ended after 0 of 4 bytes\n",
+    "messages": "b'still there?'\nb'HELLO'\n",
     "shout": "b'HELLO'\nb'TOO LONG'\n",
 }
 

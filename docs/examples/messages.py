@@ -1,4 +1,4 @@
-"""Messages with their length in front, and a receiver that loses none when it gives up waiting."""
+"""Messages with their length in front, and a server that loses none."""
 
 import trio
 
@@ -8,7 +8,7 @@ LONGEST = 1_000_000
 
 
 class Messages:
-    """The messages that come in on a stream."""
+    """The messages that come and go on a stream."""
 
     def __init__(self, stream: trio_wsarecv.SocketStream) -> None:
         self._stream = stream
@@ -24,30 +24,47 @@ class Messages:
         self._size = None
         return message
 
+    async def send(self, message: bytes) -> None:
+        await self._stream.send_all(len(message).to_bytes(4, "big") + message)
+
+
+async def answer(stream: trio_wsarecv.SocketStream) -> None:
+    messages = Messages(stream)
+    try:
+        while True:
+            message = None
+            with trio.move_on_after(0.1):
+                message = await messages.receive()
+            if message is None:
+                await messages.send(b"still there?")
+            else:
+                await messages.send(message.upper())
+    except trio_wsarecv.IncompleteReceiveError:
+        pass  # the client has finished
+    except (trio.BrokenResourceError, ValueError) as error:
+        print("lost a client:", error)
+
+
+async def hesitate(port: int) -> None:
+    async with await trio_wsarecv.open_tcp_stream("127.0.0.1", port) as stream:
+        messages = Messages(stream)
+        await stream.send_all(b"\x00\x00\x00\x05he")
+        print(await messages.receive())
+        await stream.send_all(b"llo")
+        while (message := await messages.receive()) == b"still there?":
+            pass
+        print(message)
+        await stream.send_eof()
+        async for _ in stream:
+            pass  # until the server has finished, too
+
 
 async def main() -> None:
-    (listener,) = await trio_wsarecv.open_tcp_listeners(0, host="127.0.0.1")
-    port = listener.socket.getsockname()[1]
-    async with (
-        listener,
-        await trio_wsarecv.open_tcp_stream("127.0.0.1", port) as sender,
-        await listener.accept() as receiver,
-    ):
-        messages = Messages(receiver)
-
-        await sender.send_all(b"\x00\x00\x00\x05he")
-        with trio.move_on_after(0.1) as patience:
-            await messages.receive()
-        print("gave up:", patience.cancelled_caught)
-
-        await sender.send_all(b"llo")
-        print(await messages.receive())
-
-        await sender.send_eof()
-        try:
-            await messages.receive()
-        except trio_wsarecv.IncompleteReceiveError as error:
-            print(error)
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio_wsarecv.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, answer, [listener])
+        await hesitate(listener.socket.getsockname()[1])
+        nursery.cancel_scope.cancel()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A UDP service that answers in capitals, and tells a client whose datagram did not fit."""
+"""A UDP service that answers in capitals, if the question fits."""
 
 import socket
 
@@ -10,7 +10,7 @@ LONGEST = 512
 
 
 def udp_socket() -> trio_wsarecv.Socket:
-    return trio_wsarecv.from_stdlib_socket(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    return trio_wsarecv.from_stdlib_socket(socket.socket(type=socket.SOCK_DGRAM))
 
 
 async def serve(sock: trio_wsarecv.Socket) -> None:

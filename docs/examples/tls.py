@@ -23,7 +23,8 @@ async def echo(transport: trio_wsarecv.SocketStream) -> None:
 
 async def greet(port: int) -> None:
     transport = await trio_wsarecv.open_tcp_stream("127.0.0.1", port)
-    async with trio.SSLStream(transport, client_context, server_hostname="localhost") as stream:
+    stream = trio.SSLStream(transport, client_context, server_hostname="localhost")
+    async with stream:
         await stream.send_all(b"hello")
         print(await stream.receive_some())
 
