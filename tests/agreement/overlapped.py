@@ -1,0 +1,149 @@
+"""The third world: CPython's own ``_overlapped``, on which asyncio's proactor is built."""
+
+from __future__ import annotations
+
+import _overlapped  # type: ignore[import-not-found]
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from .packaged import PATIENCE, until_in
+from .result import Result
+
+assert sys.platform == "win32"
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+ERROR_MORE_DATA = 234
+ERROR_OPERATION_ABORTED = 995
+ERROR_INVALID_HANDLE = 6
+
+#: What a receive ends with when its socket is closed, on Windows and on Wine.
+CLOSED = (676, ERROR_OPERATION_ABORTED, 1236)
+
+#: The Winsock errors of the Win32 codes that occur here, as asyncio has them in part.
+WINSOCK = {64: 10054, 1236: 10053}
+
+
+class Receive:
+    """A receive that was submitted, or refused."""
+
+    def __init__(self, overlapped: Any, *, sender: bool) -> None:
+        self.overlapped = overlapped
+        self.sender = sender
+        self.refusal: OSError | None = None
+        self.is_cancelled = False
+
+
+class OverlappedWorld:
+    """A socket with a completion port of its own."""
+
+    def __init__(self, sock: socket.socket, peer: socket.socket | None, name: Any) -> None:
+        self._sock = sock
+        self._peer = peer
+        self._peer_name = name
+        self._kind = sock.type
+        self._port = _overlapped.CreateIoCompletionPort(_overlapped.INVALID_HANDLE_VALUE, 0, 0, 1)
+        _overlapped.CreateIoCompletionPort(sock.fileno(), self._port, 0, 0)
+        self._receives: list[Receive] = []
+        self._codes: dict[int, int] = {}
+        self._is_closed = False
+
+    def __enter__(self) -> OverlappedWorld:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._sock.close()
+        # What the kernel still has would be freed under it.
+        for receive in self._receives:
+            while receive.overlapped.pending:
+                self._dequeue()
+
+    async def begin(self, nbytes: int, *, sender: bool = False) -> Receive:
+        overlapped = _overlapped.Overlapped(0)
+        receive = Receive(overlapped, sender=sender)
+        submit = overlapped.WSARecvFrom if sender else overlapped.WSARecv
+        try:
+            submit(self._sock.fileno(), nbytes, 0)
+        except OSError as exc:
+            receive.refusal = exc
+        self._receives.append(receive)
+        return receive
+
+    def cancel(self, receive: Receive) -> None:
+        receive.is_cancelled = True
+        receive.overlapped.cancel()
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._sock.close()
+
+    def shutdown(self) -> None:
+        self._sock.shutdown(socket.SHUT_RD)
+
+    def _dequeue(self) -> None:
+        packet = _overlapped.GetQueuedCompletionStatus(self._port, 100)
+        if packet is not None:
+            code, _, _, address = packet
+            self._codes[address] = code
+
+    async def finish(self, receive: Receive) -> Result:
+        result = self._result(receive)
+        self._receives.remove(receive)
+        return result
+
+    def _result(self, receive: Receive) -> Result:
+        address = receive.overlapped.address
+        deadline = time.monotonic() + (0.5 if receive.refusal else PATIENCE)
+        while address not in self._codes and time.monotonic() < deadline:
+            self._dequeue()
+        code = self._codes.pop(address, None)
+        if receive.refusal is not None:
+            return Result("failed", error=receive.refusal.winerror, code=code)
+        assert code is not None, "no packet came"
+        try:
+            value = receive.overlapped.getresult()
+        except OSError as exc:
+            if self._is_closed and exc.winerror in (*CLOSED, ERROR_INVALID_HANDLE):
+                return Result("closed", code=code)
+            if receive.is_cancelled and exc.winerror == ERROR_OPERATION_ABORTED:
+                return Result("cancelled", code=code)
+            return Result("failed", error=WINSOCK.get(exc.winerror, exc.winerror), code=code)
+        if receive.sender:
+            data, address = value
+            return Result("received", data, code=code, sender=address == self._peer_name)
+        return Result("received", value, code=code)
+
+    async def send(self, data: bytes) -> None:
+        assert self._peer is not None
+        with until_in(self._sock, self._count_pending):
+            if self._kind == socket.SOCK_STREAM:
+                self._peer.sendall(data)
+            else:
+                self._peer.sendto(data, self._sock.getsockname())
+
+    async def end(self) -> None:
+        assert self._peer is not None
+        with until_in(self._sock, self._count_pending):
+            self._peer.shutdown(socket.SHUT_WR)
+
+    async def reset(self) -> None:
+        with until_in(self._sock, self._count_pending):
+            self._sock.send(b"reset\n")
+
+    def _count_pending(self) -> int:
+        return sum(receive.overlapped.pending for receive in self._receives)
+
+    async def register_again(self) -> Result:
+        try:
+            _overlapped.CreateIoCompletionPort(self._sock.fileno(), self._port, 0, 0)
+        except OSError as exc:
+            return Result("refused", error=exc.winerror)
+        return Result("accepted")
