@@ -1,0 +1,1 @@
+"""Many connections, bad peers, receives cancelled at random, and every byte accounted for."""
