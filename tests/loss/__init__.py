@@ -1,0 +1,1 @@
+"""How many bytes are lost when receives are cancelled at random, here and elsewhere."""
