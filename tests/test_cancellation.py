@@ -108,15 +108,27 @@ class CancelAtStep(trio.abc.Instrument):
             self.scope.cancel()
 
 
+async def find_data(stream: trio_wsarecv.SocketStream, other: socket.socket) -> None:
+    other.sendall(b"warm")
+    await trio.lowlevel.wait_readable(stream.socket)
+    assert await stream.receive_exactly(4) == b"warm"
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["first", "later"])
 @pytest.mark.parametrize("then", ALL)
 @pytest.mark.parametrize("receive", [receive_some, recv, receive_into, receive_exactly])
-async def test_a_receive_can_be_cancelled_at_every_step(receive: Receive, then: Receive) -> None:
+async def test_a_receive_can_be_cancelled_at_every_step(
+    receive: Receive, then: Receive, warm: bool
+) -> None:
     data = pattern(2 * 9973)
     caught = True
     step = 0
     while caught:
         step += 1
         with stream_pair() as (stream, other):
+            if warm:
+                # The next receive looks for data first, as this one has found some.
+                await find_data(stream, other)
             received = b""
             async with trio.open_nursery() as nursery:
 

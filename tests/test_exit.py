@@ -234,13 +234,26 @@ async def receive_exactly(sock: trio_wsarecv.Socket) -> object:
 
 
 @pytest.mark.parametrize(
-    ("receive", "wait"),
-    [(recv, False), (recv, True), (recv_into, True), (receive_some, True), (receive_exactly, True)],
+    ("receive", "wait", "warm"),
+    [
+        (recv, False, False),
+        (recv, False, True),
+        (recv, True, False),
+        (recv_into, True, False),
+        (receive_some, True, True),
+        (receive_exactly, True, False),
+        (receive_exactly, False, True),
+    ],
 )
 def test_an_interrupt_at_any_line_is_a_keyboard_interrupt_and_nothing_worse(
-    receive: Callable[[trio_wsarecv.Socket], Awaitable[object]], wait: bool
+    receive: Callable[[trio_wsarecv.Socket], Awaitable[object]], wait: bool, warm: bool
 ) -> None:
     async def main(sock: trio_wsarecv.Socket, other: socket.socket) -> None:
+        if warm:
+            # The next receive looks for data first, as this one has found some.
+            other.sendall(b"warm")
+            await trio.lowlevel.wait_readable(sock)
+            assert await sock.recv(4) == b"warm"
         async with trio.open_nursery() as nursery:
             if wait:
 
