@@ -118,11 +118,16 @@ def receives(run: Run) -> str:
 
 def defects(run: Run, *, overlapped: bool) -> Iterator[str]:
     """Say why a run is none that could be compared."""
-    if not run.outcomes or not run.statistics or run.status not in (0, 1):
+    statistics = run.statistics
+    if not run.outcomes or not statistics or run.status not in (0, 1):
         last = next(reversed(run.outcomes), "no test")
         yield f"{run.name}: status {run.status} after {last}\n{quoted(run.log)}"
-    elif overlapped != (run.statistics["wsarecv_calls"] > 0):
-        yield f"{run.name}: {'no' if overlapped else 'a'} receive by WSARecv"
+    elif (
+        not overlapped
+        == bool(statistics["overlapped_sockets"])
+        == bool(statistics["wsarecv_calls"])
+    ):
+        yield f"{run.name}: {'no' if overlapped else 'an'} overlapped receive"
 
 
 def quoted(log: str) -> str:
