@@ -114,6 +114,7 @@ async def receive_message(
             data = await take_at_hand(sock, receiver, nbytes, flags)
             if data:
                 return data, [], 0, None
+        receiver.is_overlapped(sock)  # to be counted
         message: Message = await _readiness.perform(
             sock, lambda: sock.recvmsg(nbytes, control_size, flags)
         )
@@ -149,6 +150,7 @@ async def receive_message_into(
             if data:
                 spread(data, buffers, 0)
                 return len(data), [], 0, None
+        receiver.is_overlapped(sock)  # to be counted
         message: MessageInto = await _readiness.perform(
             sock, lambda: sock.recvmsg_into(buffers, control_size, flags)
         )

@@ -66,6 +66,7 @@ async def perform(sock: socket.socket, receiver: Receiver, operation: Operation)
         if error:
             await trio.lowlevel.cancel_shielded_checkpoint()
             raise winsock_error(error)
+        counters.overlapped += 1
         receiver.operation = operation
         waiter = port.wait_overlapped(handle, operation.address)
         waiter.send(None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import outcome
 import trio
 
-from ._statistics import counters
+from ._statistics import Counters, counters
 
 if TYPE_CHECKING:
     import socket
@@ -23,8 +23,15 @@ T = TypeVar("T")
 
 
 @trio.lowlevel.enable_ki_protection
-async def perform(sock: socket.socket, attempt: Callable[[], T]) -> T:
+async def perform(
+    sock: socket.socket, attempt: Callable[[], T], counters: Counters = counters
+) -> T:
     """Receive: call ``attempt`` until it does not raise `BlockingIOError`.
+
+    Args:
+      sock: what has to become readable.
+      attempt: what does not wait.
+      counters: where to count the receive.
 
     Returns:
       What ``attempt`` returns.
@@ -39,7 +46,11 @@ async def perform(sock: socket.socket, attempt: Callable[[], T]) -> T:
     if _must_wait(result):
         counters.pended += 1
         while _must_wait(result):
-            await _wait_readable(sock)
+            try:
+                await trio.lowlevel.wait_readable(sock)
+            except trio.Cancelled:
+                counters.cancelled += 1
+                raise
             result = outcome.capture(attempt)
     else:
         counters.immediate += 1
@@ -51,11 +62,3 @@ async def perform(sock: socket.socket, attempt: Callable[[], T]) -> T:
 
 def _must_wait(result: outcome.Outcome[object]) -> bool:
     return isinstance(result, outcome.Error) and isinstance(result.error, BlockingIOError)
-
-
-async def _wait_readable(sock: socket.socket) -> None:
-    try:
-        await trio.lowlevel.wait_readable(sock)
-    except trio.Cancelled:
-        counters.cancelled += 1
-        raise

@@ -74,11 +74,10 @@ async def receive_bytes(
     operation.aim_at_own_buffer(post, flags)
     try:
         if adaptive and receiver.eager:
-            await trio.lowlevel.checkpoint_if_cancelled()
-            if _received_now(sock, receiver, operation):
+            found = await _received_at_once(sock, receiver, operation)
+            if found:
                 data = operation.take()
                 receiver.adapt(len(data))
-                await trio.lowlevel.cancel_shielded_checkpoint()
                 return data
         if adaptive:
             verdict = await _overlapped.perform(sock, receiver, operation)
@@ -111,12 +110,27 @@ async def perform(
 
 def _received_now(sock: socket.socket, receiver: Receiver, operation: Operation) -> bool:
     # Receives what is there already; says False, and nothing has happened, if there is nothing.
-    # An error is left to the overlapped receive, which meets it again.
-    if operation.receive_now(sock.fileno()):
-        receiver.eager = False
+    error = operation.receive_now(sock.fileno())
+    if not error:
+        counters.immediate += 1
+        return True
+    receiver.eager = False
+    if error == WinsockError.WSAEWOULDBLOCK:
         return False
-    counters.immediate += 1
-    return True
+    counters.failed += 1
+    raise winsock_error(error)
+
+
+async def _received_at_once(sock: socket.socket, receiver: Receiver, operation: Operation) -> bool:
+    # The same as a checkpoint, unless there is nothing.
+    await trio.lowlevel.checkpoint_if_cancelled()
+    received = True
+    try:
+        received = _received_now(sock, receiver, operation)
+    finally:
+        if received:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+    return received
 
 
 @trio.lowlevel.enable_ki_protection
@@ -152,11 +166,9 @@ async def _receive_into(
     try:
         operation.aim_at(buffer, offset, nbytes, flags)
         if plain and receiver.eager:
-            await trio.lowlevel.checkpoint_if_cancelled()
-            if _received_now(sock, receiver, operation):
-                received = operation.nbytes
-                await trio.lowlevel.cancel_shielded_checkpoint()
-                return received
+            found = await _received_at_once(sock, receiver, operation)
+            if found:
+                return operation.nbytes
         verdict = await perform(sock, receiver, operation, flags)
         received = operation.nbytes
     finally:
@@ -214,9 +226,14 @@ def _fill_at_once(
         if receiver.kept or receiver.deferred_error or filled == nbytes:
             break
         operation.aim_at(buffer, filled, nbytes - filled, 0)
-        received_now = _received_now(sock, receiver, operation)
-        operation.release()
-        if not received_now or not operation.nbytes:
+        try:
+            received = _received_now(sock, receiver, operation)
+        except OSError as exc:
+            receiver.defer(exc)
+            break
+        finally:
+            operation.release()
+        if not received or not operation.nbytes:
             break
         filled += operation.nbytes
     receiver.return_operation(operation)

@@ -23,6 +23,7 @@ from ._datagram import set_udp_connreset
 from ._messages import receive_from, receive_from_into, receive_message, receive_message_into
 from ._receive import receive_bytes, receive_into, writable_size
 from ._receiver import receiver_of
+from ._statistics import Counters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -107,8 +108,7 @@ class Socket(_TrioSocket):
         Returns:
           The number of bytes received; 0 at the end of the stream, or if there is no room.
 
-        Raises:
-          The same as `recv`.
+        It raises the same as `recv`.
 
         If cancelled, it has received nothing.  Source: ``WSARecv``.
         """
@@ -131,8 +131,7 @@ class Socket(_TrioSocket):
         Returns:
           The bytes and the sender's address, as `socket.socket.recvfrom`.
 
-        Raises:
-          The same as `recv`.
+        It raises the same as `recv`.
 
         If cancelled, it has received nothing.  Source: ``WSARecvFrom``.
         """
@@ -154,8 +153,7 @@ class Socket(_TrioSocket):
         Returns:
           The number of bytes and the sender's address, as `socket.socket.recvfrom_into`.
 
-        Raises:
-          The same as `recv`.
+        It raises the same as `recv`.
 
         If cancelled, it has received nothing.  Source: ``WSARecvFrom``.
         """
@@ -179,13 +177,12 @@ class Socket(_TrioSocket):
           flags: as for `socket.socket.recvmsg`; for datagrams on Windows, ``MSG_PEEK`` only.
 
         Returns:
-          ``(data, ancdata, msg_flags, address)`` as `socket.socket.recvmsg` on POSIX: ``ancdata``
+          ``(data, ancdata, msg_flags, address)`` as `socket.socket.recvmsg` on POSIX; ``ancdata``
           is a list of ``(cmsg_level, cmsg_type, cmsg_data)``, and ``msg_flags`` has
           ``MSG_TRUNC`` if the datagram, ``MSG_CTRUNC`` if the ancillary data was cut off.
 
-        Raises:
-          The same as `recv`, but not for a datagram that was cut off.
-          ValueError: a size is negative.
+        It raises the same as `recv`, but not for a datagram that was cut off, and `ValueError`
+        for a negative size.
 
         If cancelled, it has received nothing.  Source: ``WSARecvMsg``; for a stream ``WSARecv``.
         """
@@ -205,8 +202,7 @@ class Socket(_TrioSocket):
         Returns:
           ``(nbytes, ancdata, msg_flags, address)`` as `socket.socket.recvmsg_into` on POSIX.
 
-        Raises:
-          The same as `recvmsg`.
+        It raises the same as `recvmsg`.
 
         If cancelled, it has received nothing.  Source: ``WSARecvMsg``; for a stream ``WSARecv``.
         """
@@ -227,8 +223,9 @@ class Socket(_TrioSocket):
             set_udp_connreset(self.stdlib, enabled)
 
     async def accept(self) -> tuple[Socket, Any]:
-        """Accept a connection, as `trio.socket.SocketType.accept`; the socket is of this class."""
-        sock, address = await _readiness.perform(self.stdlib, self.stdlib.accept)
+        """Accept a connection, as Trio's sockets do; the new socket is of this class."""
+        uncounted = Counters()
+        sock, address = await _readiness.perform(self.stdlib, self.stdlib.accept, uncounted)
         return Socket(sock), address
 
     def dup(self) -> Socket:

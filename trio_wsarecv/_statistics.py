@@ -25,6 +25,8 @@ class Statistics:
     failed: int = 0
     #: Bytes received.
     bytes: int = 0
+    #: Operations submitted with an ``OVERLAPPED``, so that a packet reports how each ended.
+    overlapped: int = 0
     #: Calls of ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``, overlapped or not.
     wsarecv_calls: int = 0
     #: Sockets given to the overlapped engine (once for each `trio.run` that received on them).
@@ -44,6 +46,7 @@ class Counters:
     received_despite_cancel: int
     failed: int
     bytes: int
+    overlapped: int
     wsarecv_calls: int
     overlapped_sockets: int
     readiness_sockets: int

@@ -104,7 +104,7 @@ def judge_download(
         f"{size / MIB / report['seconds']:.0f} MiB/s",
         f"   SHA-256 {same}, {'as' if same == digest else 'NOT as'} the file's",
         f"   {report['immediate']} receives completed at once, {report['pended']} pended; "
-        f"{report['wsarecv_calls']} calls of WSARecv",
+        f"{report['wsarecv_calls']} calls of WSARecv, {report['overlapped']} overlapped",
     )
     findings.expect(f"{title}: SHA-256", same, digest)
     findings.expect(f"{title}: sockets with overlapped receives", report["overlapped_sockets"], 1)
