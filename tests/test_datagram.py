@@ -636,8 +636,9 @@ async def test_a_connected_socket_learns_once_that_nobody_is_there(
                 )
         with socket.socket(type=socket.SOCK_DGRAM) as other:
             other.bind(address)
+            # Wine wakes nobody who waits once it has reported an error, plain Trio included.
             received = await receive_when(
-                pending,
+                pending and not on_wine,
                 lambda: receive(sock, 100),
                 lambda: other.sendto(b"here I am", sock.getsockname()),
             )
@@ -795,23 +796,18 @@ async def test_a_socket_without_an_address_cannot_receive(receive: Method) -> No
 
 
 async def test_nothing_is_received_into_nothing(pair: Pair) -> None:
-    for attempt in (
-        lambda: pair.sock.recv_into(bytearray()),
-        lambda: pair.sock.recvfrom_into(bytearray()),
-    ):
+    for name in ("recv_into", "recvfrom_into"):
         stock = trio.socket.from_stdlib_socket(pair.sock.stdlib)
         pair.send(b"data")
         await trio.lowlevel.wait_readable(pair.sock)
         try:
-            expected: object = await stock.recv_into(bytearray())
+            expected: Any = await getattr(stock, name)(bytearray())
         except OSError as exc:
             expected = type(exc), str(exc)
         pair.send(b"data")
         await trio.lowlevel.wait_readable(pair.sock)
         try:
-            result: Any = await attempt()
+            result: Any = await getattr(pair.sock, name)(bytearray())
         except OSError as exc:
             result = type(exc), str(exc)
-        else:
-            result = result[0] if isinstance(result, tuple) else result
         assert result == expected

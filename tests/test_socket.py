@@ -216,7 +216,9 @@ async def test_receives_at_once_or_later(receive: Callable[..., Any]) -> None:
     assert counted.bytes == 12
     assert counted.failed == counted.cancelled == counted.received_despite_cancel == 0
     if on_windows:
-        assert counted.pended <= counted.wsarecv_calls <= counted.pended + counted.immediate
+        # Where the last receive found data, the next looks for some before it waits.
+        receives = counted.pended + counted.immediate
+        assert receives <= counted.wsarecv_calls <= receives + counted.pended
     else:
         assert counted.wsarecv_calls == 0
     assert counted.overlapped_sockets == on_windows
