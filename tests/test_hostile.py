@@ -105,7 +105,8 @@ flags = st.one_of(
 system_flags = st.one_of(
     st.just(0),
     st.just(socket.MSG_PEEK),
-    st.just(socket.MSG_OOB),
+    # Wine spins on an out-of-band receive that waits while ordinary data is there.
+    *([] if on_wine else [st.just(socket.MSG_OOB)]),
     st.sampled_from(POWERS[15:]),
     junk,
 )
