@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 import trio_wsarecv
 from trio_wsarecv import SocketStream, WinsockError
@@ -352,10 +353,11 @@ class Machine:
 
 async def play(simulation: Simulation, clock: CrashingClock, steps: list[Step]) -> None:
     machine = Machine(simulation, clock)
-    async with simulation.nursery() as nursery:
-        for step in steps:
-            await machine.step(nursery, step)
-        await machine.finish()
+    with trio.fail_after(1):
+        async with simulation.nursery() as nursery:
+            for step in steps:
+                await machine.step(nursery, step)
+            await machine.finish()
 
 
 def play_in_a_run(simulation: Simulation, steps: list[Step]) -> None:
@@ -364,13 +366,17 @@ def play_in_a_run(simulation: Simulation, steps: list[Step]) -> None:
         with pytest.raises(trio.TrioInternalError):
             trio.run(play, simulation, clock, steps, clock=clock)
     else:
-        trio.run(play, simulation, clock, steps, clock=clock)
+        # With this clock, whoever waits in vain has waited long enough at once.
+        trio.run(play, simulation, clock, steps, clock=MockClock(autojump_threshold=0))
 
 
 # Trio's own tasks cannot end in peace when the run does not.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("turn", range(4))
-@settings(max_examples=50 if sys.platform == "win32" else 150)  # it is the same engine, slower
+@settings(
+    max_examples=50 if sys.platform == "win32" else 150,  # it is the same engine, slower
+    phases=set(Phase) - {Phase.explain},  # which can take longer than a test may
+)
 @given(steps=SCRIPTS)
 def test_no_order_of_events_loses_a_byte_or_ends_the_run(turn: int, steps: list[Step]) -> None:
     with simulated_winsock() as simulation:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from trio_wsarecv import WinsockError, wsarecv
+from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._codes import NtStatus
 from trio_wsarecv._receiver import SMALLEST_POST
 
 from .peers import Counted
 from .simulation import Call, Simulation, simulated_winsock
+from .simulation.request import Result
 from .simulation.sockets import SocketOverSimulation
 
 if TYPE_CHECKING:
@@ -125,6 +126,23 @@ async def test_a_refusal_after_a_receive_leaves_the_socket_free(simulation: Simu
             refused = Call(nursery, sock.recv, 100)
             await simulation.step()
             assert isinstance(refused.error, OSError)
+
+
+async def test_who_waits_for_all_is_alone_between_two_receives(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    buffer = bytearray(8)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, wsarecv, sock, [buffer], MsgFlag.MSG_WAITALL)
+        await simulation.run()
+        sock.peer.send(b"data")
+        assert not sock.peer.requests
+        with pytest.raises(trio.BusyResourceError):
+            await sock.recv(100)
+        await simulation.step()
+        sock.peer.send(b"more")
+        await simulation.step()
+        assert call.value == (8, 0)
+        assert buffer == b"datamore"
 
 
 async def test_what_is_asked_for_again_minds_who_was_faster(simulation: Simulation) -> None:
@@ -275,10 +293,33 @@ async def test_draining_a_socket_that_was_closed_meanwhile_keeps_nothing_alive(
         simulation.deliver()
         await simulation.run()
         assert call.value == bytes(SMALLEST_POST)
+    assert sock.receiver.deferred_error is None
     alive = weakref.ref(sock.stdlib)
     del sock, call, nursery
     gc.collect()
     assert alive() is None
+
+
+# What is there already.
+
+
+async def test_a_flood_of_what_is_there_leaves_other_tasks_their_turn(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def receive_one(nbytes: int, flags: int) -> Result:
+        return Result(NtStatus.SUCCESS, b".")
+
+    sock = simulation.stream()
+    monkeypatch.setattr(sock.peer, "receive", receive_one)
+    sock.receiver.eager = True
+    turns = 0
+    async with simulation.nursery() as nursery:
+        exact = Call(nursery, SocketStream(sock).receive_exactly, 10_000)
+        while not exact.done:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+    assert exact.value == b"." * 10_000
+    assert turns > 10
 
 
 # Errors.
@@ -316,6 +357,20 @@ async def test_an_error_that_has_to_do_with_no_port_is_raised(
 
 
 # Closing.
+
+
+async def test_closing_gives_up_what_was_kept(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, SocketStream(sock).receive_exactly, 10)
+        await simulation.run()
+        sock.peer.send(b"some")
+        await simulation.step()
+        call.scope.cancel()
+        await simulation.step()
+    assert sock.receiver.kept == b"some"
+    sock.close()
+    assert not sock.receiver.kept
 
 
 async def test_a_socket_that_was_received_on_and_closed_does_not_reach_the_kernel(
@@ -376,6 +431,27 @@ async def test_what_is_asked_for_again_has_room_for_what_comes_along(
         assert call.value[-1] == ("127.0.0.1", 8080)
         if method == "recvmsg":
             assert not call.value[2], "what had room was cut off"
+
+
+# Which engine.
+
+
+def test_a_socket_belongs_to_the_run_that_it_was_first_received_on_in(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+
+    async def main(*others: SocketOverSimulation) -> None:
+        simulation.deliver_automatically()
+        for each in (*others, sock):
+            each.peer.send(b"data")
+            assert await each.recv(4) == b"data"
+
+    trio.run(main)
+    # In the next run it is not the first.
+    counted = Counted()
+    trio.run(main, simulation.stream())
+    assert (counted.overlapped_sockets, counted.readiness_sockets) == (1, 1)
 
 
 # Readiness.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 import sys
+import weakref
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,7 @@ class Simulation:
         self._ports: trio.lowlevel.RunVar[Port] = trio.lowlevel.RunVar("simulated port")
         self._readers: dict[Any, trio.lowlevel.Task] = {}
         self._automatic = False
+        self._driver: weakref.ref[trio.lowlevel.Task] | None = None
         self.on_wait: Callable[[], None] = lambda: None
 
     def stream(self) -> SocketOverSimulation:
@@ -133,9 +135,13 @@ class Simulation:
     async def nursery(self) -> AsyncIterator[trio.Nursery]:
         """Open a nursery that does not hang on a packet that the test did not deliver.
 
+        The task that opens it is the one that delivers; should it come to wait for a packet
+        itself, packets are delivered automatically from there on.
+
         Once the block is left, by an exception too, packets are delivered automatically.
         """
         async with trio.open_nursery() as nursery:
+            self._driver = weakref.ref(trio.lowlevel.current_task())
             try:
                 yield nursery
             except GeneratorExit:
@@ -171,6 +177,13 @@ class Simulation:
 
     async def wait_overlapped(self, handle: int, lpOverlapped: int, /) -> object:
         self.on_wait()
+        if lpOverlapped not in self.kernel.outstanding:
+            # Trio would sleep for ever, and end the run when the task is cancelled.
+            self.kernel.complain("a task waits for a packet that will never come")
+            raise trio.TrioInternalError("no packet will ever come")
+        if self._driver and self._driver() is trio.lowlevel.current_task():
+            # Nobody else delivers.
+            self.deliver_automatically()
         return await self.port.wait(
             lpOverlapped, lambda: bool(self.kernel32.cancel(handle, lpOverlapped))
         )
