@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 # Ours covers the whole test; how long one example takes says nothing under Wine.
 hypothesis.settings.register_profile("trio_wsarecv", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("trio_wsarecv")
+
+# A shell without job control starts what it starts in the background with interrupts ignored, and
+# so would be all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEADLINE = 30.0
 
