@@ -107,7 +107,7 @@ system_flags = st.one_of(
     st.just(socket.MSG_PEEK),
     # Wine spins on an out-of-band receive that waits while ordinary data is there.
     *([] if on_wine else [st.just(socket.MSG_OOB)]),
-    st.sampled_from(POWERS[15:]),
+    st.sampled_from(POWERS[16:]),
     junk,
 )
 # What is to be received exactly is allocated beforehand.
