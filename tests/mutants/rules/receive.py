@@ -78,50 +78,16 @@ RULES = [
         "await _receive_into(sock, receiver, buffer, filled, nbytes, 0)",
     ),
     Mutation(
-        "an exact receive takes what is there and no more than is missing",
-        "_receive",
-        "received = _recv_into(sock, buffer, filled, nbytes - filled, 0)",
-        "received = _recv_into(sock, buffer, filled, nbytes, 0)",
-    ),
-    Mutation(
-        "an error met while taking what is there comes after the bytes",
-        "_receive",
-        "            receiver.defer(exc)\n            break\n",
-        "            break\n",
-    ),
-    Mutation(
         "a flood that an exact receive takes leaves other tasks their turn",
         "_receive",
         "    for _ in range(_MAX_AT_ONCE):\n",
         "    while True:\n",
     ),
     Mutation(
-        "a cancelled task takes nothing of what is there",
-        "_receive",
-        "        await trio.lowlevel.checkpoint_if_cancelled()\n"
-        "        with suppress(BlockingIOError):\n"
-        "            data = ",
-        "        with suppress(BlockingIOError):\n            data = ",
-    ),
-    Mutation(
-        "a cancelled task takes nothing of what is there into a buffer",
-        "_receive",
-        "        await trio.lowlevel.checkpoint_if_cancelled()\n"
-        "        with suppress(BlockingIOError):\n"
-        "            received = ",
-        "        with suppress(BlockingIOError):\n            received = ",
-    ),
-    Mutation(
         "a cancelled task takes nothing of what is there in an exact receive",
         "_receive",
         "    await trio.lowlevel.checkpoint_if_cancelled()\n    filled = 0\n",
         "    filled = 0\n",
-    ),
-    Mutation(
-        "taking what is there is a checkpoint",
-        "_receive",
-        "    counters.immediate += 1\n    await trio.lowlevel.cancel_shielded_checkpoint()\n",
-        "    counters.immediate += 1\n",
     ),
     Mutation(
         "an exact receive of what is there is a checkpoint",
@@ -171,5 +137,47 @@ RULES = [
         "_receive",
         "    error, receiver.deferred_error = receiver.deferred_error, None\n",
         "    error = receiver.deferred_error\n",
+    ),
+    Mutation(
+        "a cancelled task takes nothing of what is there",
+        "_receive",
+        "    await trio.lowlevel.checkpoint_if_cancelled()\n    received = True\n",
+        "    received = True\n",
+    ),
+    Mutation(
+        "taking what is there is a checkpoint",
+        "_receive",
+        "        if received:\n            await trio.lowlevel.cancel_shielded_checkpoint()\n",
+        "        pass\n",
+    ),
+    Mutation(
+        "what is there is looked for only where the last receive found some",
+        "_receive",
+        "    receiver.eager = False\n    if error == WinsockError.WSAEWOULDBLOCK:\n",
+        "    if error == WinsockError.WSAEWOULDBLOCK:\n",
+    ),
+    Mutation(
+        "an error met while looking is raised, for it may be told once",
+        "_receive",
+        "    if error == WinsockError.WSAEWOULDBLOCK:\n        return False\n",
+        "    if error:\n        return False\n",
+    ),
+    Mutation(
+        "an error met in an exact receive while looking comes after the bytes",
+        "_receive",
+        "            receiver.defer(exc)\n            break\n",
+        "            break\n",
+    ),
+    Mutation(
+        "an exact receive takes what is there after what it has",
+        "_receive",
+        "operation.aim_at(buffer, filled, nbytes - filled, 0)",
+        "operation.aim_at(buffer, 0, nbytes - filled, 0)",
+    ),
+    Mutation(
+        "a buffer that was looked into is given back",
+        "_receive",
+        "        finally:\n            operation.release()\n",
+        "        finally:\n            pass\n",
     ),
 ]

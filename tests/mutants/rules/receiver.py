@@ -48,12 +48,6 @@ RULES = [
         "self.deferred_error = error",
     ),
     Mutation(
-        "peeking at a stream is left to the standard library",
-        "_receiver",
-        "return self.is_stream and bool(flags & PEEK)",
-        "return False",
-    ),
-    Mutation(
         "a connection that becomes quiet posts little again",
         "_receiver",
         "self.post = min(max(wanted, SMALLEST_POST), LARGEST_POST)",
