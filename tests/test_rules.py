@@ -16,10 +16,12 @@ import trio
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._codes import NtStatus
 from trio_wsarecv._receiver import SMALLEST_POST
+from trio_wsarecv._status import STATUS_ERRORS, os_error
+from trio_wsarecv._winsock import ffi
 
 from .peers import Counted
 from .simulation import Call, Simulation, simulated_winsock
-from .simulation.request import Result
+from .simulation.request import Request, Result
 from .simulation.sockets import SocketOverSimulation
 
 if TYPE_CHECKING:
@@ -322,6 +324,40 @@ async def test_a_flood_of_what_is_there_leaves_other_tasks_their_turn(
     assert turns > 10
 
 
+EXACT = {
+    "receive_some": False,
+    "receive_into": False,
+    "receive_exactly": True,
+}
+
+
+@pytest.mark.parametrize("method", EXACT)
+async def test_an_error_met_while_looking_is_raised_although_it_is_told_once(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    pieces: list[bytes | NtStatus] = [b"some", NtStatus.CONNECTION_RESET]
+
+    def receive_next(nbytes: int, flags: int) -> Result:
+        piece = pieces.pop(0) if pieces else NtStatus.DEVICE_NOT_READY
+        if isinstance(piece, NtStatus):
+            raise os_error(STATUS_ERRORS[piece], piece.name)
+        return Result(NtStatus.SUCCESS, piece)
+
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    monkeypatch.setattr(sock.peer, "receive", receive_next)
+    sock.receiver.eager = True
+    receive = getattr(stream, method)
+    argument: Any = bytearray(10) if method == "receive_into" else 10
+    if not EXACT[method]:
+        assert await stream.receive_some() == b"some"
+    with pytest.raises(trio.BrokenResourceError) as caught:
+        await receive(argument)
+    assert isinstance(caught.value.__cause__, ConnectionResetError)
+    if EXACT[method]:
+        assert await stream.receive_some() == b"some"
+
+
 # Errors.
 
 
@@ -431,6 +467,28 @@ async def test_what_is_asked_for_again_has_room_for_what_comes_along(
         assert call.value[-1] == ("127.0.0.1", 8080)
         if method == "recvmsg":
             assert not call.value[2], "what had room was cut off"
+
+
+@pytest.mark.parametrize(
+    ("data", "told"), [(b"too long", MsgFlag.MSG_TRUNC), (b"fits", MsgFlag.MSG_CTRUNC)]
+)
+async def test_the_status_alone_does_not_say_what_was_cut_off(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, data: bytes, told: MsgFlag
+) -> None:
+    # Wine ends either with this status, and of the two flags sets only that for control data.
+    def write_message(request: Request, result: Result) -> None:
+        message = ffi.cast("WSAMSG *", request.message)
+        message.namelen = 0
+        message.dwFlags = told & MsgFlag.MSG_CTRUNC
+
+    monkeypatch.setattr(Request, "_write_message", write_message)
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recvmsg, 4, 100)
+        await simulation.run()
+        sock.peer.end(NtStatus.BUFFER_OVERFLOW, data[:4])
+        await simulation.step()
+        assert call.value == (data[:4], [], told, None)
 
 
 # Which engine.
