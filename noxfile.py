@@ -21,18 +21,43 @@ def install(session: nox.Session, *groups: str) -> None:
     session.install("-e.", *nox.project.dependency_groups(PYPROJECT, *groups))
 
 
+def run_on_windows(session: nox.Session, seconds: int, *arguments: str) -> None:
+    """Run the Windows CPython under Wine for no longer than this."""
+    # From outside, for whatever hangs there may hang so that nothing inside can end it.
+    deadline = ("timeout", "--kill-after=10", str(seconds))
+    session.run(*deadline, "python", WINDOWS_PYTHON, *arguments, external=True)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run pytest: natively, and on Linux also in a Windows CPython under Wine."""
     install(session, "test")
     session.run("python", "-m", "pytest", *session.posargs)
     if sys.platform == "linux":
-        # From outside, for whatever hangs there may hang so that nothing inside can end it.
-        session.run(
-            *("timeout", "--kill-after=10", str(WINE_DEADLINE)),
-            *("python", WINDOWS_PYTHON, "-m", "pytest", *session.posargs),
-            external=True,
-        )
+        run_on_windows(session, WINE_DEADLINE, "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Break one rule of the engine at a time and see that the fast tests notice."""
+    install(session, "test")
+    session.run("python", "-u", "-m", "tests.mutants", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Receive from a thousand bad peers in a Windows CPython; `-- --seconds 20` is shorter."""
+    install(session, "test")
+    session.run("python", "-u", "-m", "tests.soak", *session.posargs)
+
+
+@nox.session
+def loss(session: nox.Session) -> None:
+    """Cancel receives in a Windows CPython and count the bytes that each library loses."""
+    install(session, "test")
+    if sys.platform == "win32":
+        session.install("--require-hashes", "-r", "tests/bench/requirements.txt")
+    session.run("python", "-u", "-m", "tests.loss.compare", *session.posargs)
 
 
 @nox.session
