@@ -120,8 +120,8 @@ async def recv(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received
 
 
 async def recv_into(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
-    buffer = Buffer(size)
-    return Received(buffer.take(await sock.recv_into(buffer.part, 0, flags)))
+    buffer = Buffer(size + 5)
+    return Received(buffer.take(await sock.recv_into(buffer.part, size, flags)))
 
 
 async def recvfrom(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
@@ -208,6 +208,23 @@ async def test_the_sender_is_who_the_standard_library_says(
             assert received == (*expected, False)
             assert received.address == senders[i].getsockname()
             assert [type(part) for part in received.address] == [type(part) for part in expected[1]]
+
+
+@pytest.mark.parametrize("receive", WITH_ADDRESS)
+async def test_a_receive_that_is_begun_again_tells_the_sender(
+    simulation: Simulation, receive: Method
+) -> None:
+    sockaddr, address = ADDRESSES["IPv6 link"]
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, receive, sock, 10)
+        await simulation.run()
+        sock.peer.end(NtStatus.CANCELLED)  # which nobody here asked for
+        await simulation.step()
+        sock.peer.send(b"data", sockaddr)
+        await simulation.step()
+        assert call.value == (b"data", address, False)
+    simulation.check_quiet()
 
 
 def link_local() -> list[Any]:

@@ -361,6 +361,21 @@ async def test_one_task_at_a_time_receives() -> None:
                 await wait_all_tasks_blocked()
 
 
+async def test_who_waits_for_all_is_alone_between_two_receives(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, wsarecv, sock, [bytearray(4), bytearray(4)], WAITALL)
+        await simulation.run()
+        sock.peer.send(b"data")  # so that the kernel has no receive any more
+        for attempt in (sock.recv(4), wsarecv(sock, [bytearray(4)])):
+            with pytest.raises(trio.BusyResourceError):
+                await attempt
+        await simulation.step()
+        sock.peer.send(b"more")
+        await simulation.step()
+        assert call.value == (8, 0)
+
+
 @pytest.mark.parametrize("flags", [0, PEEK, WAITALL, PUSH])
 async def test_every_call_is_a_checkpoint(flags: int) -> None:
     with socket_pair() as (sock, other):
