@@ -7,37 +7,21 @@ mutation does not fit the source any more.
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from .mutation import TESTS, Mutation, NotApplicableError
+from .pytest_run import Result, run_tests
 from .rules import MUTATIONS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 AT_A_TIME = 2
 #: Seconds that a test may take, where Trio's deadlines do not reach; then it hangs.
 SHORTEST_HANG, LONGEST_HANG = 20.0, 100.0
-
-PYTEST = (
-    *(sys.executable, "-m", "pytest", "-q", "-x", "--tb=no"),
-    *("-p", "no:cacheprovider", "-p", "tests.mutants.plugin", "--hypothesis-profile=mutants"),
-)
-
-
-class Result(NamedTuple):
-    caught: bool
-    how: str
 
 
 def copy_repository(source: Path, target: Path) -> None:
@@ -45,34 +29,6 @@ def copy_repository(source: Path, target: Path) -> None:
     for name in ("trio_wsarecv", "tests", "docs/examples"):
         shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns(".*"))
     shutil.copy(source / "pyproject.toml", target)
-
-
-def run_tests(copy: Path, tests: Iterable[str], hang: float) -> Result:
-    """Run tests on a copy of the package."""
-    deadline = 4 * hang
-    try:
-        process = subprocess.run(
-            [*PYTEST, "-o", f"faulthandler_timeout={hang}", *tests],
-            cwd=copy,
-            # For programs that tests start, too; the package itself may be installed.
-            env={**os.environ, "PYTHONPATH": str(copy)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=deadline,
-            encoding="utf-8",
-            errors="replace",
-        )
-    except subprocess.TimeoutExpired:
-        return Result(True, f"still running after {deadline:.0f} s")
-    output = process.stdout
-    if "during collection" in output or process.returncode in (4, 5):
-        raise NotApplicableError(f"the tests cannot run\n{output}")
-    if not process.returncode:
-        return Result(False, "")
-    failure = re.search(r"^(?:FAILED|ERROR) tests/(\S+)", output, re.MULTILINE)
-    how = failure[1] if failure else f"pytest ended with {process.returncode}"
-    return Result(True, how)
 
 
 def try_mutation(mutation: Mutation, original: Path, hang: float) -> Result:

@@ -174,10 +174,4 @@ RULES = [
         "operation.aim_at(buffer, filled, nbytes - filled, 0)",
         "operation.aim_at(buffer, 0, nbytes - filled, 0)",
     ),
-    Mutation(
-        "a buffer that was looked into is given back",
-        "_receive",
-        "        finally:\n            operation.release()\n",
-        "        finally:\n            pass\n",
-    ),
 ]
