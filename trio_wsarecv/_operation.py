@@ -83,7 +83,7 @@ class Operation:
         self._flags = ffi.addressof(self._memory, "flags")
         self._received = ffi.addressof(self._memory, "received")
         self.overlapped: _winsock.Overlapped = ffi.addressof(self._memory, "overlapped")
-        self.address = _winsock.address_of(self.overlapped)
+        self.address: int = _winsock.address_of(self.overlapped)
         self.own_buffer: object = None
         self._own_size = -1
         self._room = 0
@@ -91,11 +91,11 @@ class Operation:
         self._function: Callable[..., int] = _winsock.ws2_32.WSARecv
         self._buffers: tuple[object, int] = (ffi.addressof(self._memory, "wsabuf"), 1)
         self._set_arguments()
-        self.handle = -1
-        self.at_once = False
+        self.handle: int = -1
+        self.at_once: bool = False
         self.raise_cancel: Callable[[], NoReturn] | None = None
-        self.closing = False
-        self.buried = False
+        self.closing: bool = False
+        self.buried: bool = False
 
     def _set_arguments(self) -> None:
         self._arguments = self._call_arguments(NULL, self.overlapped)

@@ -67,13 +67,13 @@ class Receiver:
     )
 
     def __init__(self, sock: socket.socket) -> None:
-        self.is_stream = sock.type == socket.SOCK_STREAM
-        self.kept = b""
+        self.is_stream: bool = sock.type == socket.SOCK_STREAM
+        self.kept: bytes = b""
         self.deferred_error: OSError | None = None
-        self.reserved = False
+        self.reserved: bool = False
         self.operation: Operation | None = None
-        self.eager = False
-        self.post = SMALLEST_POST
+        self.eager: bool = False
+        self.post: int = SMALLEST_POST
         self._spare: Operation | None = None
         self._run: object = None
         self._engine = Engine.NOT_WINDOWS

@@ -22,7 +22,7 @@ from . import _readiness
 from ._datagram import set_udp_connreset
 from ._messages import receive_from, receive_from_into, receive_message, receive_message_into
 from ._receive import receive_bytes, receive_into, writable_size
-from ._receiver import receiver_of
+from ._receiver import Receiver, receiver_of
 from ._statistics import Counters
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Socket(_TrioSocket):
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)  # type: ignore[call-arg]
         self.stdlib = sock
-        self.receiver = receiver_of(sock)
+        self.receiver: Receiver = receiver_of(sock)
 
     @trio.lowlevel.enable_ki_protection
     async def recv(self, buflen: int, flags: int = 0, /) -> bytes:
