@@ -9,7 +9,7 @@ import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "docs", "tests", "trio-tests"]
+nox.options.sessions = ["lint", "docs", "wheel", "tests", "trio-tests"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 WINDOWS_PYTHON = "tests/wine/winpython.py"
@@ -35,6 +35,13 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *session.posargs)
     if sys.platform == "linux":
         run_on_windows(session, WINE_DEADLINE, "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the archives into `dist`, twice alike, and use the wheel where nothing else is."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "wheel"))
+    session.run("python", "-m", "tests.wheel", *session.posargs)
 
 
 @nox.session

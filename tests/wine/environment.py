@@ -46,10 +46,16 @@ class WindowsPython:
     """
 
     root: Path
+    #: The virtual environment (`virtual.py`) to start it in, if any.
+    venv: Path | None = None
+
+    @property
+    def home(self) -> Path:
+        return self.root / "python"
 
     @property
     def python_exe(self) -> Path:
-        return self.root / "python" / "python.exe"
+        return (self.venv / "Scripts" if self.venv else self.home) / "python.exe"
 
     @property
     def wineprefix(self) -> Path:
@@ -73,6 +79,8 @@ class WindowsPython:
 def ensure() -> WindowsPython:
     """Return the Windows CPython, setting it up if need be.
 
+    WINPYTHON_VENV, an environment variable, may hold the folder of a virtual environment.
+
     :raises Problem: it cannot be set up; the text says what to do.
     """
     if sys.version_info.minor not in SUPPORTED or sys.implementation.name != "cpython":
@@ -83,7 +91,8 @@ def ensure() -> WindowsPython:
     if missing_packages():
         with locked(cache / "lock", WAITING):
             install_missing_packages()
-    python = WindowsPython(cache / folder_name())
+    venv = os.environ.get("WINPYTHON_VENV")
+    python = WindowsPython(cache / folder_name(), Path(venv).absolute() if venv else None)
     if not python.root.exists():
         with locked(cache / "lock", WAITING):
             if not python.root.exists():

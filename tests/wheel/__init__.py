@@ -1,0 +1,1 @@
+"""The wheel and the sdist: built twice alike, and used where nothing else is installed."""

@@ -1,0 +1,65 @@
+"""What a user does first with the package; run by a Python that has it installed, and alone.
+
+With ``--cli`` the extra of that name must be there, without it it must not.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import trio
+import trio.testing
+
+import trio_wsarecv
+
+
+async def receive() -> None:
+    """Have a receive wait in the kernel, and end."""
+    ours, peer = socket.socketpair()
+    stream = trio_wsarecv.SocketStream(trio_wsarecv.from_stdlib_socket(ours))
+    received = b""
+
+    async def fetch() -> None:
+        nonlocal received
+        received = await stream.receive_exactly(5)
+
+    with peer, trio.fail_after(20):
+        async with stream, trio.open_nursery() as nursery:
+            nursery.start_soon(fetch)
+            await trio.testing.wait_all_tasks_blocked()
+            peer.sendall(b"hello")
+    assert received == b"hello"
+    count = trio_wsarecv.statistics()
+    overlapped = 1 if sys.platform == "win32" else 0
+    assert (count.bytes, count.pended, count.overlapped) == (5, 1, overlapped)
+
+
+def doctor() -> tuple[int, str, str]:
+    command = [sys.executable, "-I", "-m", "trio_wsarecv", "doctor", "--json"]
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=30)
+    return result.returncode, result.stdout, result.stderr
+
+
+def main(arguments: list[str]) -> None:
+    assert Path(trio_wsarecv.__file__).is_relative_to(sys.prefix), trio_wsarecv.__file__
+    trio.run(receive)
+    status, out, err = doctor()
+    if arguments == ["--cli"]:
+        assert (status, err) == (0, "")
+        report = json.loads(out)
+        assert report["versions"]["trio_wsarecv"] == trio_wsarecv.__version__
+        engines = {finding["engine"] for finding in report["sockets"]}
+        print("  with [cli], the doctor says:", *sorted(filter(None, engines)), flush=True)
+    else:
+        assert (status, out) == (1, "")
+        (line,) = err.splitlines()
+        assert line.endswith("pip install trio_wsarecv[cli]")
+        print("  alone, received 5 bytes; and the doctor says:", line, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
