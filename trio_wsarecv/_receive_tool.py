@@ -28,14 +28,15 @@ _BUFFER_SIZE: Final = 256 * 1024
 def progress_bar() -> Iterator[Callable[[int], None]]:
     """Show how much has been received, if that is for a terminal; give what to tell it with."""
     console = rich.console.Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda nbytes: None
+        return
     columns = (
         rich.progress.SpinnerColumn(),
         rich.progress.DownloadColumn(),
         rich.progress.TransferSpeedColumn(),
     )
-    with rich.progress.Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
+    with rich.progress.Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("receive", total=None)
 
         def advance(nbytes: int) -> None:
