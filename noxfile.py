@@ -14,6 +14,7 @@ nox.options.sessions = ["lint", "docs", "wheel", "tests", "trio-tests"]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 WINDOWS_PYTHON = "tests/wine/winpython.py"
 WINE_DEADLINE = 600  # seconds for all tests in the Windows CPython, set up included
+OLDEST_ON_WINDOWS = [f"tests/test_{name}.py" for name in ("cancellation", "install", "stream")]
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -35,6 +36,25 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *session.posargs)
     if sys.platform == "linux":
         run_on_windows(session, WINE_DEADLINE, "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the fast tests with the oldest versions of what the package depends on."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "uv"))
+    scratch = Path(session.create_tmp())
+    oldest = ("--constraint", str(scratch / "oldest.txt"))
+    resolve = ("uv", "pip", "compile", "--quiet", "--upgrade", "--universal", "--extra=cli")
+    output = ("--output-file", oldest[1], "pyproject.toml")
+    session.run(*resolve, "--resolution=lowest-direct", *output, silent=True)
+    packages = ("trio", "cffi", *nox.project.dependency_groups(PYPROJECT, "test"))
+    session.install("-e.", *packages, *oldest)
+    session.run("python", "-m", "pytest", "-m", "not slow", *session.posargs)
+    if sys.platform == "linux":
+        session.env["WINPYTHON_VENV"] = venv = str(scratch / "windows")
+        session.run("python", "-m", "tests.wine.virtual", venv, *packages, *oldest)
+        options = session.posargs or OLDEST_ON_WINDOWS
+        run_on_windows(session, WINE_DEADLINE, "-m", "pytest", "-m", "not slow", *options)
 
 
 @nox.session
@@ -98,6 +118,9 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
     for platform in ("win32", "linux"):
         session.run("mypy", "--platform", platform)
+    for platform in ("Windows", "Linux"):
+        complete = ("--verifytypes", "trio_wsarecv", "--ignoreexternal")
+        session.run("pyright", *complete, "--pythonplatform", platform, silent=True)
     modules = map(str, Path("trio_wsarecv").glob("**/*.py"))
     session.run("flake8-async", "--enable=ASYNC910,ASYNC911,ASYNC912,ASYNC913", *modules)
     session.run("python", "-m", "trio_wsarecv._winsock_cdef", "--check")

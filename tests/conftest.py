@@ -9,6 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+import cffi
 import hypothesis
 import pytest
 import trio
@@ -39,6 +40,10 @@ if sys.platform == "win32":
     cannot_run = {"windows": False, "real_windows": on_wine}
 else:
     cannot_run = {"windows": True, "real_windows": True}
+
+
+def pytest_report_header() -> str:
+    return f"trio {trio.__version__}, cffi {cffi.__version__}"
 
 
 def with_deadline(test: AsyncTest, seconds: float) -> AsyncTest:
