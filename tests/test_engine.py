@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from typing import NoReturn
 
+    from .simulation.request import Result
     from .simulation.sockets import SocketOverSimulation
 
 
@@ -1318,11 +1319,12 @@ async def test_data_that_is_waiting_is_received_without_a_packet(simulation: Sim
         first = Call(nursery, sock.recv, 100)
         await simulation.step()
         sock.peer.send(b"two")
-        calls = counters.wsarecv_calls
+        before = trio_wsarecv.statistics()
         second = Call(nursery, sock.recv, 100)
         await simulation.run()
         assert (first.value, second.value) == (b"one", b"two")
-        assert counters.wsarecv_calls == calls + 1
+        assert counters.immediate == before.immediate + 1
+        assert counters.overlapped == before.overlapped
         assert not simulation.port.queue
         third = Call(nursery, sock.recv_into, bytearray(100))
         await simulation.run()
@@ -1331,6 +1333,14 @@ async def test_data_that_is_waiting_is_received_without_a_packet(simulation: Sim
         sock.peer.send(b"three")
         await simulation.step()
         assert third.value == 5
+        # That the next fills its buffer does not say that there is more.
+        for receive, argument in ((sock.recv, 4), (sock.recv_into, bytearray(4))):
+            fourth = Call(nursery, receive, argument)
+            await simulation.run()
+            sock.peer.send(b"four")
+            await simulation.step()
+            assert fourth.done
+            assert not sock.receiver.eager
     simulation.check_quiet()
 
 
@@ -1340,15 +1350,15 @@ async def test_an_exact_receive_keeps_what_came_before_an_error(
     sock = simulation.stream()
     stream = SocketStream(sock)
     sock.receiver.eager = True
-    receive = _operation.Operation.receive_now
+    receive = sock.peer.receive
 
-    def receive_then_reset(operation: _operation.Operation, handle: int) -> int:
-        error = receive(operation, handle)
+    def receive_then_reset(nbytes: int, flags: int) -> Result:
+        result: Result = receive(nbytes, flags)
         sock.peer.reset()
-        return error
+        return result
 
     sock.peer.send(b"1234")
-    monkeypatch.setattr(_operation.Operation, "receive_now", receive_then_reset)
+    monkeypatch.setattr(sock.peer, "receive", receive_then_reset)
     async with simulation.nursery() as nursery:
         call = Call(nursery, stream.receive_exactly, 10)
         await simulation.run()

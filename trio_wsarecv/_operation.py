@@ -49,7 +49,6 @@ class Operation:
     Attributes:
       overlapped: the ``OVERLAPPED``.
       address: its address.
-      own_buffer: memory of the operation's own, for receives that give bytes.
       handle: the socket handle that it was last submitted on.
       at_once: whether it had completed when the call that submitted it returned.
       raise_cancel: what Trio handed over when it asked for cancellation, else None.
@@ -65,6 +64,8 @@ class Operation:
         "_flags",
         "_function",
         "_memory",
+        "_own_buffer",
+        "_own_memory",
         "_own_size",
         "_received",
         "_room",
@@ -74,7 +75,6 @@ class Operation:
         "closing",
         "handle",
         "overlapped",
-        "own_buffer",
         "raise_cancel",
     )
 
@@ -84,7 +84,8 @@ class Operation:
         self._received = ffi.addressof(self._memory, "received")
         self.overlapped: _winsock.Overlapped = ffi.addressof(self._memory, "overlapped")
         self.address: int = _winsock.address_of(self.overlapped)
-        self.own_buffer: object = None
+        self._own_memory: object = None
+        self._own_buffer: object = None
         self._own_size = -1
         self._room = 0
         self._exports: list[Any] = []
@@ -105,19 +106,31 @@ class Operation:
         # What the call takes after the socket handle.
         return (*self._buffers, received, self._flags, overlapped, NULL)
 
-    def aim_at_own_buffer(self, nbytes: int, flags: int) -> None:
-        """Receive up to ``nbytes`` bytes into memory of the operation's own."""
+    def own_buffer(self, size: int) -> Any:
+        """Return memory of the operation's own, as a buffer that gives `bytes` when sliced."""
+        if size != self._own_size:
+            self._own_memory = _allocate("char[]", size)
+            self._own_buffer = ffi.buffer(self._own_memory)
+            self._own_size = size
+        return self._own_buffer
+
+    def aim_at_own_buffer(self, nbytes: int, flags: int, size: int = 0) -> None:
+        """Receive up to ``nbytes`` bytes into memory of the operation's own.
+
+        That has ``size`` bytes if this is more, and stays for as long as its size does.
+        """
+        if size < nbytes:
+            size = nbytes
+        if size != self._own_size:
+            self.own_buffer(size)
         memory = self._memory
-        if nbytes != self._own_size:
-            self.own_buffer = _allocate("char[]", nbytes)
-            self._own_size = self._room = nbytes
-        memory.wsabuf.buf = self.own_buffer
-        memory.wsabuf.len = nbytes
+        memory.wsabuf.buf = self._own_memory
+        memory.wsabuf.len = self._room = nbytes
         memory.flags = flags
 
     def take(self) -> bytes:
         """Return what was received into the operation's own memory."""
-        data: bytes = ffi.unpack(self.own_buffer, self.overlapped.InternalHigh)
+        data: bytes = ffi.unpack(self._own_memory, self.overlapped.InternalHigh)
         return data
 
     def aim_at(self, buffer: Buffer, offset: int, nbytes: int, flags: int) -> None:

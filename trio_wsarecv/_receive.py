@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from . import _overlapped, _readiness
+from ._at_once import look, receive_at_once
 from ._codes import WinsockError
 from ._receiver import LARGEST_POST, OOB, PEEK, SMALLEST_POST
 from ._statistics import counters
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 
 # How often to receive without letting other tasks run.
 _MAX_AT_ONCE: Final = 32
+
+# Larger blocks of memory, in bytes, go back to the system when they are freed, and each page of a
+# new one costs a fault, which is dearer than copying it.  So what may give that many bytes is
+# received into memory that stays, and copied from there.
+_LARGEST_BLOCK: Final = 64 * 1024
 
 
 class IncompleteReceiveError(EOFError):
@@ -67,18 +73,22 @@ async def receive_bytes(
         return data
     # A datagram that does not fit is cut off, so only a stream may be offered less than asked.
     adaptive = receiver.is_stream and not flags
-    post = receiver.post if adaptive else LARGEST_POST
+    post = size = receiver.post if adaptive else min(nbytes, LARGEST_POST)
     if post > nbytes:
         post = nbytes
+    if adaptive and receiver.eager:
+        if post <= _LARGEST_BLOCK:
+            found = await receive_at_once(receiver, sock.recv, post)
+        else:
+            found = await _receive_much_at_once(sock, receiver, post, size)
+        if found is not None:
+            counters.bytes += len(found)
+            if post == size:
+                receiver.adapt(len(found))
+            return found
     operation = receiver.borrow_operation()
-    operation.aim_at_own_buffer(post, flags)
+    operation.aim_at_own_buffer(post, flags, size)
     try:
-        if adaptive and receiver.eager:
-            found = await _received_at_once(sock, receiver, operation)
-            if found:
-                data = operation.take()
-                receiver.adapt(len(data))
-                return data
         if adaptive:
             verdict = await _overlapped.perform(sock, receiver, operation)
         else:
@@ -89,13 +99,25 @@ async def receive_bytes(
     if verdict.outcome is Outcome.TRUNCATED:
         raise truncated(data)
     if adaptive:
-        receiver.eager = operation.at_once or len(data) == post
+        receiver.eager = operation.at_once
         # What came later belongs to whoever has submitted another receive meanwhile.
         if len(data) == post < nbytes and receiver.operation is operation:
             data += _drain(sock, receiver, nbytes - post)
-        if len(data) == post or post > SMALLEST_POST:
+        if post == size and (len(data) >= post or post > SMALLEST_POST):
             receiver.adapt(len(data))
     return data
+
+
+async def _receive_much_at_once(
+    sock: socket.socket, receiver: Receiver, nbytes: int, size: int
+) -> bytes | None:
+    operation = receiver.borrow_operation()
+    view = operation.own_buffer(size)
+    try:
+        length = await receive_at_once(receiver, sock.recv_into, view, nbytes)
+        return None if length is None else view[:length]
+    finally:
+        receiver.return_operation(operation)
 
 
 async def perform(
@@ -106,31 +128,6 @@ async def perform(
         return await _overlapped.perform(sock, receiver, operation)
     await _readiness.perform(sock, lambda: operation.attempt(sock.fileno()))
     return judge(operation.status, operation.nbytes, cancelling=False, closing=False)
-
-
-def _received_now(sock: socket.socket, receiver: Receiver, operation: Operation) -> bool:
-    # Receives what is there already; says False, and nothing has happened, if there is nothing.
-    error = operation.receive_now(sock.fileno())
-    if not error:
-        counters.immediate += 1
-        return True
-    receiver.eager = False
-    if error == WinsockError.WSAEWOULDBLOCK:
-        return False
-    counters.failed += 1
-    raise winsock_error(error)
-
-
-async def _received_at_once(sock: socket.socket, receiver: Receiver, operation: Operation) -> bool:
-    # The same as a checkpoint, unless there is nothing.
-    await trio.lowlevel.checkpoint_if_cancelled()
-    received = True
-    try:
-        received = _received_now(sock, receiver, operation)
-    finally:
-        if received:
-            await trio.lowlevel.cancel_shielded_checkpoint()
-    return received
 
 
 @trio.lowlevel.enable_ki_protection
@@ -162,13 +159,14 @@ async def _receive_into(
         return received
 
     plain = receiver.is_stream and not flags
+    if plain and receiver.eager:
+        length = await _receive_into_at_once(sock, receiver, buffer, offset, nbytes)
+        if length is not None:
+            counters.bytes += length
+            return length
     operation = receiver.borrow_operation()
     try:
         operation.aim_at(buffer, offset, nbytes, flags)
-        if plain and receiver.eager:
-            found = await _received_at_once(sock, receiver, operation)
-            if found:
-                return operation.nbytes
         verdict = await perform(sock, receiver, operation, flags)
         received = operation.nbytes
     finally:
@@ -177,8 +175,17 @@ async def _receive_into(
         with bytes_of(buffer) as view:
             raise truncated(bytes(view[offset : offset + received]))
     if plain:
-        receiver.eager = operation.at_once or received == nbytes
+        receiver.eager = operation.at_once
     return received
+
+
+async def _receive_into_at_once(
+    sock: socket.socket, receiver: Receiver, buffer: Buffer, offset: int, nbytes: int
+) -> int | None:
+    if not offset:
+        return await receive_at_once(receiver, sock.recv_into, buffer, nbytes)
+    with bytes_of(buffer) as view, view[offset : offset + nbytes] as part:
+        return await receive_at_once(receiver, sock.recv_into, part)
 
 
 @trio.lowlevel.enable_ki_protection
@@ -195,7 +202,7 @@ async def receive_exactly_into(
     receiver.reserved = True
     try:
         while True:
-            if receiver.eager:
+            if receiver.eager and not receiver.kept and not receiver.deferred_error:
                 filled = _fill_at_once(sock, receiver, buffer, filled, nbytes)
                 if filled == nbytes:
                     await trio.lowlevel.cancel_shielded_checkpoint()
@@ -221,22 +228,20 @@ def _fill_at_once(
 ) -> int:
     # Receives what is there already, and says how much of the buffer is filled then.  It stops
     # now and then, for a peer that never does must not keep the other tasks from running.
-    operation = receiver.borrow_operation()
-    for _ in range(_MAX_AT_ONCE):
-        if receiver.kept or receiver.deferred_error or filled == nbytes:
-            break
-        operation.aim_at(buffer, filled, nbytes - filled, 0)
-        try:
-            received = _received_now(sock, receiver, operation)
-        except OSError as exc:
-            receiver.defer(exc)
-            break
-        finally:
-            operation.release()
-        if not received or not operation.nbytes:
-            break
-        filled += operation.nbytes
-    receiver.return_operation(operation)
+    with bytes_of(buffer) as view:
+        for _ in range(_MAX_AT_ONCE):
+            if filled == nbytes:
+                break
+            try:
+                with view[filled:nbytes] as rest:
+                    received = look(receiver, sock.recv_into, rest)
+            except OSError as exc:
+                receiver.defer(exc)
+                break
+            if not received:
+                break
+            counters.bytes += received
+            filled += received
     return filled
 
 

@@ -27,7 +27,8 @@ class Statistics:
     bytes: int = 0
     #: Operations submitted with an ``OVERLAPPED``, so that a packet reports how each ended.
     overlapped: int = 0
-    #: Calls of ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``, overlapped or not.
+    #: Calls of ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``, overlapped or not; not those of the
+    #: standard library's receiving methods, which take what is waiting.
     wsarecv_calls: int = 0
     #: Sockets given to the overlapped engine (once for each `trio.run` that received on them).
     overlapped_sockets: int = 0

@@ -15,6 +15,7 @@ EXPLORING = "test_engine_stateful"
 #: The tests that the rules of each module are for.
 TESTS: dict[str, tuple[str, ...]] = {
     "_association": ENGINE,
+    "_at_once": ENGINE,
     "_datagram": (*ENGINE, "test_datagram", "test_recvmsg"),
     "_messages": (*ENGINE, "test_datagram", "test_recvmsg"),
     "_operation": (*ENGINE, EXPLORING),
