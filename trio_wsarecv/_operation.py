@@ -265,17 +265,17 @@ class Operation:
         return trio.lowlevel.Abort.FAILED
 
     def close_handle(self) -> None:
-        """Close the socket handle, if closing the socket left that to this operation."""
-        if self.closing:
-            self.closing = False
-            socket.close(self.handle)
+        """Close the socket handle, which closing the socket left to this operation."""
+        self.closing = False
+        socket.close(self.handle)
 
     def bury(self) -> None:
         """Give the operation up and keep it for the life of the process."""
         self.buried = True
         _graveyard.append(self)
         self.cancel()
-        self.close_handle()
+        if self.closing:
+            self.close_handle()
 
 
 _graveyard: Final[list[Operation]] = []

@@ -83,7 +83,8 @@ async def perform(sock: socket.socket, receiver: Receiver, operation: Operation)
 
         if not operation.overlapped.Internal and not operation.raise_cancel:
             counters.bytes += operation.overlapped.InternalHigh
-            operation.close_handle()
+            if operation.closing:
+                operation.close_handle()
             return RECEIVED
         verdict = _conclude(receiver, operation)
         if verdict.outcome is not Outcome.ABORTED:
@@ -97,7 +98,8 @@ async def perform(sock: socket.socket, receiver: Receiver, operation: Operation)
 def _conclude(receiver: Receiver, operation: Operation) -> Verdict:
     # Acts on what the completion says: raises, or returns a verdict that leaves bytes or nothing.
     closing = operation.closing
-    operation.close_handle()
+    if closing:
+        operation.close_handle()
     nbytes = operation.nbytes
     cancelling = operation.raise_cancel is not None
     verdict = judge(operation.status, nbytes, cancelling=cancelling, closing=closing)

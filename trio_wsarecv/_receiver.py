@@ -26,7 +26,7 @@ from ._operation import Operation
 #: What a receive of unknown size posts on a connection that has been quiet, in bytes.
 SMALLEST_POST: Final = 1024
 #: What it posts at the most, in bytes.
-LARGEST_POST: Final = 256 * 1024
+LARGEST_POST: Final = 512 * 1024
 
 
 # As plain integers, whose operators are not written in Python.

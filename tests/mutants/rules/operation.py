@@ -76,7 +76,7 @@ RULES = [
     Mutation(
         "burying a receive closes the handle that was left to it",
         "_operation",
-        "        self.cancel()\n        self.close_handle()\n",
+        "        self.cancel()\n        if self.closing:\n            self.close_handle()\n",
         "        self.cancel()\n",
     ),
     Mutation(

@@ -56,14 +56,14 @@ RULES = [
     Mutation(
         "success closes the handle that was left to the receive",
         "_overlapped",
-        "            operation.close_handle()\n            return RECEIVED",
-        "            return RECEIVED",
+        "                operation.close_handle()\n            return RECEIVED",
+        "                pass\n            return RECEIVED",
     ),
     Mutation(
         "however it ends, a receive closes the handle that was left to it",
         "_overlapped",
-        "    closing = operation.closing\n    operation.close_handle()\n",
-        "    closing = operation.closing\n",
+        "    if closing:\n        operation.close_handle()\n",
+        "",
     ),
     Mutation(
         "the completion is judged with the closing in mind",
