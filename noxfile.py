@@ -112,7 +112,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, types for both platforms, checkpoints and the generated module."""
+    """Check style, types for both platforms, checkpoints, the generated module, and workflows."""
     install(session, "generate", "lint", "typing")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -124,6 +124,11 @@ def lint(session: nox.Session) -> None:
     modules = map(str, Path("trio_wsarecv").glob("**/*.py"))
     session.run("flake8-async", "--enable=ASYNC910,ASYNC911,ASYNC912,ASYNC913", *modules)
     session.run("python", "-m", "trio_wsarecv._winsock_cdef", "--check")
+    session.run("zizmor", "--offline", "--quiet", ".github")
+    forms = ("github-workflows", "workflows/*"), ("github-issue-forms", "ISSUE_TEMPLATE/bug.yml")
+    for schema, pattern in forms:
+        files = map(str, Path(".github").glob(pattern))
+        session.run("check-jsonschema", f"--builtin-schema=vendor.{schema}", *files)
 
 
 @nox.session
