@@ -315,7 +315,7 @@ async def test_a_flood_leaves_other_tasks_their_turn(peer: HostilePeer) -> None:
 
         for receives in range(100):
             await stream.receive_some()
-            assert turns >= receives
+            assert turns >= receives - 1  # for in each turn, Trio chooses who is first
         nursery.cancel_scope.cancel()
 
 
