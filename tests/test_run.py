@@ -112,6 +112,13 @@ def test_everything_that_a_program_makes_is_ours() -> None:
     assert "there_is_no_such_program.py" in missing.stderr.splitlines()[-1]
 
 
+def test_everything_that_worker_processes_make_is_ours() -> None:
+    ours = Program("-m", "trio_wsarecv", "run", "workers.py")
+    ours.end()
+    assert ours.stdout.split() == (["trio_wsarecv"] if on_windows else ["trio"]) * 2
+    assert (ours.status, ours.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [((), 2), (("run",), 2), (("run", "--fast", "x.py"), 2), (("walk", "x.py"), 2), (("-h",), 0)],

@@ -15,7 +15,7 @@ from importlib.machinery import PathFinder
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING
 
-from ._install import patch_trio
+from ._workers import patch_trio_and_workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 def run_script(path: str, arguments: Sequence[str]) -> None:
-    """Run a script as ``python path arguments…`` would, with `patch_trio` in force.
+    """Run a script as ``python path arguments…`` would, with Trio patched.
 
     Args:
       path: a file, or a folder or archive that has a ``__main__`` module.
       arguments: what the script finds in ``sys.argv`` after its own name.
     """
-    patch_trio()
+    patch_trio_and_workers()
     location = os.path.abspath(path)
     spec = PathFinder.find_spec("__main__", [location])
     code, filename = _load_main(spec) if spec else _compile_file(location)
@@ -45,13 +45,13 @@ def run_script(path: str, arguments: Sequence[str]) -> None:
 
 
 def run_module(name: str, arguments: Sequence[str]) -> None:
-    """Run a module as ``python -m name arguments…`` would, with `patch_trio` in force.
+    """Run a module as ``python -m name arguments…`` would, with Trio patched.
 
     Args:
       name: the name of a module or package that can be imported.
       arguments: what the module finds in ``sys.argv`` after its own name.
     """
-    patch_trio()
+    patch_trio_and_workers()
     sys.argv[:] = [name, *arguments]
     runpy.run_module(name, run_name="__main__", alter_sys=True)
 
