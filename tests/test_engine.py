@@ -1367,3 +1367,29 @@ async def test_an_exact_receive_keeps_what_came_before_an_error(
         await simulation.run()
         assert rest.value == b"1234"
     simulation.check_quiet()
+
+
+@pytest.mark.parametrize("nbytes", [_receiver.LARGEST_POST, _receiver.LARGEST_POST + 1])
+async def test_much_that_is_waiting_is_received_in_one(simulation: Simulation, nbytes: int) -> None:
+    sock = simulation.stream()
+    pieces = [bytes([each]) * nbytes for each in b"ab"]
+    sock.receiver.post = _receiver.LARGEST_POST
+    sock.receiver.eager = True
+    received = []
+    for piece in pieces:
+        sock.peer.send(piece)
+        received.append(await sock.recv(nbytes))
+    assert received == pieces
+    sock.peer.send_end()
+    assert await sock.recv(nbytes) == b""
+    assert not simulation.port.queue
+
+
+async def test_memory_for_much_is_given_back_when_little_comes(simulation: Simulation) -> None:
+    operation = _operation.Operation()
+    much = operation.own_buffer(_receiver.LARGEST_POST)
+    assert operation.own_buffer(_receiver.LARGEST_POST // 2) is much
+    operation.aim_at_own_buffer(_receiver.SMALLEST_POST, 0)
+    assert len(operation.own_buffer(_receiver.SMALLEST_POST)) == _receiver.SMALLEST_POST
+    operation.aim_at_own_buffer(_receiver.SMALLEST_POST + 1, 0)
+    assert len(operation.own_buffer(1)) <= 16

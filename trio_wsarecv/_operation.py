@@ -36,6 +36,10 @@ MAX_RECEIVE: Final = 1 << 30
 
 _allocate = ffi.new_allocator(should_clear_after_alloc=False)
 
+# How many times as large as needed an operation's own memory may be.  What flows is now more and
+# now less, and new memory each time is dear.
+_MOST_SPARE: Final = 16
+
 # As a plain integer, which compares faster.
 _IO_PENDING: Final = int(WinsockError.WSA_IO_PENDING)
 
@@ -107,8 +111,11 @@ class Operation:
         return (*self._buffers, received, self._flags, overlapped, NULL)
 
     def own_buffer(self, size: int) -> Any:
-        """Return memory of the operation's own, as a buffer that gives `bytes` when sliced."""
-        if size != self._own_size:
+        """Return memory of the operation's own, as a buffer that gives `bytes` when sliced.
+
+        It has ``size`` bytes at least, but not so many more that they would be missed elsewhere.
+        """
+        if not size <= self._own_size <= _MOST_SPARE * size:
             self._own_memory = _allocate("char[]", size)
             self._own_buffer = ffi.buffer(self._own_memory)
             self._own_size = size
@@ -117,11 +124,11 @@ class Operation:
     def aim_at_own_buffer(self, nbytes: int, flags: int, size: int = 0) -> None:
         """Receive up to ``nbytes`` bytes into memory of the operation's own.
 
-        That has ``size`` bytes if this is more, and stays for as long as its size does.
+        That has ``size`` bytes at least, if this is more.
         """
         if size < nbytes:
             size = nbytes
-        if size != self._own_size:
+        if not size <= self._own_size <= _MOST_SPARE * size:
             self.own_buffer(size)
         memory = self._memory
         memory.wsabuf.buf = self._own_memory

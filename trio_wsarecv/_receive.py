@@ -77,10 +77,11 @@ async def receive_bytes(
     if post > nbytes:
         post = nbytes
     if adaptive and receiver.eager:
-        if post <= _LARGEST_BLOCK:
-            found = await receive_at_once(receiver, sock.recv, post)
+        room = post if post <= _LARGEST_BLOCK else nbytes
+        if _LARGEST_BLOCK < room <= LARGEST_POST:
+            found = await _receive_much_at_once(sock, receiver, room)
         else:
-            found = await _receive_much_at_once(sock, receiver, post, size)
+            found = await receive_at_once(receiver, sock.recv, room)
         if found is not None:
             counters.bytes += len(found)
             if post == size:
@@ -109,10 +110,10 @@ async def receive_bytes(
 
 
 async def _receive_much_at_once(
-    sock: socket.socket, receiver: Receiver, nbytes: int, size: int
+    sock: socket.socket, receiver: Receiver, nbytes: int
 ) -> bytes | None:
     operation = receiver.borrow_operation()
-    view = operation.own_buffer(size)
+    view = operation.own_buffer(LARGEST_POST)
     try:
         length = await receive_at_once(receiver, sock.recv_into, view, nbytes)
         return None if length is None else view[:length]

@@ -16,30 +16,28 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from . import build, cancelling, counting, machine, memory, packages, plot, rounds
+from . import build, cancelling, counting, growth, machine, memory, packages, plot, rounds, summary
 from .headroom import headroom
 from .processes import Child, started
-from .subjects import LOOPS, OURS, RAW, RUN, STOCK, STYLES, Subject, subjects
+from .subjects import OURS, RAW, STOCK, Subject, subjects
 from .works import WORKS
 
 if TYPE_CHECKING:
+    from .growth import Growth
     from .table import Table
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parents[1] / "docs" / "benchmarks"
-IDLE = (STOCK, OURS, "asyncio Protocol", "winloop Protocol", RAW)
-AGAINST = {
-    "trio": [STOCK],
-    **{loop: [f"{loop} {style}" for style in STYLES.values()] for loop in LOOPS},
-    "raw C": [RAW],
-}
+ONE_OF_EACH = (STOCK, OURS, "asyncio Protocol", "winloop Protocol", RAW)
 
 
 class Scale:
     """How much is done in a quick run, and in a full one."""
 
     def __init__(self, quick: bool) -> None:
+        self.quick = quick
         self.rounds = 3 if quick else 7
+        self.growth_rounds = 3 if quick else 5
         self.seconds = 0.15 if quick else 0.3
         self.receives = 50 if quick else 200
         self.cancelled = (100, 1000) if quick else (500, 5000)
@@ -64,29 +62,15 @@ def versions(where: machine.Machine) -> str:
         child.finish()
 
 
-def report(table: Table) -> None:
+def report(table: Table | Growth) -> None:
     print(*table.lines(), sep="\n", flush=True)
-
-
-def summary(tables: list[Table]) -> list[str]:
-    """Return what our figures are, divided by those of others: of each kind, the best."""
-    result = [f"{OURS} ÷ …, and the program under `{RUN}` ÷ trio:"]
-    result.append(f"  {'':24}" + "".join(f"{name:>10}" for name in (*AGAINST, "run")))
-    for table in tables:
-        cells = []
-        for subject, names in [*((OURS, names) for names in AGAINST.values()), (RUN, [STOCK])]:
-            best = table.best(names)
-            known = best is not None and subject in table.rows
-            cells.append(f"{table.ratio(subject, best):.2f}" if known and best else "–")
-        better = "↑" if table.more_is_better else "↓"
-        result.append(f"  {table.key:22} {better}" + "".join(f"{cell:>10}" for cell in cells))
-    return [*result, ""]
 
 
 def measure(
     where: machine.Machine, binaries: build.Binaries, scale: Scale, wanted: list[str]
-) -> list[Table]:
+) -> tuple[list[Table], list[Growth]]:
     tables = []
+    growths: list[Growth] = []
     load = (*where.generator_launcher, str(binaries.load))
     everyone = subjects(where, binaries)
 
@@ -124,13 +108,26 @@ def measure(
             )
             done(few, many, cancelling.growth(few, many))
     if want("idle"):
-        idle = [s for s in everyone if s.name in IDLE]
+        idle = [s for s in everyone if s.name in ONE_OF_EACH]
         done(
             memory.measure(
                 load, commands(idle), where.environ, where.server, scale.idle, scale.idle_rounds
             )
         )
-    return tables
+    if want("growth"):
+        growing = [s for s in everyone if s.name in ONE_OF_EACH]
+        with started(commands(growing), where.environ) as children:
+            growths = growth.measure(
+                load,
+                children,
+                where.server,
+                rounds_each=scale.growth_rounds,
+                seconds=scale.seconds,
+                few=scale.quick,
+            )
+        for each in growths:
+            report(each)
+    return tables, growths
 
 
 def main() -> None:
@@ -148,7 +145,7 @@ def main() -> None:
         machine.windows(packages.ensure()) as where,
     ):
         binaries = build.build(Path(scratch))
-        tables = measure(where, binaries, scale, options.only)
+        tables, growths = measure(where, binaries, scale, options.only)
         about = {
             "system": where.name,
             "versions": versions(where),
@@ -157,14 +154,22 @@ def main() -> None:
             "quick": options.quick,
             "rounds": scale.rounds,
         }
-    print(*summary(tables), sep="\n")
+    print(*summary.as_text(tables), sep="\n")
     options.output.mkdir(parents=True, exist_ok=True)
-    results = {"about": about, "tables": {table.key: table.as_json() for table in tables}}
+    results = {
+        "about": about,
+        "tables": {table.key: table.as_json() for table in tables},
+        "growth": {each.key: each.as_json() for each in growths},
+    }
     text = json.dumps(results, indent=1, ensure_ascii=False)
     (options.output / "results.json").write_text(f"{text}\n", "utf-8")
     line = f"measured on {where.name}, {about['versions']}; {scale.rounds} alternating rounds"
+    page = summary.as_rst(line.capitalize(), tables, growths)
+    (options.output / "summary.inc").write_text(page, "utf-8")
     for table in tables:
         plot.plot(table, line, options.output / f"{table.key}.svg")
+    for each in growths:
+        plot.plot_growth(each, line, options.output / f"{each.key}.svg")
     print(f"{time.monotonic() - begin:.0f} s; results in {os.path.relpath(options.output)}")
 
 

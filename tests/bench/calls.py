@@ -137,6 +137,9 @@ async def measure(kind: str, waiting: bool, count: int) -> tuple[Profile, dict[s
     before = trio_wsarecv.statistics()
     await receive(stream, sender, count)
     after = trio_wsarecv.statistics()
+    calls["recv"] = sum(
+        number for name, number in profile.native.items() if name.startswith("socket.recv")
+    )
     calls["WSARecv"] = after.wsarecv_calls - before.wsarecv_calls
     for name in ("pended", "immediate"):
         calls[name] = getattr(after, name) - getattr(before, name)

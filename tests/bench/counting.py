@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MODES = {"waiting": "a receive that has to wait", "at-once": "a receive of what is there"}
 KINDS = {"python": "calls of Python functions", "native": "calls of C functions"}
 #: The functions of Windows that a receive may need, of those that are counted.
-SYSTEM = ("WSARecv", "GetQueuedCompletionStatusEx", "DeviceIoControl", "CancelIoEx")
+SYSTEM = ("recv", "WSARecv", "GetQueuedCompletionStatusEx", "DeviceIoControl", "CancelIoEx")
 
 
 def measure(machine: Machine, script: Path, receives: int) -> list[Table]:

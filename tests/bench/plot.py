@@ -1,4 +1,4 @@
-"""Plots: one SVG for each table."""
+"""Plots: one SVG for each table, and for each growth."""
 
 from __future__ import annotations
 
@@ -10,20 +10,46 @@ from .subjects import OURS, RUN
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .growth import Growth
     from .table import Table
 
 COLOURS = {OURS: "#1f77b4", RUN: "#6baed6"}
 OTHERS = "#bdbdbd"
 
 
-def plot(table: Table, machine: str, target: Path) -> None:
-    """Draw a table as bars: the medians, with a line from the least to the greatest round."""
+def _pyplot(key: str) -> Any:
+    # Draws the same file from the same figures.
     matplotlib: Any = importlib.import_module("matplotlib")
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = table.key
+    matplotlib.rcParams["svg.hashsalt"] = key
     matplotlib.rcParams["svg.fonttype"] = "none"
-    pyplot: Any = importlib.import_module("matplotlib.pyplot")
+    return importlib.import_module("matplotlib.pyplot")
 
+
+def plot_growth(growth: Growth, machine: str, target: Path) -> None:
+    """Draw how a figure grows: a line through the medians of each subject."""
+    pyplot = _pyplot(growth.key)
+    amounts = list(growth.points)
+    figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
+    for name in growth.subjects:
+        medians = [table.median(name) for table in growth.points.values()]
+        axes.plot(amounts, medians, marker="o", label=name)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xticks(amounts, [f"{amount:,}" for amount in amounts])
+    axes.minorticks_off()
+    axes.set_ylabel(growth.figure, fontsize=9)
+    axes.set_title(growth.title, loc="left", fontsize=11)
+    axes.set_xlabel(f"{growth.axis}\n{machine}", fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(target, metadata={"Date": None})
+    pyplot.close(figure)
+
+
+def plot(table: Table, machine: str, target: Path) -> None:
+    """Draw a table as bars: the medians, with a line from the least to the greatest round."""
+    pyplot = _pyplot(table.key)
     names = list(table.rows)
     medians = [table.median(name) for name in names]
     below = [table.median(name) - min(table.rows[name]) for name in names]

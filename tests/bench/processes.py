@@ -108,7 +108,7 @@ class Session:
         self.units = 0.0
         self._subject = subject
         self._pids = (subject.pid, server)
-        arguments = [work.load, str(work.connections), str(work.rate)]
+        arguments = [work.load, *map(str, (work.connections, work.rate, work.size))]
         self._generator = Child([*load, *arguments])
         (port,) = self._generator.expect("port")
         subject.tell(f"{work.name} {port:.0f} {work.connections}")

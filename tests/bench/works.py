@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from .programs import LENGTH, ROUND
+from .programs import LENGTH, MESSAGE, ROUND
 
 if TYPE_CHECKING:
     from .processes import Sample
@@ -54,6 +54,7 @@ class Work:
       processor: the processor time per unit, which is less at the mercy of other programs.
       connections: how many there are.
       rate: messages per second, all connections together; 0 if as fast as can be.
+      size: of a message, in bytes.
       start: how often to do it at first, to see how long it takes.
     """
 
@@ -66,6 +67,7 @@ class Work:
     processor: Figure
     connections: int = 1
     rate: int = 0
+    size: int = MESSAGE
     start: int = 1
 
     def with_connections(self, connections: int) -> Work:
@@ -83,17 +85,27 @@ class Work:
         return 1e6 * sample.processor / sample.units
 
 
-def _paced(connections: int, rate: int) -> Work:
+def paced(key: str, title: str, connections: int, rate: int, size: int = MESSAGE) -> Work:
+    """Return the work of receiving messages one at a time.
+
+    Args:
+      key: its name in the results.
+      title: what it is, for people.
+      connections: how many there are.
+      rate: messages per second, all connections together.
+      size: of a message, in bytes.
+    """
     return Work(
-        key=f"paced-{connections}",
-        title=f"64-byte messages, {connections} × {rate}/s",
+        key=key,
+        title=title,
         name="paced",
         load="paced",
         unit=1,
         figure=PROCESSOR_PER_MESSAGE,
         processor=PROCESSOR_PER_MESSAGE,
         connections=connections,
-        rate=connections * rate,
+        rate=rate,
+        size=size,
     )
 
 
@@ -118,8 +130,8 @@ def _echo(connections: int) -> Work:
 IDLE: Final = Work("idle", "idle connections", "idle", "idle", 1, MEMORY, MEMORY)
 
 WORKS: Final = (
-    _paced(1, 1000),
-    _paced(20, 50),
+    paced("paced-1", "64-byte messages, 1 × 1000/s", 1, 1000),
+    paced("paced-20", "64-byte messages, 20 × 50/s", 20, 1000),
     _stream("bulk", "a flood into one buffer of 256 KiB", "bulk", ROUND),
     _stream("chunks", "a flood in chunks of default size", "bulk", ROUND),
     _stream("frames", "frames of 16 KiB to 1 MiB behind a 4-byte length", "frames", BATCH),

@@ -1,12 +1,12 @@
 /* The load generator: the far end of every measured connection.
 
-   usage: load WORK CONNECTIONS [RATE]
+   usage: load WORK CONNECTIONS [RATE [SIZE]]
 
    It says on which port it listens, waits for that many connections and says so.  Then each line
    "N" on its standard input asks for one round of N units of the work, and is answered by the
    seconds it took, the units done, and the processor seconds that the generator itself spent:
 
-   paced    N messages, RATE of them per second, to one connection after the other
+   paced    N messages of SIZE bytes, RATE of them per second, to one connection after the other
    bulk     N times ROUND_SIZE bytes, each answered by a byte
    frames   N batches of frames, a length before each; the empty one at the end is answered by a byte
    echo     N messages that come back, one at a time on every connection
@@ -23,12 +23,12 @@ static char *data;
 static const int frame_kib[] = {16, 32, 64, 128, 256, 512, 1024};
 static const int batch_repeats = 8;
 
-static void paced(long units, double rate)
+static void paced(long units, double rate, size_t size)
 {
     double begin = now();
     for (long done = 0; done < units; done++) {
         sleep_until(begin + (double)done / rate);
-        send_all(sockets[done % count], data, MESSAGE_SIZE);
+        send_all(sockets[done % count], data, size);
     }
 }
 
@@ -125,6 +125,7 @@ int main(int argc, char **argv)
     const char *work = argv[1];
     int connections = atoi(argv[2]);
     double rate = argc > 3 ? atof(argv[3]) : 0;
+    size_t size = argc > 4 ? (size_t)atol(argv[4]) : MESSAGE_SIZE;
     start_network();
     sockets = calloc((size_t)connections, sizeof *sockets);
     data = calloc(2, ROUND_SIZE);
@@ -135,7 +136,7 @@ int main(int argc, char **argv)
     while (scanf("%ld", &units) == 1) {
         double begin = now(), spent = processor_time();
         if (!strcmp(work, "paced"))
-            paced(units, rate);
+            paced(units, rate, size);
         else if (!strcmp(work, "bulk") || !strcmp(work, "frames"))
             send_and_wait(units, batch);
         else if (!strcmp(work, "echo"))

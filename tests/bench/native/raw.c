@@ -143,7 +143,7 @@ static void connect_all(int peer)
         UCHAR modes = FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE;
         if (skip && !SetFileCompletionNotificationModes((HANDLE)c->sock, modes))
             fail("SetFileCompletionNotificationModes");
-        c->wanted = work == FRAMES ? 4 : work == BULK ? LARGE : 1024;
+        c->wanted = work == FRAMES ? 4 : work == BULK || work == PACED ? LARGE : 1024;
         c->buffer = malloc(c->wanted);
         c->body = work == FRAMES ? malloc(1024 * 1024) : NULL;
         submit(c);

@@ -121,4 +121,10 @@ RULES = [
         "self._memory.wsabuf.buf = export + offset",
         "self._memory.wsabuf.buf = export",
     ),
+    Mutation(
+        "memory for much is given back when little is asked for",
+        "_operation",
+        "        if not size <= self._own_size <= _MOST_SPARE * size:\n            self._own_memory",
+        "        if not size <= self._own_size:\n            self._own_memory",
+    ),
 ]

@@ -1,0 +1,108 @@
+"""How the cost of a message grows: with the number of connections, and with its size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from . import rounds
+from .works import PROCESSOR_PER_MESSAGE, Work, paced
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .processes import Child
+    from .table import Table
+
+CONNECTIONS: Final = (1, 10, 100, 1000, 5000)
+SIZES: Final = (1, 64, 1024, 16 * 1024, 64 * 1024, 256 * 1024, 1024 * 1024)
+RATE: Final = 1000  # messages per second
+RATE_OF_SIZES: Final = 200  # so that the largest do not fill the machine
+
+
+@dataclass
+class Growth:
+    """One figure of several subjects, for more and more of something.
+
+    Attributes:
+      key: the name in file names.
+      title: what was done.
+      axis: what there is more and more of.
+      points: a table for each amount of it.
+    """
+
+    key: str
+    title: str
+    axis: str
+    points: dict[int, Table] = field(default_factory=dict)
+
+    @property
+    def subjects(self) -> list[str]:
+        return list(next(iter(self.points.values())).rows)
+
+    @property
+    def figure(self) -> str:
+        return f"{PROCESSOR_PER_MESSAGE.title}, {PROCESSOR_PER_MESSAGE.unit}"
+
+    def lines(self) -> list[str]:
+        """Return the medians as text: a line for each amount."""
+        names = self.subjects
+        result = [f"{self.title}: {self.figure} (less is better)"]
+        result.append(f"  {self.axis:>24}" + "".join(f"{name:>16}" for name in names))
+        for amount, table in self.points.items():
+            medians = "".join(f"{table.median(name):>16,.1f}" for name in names)
+            result.append(f"  {amount:>24,}{medians}")
+        return [*result, ""]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what the JSON file has of it."""
+        points = {str(amount): table.as_json() for amount, table in self.points.items()}
+        return {"title": self.title, "axis": self.axis, "points": points}
+
+
+def _connections(count: int) -> Work:
+    return paced(f"connections-{count}", "", count, RATE)
+
+
+def _size(size: int) -> Work:
+    return paced(f"size-{size}", "", 1, RATE_OF_SIZES, size)
+
+
+def measure(
+    load: Sequence[str],
+    children: Mapping[str, Child],
+    server: int | None,
+    *,
+    rounds_each: int,
+    seconds: float,
+    few: bool,
+) -> list[Growth]:
+    """Measure both.
+
+    Args:
+      load: what starts the generator.
+      children: the subjects, by name.
+      server: Wine's server.
+      rounds_each: how often each subject has its turn.
+      seconds: how long each turn shall last, about.
+      few: whether every second amount is enough, and thousands are too many.
+    """
+    connections = Growth(
+        "growth-connections",
+        f"64-byte messages, {RATE}/s in all, over more and more connections",
+        "connections",
+    )
+    sizes = Growth(
+        "growth-size",
+        f"larger and larger messages, {RATE_OF_SIZES}/s, over one connection",
+        "bytes in a message",
+    )
+    for growth, work_of, amounts in (
+        (connections, _connections, CONNECTIONS[:3:2] if few else CONNECTIONS),
+        (sizes, _size, SIZES[::2] if few else SIZES),
+    ):
+        for amount in amounts:
+            growth.points[amount], _ = rounds.measure(
+                load, children, work_of(amount), server, rounds=rounds_each, seconds=seconds
+            )
+    return [connections, sizes]

@@ -1,0 +1,67 @@
+"""All results on one page: our figure of each table, divided by those of others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from .subjects import LOOPS, OURS, RAW, RUN, STOCK, STYLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .growth import Growth
+    from .table import Table
+
+#: Whom we are compared with; of those in a group, with the best.
+AGAINST: Final = {
+    "Trio": [STOCK],
+    **{loop: [f"{loop} {style}" for style in STYLES.values()] for loop in LOOPS},
+    "raw C": [RAW],
+}
+HEADER: Final = ("Work", "Figure", OURS, *(f"÷ {name}" for name in AGAINST), "run ÷ Trio")
+
+
+def row(table: Table) -> tuple[str, ...]:
+    """Return the cells of a table's row."""
+    better = "more" if table.more_is_better else "less"
+    cells = [table.title, f"{table.figure}, {table.unit} ({better} is better)"]
+    cells.append(f"{table.median(OURS):,.4g}")
+    for subject, names in [*((OURS, names) for names in AGAINST.values()), (RUN, [STOCK])]:
+        best = table.best(names)
+        known = best is not None and subject in table.rows
+        cells.append(f"{table.ratio(subject, best):.2f}" if known and best else "–")
+    return tuple(cells)
+
+
+def as_text(tables: Sequence[Table]) -> list[str]:
+    """Return the page for a terminal, with short names of the tables."""
+    result = [f"  {'':24}" + "".join(f"{name:>14}" for name in HEADER[2:])]
+    for table in tables:
+        better = "↑" if table.more_is_better else "↓"
+        result.append(
+            f"  {table.key:22} {better}" + "".join(f"{cell:>14}" for cell in row(table)[2:])
+        )
+    return [*result, ""]
+
+
+def as_rst(about: str, tables: Sequence[Table], growths: Sequence[Growth]) -> str:
+    """Return the page for the documentation."""
+    lines = [".. Written by tests/bench.", "", f"{about}.", ""]
+    lines += _list_table(HEADER, map(row, tables))
+    for growth in growths:
+        header = (growth.axis.capitalize(), *growth.subjects)
+        rows = [
+            (f"{amount:,}", *(f"{table.median(name):,.0f}" for name in growth.subjects))
+            for amount, table in growth.points.items()
+        ]
+        lines += ["", f"{growth.title.capitalize()}; {growth.figure}:", ""]
+        lines += _list_table(header, rows)
+    return "\n".join(lines) + "\n"
+
+
+def _list_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for cells in (header, *rows):
+        first, *rest = cells
+        lines += [f"   * - {first}", *(f"     - {cell}" for cell in rest)]
+    return lines
