@@ -1,4 +1,7 @@
-"""What only the benchmarks need on the Windows side, winloop, in a folder of its own."""
+"""Windows packages that only some of the tests need, in a folder of their own for each.
+
+``python -m tests.packages NAME`` prints the folder with what tests/NAME/requirements.txt lists.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).parent
-REQUIREMENTS = HERE / "requirements.txt"
+TESTS = Path(__file__).parent
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def ensure() -> Path:
+def ensure(name: str) -> Path:
     """Return the folder, filled on first use; on Windows, nox has installed the packages itself."""
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
+    requirements = TESTS / name / "requirements.txt"
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "trio_wsarecv" / "bench" / f"{VERSION}-{digest}"
+    folder = cache / "trio_wsarecv" / name / f"{VERSION}-{digest}"
     if sys.platform == "win32" or folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +30,11 @@ def ensure() -> Path:
         platform = ["--platform", "win_amd64", "--python-version", VERSION, "--implementation=cp"]
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         command += ["--no-deps", "--only-binary=:all:", "--require-hashes", *platform]
-        command += ["--target", str(new), "-r", str(REQUIREMENTS)]
+        command += ["--target", str(new), "-r", str(requirements)]
         subprocess.run(command, check=True)
         new.rename(folder)
     return folder
+
+
+if __name__ == "__main__":
+    print(ensure(sys.argv[1]))

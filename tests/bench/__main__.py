@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from . import build, cancelling, counting, growth, machine, memory, packages, plot, rounds, summary
+from tests import packages
+
+from . import build, cancelling, counting, growth, machine, memory, plot, rounds, summary
 from .headroom import headroom
 from .processes import Child, started
 from .subjects import OURS, RAW, STOCK, Subject, subjects
@@ -142,7 +144,7 @@ def main() -> None:
     scale = Scale(options.quick)
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as scratch,
-        machine.windows(packages.ensure()) as where,
+        machine.windows(packages.ensure("bench")) as where,
     ):
         binaries = build.build(Path(scratch))
         tables, growths = measure(where, binaries, scale, options.only)

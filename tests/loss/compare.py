@@ -23,7 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.bench import packages
+from tests import packages
 from tests.children import SET_UP, WINDOWS_PYTHON, child
 
 from .measure import MARK, PAUSE, PIECE, TOTAL
@@ -68,7 +68,7 @@ def measure(name: str, python: list[str]) -> dict[str, Any] | None:
 
 
 def search_path() -> str:
-    path = [str(packages.ensure()), os.environ.get("PYTHONPATH", "")]
+    path = [str(packages.ensure("bench")), os.environ.get("PYTHONPATH", "")]
     return os.pathsep.join(filter(None, path))
 
 
