@@ -1,4 +1,4 @@
-"""Builds the native programs: the load generator, a sink for it, and the raw completion port."""
+"""Builds the native programs: the load generators, a sink, and the raw completion port."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ WINSOCK = ("-lws2_32", "-lwinmm")
 
 class Binaries(NamedTuple):
     load: Path
+    client: Path
     sink: Path
     raw: Path
 
@@ -29,6 +30,7 @@ def build(folder: Path) -> Binaries:
         native_libraries = ()
     return Binaries(
         _compile(native, "load", folder, native_libraries),
+        _compile(native, "client", folder, native_libraries),
         _compile(native, "sink", folder, native_libraries),
         _compile(windows, "raw", folder, WINSOCK),
     )

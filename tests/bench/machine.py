@@ -39,16 +39,17 @@ class Machine:
 
 
 @contextmanager
-def windows(packages: Path) -> Iterator[Machine]:
+def windows(packages: Path, *, pinned: bool = True) -> Iterator[Machine]:
     """Give the machine, for as long as the block lasts.
 
     Args:
       packages: a folder of Python packages for the Windows side, beside what it has.
+      pinned: whether to share the processors out, where Wine is the machine; see `wine`.
     """
     if sys.platform != "win32":
         from .wine import wine
 
-        with wine(packages) as machine:
+        with wine(packages, pinned=pinned) as machine:
             yield machine
     else:
         path = os.pathsep.join([str(REPOSITORY), str(packages)])

@@ -53,8 +53,11 @@ class Child:
 
     def answer(self, name: str) -> str:
         """Wait for the line ``bench NAME REST`` and return the rest of it."""
+        return self.line(f"bench {name}")
+
+    def line(self, prefix: str) -> str:
+        """Wait for the line that begins so and return the rest of it."""
         assert self._process.stdout is not None
-        prefix = f"bench {name}"
         watchdog = threading.Timer(DEADLINE, self._process.kill)
         watchdog.start()
         try:
@@ -65,7 +68,7 @@ class Child:
         finally:
             watchdog.cancel()
         command = " ".join(map(str, self._command))
-        raise ProcessError(f"no answer {name!r} from: {command}\n" + "".join(self._log))
+        raise ProcessError(f"no answer {prefix!r} from: {command}\n" + "".join(self._log))
 
     def kill(self) -> None:
         """End the process at once."""

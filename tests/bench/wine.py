@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def wine(packages: Path) -> Iterator[Machine]:
+def wine(packages: Path, *, pinned: bool) -> Iterator[Machine]:
     """Give the machine, for as long as the block lasts."""
     python = ensure()
     with tempfile.TemporaryDirectory(prefix="bench-wine-", ignore_cleanup_errors=True) as folder:
@@ -46,7 +46,7 @@ def wine(packages: Path) -> Iterator[Machine]:
                 shutil.copy(file, prefix)
         environ = {**python.environ(), "WINEPREFIX": folder}
         environ["PYTHONPATH"] += ";" + windows_path(packages)
-        here, there = _pinned()
+        here, there = _pinned() if pinned else ((), ())
         server = subprocess.Popen(
             [*here, "wineserver", "--foreground", "--persistent"],
             env=environ,
