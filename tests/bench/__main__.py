@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .table import Table
 
 HERE = Path(__file__).resolve().parent
-OUTPUT = HERE.parents[1] / "docs" / "benchmarks"
 ONE_OF_EACH = (STOCK, OURS, "asyncio Protocol", "winloop Protocol", RAW)
 
 
@@ -136,7 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less of everything: 2 minutes")
     parser.add_argument("--only", action="append", default=[], help="tables that begin like this")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="where the results go")
+    parser.add_argument("--output", type=Path, default=summary.OUTPUT, help="where the results go")
     options = parser.parse_args()
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
 

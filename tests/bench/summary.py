@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .subjects import LOOPS, OURS, RAW, RUN, STOCK, STYLES
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
     from .growth import Growth
     from .table import Table
+
+#: Where the results go.
+OUTPUT: Final = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
 
 #: Whom we are compared with; of those in a group, with the best.
 AGAINST: Final = {
@@ -47,7 +51,7 @@ def as_text(tables: Sequence[Table]) -> list[str]:
 def as_rst(about: str, tables: Sequence[Table], growths: Sequence[Growth]) -> str:
     """Return the page for the documentation."""
     lines = [".. Written by tests/bench.", "", f"{about}.", ""]
-    lines += _list_table(HEADER, map(row, tables))
+    lines += list_table(HEADER, map(row, tables))
     for growth in growths:
         header = (growth.axis.capitalize(), *growth.subjects)
         rows = [
@@ -55,11 +59,12 @@ def as_rst(about: str, tables: Sequence[Table], growths: Sequence[Growth]) -> st
             for amount, table in growth.points.items()
         ]
         lines += ["", f"{growth.title.capitalize()}; {growth.figure}:", ""]
-        lines += _list_table(header, rows)
+        lines += list_table(header, rows)
     return "\n".join(lines) + "\n"
 
 
-def _list_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def list_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return a table for the documentation."""
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for cells in (header, *rows):
         first, *rest = cells

@@ -17,6 +17,7 @@ from tests import packages
 from . import build, machine
 from .processes import Child, Session
 from .subjects import PROGRAMS, windows_path
+from .summary import OUTPUT, list_table
 from .works import WORKS, Work
 
 HERE = Path(__file__).parent
@@ -87,9 +88,15 @@ def main() -> None:
             target = scratch / f"{work.key}.prof"
             profiled(where, load, work, target)
             columns[work.key] = shares(target)
-    print(f"{'':52}" + "".join(f"{key:>9}" for key in columns))
-    for name in (SYSTEM, PACKETS, BYTES, TRIO, OURS, PROGRAM):
-        print(f"{name:52}" + "".join(f"{column[name]:>9.0%}" for column in columns.values()))
+    header = ("Share of the time", *columns)
+    rows = [
+        (name, *(f"{column[name]:.0%}" for column in columns.values()))
+        for name in (SYSTEM, PACKETS, BYTES, TRIO, OURS, PROGRAM)
+    ]
+    for first, *rest in (header, *rows):
+        print(f"{first:52}" + "".join(f"{cell:>9}" for cell in rest))
+    lines = [".. Written by tests/bench/where.py.", "", *list_table(header, rows)]
+    (OUTPUT / "where.inc").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
