@@ -62,16 +62,13 @@ class Operation:
 
     __slots__ = (
         "_arguments",
-        "_arguments_now",
         "_buffers",
         "_exports",
         "_flags",
         "_function",
         "_memory",
-        "_own_buffer",
         "_own_memory",
         "_own_size",
-        "_received",
         "_room",
         "address",
         "at_once",
@@ -85,26 +82,20 @@ class Operation:
     def __init__(self) -> None:
         self._memory = ffi.new("RECEIVE *")
         self._flags = ffi.addressof(self._memory, "flags")
-        self._received = ffi.addressof(self._memory, "received")
         self.overlapped: _winsock.Overlapped = ffi.addressof(self._memory, "overlapped")
         self.address: int = _winsock.address_of(self.overlapped)
         self._own_memory: object = None
-        self._own_buffer: object = None
         self._own_size = -1
         self._room = 0
         self._exports: list[Any] = []
         self._function: Callable[..., int] = _winsock.ws2_32.WSARecv
         self._buffers: tuple[object, int] = (ffi.addressof(self._memory, "wsabuf"), 1)
-        self._set_arguments()
+        self._arguments = self._call_arguments(NULL, self.overlapped)
         self.handle: int = -1
         self.at_once: bool = False
         self.raise_cancel: Callable[[], NoReturn] | None = None
         self.closing: bool = False
         self.buried: bool = False
-
-    def _set_arguments(self) -> None:
-        self._arguments = self._call_arguments(NULL, self.overlapped)
-        self._arguments_now = self._call_arguments(self._received, NULL)
 
     def _call_arguments(self, received: object, overlapped: object) -> tuple[object, ...]:
         # What the call takes after the socket handle.
@@ -113,13 +104,10 @@ class Operation:
     def own_buffer(self, size: int) -> Any:
         """Return memory of the operation's own, as a buffer that gives `bytes` when sliced.
 
-        It has ``size`` bytes at least, but not so many more that they would be missed elsewhere.
+        It has ``size`` bytes at least.
         """
-        if not size <= self._own_size <= _MOST_SPARE * size:
-            self._own_memory = _allocate("char[]", size)
-            self._own_buffer = ffi.buffer(self._own_memory)
-            self._own_size = size
-        return self._own_buffer
+        self._own(size)
+        return ffi.buffer(self._own_memory)
 
     def aim_at_own_buffer(self, nbytes: int, flags: int, size: int = 0) -> None:
         """Receive up to ``nbytes`` bytes into memory of the operation's own.
@@ -128,12 +116,18 @@ class Operation:
         """
         if size < nbytes:
             size = nbytes
-        if not size <= self._own_size <= _MOST_SPARE * size:
-            self.own_buffer(size)
+        if size != self._own_size:
+            self._own(size)
         memory = self._memory
         memory.wsabuf.buf = self._own_memory
         memory.wsabuf.len = self._room = nbytes
         memory.flags = flags
+
+    def _own(self, size: int) -> None:
+        # Has memory of so many bytes, or of some more, but not so many that they would be missed.
+        if not size <= self._own_size <= _MOST_SPARE * size:
+            self._own_memory = _allocate("char[]", size)
+            self._own_size = size
 
     def take(self) -> bytes:
         """Return what was received into the operation's own memory."""
@@ -169,7 +163,7 @@ class Operation:
         self._room = MAX_RECEIVE - room
         self._memory.flags = flags
         self._buffers = (wsabufs, len(buffers))
-        self._set_arguments()
+        self._arguments = self._call_arguments(NULL, self.overlapped)
 
     def release(self) -> None:
         """Give exported buffers back to their owner, unless the kernel may still write there."""
@@ -218,7 +212,8 @@ class Operation:
         memory.received = 0
         counters.wsarecv_calls += 1
         status = 0
-        if self._function(handle, *self._arguments_now):
+        received = ffi.addressof(memory, "received")
+        if self._function(handle, *self._call_arguments(received, NULL)):
             error = _winsock.ws2_32.WSAGetLastError()
             if error != WinsockError.WSAEMSGSIZE:
                 return error

@@ -124,7 +124,7 @@ RULES = [
     Mutation(
         "memory for much is given back when little is asked for",
         "_operation",
-        " <= _MOST_SPARE * size:\n            self._own_memory",
-        ":\n            self._own_memory",
+        " <= _MOST_SPARE * size:",
+        ":",
     ),
 ]
