@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 ONE_OF_EACH = (STOCK, OURS, "asyncio Protocol", "winloop Protocol", RAW)
+GROWING = (STOCK, OURS, RAW)
 
 
 class Scale:
@@ -37,8 +38,7 @@ class Scale:
 
     def __init__(self, quick: bool) -> None:
         self.quick = quick
-        self.rounds = 3 if quick else 7
-        self.growth_rounds = 3 if quick else 5
+        self.rounds = 3 if quick else 5
         self.seconds = 0.15 if quick else 0.3
         self.receives = 50 if quick else 200
         self.cancelled = (100, 1000) if quick else (500, 5000)
@@ -116,16 +116,15 @@ def measure(
             )
         )
     if want("growth"):
-        growing = [s for s in everyone if s.name in ONE_OF_EACH]
-        with started(commands(growing), where.environ) as children:
-            growths = growth.measure(
-                load,
-                children,
-                where.server,
-                rounds_each=scale.growth_rounds,
-                seconds=scale.seconds,
-                few=scale.quick,
-            )
+        growths = growth.measure(
+            load,
+            commands([s for s in everyone if s.name in GROWING]),
+            where.environ,
+            where.server,
+            rounds_each=scale.rounds,
+            seconds=scale.seconds,
+            few=scale.quick,
+        )
         for each in growths:
             report(each)
     return tables, growths

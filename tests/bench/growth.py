@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from . import rounds
+from .processes import started
 from .works import PROCESSOR_PER_MESSAGE, Work, paced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .processes import Child
     from .table import Table
 
 CONNECTIONS: Final = (1, 10, 100, 1000, 5000)
@@ -70,7 +70,8 @@ def _size(size: int) -> Work:
 
 def measure(
     load: Sequence[str],
-    children: Mapping[str, Child],
+    commands: Mapping[str, Sequence[str]],
+    environ: Mapping[str, str] | None,
     server: int | None,
     *,
     rounds_each: int,
@@ -81,7 +82,8 @@ def measure(
 
     Args:
       load: what starts the generator.
-      children: the subjects, by name.
+      commands: what starts each subject; every amount has new ones.
+      environ: the variables for them.
       server: Wine's server.
       rounds_each: how often each subject has its turn.
       seconds: how long each turn shall last, about.
@@ -102,7 +104,9 @@ def measure(
         (sizes, _size, SIZES[::2] if few else SIZES),
     ):
         for amount in amounts:
-            growth.points[amount], _ = rounds.measure(
-                load, children, work_of(amount), server, rounds=rounds_each, seconds=seconds
-            )
+            work = work_of(amount)
+            with started(commands, environ) as children:
+                growth.points[amount], _ = rounds.measure(
+                    load, children, work, server, rounds=rounds_each, seconds=seconds, last=True
+                )
     return [connections, sizes]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 QUIET = 0.025  # seconds in which a subject that has nothing more to do uses no processor time
 
-DEADLINE = 30.0  # seconds for any answer
+DEADLINE = 120.0  # seconds for any answer; thousands of connections take their time
 
 
 class ProcessError(Exception):
