@@ -133,4 +133,4 @@ def test_without_the_extra_a_tool_says_what_to_install(
     for name in ("trio_wsarecv._doctor", "trio_wsarecv._receive_tool"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     assert main(["doctor"]) == 1
-    assert "pip install trio_wsarecv[cli]" in capsys.readouterr().err
+    assert 'pip install "trio_wsarecv[cli]"' in capsys.readouterr().err

@@ -10,7 +10,9 @@ from ._run import run_module, run_script
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-USAGE = """\
+# Quoted, for to some shells the brackets are a pattern.
+INSTALL_TOOLS = 'pip install "trio_wsarecv[cli]"'
+USAGE = f"""\
 usage: python -m trio_wsarecv run SCRIPT [ARGS...]
        python -m trio_wsarecv run -m MODULE [ARGS...]
        python -m trio_wsarecv doctor [--json]
@@ -20,7 +22,7 @@ run      run a Trio program, unmodified, with its receives overlapped
 doctor   say which engine receives on each kind of socket here, and why
 receive  connect, receive until the peer closes the connection, and report
 
-doctor and receive tell more with --help, and need the extra: pip install trio_wsarecv[cli]
+doctor and receive tell more with --help, and need the extra: {INSTALL_TOOLS}
 """
 
 
@@ -46,7 +48,7 @@ def _run_tool(command: str, arguments: Sequence[str]) -> int:
         from ._doctor import doctor
         from ._receive_tool import receive
     except ModuleNotFoundError as exc:
-        print(f"{command} needs {exc.name}: pip install trio_wsarecv[cli]", file=sys.stderr)
+        print(f"{command} needs {exc.name}: {INSTALL_TOOLS}", file=sys.stderr)
         return 1
     tool = {"doctor": doctor, "receive": receive}[command]
     tool.main(arguments, prog_name=f"python -m trio_wsarecv {command}")

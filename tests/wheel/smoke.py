@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> None:
     else:
         assert (status, out) == (1, "")
         (line,) = err.splitlines()
-        assert line.endswith("pip install trio_wsarecv[cli]")
+        assert line.endswith('pip install "trio_wsarecv[cli]"')
         print("  alone, received 5 bytes; and the doctor says:", line, flush=True)
 
 
