@@ -67,6 +67,19 @@ async def receive_bytes(
         data = await take_at_hand(sock, receiver, nbytes, flags)
         if data:
             return data
+    if receiver.eager and not flags:
+        # It is a stream, and what needs no waiting needs no engine.
+        post = receiver.post
+        room = min(post if post <= _LARGEST_BLOCK else nbytes, nbytes)
+        if _LARGEST_BLOCK < room <= LARGEST_POST:
+            found = await _receive_much_at_once(sock, receiver, room)
+        else:
+            found = await receive_at_once(receiver, sock.recv, room)
+        if found is not None:
+            counters.bytes += len(found)
+            if post <= nbytes:
+                receiver.adapt(len(found))
+            return found
     if (flags or not receiver.is_overlapped(sock)) and receiver.uses_stdlib(sock, flags):
         data = await _readiness.perform(sock, partial(sock.recv, nbytes, flags))
         counters.bytes += len(data)
@@ -76,17 +89,6 @@ async def receive_bytes(
     post = size = receiver.post if adaptive else min(nbytes, LARGEST_POST)
     if post > nbytes:
         post = nbytes
-    if adaptive and receiver.eager:
-        room = post if post <= _LARGEST_BLOCK else nbytes
-        if _LARGEST_BLOCK < room <= LARGEST_POST:
-            found = await _receive_much_at_once(sock, receiver, room)
-        else:
-            found = await receive_at_once(receiver, sock.recv, room)
-        if found is not None:
-            counters.bytes += len(found)
-            if post == size:
-                receiver.adapt(len(found))
-            return found
     operation = receiver.borrow_operation()
     operation.aim_at_own_buffer(post, flags, size)
     try:
