@@ -88,6 +88,19 @@ def measure(
 
     if want("calls"):
         done(*counting.measure(where, HERE / "calls.py", scale.receives))
+    # First of all, for Wine's server is slow to forget thousands of connections.
+    if want("growth"):
+        growths = growth.measure(
+            load,
+            commands([s for s in everyone if s.name in GROWING]),
+            where.environ,
+            where.server,
+            rounds_each=scale.rounds,
+            seconds=scale.seconds,
+            few=scale.quick,
+        )
+        for each in growths:
+            report(each)
     with started(commands(everyone), where.environ) as children:
         for work in WORKS:
             if not want(work.key):
@@ -115,18 +128,6 @@ def measure(
                 load, commands(idle), where.environ, where.server, scale.idle, scale.idle_rounds
             )
         )
-    if want("growth"):
-        growths = growth.measure(
-            load,
-            commands([s for s in everyone if s.name in GROWING]),
-            where.environ,
-            where.server,
-            rounds_each=scale.rounds,
-            seconds=scale.seconds,
-            few=scale.quick,
-        )
-        for each in growths:
-            report(each)
     return tables, growths
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .processes import Session
+from .processes import ProcessError, Session
 from .table import Table
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .works import Figure, Work
 
 WARM_UP = 0.2  # seconds
+IDLE = 5.0  # microseconds in which no message can have been received
 BUSY = 0.7  # the share of the time from which on a generator may be what is waited for
 
 
@@ -50,7 +51,10 @@ def measure(
     samples: dict[str, list[Sample]] = {name: [] for name in sessions}
     for _ in range(rounds):
         for name, session in sessions.items():
-            samples[name].append(session.round(counts[name], work.unit))
+            sample = session.round(counts[name], work.unit)
+            if work.rate and work.processor_value(sample) < IDLE:
+                raise ProcessError(f"{work.key}: {name} receives no messages")
+            samples[name].append(sample)
     figures = _table(work, work.figure, work.key)
     processor = _table(work, work.processor, f"{work.key}-processor")
     for name, session in sessions.items():
