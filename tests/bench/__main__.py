@@ -67,11 +67,25 @@ def report(table: Table | Growth) -> None:
     print(*table.lines(), sep="\n", flush=True)
 
 
+def measure_growth(where: machine.Machine, binaries: build.Binaries, scale: Scale) -> list[Growth]:
+    growths = growth.measure(
+        (*where.generator_launcher, str(binaries.load)),
+        {each.name: each.command for each in subjects(where, binaries) if each.name in GROWING},
+        where.environ,
+        where.server,
+        rounds_each=scale.rounds,
+        seconds=scale.seconds,
+        few=scale.quick,
+    )
+    for each in growths:
+        report(each)
+    return growths
+
+
 def measure(
     where: machine.Machine, binaries: build.Binaries, scale: Scale, wanted: list[str]
-) -> tuple[list[Table], list[Growth]]:
+) -> list[Table]:
     tables = []
-    growths: list[Growth] = []
     load = (*where.generator_launcher, str(binaries.load))
     everyone = subjects(where, binaries)
 
@@ -88,19 +102,6 @@ def measure(
 
     if want("calls"):
         done(*counting.measure(where, HERE / "calls.py", scale.receives))
-    # First of all, for Wine's server is slow to forget thousands of connections.
-    if want("growth"):
-        growths = growth.measure(
-            load,
-            commands([s for s in everyone if s.name in GROWING]),
-            where.environ,
-            where.server,
-            rounds_each=scale.rounds,
-            seconds=scale.seconds,
-            few=scale.quick,
-        )
-        for each in growths:
-            report(each)
     with started(commands(everyone), where.environ) as children:
         for work in WORKS:
             if not want(work.key):
@@ -128,7 +129,7 @@ def measure(
                 load, commands(idle), where.environ, where.server, scale.idle, scale.idle_rounds
             )
         )
-    return tables, growths
+    return tables
 
 
 def main() -> None:
@@ -141,20 +142,24 @@ def main() -> None:
 
     begin = time.monotonic()
     scale = Scale(options.quick)
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-") as scratch,
-        machine.windows(packages.ensure("bench")) as where,
-    ):
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         binaries = build.build(Path(scratch))
-        tables, growths = measure(where, binaries, scale, options.only)
-        about = {
-            "system": where.name,
-            "versions": versions(where),
-            "processors": psutil.cpu_count(),
-            "load of the machine, 1 minute": psutil.getloadavg()[0],
-            "quick": options.quick,
-            "rounds": scale.rounds,
-        }
+        with machine.windows(packages.ensure("bench")) as where:
+            tables = measure(where, binaries, scale, options.only)
+            running = versions(where)
+        growths = []
+        if not options.only or "growth" in options.only:
+            # On a machine of its own: Wine's server is slow to forget thousands of connections.
+            with machine.windows(packages.ensure("bench")) as where:
+                growths = measure_growth(where, binaries, scale)
+    about = {
+        "system": where.name,
+        "versions": running,
+        "processors": psutil.cpu_count(),
+        "load of the machine, 1 minute": psutil.getloadavg()[0],
+        "quick": options.quick,
+        "rounds": scale.rounds,
+    }
     print(*summary.as_text(tables), sep="\n")
     options.output.mkdir(parents=True, exist_ok=True)
     results = {
