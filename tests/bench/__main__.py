@@ -170,7 +170,7 @@ def main() -> None:
     text = json.dumps(results, indent=1, ensure_ascii=False)
     (options.output / "results.json").write_text(f"{text}\n", "utf-8")
     line = f"measured on {where.name}, {about['versions']}; {scale.rounds} alternating rounds"
-    page = summary.as_rst(line.capitalize(), tables, growths)
+    page = summary.as_rst(f"M{line[1:]}", tables, growths)
     (options.output / "summary.inc").write_text(page, "utf-8")
     for table in tables:
         plot.plot(table, line, options.output / f"{table.key}.svg")
