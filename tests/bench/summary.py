@@ -22,13 +22,22 @@ AGAINST: Final = {
     **{loop: [f"{loop} {style}" for style in STYLES.values()] for loop in LOOPS},
     "raw C": [RAW],
 }
-HEADER: Final = ("Work", "Figure", OURS, *(f"÷ {name}" for name in AGAINST), "run ÷ Trio")
+HEADER: Final = (
+    "Work (↑ more is better, ↓ less)",
+    OURS,
+    *(f"÷ {name}" for name in AGAINST),
+    "run ÷ Trio",
+)
+
+
+def arrow(table: Table) -> str:
+    """Return which figures are better: those above or those below."""
+    return "↑" if table.more_is_better else "↓"
 
 
 def row(table: Table) -> tuple[str, ...]:
     """Return the cells of a table's row."""
-    better = "more" if table.more_is_better else "less"
-    cells = [table.title, f"{table.figure}, {table.unit} ({better} is better)"]
+    cells = [f"{arrow(table)} {table.title}: {table.figure}, {table.unit}"]
     cells.append(f"{table.median(OURS):,.4g}")
     for subject, names in [*((OURS, names) for names in AGAINST.values()), (RUN, [STOCK])]:
         best = table.best(names)
@@ -39,12 +48,10 @@ def row(table: Table) -> tuple[str, ...]:
 
 def as_text(tables: Sequence[Table]) -> list[str]:
     """Return the page for a terminal, with short names of the tables."""
-    result = [f"  {'':24}" + "".join(f"{name:>14}" for name in HEADER[2:])]
+    result = [f"  {'':24}" + "".join(f"{name:>14}" for name in HEADER[1:])]
     for table in tables:
-        better = "↑" if table.more_is_better else "↓"
-        result.append(
-            f"  {table.key:22} {better}" + "".join(f"{cell:>14}" for cell in row(table)[2:])
-        )
+        _, *cells = row(table)
+        result.append(f"  {table.key:22} {arrow(table)}" + "".join(f"{cell:>14}" for cell in cells))
     return [*result, ""]
 
 
@@ -65,7 +72,7 @@ def as_rst(about: str, tables: Sequence[Table], growths: Sequence[Growth]) -> st
 
 def list_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return a table for the documentation."""
-    lines = [".. list-table::", "   :header-rows: 1", ""]
+    lines = [".. list-table::", "   :header-rows: 1", "   :class: figures", ""]
     for cells in (header, *rows):
         first, *rest = cells
         lines += [f"   * - {first}", *(f"     - {cell}" for cell in rest)]

@@ -106,6 +106,7 @@ def as_rst(rows: list[tuple[str, ...]], where: str) -> str:
         "",
         ".. list-table::",
         "   :header-rows: 1",
+        "   :class: figures",
         "",
     ]
     for cells in (HEADER, *rows):
