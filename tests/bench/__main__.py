@@ -21,6 +21,7 @@ from tests import packages
 from . import build, cancelling, counting, growth, machine, memory, plot, rounds, summary
 from .headroom import headroom
 from .processes import Child, started
+from .scale import Scale
 from .subjects import OURS, RAW, STOCK, Subject, subjects
 from .works import WORKS
 
@@ -31,19 +32,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 ONE_OF_EACH = (STOCK, OURS, "asyncio Protocol", "winloop Protocol", RAW)
 GROWING = (STOCK, OURS, RAW)
-
-
-class Scale:
-    """How much is done in a quick run, and in a full one."""
-
-    def __init__(self, quick: bool) -> None:
-        self.quick = quick
-        self.rounds = 3 if quick else 5
-        self.seconds = 0.15 if quick else 0.3
-        self.receives = 50 if quick else 200
-        self.cancelled = (100, 1000) if quick else (500, 5000)
-        self.idle = 500 if quick else 5000
-        self.idle_rounds = 1 if quick else 2
 
 
 VERSIONS = """
@@ -65,21 +53,6 @@ def versions(where: machine.Machine) -> str:
 
 def report(table: Table | Growth) -> None:
     print(*table.lines(), sep="\n", flush=True)
-
-
-def measure_growth(where: machine.Machine, binaries: build.Binaries, scale: Scale) -> list[Growth]:
-    growths = growth.measure(
-        (*where.generator_launcher, str(binaries.load)),
-        {each.name: each.command for each in subjects(where, binaries) if each.name in GROWING},
-        where.environ,
-        where.server,
-        rounds_each=scale.rounds,
-        seconds=scale.seconds,
-        few=scale.quick,
-    )
-    for each in growths:
-        report(each)
-    return growths
 
 
 def measure(
@@ -142,16 +115,17 @@ def main() -> None:
 
     begin = time.monotonic()
     scale = Scale(options.quick)
+    folder = packages.ensure("bench")
+    growths = []
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         binaries = build.build(Path(scratch))
-        with machine.windows(packages.ensure("bench")) as where:
+        with machine.windows(folder) as where:
             tables = measure(where, binaries, scale, options.only)
             running = versions(where)
-        growths = []
         if not options.only or "growth" in options.only:
-            # On a machine of its own: Wine's server is slow to forget thousands of connections.
-            with machine.windows(packages.ensure("bench")) as where:
-                growths = measure_growth(where, binaries, scale)
+            for each in growth.measure(folder, binaries, GROWING, scale):
+                report(each)
+                growths.append(each)
     about = {
         "system": where.name,
         "versions": running,

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from . import rounds
+from . import machine, rounds
 from .processes import started
+from .subjects import subjects
 from .works import PROCESSOR_PER_MESSAGE, Work, paced
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
 
+    from .build import Binaries
+    from .scale import Scale
     from .table import Table
 
 CONNECTIONS: Final = (1, 10, 100, 1000, 5000)
@@ -69,25 +73,17 @@ def _size(size: int) -> Work:
 
 
 def measure(
-    load: Sequence[str],
-    commands: Mapping[str, Sequence[str]],
-    environ: Mapping[str, str] | None,
-    server: int | None,
-    *,
-    rounds_each: int,
-    seconds: float,
-    few: bool,
-) -> list[Growth]:
-    """Measure both.
+    folder: Path, binaries: Binaries, names: Collection[str], scale: Scale
+) -> Iterator[Growth]:
+    """Measure both growths.
+
+    Every amount has a machine of its own, for Wine's server is slow to forget many connections.
 
     Args:
-      load: what starts the generator.
-      commands: what starts each subject; every amount has new ones.
-      environ: the variables for them.
-      server: Wine's server.
-      rounds_each: how often each subject has its turn.
-      seconds: how long each turn shall last, about.
-      few: whether every second amount is enough, and thousands are too many.
+      folder: the packages that the subjects need.
+      binaries: the native programs.
+      names: the subjects.
+      scale: how much is done.
     """
     connections = Growth(
         "growth-connections",
@@ -100,13 +96,27 @@ def measure(
         "bytes in a message",
     )
     for growth, work_of, amounts in (
-        (connections, _connections, CONNECTIONS[:3:2] if few else CONNECTIONS),
-        (sizes, _size, SIZES[::2] if few else SIZES),
+        (connections, _connections, CONNECTIONS[:3:2] if scale.quick else CONNECTIONS),
+        (sizes, _size, SIZES[::2] if scale.quick else SIZES),
     ):
         for amount in amounts:
-            work = work_of(amount)
-            with started(commands, environ) as children:
-                growth.points[amount], _ = rounds.measure(
-                    load, children, work, server, rounds=rounds_each, seconds=seconds, last=True
-                )
-    return [connections, sizes]
+            with machine.windows(folder) as where:
+                growth.points[amount] = _point(where, binaries, names, work_of(amount), scale)
+        yield growth
+
+
+def _point(
+    where: machine.Machine, binaries: Binaries, names: Collection[str], work: Work, scale: Scale
+) -> Table:
+    commands = {s.name: s.command for s in subjects(where, binaries) if s.name in names}
+    with started(commands, where.environ) as children:
+        table, _ = rounds.measure(
+            (*where.generator_launcher, str(binaries.load)),
+            children,
+            work,
+            where.server,
+            rounds=scale.rounds,
+            seconds=scale.seconds,
+            last=True,
+        )
+    return table

@@ -1,0 +1,16 @@
+"""How much is measured."""
+
+from __future__ import annotations
+
+
+class Scale:
+    """How much is done in a quick run, and in a full one."""
+
+    def __init__(self, quick: bool) -> None:
+        self.quick = quick
+        self.rounds = 3 if quick else 5
+        self.seconds = 0.15 if quick else 0.3
+        self.receives = 50 if quick else 200
+        self.cancelled = (100, 1000) if quick else (500, 5000)
+        self.idle = 500 if quick else 5000
+        self.idle_rounds = 1 if quick else 2
