@@ -96,8 +96,8 @@ def measure(
         "bytes in a message",
     )
     for growth, work_of, amounts in (
-        (connections, _connections, CONNECTIONS[:3:2] if scale.quick else CONNECTIONS),
-        (sizes, _size, SIZES[::2] if scale.quick else SIZES),
+        (connections, _connections, CONNECTIONS),
+        (sizes, _size, SIZES),
     ):
         for amount in amounts:
             with machine.windows(folder) as where:

@@ -7,7 +7,6 @@ class Scale:
     """How much is done in a quick run, and in a full one."""
 
     def __init__(self, quick: bool) -> None:
-        self.quick = quick
         self.rounds = 3 if quick else 5
         self.seconds = 0.15 if quick else 0.3
         self.receives = 50 if quick else 200
