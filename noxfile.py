@@ -22,11 +22,12 @@ def install(session: nox.Session, *groups: str) -> None:
     session.install("-e.", *nox.project.dependency_groups(PYPROJECT, *groups))
 
 
-def run_on_windows(session: nox.Session, seconds: int, *arguments: str) -> None:
-    """Run the Windows CPython under Wine for no longer than this."""
+def run_on_windows(session: nox.Session, seconds: int, *arguments: str, packages: str = "") -> None:
+    """Run the Windows CPython under Wine for no longer than this, with a folder of packages."""
     # From outside, for whatever hangs there may hang so that nothing inside can end it.
     deadline = ("timeout", "--kill-after=10", str(seconds))
-    session.run(*deadline, "python", WINDOWS_PYTHON, *arguments, external=True)
+    env = {"PYTHONPATH": packages}
+    session.run(*deadline, "python", WINDOWS_PYTHON, *arguments, external=True, env=env)
 
 
 @nox.session
@@ -36,6 +37,19 @@ def tests(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *session.posargs)
     if sys.platform == "linux":
         run_on_windows(session, WINE_DEADLINE, "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def apps(session: nox.Session) -> None:
+    """Have Hypercorn, httpx and anyio, unmodified, receive by this package, as `tests` does."""
+    install(session, "test")
+    session.install("--require-hashes", "-r", "tests/apps/requirements.txt")
+    session.run("python", "-m", "pytest", "tests/apps", *session.posargs)
+    if sys.platform == "linux":
+        output = session.run("python", "-m", "tests.packages", "apps", silent=True)
+        *_, packages = str(output).splitlines()
+        arguments = ("-m", "pytest", "tests/apps", *session.posargs)
+        run_on_windows(session, WINE_DEADLINE, *arguments, packages=packages)
 
 
 @nox.session

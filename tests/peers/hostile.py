@@ -15,6 +15,9 @@ fin                send the end of the stream
 reset              reset the connection
 close              close the connection, as does a line that says nothing
 flood SIZE         send SIZE bytes of the pattern again and again until that fails
+dial PORT          connect to that port; what follows is about the new connection
+say WORDS          send a line of text
+hear N             receive N bytes
 watch NAME         receive until the end and remember, under this name, how that went
 result NAME        send what is remembered under this name, once it is
 =================  ======================================================================
@@ -33,6 +36,10 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import io
 
 RESET_ON_CLOSE = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)
 
@@ -51,15 +58,15 @@ def serve(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             commands = sock.makefile("rb", buffering=0)
-            while obey(sock, commands.readline().decode().split()):
+            while obey(sock, commands):
                 pass
         except OSError:
             pass
 
 
-def obey(sock: socket.socket, command: list[str]) -> bool:
-    """Carry out one command; return whether the connection goes on."""
-    match command:
+def obey(sock: socket.socket, commands: io.RawIOBase) -> bool:
+    """Carry out the next command; return whether the connection goes on."""
+    match command := commands.readline().decode().split():
         case ["send", nbytes]:
             sock.sendall(pattern(int(nbytes)))
         case ["drip", nbytes, size, pause]:
@@ -79,6 +86,17 @@ def obey(sock: socket.socket, command: list[str]) -> bool:
         case ["reset"]:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             return False
+        case ["dial", port]:
+            with socket.create_connection(("127.0.0.1", int(port))) as other:
+                while obey(other, commands):
+                    pass
+            return False
+        case ["say", *words]:
+            sock.sendall(" ".join(words).encode() + b"\r\n")
+        case ["hear", nbytes]:
+            missing = int(nbytes)
+            while missing and (data := sock.recv(min(missing, 65536))):
+                missing -= len(data)
         case ["watch", name]:
             received = 0
             try:

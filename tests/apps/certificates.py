@@ -1,0 +1,28 @@
+"""A certificate for this machine, as files that any program can read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import trustme
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Certificates(NamedTuple):
+    """The files: of the server, and of the authority that its clients have to trust."""
+
+    server: Path
+    authority: Path
+
+
+def create(folder: Path) -> Certificates:
+    """Write the files into this folder."""
+    certificates = Certificates(folder / "server.pem", folder / "authority.pem")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(certificates.authority)
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        certificates.server
+    )
+    return certificates

@@ -1,0 +1,1 @@
+"""Whole programs that were never told of trio_wsarecv."""

@@ -1,0 +1,35 @@
+"""What the statistics of a process have to say for it to have received as it should."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+on_windows = sys.platform == "win32"
+
+
+def check_received(
+    before: Mapping[str, int], after: Mapping[str, int], nbytes: int, *, failures: int = 0
+) -> None:
+    """See that a process received so many bytes, at the least, by the overlapped engine.
+
+    Off Windows nothing is patched, and nothing is counted.
+
+    Args:
+      before: the statistics at first.
+      after: the statistics then.
+      nbytes: the bytes that have come meanwhile.
+      failures: the receives that may have failed meanwhile.
+    """
+    if not on_windows:
+        assert not any(after.values()), after
+        return
+    gained = {name: after[name] - before[name] for name in after}
+    assert gained["bytes"] >= nbytes, gained
+    assert gained["failed"] <= failures, gained
+    # Where a peer is quicker, few receives have to wait, or none does.
+    assert after["wsarecv_calls"] >= after["overlapped"] > 0, after
+    assert (after["overlapped_sockets"] > 0, after["readiness_sockets"]) == (True, 0), after

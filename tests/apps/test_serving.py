@@ -1,0 +1,73 @@
+"""Hypercorn in its other ways to run: to its end while requests are under way, and in workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import trio
+
+from .content import digest, pieces
+from .received import check_received, on_windows
+from .servers import hypercorn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from .conftest import Connect
+
+MIB = 1 << 20
+UPLOADS = 20
+
+
+async def test_requests_under_way_end_well_when_the_server_is_interrupted(connect: Connect) -> None:
+    answers: list[dict[str, Any]] = []
+    ending = trio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        first, *others = pieces(MIB)
+        yield first
+        await ending.wait()
+        for piece in others:
+            yield piece
+
+    async def upload() -> None:
+        response = await client.post("/upload", content=body())
+        answers.append(response.json())
+
+    with hypercorn("--workers=0", "--graceful-timeout=20") as server:
+        url = httpx.URL(server.urls["http"])
+        async with connect(str(url)) as client, trio.open_nursery() as nursery:
+            for _ in range(UPLOADS):
+                nursery.start_soon(upload)
+            before = (await client.get(f"/begun?{UPLOADS}")).json()["statistics"]
+            # A server that is about to end closes the connections that have no request.
+            async with await trio.open_tcp_stream(url.host, url.port or 80) as idle:
+                await client.post("/stop")
+                assert await idle.receive_some() == b""
+            with pytest.raises(httpx.ConnectError):
+                async with connect(str(url)) as late:
+                    await late.get("/begun")
+            assert answers == []
+            ending.set()
+        assert server.wait() == 0, "".join(server.log)
+    assert {(each["bytes"], each["sha256"]) for each in answers} == {(MIB, digest(MIB))}
+    assert len(answers) == UPLOADS
+    last = max((each["statistics"] for each in answers), key=lambda each: each["bytes"])
+    check_received(before, last, (UPLOADS - 1) * MIB)
+    if on_windows:
+        assert last["pended"] > 0  # nothing ever came on the idle connection
+    assert [line for line in server.log if "[INFO]" not in line] == []
+
+
+async def test_worker_processes_receive_overlapped_too(connect: Connect) -> None:
+    with hypercorn("--workers=1") as server:  # one beside the process that was started
+        async with connect(server.urls["http"]) as client:
+            before = (await client.get("/begun")).json()["statistics"]
+            content = b"".join(pieces(MIB))
+            facts = (await client.post("/upload", content=content)).json()
+    assert (facts["bytes"], facts["sha256"]) == (MIB, digest(MIB))
+    check_received(before, facts["statistics"], MIB)
+    if on_windows:
+        assert facts["statistics"]["overlapped_sockets"] == 1
