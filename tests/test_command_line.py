@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import sys
 import threading
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ import pytest
 
 from trio_wsarecv import __version__
 from trio_wsarecv.__main__ import main
+
+from .programs import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +111,40 @@ def test_receive_says_in_one_line_that_nobody_is_there(
         assert status_of("receive", "127.0.0.1", str(port)) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: 127.0.0.1 port {port}: ")
+    assert "refused" in line
+
+
+def test_receive_makes_a_file_also_of_nothing(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    output.write_bytes(b"from another time")
+    with serving(b"") as (port, _):
+        assert (
+            status_of(
+                *("receive", "127.0.0.1", str(port), "--send", "\\n", "--output", str(output))
+            )
+            == 0
+        )
+    assert output.read_bytes() == b""
+
+
+# More than a file's buffer holds, and less.
+@pytest.mark.parametrize("content", [bytes(100_000), b"12345"])
+def test_receive_says_in_one_line_that_nobody_reads_its_output(content: bytes) -> None:
+    with serving(content) as (port, _):
+        arguments = ["receive", "127.0.0.1", str(port), "--send", "\\n", "--output", "-"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "trio_wsarecv", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.close()
+            (line,) = process.stderr.read().decode().splitlines()
+    assert process.returncode == 1
+    assert line.startswith("Error: Could not write to file '<stdout>': ")
 
 
 def test_a_wrong_command_gets_the_usage(capsys: pytest.CaptureFixture[str]) -> None:

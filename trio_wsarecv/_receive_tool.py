@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Final
 
 import click
@@ -18,6 +20,8 @@ from ._tcp import open_tcp_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from typing_extensions import Buffer
 
     from ._stream import SocketStream
 
@@ -51,12 +55,27 @@ async def receive_all(
     """Receive until the peer closes the connection; return how many bytes came."""
     buffer = bytearray(_BUFFER_SIZE)
     total = 0
+    _write(output, b"")  # which makes the file, also if nothing comes
     while received := await stream.receive_into(buffer):
-        if output is not None:
-            output.write(memoryview(buffer)[:received])
+        _write(output, memoryview(buffer)[:received])
         advance(received)
         total += received
     return total
+
+
+def _write(output: IO[bytes] | None, data: Buffer) -> None:
+    """Write to the output at once, lest what arrives slowly is kept from who waits for it."""
+    if output is None:
+        return
+    try:
+        output.write(data)
+        output.flush()
+    except OSError as exc:
+        with suppress(OSError):
+            output.close()  # here, for click would fail with what is still in the file's buffer
+        raise click.ClickException(
+            f"Could not write to file {output.name!r}: {exc.strerror}"
+        ) from exc
 
 
 @click.command()
@@ -73,7 +92,8 @@ def receive(
     The report goes to the standard error stream, and so does a progress bar if that is a
     terminal.
 
-    Exit status: 0 if the peer closed the connection, 1 if there was none or it broke.
+    Exit status: 0 if the peer closed the connection, 1 if there was none, it broke, or
+    the output could not be written.
     """
     try:
         report = trio.run(_connect_and_receive, host, port, send, output)
@@ -118,4 +138,8 @@ def _reason(error: BaseException) -> str:
     cause = error.__cause__
     while errors := getattr(cause, "exceptions", None):
         cause = errors[-1]
-    return str(cause or error)
+    text = str(cause or error)
+    if sys.platform == "win32" and isinstance(cause, OSError) and cause.errno:
+        # Trio asks the C library, which does not know the errors of Winsock.
+        text = text.replace(os.strerror(cause.errno), ctypes.FormatError(cause.errno))
+    return text
