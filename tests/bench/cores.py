@@ -31,6 +31,7 @@ from . import build, machine
 from .meter import processor_seconds
 from .processes import Child
 from .subjects import windows_path
+from .summary import list_table
 from .table import Table
 
 if TYPE_CHECKING:
@@ -198,15 +199,12 @@ HEADER = ("Workers", "Requests per second", "Of one", "Processor time each", "Pr
 
 def as_rst(name: str, turns: dict[int, list[Turn]]) -> str:
     requests, processor = tables(turns)
-    lines = [f"{name}:", "", ".. list-table::", "   :header-rows: 1", ""]
-    rows = [HEADER]
+    rows = []
     for count, each in turns.items():
         row = label(count)
         speed, ratio = f"{requests.median(row):,.0f}", f"{requests.ratio(row, label(1)):.2f} ×"
         rows.append((str(count), speed, ratio, f"{processor.median(row):.0f} µs", busy(each)))
-    for first, *rest in rows:
-        lines += [f"   * - {first}", *(f"     - {cell}" for cell in rest)]
-    return "\n".join([*lines, ""])
+    return "\n".join([f"{name}:", "", *list_table(HEADER, rows), ""])
 
 
 def wineserver(turns: dict[int, list[Turn]]) -> str:
