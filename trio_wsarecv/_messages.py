@@ -17,10 +17,11 @@ import trio
 from . import _association, _readiness
 from ._address import parse_address
 from ._ancillary import AncillaryData
+from ._buffers import bytes_of, writable_size
 from ._codes import MsgFlag, WinsockError
 from ._datagram import FromOperation, MessageOperation, wsarecvmsg_function
 from ._operation import MAX_RECEIVE
-from ._receive import bytes_of, perform, take_at_hand, truncated, writable_size
+from ._receive import perform, take_at_hand, truncated
 from ._receiver import PEEK
 from ._scatter import MAX_BUFFERS, MAX_DATAGRAM, ReceiveResult, receive_scattered, spread
 from ._statistics import counters

@@ -7,7 +7,6 @@ error that had to wait comes next, and only then the engine is asked.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ import trio
 
 from . import _overlapped, _readiness
 from ._at_once import look, receive_at_once
+from ._buffers import bytes_of
 from ._codes import WinsockError
 from ._receiver import LARGEST_POST, OOB, PEEK, SMALLEST_POST
 from ._statistics import counters
@@ -23,7 +23,6 @@ from ._winsock import winsock_error
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
 
     from typing_extensions import Buffer
 
@@ -289,25 +288,3 @@ def truncated(data: bytes) -> OSError:
     error = winsock_error(WinsockError.WSAEMSGSIZE)
     error.partial = data  # type: ignore[attr-defined]
     return error
-
-
-@contextmanager
-def bytes_of(buffer: Buffer) -> Iterator[memoryview]:
-    """Give a buffer as a view of bytes, for no longer than the block lasts."""
-    with memoryview(buffer) as view, view.cast("B") as octets:
-        yield octets
-
-
-def writable_size(buffer: Buffer) -> int:
-    """Return the size of a buffer that can be received into, in bytes.
-
-    Raises:
-      TypeError: it is not a buffer, or not a writable one.
-      BufferError: it is not contiguous.
-    """
-    with memoryview(buffer) as view:
-        if view.readonly:
-            raise TypeError("a read-write bytes-like object is required, not a read-only one")
-        if not view.c_contiguous:
-            raise BufferError("a contiguous buffer is required")
-        return view.nbytes

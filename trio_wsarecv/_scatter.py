@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import trio
 
 from . import _readiness
+from ._buffers import bytes_of, writable_size
 from ._codes import MsgFlag, WinsockError
 from ._operation import Operation
-from ._receive import bytes_of, perform, take_at_hand, writable_size
+from ._receive import perform, take_at_hand
 from ._statistics import counters
 from ._winsock import winsock_error
 

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from . import _readiness
+from ._buffers import writable_size
 from ._datagram import set_udp_connreset
 from ._messages import receive_from, receive_from_into, receive_message, receive_message_into
-from ._receive import receive_bytes, receive_into, writable_size
+from ._receive import receive_bytes, receive_into
 from ._receiver import Receiver, receiver_of
 from ._statistics import Counters
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from ._buffers import writable_size
 from ._operation import MAX_RECEIVE
-from ._receive import receive_bytes, receive_exactly_into, writable_size
+from ._receive import receive_bytes, receive_exactly_into
 from ._receiver import LARGEST_POST
 from ._socket import Socket
 
