@@ -98,13 +98,14 @@ def judge_download(
     title: str, report: dict[str, Any], received: Path, digest: str, findings: Findings
 ) -> None:
     size, same = received.stat().st_size, sha256(received)
+    receives = report["immediate"] + report["pended"]
     findings.lines += (
         f"{title}:",
         f"   {size} bytes in {report['seconds']:.2f} s, written to a file: "
         f"{size / MIB / report['seconds']:.0f} MiB/s",
         f"   SHA-256 {same}, {'as' if same == digest else 'NOT as'} the file's",
-        f"   {report['immediate']} receives completed at once, {report['pended']} pended; "
-        f"{report['wsarecv_calls']} calls of WSARecv, {report['overlapped']} overlapped",
+        f"   {report['overlapped']} receives by overlapped WSARecv, {report['pended']} of which "
+        f"had to wait; {receives - report['overlapped']} found their data there and took it by recv",
     )
     findings.expect(f"{title}: SHA-256", same, digest)
     findings.expect(f"{title}: sockets with overlapped receives", report["overlapped_sockets"], 1)
