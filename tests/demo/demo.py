@@ -105,7 +105,7 @@ def judge_download(
         f"{size / MIB / report['seconds']:.0f} MiB/s",
         f"   SHA-256 {same}, {'as' if same == digest else 'NOT as'} the file's",
         f"   {report['overlapped']} receives by overlapped WSARecv, {report['pended']} of which "
-        f"had to wait; {receives - report['overlapped']} found their data there and took it by recv",
+        f"had to wait; {receives - report['overlapped']} found their data waiting, by recv",
     )
     findings.expect(f"{title}: SHA-256", same, digest)
     findings.expect(f"{title}: sockets with overlapped receives", report["overlapped_sockets"], 1)
