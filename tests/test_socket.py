@@ -17,6 +17,7 @@ import trio.testing
 from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
+from trio_wsarecv._receiver import LARGEST_POST
 
 from .peers import Counted, HostilePeer, socket_pair, stdlib_pair, wait_until_received
 from .peers import peer as peer
@@ -190,6 +191,16 @@ async def recv(sock: trio_wsarecv.Socket, nbytes: int, flags: int = 0) -> bytes:
 
 
 both = pytest.mark.parametrize("receive", [recv, recv_into_buffer])
+
+
+@pytest.mark.parametrize("nbytes", [2**20, 2**40, sys.maxsize])
+async def test_a_busy_connection_can_be_asked_for_more_than_there_is_memory(nbytes: int) -> None:
+    with socket_pair() as (sock, other):
+        sock.receiver.eager = True
+        sock.receiver.post = LARGEST_POST
+        other.sendall(b"data")
+        await trio.lowlevel.wait_readable(sock)
+        assert await sock.recv(nbytes) == b"data"
 
 
 @both

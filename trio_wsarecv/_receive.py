@@ -38,6 +38,9 @@ _MAX_AT_ONCE: Final = 32
 # received into memory that stays, and copied from there.
 _LARGEST_BLOCK: Final = 64 * 1024
 
+# As many bytes as a socket may have waiting.  Memory is reserved for all that is asked for.
+_MOST_WAITING: Final = 16 * 1024 * 1024
+
 
 class IncompleteReceiveError(EOFError):
     """The stream ended inside a receive of an exact size.
@@ -69,7 +72,7 @@ async def receive_bytes(
     if receiver.eager and not flags:
         # It is a stream, and what needs no waiting needs no engine.
         post = receiver.post
-        room = min(post if post <= _LARGEST_BLOCK else nbytes, nbytes)
+        room = min(post if post <= _LARGEST_BLOCK else _MOST_WAITING, nbytes)
         if _LARGEST_BLOCK < room <= LARGEST_POST:
             found = await _receive_much_at_once(sock, receiver, room)
         else:
