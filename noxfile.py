@@ -137,7 +137,7 @@ def lint(session: nox.Session) -> None:
         session.run("pyright", *complete, "--pythonplatform", platform, silent=True)
     modules = map(str, Path("trio_wsarecv").glob("**/*.py"))
     session.run("flake8-async", "--enable=ASYNC910,ASYNC911,ASYNC912,ASYNC913", *modules)
-    session.run("python", "-m", "trio_wsarecv._winsock_cdef", "--check")
+    session.run("python", "-m", "trio_wsarecv._winsock.cdef", "--check")
     session.run("zizmor", "--offline", "--quiet", ".github")
     forms = ("github-workflows", "workflows/*"), ("github-issue-forms", "ISSUE_TEMPLATE/bug.yml")
     for schema, pattern in forms:

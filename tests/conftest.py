@@ -1,4 +1,4 @@
-"""What holds for every test: it has a deadline, and it says where it can run."""
+"""What holds for every test, a deadline above all, and the fixtures that many of them share."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ import hypothesis
 import pytest
 import trio
 
+import trio_wsarecv
+
+from .datagrams import Pair, bound
+from .peers import peer as peer
+from .simulation import Simulation, simulated_winsock
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     AsyncTest = Callable[..., Awaitable[None]]
 
@@ -76,3 +82,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                     handle.inner_test = with_deadline(handle.inner_test, seconds)
             elif inspect.iscoroutinefunction(item.obj):
                 item.obj = with_deadline(item.obj, seconds)
+
+
+@pytest.fixture
+def simulation() -> Iterator[Simulation]:
+    """A simulated Winsock under the package, checked in the end."""
+    with simulated_winsock() as simulation:
+        yield simulation
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[Pair]:
+    """A socket for datagrams, and one of the standard library that sends to it."""
+    with trio_wsarecv.from_stdlib_socket(bound()) as sock, bound() as sender:
+        yield Pair(sock, sender)

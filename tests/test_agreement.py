@@ -13,7 +13,6 @@ from .agreement.differences import DIFFERENCES
 from .agreement.packaged import RealWorld, SimulatedWorld
 from .agreement.scenarios import SCENARIOS
 from .peers import HostilePeer, stdlib_pair
-from .peers import peer as peer
 from .simulation import simulated_winsock
 
 if TYPE_CHECKING:

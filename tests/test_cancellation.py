@@ -14,7 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 import trio_wsarecv
 
 from .peers import Counted, HostilePeer, pattern, socket_pair, stream_pair, wait_until_received
-from .peers import peer as peer
+from .simulation import Call
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -127,7 +127,6 @@ async def test_a_receive_can_be_cancelled_at_every_step(
         step += 1
         with stream_pair() as (stream, other):
             if warm:
-                # The next receive looks for data first, as this one has found some.
                 await find_data(stream, other)
             received = b""
             async with trio.open_nursery() as nursery:
@@ -178,7 +177,7 @@ async def test_a_cancelled_exact_receive_leaves_its_bytes_to_any_other() -> None
                 assert received == pattern(40_000)[: len(received)]
 
 
-async def test_bytes_that_were_kept_can_be_looked_at_and_taken_piecemeal() -> None:
+async def test_bytes_that_were_pushed_back_can_be_peeked_at_and_taken_in_pieces() -> None:
     with stream_pair() as (stream, other):
         sock = stream.socket
         for _ in range(2):
@@ -204,7 +203,7 @@ async def test_bytes_that_were_kept_can_be_looked_at_and_taken_piecemeal() -> No
         assert counted.wsarecv_calls == 0
 
 
-async def test_kept_bytes_are_the_beginning_of_an_exact_receive_only_once() -> None:
+async def test_pushed_back_bytes_are_the_beginning_of_an_exact_receive_only_once() -> None:
     with stream_pair() as (stream, other):
         for come in range(1, 10):
             with trio.CancelScope() as scope:
@@ -218,7 +217,7 @@ async def test_kept_bytes_are_the_beginning_of_an_exact_receive_only_once() -> N
         assert await stream.receive_exactly(10) == bytes(range(1, 11))
 
 
-async def test_what_is_cancelled_before_it_begins_never_reaches_the_kernel() -> None:
+async def test_a_receive_that_is_cancelled_beforehand_does_not_reach_the_kernel() -> None:
     counted = Counted()
     with stream_pair() as (stream, other):
         other.sendall(b"data")
@@ -232,49 +231,54 @@ async def test_what_is_cancelled_before_it_begins_never_reaches_the_kernel() -> 
         assert await stream.receive_some() == b"data"
 
 
-async def test_data_that_has_arrived_wins_over_a_cancellation() -> None:
+@pytest.mark.windows
+@pytest.mark.parametrize("name", ["recv_into", "recvfrom_into", "recvmsg_into"])
+async def test_data_that_has_arrived_wins_over_a_cancellation(name: str) -> None:
     counted = Counted()
-    for receive in (receive_some, recv, receive_into):
-        with stream_pair() as (stream, other):
-            received = b""
-
-            async def record(receive: Receive) -> None:
-                nonlocal received
-                received = await receive(stream)
-
-            with trio.CancelScope() as scope:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(record, receive)
-                    await wait_all_tasks_blocked()
-                    other.sendall(b"data")
-                    wait_until_received(stream.socket)
-                    scope.cancel()
-            assert received == (b"data" if on_windows else b"")
-            assert scope.cancelled_caught is not on_windows
-            if not on_windows:
-                assert await receive(stream) == b"data"
-    assert counted.received_despite_cancel == (3 if on_windows else 0)
-    assert counted.bytes == 12
-
-
-async def test_the_cancellation_still_comes_after_the_data_that_won() -> None:
+    buffer = bytearray(10)
     with socket_pair() as (sock, other):
-        steps = []
-        with trio.CancelScope() as scope:
-            async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:
+            receive = getattr(sock, name)
+            call = Call(nursery, receive, [buffer] if name == "recvmsg_into" else buffer)
+            await wait_all_tasks_blocked()
+            other.sendall(b"data")
+            wait_until_received(buffer)
+            call.scope.cancel()
+        assert call.succeeded
+        assert buffer == b"data" + bytes(6)
+    assert counted.received_despite_cancel == 1
+    assert (counted.cancelled, counted.bytes) == (0, 4)
 
-                @nursery.start_soon
-                async def receive() -> None:
-                    steps.append(await sock.recv(10))
-                    await trio.lowlevel.checkpoint()
-                    steps.append(b"not reached")
 
-                await wait_all_tasks_blocked()
-                other.sendall(b"data")
-                wait_until_received(sock)
-                scope.cancel()
-        assert scope.cancelled_caught
-        assert steps == ([b"data"] if on_windows else [])
+@pytest.mark.skipif(on_windows, reason="there the kernel has already received it")
+async def test_elsewhere_data_that_has_arrived_is_left_to_the_next_receive() -> None:
+    with socket_pair() as (sock, other):
+        async with trio.open_nursery() as nursery:
+            call = Call(nursery, sock.recv, 10)
+            await wait_all_tasks_blocked()
+            other.sendall(b"data")
+            call.scope.cancel()
+        assert call.cancelled
+        assert await sock.recv(10) == b"data"
+
+
+@pytest.mark.windows
+async def test_the_cancellation_still_comes_after_the_data_that_won() -> None:
+    buffer = bytearray(10)
+    with socket_pair() as (sock, other):
+
+        async def receive() -> None:
+            await sock.recv_into(buffer)
+            await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            call = Call(nursery, receive)
+            await wait_all_tasks_blocked()
+            other.sendall(b"data")
+            wait_until_received(buffer)
+            call.scope.cancel()
+        assert call.cancelled
+        assert buffer == b"data" + bytes(6)
 
 
 async def test_many_cancelled_receives_are_never_taken_for_one_another() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from trio_wsarecv import MsgFlag, WinsockError
-from trio_wsarecv._codes import NtStatus
-from trio_wsarecv._status import STATUS_ERRORS, os_error
+from trio_wsarecv._winsock.codes import NtStatus
+from trio_wsarecv._winsock.status import os_error
 
 TESTS = Path(__file__).parent
 DOCS = TESTS.parent / "docs"
@@ -52,8 +52,9 @@ def test_the_table_of_codes_is_that_of_the_package() -> None:
 
 def test_the_table_of_statuses_is_that_of_the_package() -> None:
     assert table("errors", "status, value, code, exception") == [
-        [f"STATUS_{NtStatus(status).name}", f"0x{status:08X}", code.name, exception(code)]
-        for status, code in STATUS_ERRORS.items()
+        [f"STATUS_{status.name}", f"0x{status:08X}", status.error.name, exception(status.error)]
+        for status in NtStatus
+        if status.error is not None
     ]
 
 
@@ -67,7 +68,7 @@ def test_every_row_of_the_documentation_has_one_here() -> None:
     assert set(FLAGS) <= set(MsgFlag.__members__)
 
 
-REFERENCES = sorted(set(re.findall(r"``(\w+\.py)::(\w+)``", page("wsarecv"))))
+REFERENCES = sorted(set(re.findall(r"``([\w/]+\.py)::(\w+)``", page("wsarecv"))))
 
 
 @pytest.mark.parametrize(("module", "test"), REFERENCES)
@@ -88,4 +89,4 @@ def test_every_row_names_a_test_or_says_that_there_is_none() -> None:
 
 
 def test_no_reference_is_overlooked() -> None:
-    assert len(REFERENCES) == len(set(re.findall(r"\w+\.py::\w+", page("wsarecv"))))
+    assert len(REFERENCES) == len(set(re.findall(r"[\w/]+\.py::\w+", page("wsarecv"))))

@@ -128,7 +128,7 @@ def test_after_a_crash_the_sockets_receive_in_the_next_run() -> None:
 
 
 @trio_complains
-def test_after_a_crash_an_exact_receive_has_kept_its_bytes() -> None:
+def test_after_a_crash_the_bytes_of_an_exact_receive_are_not_lost() -> None:
     with stdlib_pair() as (one, other):
         other.sendall(b"half")
         stream = trio_wsarecv.SocketStream(trio_wsarecv.from_stdlib_socket(one))
@@ -250,7 +250,6 @@ def test_an_interrupt_at_any_line_is_a_keyboard_interrupt_and_nothing_worse(
 ) -> None:
     async def main(sock: trio_wsarecv.Socket, other: socket.socket) -> None:
         if warm:
-            # The next receive looks for data first, as this one has found some.
             other.sendall(b"warm")
             await trio.lowlevel.wait_readable(sock)
             assert await sock.recv(4) == b"warm"

@@ -19,7 +19,6 @@ from trio.testing import wait_all_tasks_blocked
 import trio_wsarecv
 
 from .peers import Counted, HostilePeer, pattern, stdlib_pair, stream_pair
-from .peers import peer as peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +121,7 @@ async def test_a_receive_of_any_size_drains_what_has_come() -> None:
                 sizes.append(len(piece))
                 received += piece
         assert received == data
-        # Far fewer than there would be at the size that an idle connection posts.
+        # Far fewer than there would be if each was as small as one that waits.
         assert len(sizes) < 40
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ._run import run_module, run_script
+from ._cli.run import run_module, run_script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +45,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run_tool(command: str, arguments: Sequence[str]) -> int:
     try:
-        from ._doctor import doctor
-        from ._receive_tool import receive
+        from ._cli.doctor import doctor
+        from ._cli.receive import receive
     except ModuleNotFoundError as exc:
         print(f"{command} needs {exc.name}: {INSTALL_TOOLS}", file=sys.stderr)
         return 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from ._socket import Socket
+from ._socket import Socket, own_socket
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -29,7 +29,7 @@ class SocketFactory(trio.abc.SocketFactory):
         proto: int = 0,
     ) -> Socket:
         """Create a socket, as `trio.socket.socket`."""
-        return Socket(socket.socket(family, type, proto))
+        return own_socket(socket.socket(family, type, proto))
 
 
 def install() -> None:

@@ -3,10 +3,6 @@
 `Socket` is a subclass of the class that Trio's own sockets have, so that everything but receiving
 is inherited, `isinstance` holds, and whatever a library reads of a Trio socket is there.  It takes
 over the calls that receive and those that end the life of the handle.
-
-Arguments that are out of the ordinary (nothing to receive, sizes that are not integers, buffers
-that cannot be received into) go to the standard library's own call, which knows best what to do
-with them or what to raise.
 """
 
 from __future__ import annotations
@@ -14,25 +10,25 @@ from __future__ import annotations
 import socket
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
-from . import _readiness
-from ._buffers import writable_size
-from ._datagram import set_udp_connreset
-from ._messages import receive_from, receive_from_into, receive_message, receive_message_into
-from ._receive import receive_bytes, receive_into
-from ._receiver import Receiver, receiver_of
-from ._statistics import Counters
+from ._arguments import buffer_size_and_flags, size_and_flags
+from ._engine.choose import is_new_for_trio
+from ._engine.readiness import when_readable
+from ._engine.receive import receive
+from ._engine.receiver import Receiver, receiver_of
+from ._engine.requests import Bytes, Into, bytes_request
+from ._recvmsg import recvmsg, recvmsg_into
+from ._winsock.datagram import set_udp_connreset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from types import TracebackType
+    from collections.abc import Callable, Iterable
 
     from typing_extensions import Buffer
 
-    from ._ancillary import AncillaryData
+    from ._winsock.parse import AncillaryData
 
     _TrioSocket = trio.socket.SocketType
 else:
@@ -40,38 +36,31 @@ else:
         _TrioSocket = type(trio.socket.from_stdlib_socket(_sample))
 
 
-def _ordinary(size: object, flags: object) -> bool:
-    return (
-        isinstance(size, int)
-        and isinstance(flags, int)
-        and 0 <= size <= sys.maxsize
-        and 0 <= flags <= 0x7FFFFFFF
-    )
-
-
-def _size_of(buffer: Buffer) -> int:
-    try:
-        return writable_size(buffer)
-    except (TypeError, BufferError):
-        return 0
+T = TypeVar("T")
 
 
 class Socket(_TrioSocket):
     """A `trio.socket.SocketType` that receives by overlapped ``WSARecv``.
 
     Make one with `from_stdlib_socket`, or let `install` or `patch_trio` have Trio make them.
-    Everything but receiving is as in Trio.  One task at a time may receive; another gets
-    `trio.BusyResourceError`.
+    Everything but receiving is as in Trio.  Every call that receives raises
+
+    * `OSError` as `socket.socket.recv` does, `ConnectionResetError` if the peer has reset the
+      connection; where a datagram does not fit, and no flags say so, its beginning is in the
+      exception's attribute ``partial``,
+    * `trio.BusyResourceError` if another task is receiving on this socket,
+    * `trio.ClosedResourceError` if another task closes it meanwhile.
 
     While a receive waits, it is the first to get what arrives: ``is_readable`` is false then,
-    and a buffer that is being received into cannot be resized.  Data that was on its way when
-    a receive was cancelled is returned by that receive, or by the next one.
+    and a buffer that is being received into cannot be resized.  A call that is cancelled has
+    received nothing; data that was on its way is returned by it all the same, or by the next one.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)  # type: ignore[call-arg]
         self.stdlib = sock
         self.receiver: Receiver = receiver_of(sock)
+        self.receiver.made_here |= is_new_for_trio(sys._getframe(1))
 
     @trio.lowlevel.enable_ki_protection
     async def recv(self, buflen: int, flags: int = 0, /) -> bytes:
@@ -84,18 +73,19 @@ class Socket(_TrioSocket):
         Returns:
           The bytes; ``b""`` at the end of the stream.
 
-        Raises:
-          OSError: as from `socket.socket.recv`; `ConnectionResetError` if the peer has reset
-              the connection.  If a datagram is larger than ``buflen``, its beginning is in the
-              exception's attribute ``partial``.
-          trio.BusyResourceError: another task is receiving on this socket.
-          trio.ClosedResourceError: another task closed this socket meanwhile.
-
-        If cancelled, it has received nothing.  Source: ``WSARecv``.
+        Source: ``WSARecv``.
         """
-        if buflen and _ordinary(buflen, flags):
-            return await receive_bytes(self.stdlib, self.receiver, buflen, flags)
-        return await _readiness.perform(self.stdlib, partial(self.stdlib.recv, buflen, flags))
+        if (
+            type(buflen) is not int
+            or not 0 < buflen <= sys.maxsize
+            or type(flags) is not int
+            or flags
+        ):
+            arguments = size_and_flags(buflen, flags)
+            if arguments is None or not arguments[0]:
+                return await self._call_stdlib(self.stdlib.recv, buflen, flags)
+            buflen, flags = arguments
+        return await receive(self.stdlib, self.receiver, bytes_request(buflen, flags))
 
     @trio.lowlevel.enable_ki_protection
     async def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
@@ -109,17 +99,12 @@ class Socket(_TrioSocket):
         Returns:
           The number of bytes received; 0 at the end of the stream, or if there is no room.
 
-        It raises the same as `recv`.
-
-        If cancelled, it has received nothing.  Source: ``WSARecv``.
+        Source: ``WSARecv``.
         """
-        size = _size_of(buffer)
-        if size and _ordinary(nbytes, flags) and nbytes <= size:
-            nbytes = nbytes or size
-            return await receive_into(self.stdlib, self.receiver, buffer, nbytes, flags)
-        return await _readiness.perform(
-            self.stdlib, partial(self.stdlib.recv_into, buffer, nbytes, flags)
-        )
+        arguments = buffer_size_and_flags(buffer, nbytes, flags)
+        if arguments is None or not arguments[0]:
+            return await self._call_stdlib(self.stdlib.recv_into, buffer, nbytes, flags)
+        return await receive(self.stdlib, self.receiver, Into(buffer, *arguments))
 
     @trio.lowlevel.enable_ki_protection
     async def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
@@ -132,13 +117,12 @@ class Socket(_TrioSocket):
         Returns:
           The bytes and the sender's address, as `socket.socket.recvfrom`.
 
-        It raises the same as `recv`.
-
-        If cancelled, it has received nothing.  Source: ``WSARecvFrom``.
+        Source: ``WSARecvFrom``.
         """
-        if bufsize and _ordinary(bufsize, flags):
-            return await receive_from(self.stdlib, self.receiver, bufsize, flags)
-        return await _readiness.perform(self.stdlib, partial(self.stdlib.recvfrom, bufsize, flags))
+        arguments = size_and_flags(bufsize, flags)
+        if arguments is None:
+            return await self._call_stdlib(self.stdlib.recvfrom, bufsize, flags)
+        return await receive(self.stdlib, self.receiver, Bytes(*arguments, with_sender=True))
 
     @trio.lowlevel.enable_ki_protection
     async def recvfrom_into(
@@ -154,17 +138,12 @@ class Socket(_TrioSocket):
         Returns:
           The number of bytes and the sender's address, as `socket.socket.recvfrom_into`.
 
-        It raises the same as `recv`.
-
-        If cancelled, it has received nothing.  Source: ``WSARecvFrom``.
+        Source: ``WSARecvFrom``.
         """
-        size = _size_of(buffer)
-        if size and _ordinary(nbytes, flags) and nbytes <= size:
-            nbytes = nbytes or size
-            return await receive_from_into(self.stdlib, self.receiver, buffer, nbytes, flags)
-        return await _readiness.perform(
-            self.stdlib, partial(self.stdlib.recvfrom_into, buffer, nbytes, flags)
-        )
+        arguments = buffer_size_and_flags(buffer, nbytes, flags)
+        if arguments is None:
+            return await self._call_stdlib(self.stdlib.recvfrom_into, buffer, nbytes, flags)
+        return await receive(self.stdlib, self.receiver, Into(buffer, *arguments, with_sender=True))
 
     @trio.lowlevel.enable_ki_protection
     async def recvmsg(
@@ -178,16 +157,15 @@ class Socket(_TrioSocket):
           flags: as for `socket.socket.recvmsg`; for datagrams on Windows, ``MSG_PEEK`` only.
 
         Returns:
-          ``(data, ancdata, msg_flags, address)`` as `socket.socket.recvmsg` on POSIX; ``ancdata``
-          is a list of ``(cmsg_level, cmsg_type, cmsg_data)``, and ``msg_flags`` has
-          ``MSG_TRUNC`` if the datagram, ``MSG_CTRUNC`` if the ancillary data was cut off.
+          ``(data, ancdata, msg_flags, address)`` as `socket.socket.recvmsg` on POSIX; ``msg_flags``
+          has ``MSG_TRUNC`` if the datagram, ``MSG_CTRUNC`` if the ancillary data was cut off.
 
-        It raises the same as `recv`, but not for a datagram that was cut off, and `ValueError`
-        for a negative size.
+        Raises:
+          ValueError: a size is negative.
 
-        If cancelled, it has received nothing.  Source: ``WSARecvMsg``; for a stream ``WSARecv``.
+        Source: ``WSARecvMsg``; for a stream ``WSARecv``.
         """
-        return await receive_message(self.stdlib, self.receiver, bufsize, ancbufsize, flags)
+        return await recvmsg(self.stdlib, self.receiver, bufsize, ancbufsize, flags)
 
     @trio.lowlevel.enable_ki_protection
     async def recvmsg_into(
@@ -203,20 +181,19 @@ class Socket(_TrioSocket):
         Returns:
           ``(nbytes, ancdata, msg_flags, address)`` as `socket.socket.recvmsg_into` on POSIX.
 
-        It raises the same as `recvmsg`.
-
-        If cancelled, it has received nothing.  Source: ``WSARecvMsg``; for a stream ``WSARecv``.
+        Source: ``WSARecvMsg``; for a stream ``WSARecv``.
         """
-        return await receive_message_into(
-            self.stdlib, self.receiver, list(buffers), ancbufsize, flags
-        )
+        return await recvmsg_into(self.stdlib, self.receiver, list(buffers), ancbufsize, flags)
+
+    async def _call_stdlib(self, function: Callable[..., T], *arguments: Any) -> T:
+        # For arguments with which nothing is received: it knows best what to return or to raise.
+        return await when_readable(self.stdlib, partial(function, *arguments))
 
     def set_udp_connreset(self, enabled: bool) -> None:
         """Set whether a datagram socket reports that something it sent met no receiver.
 
         By default Windows fails the next receive with `ConnectionResetError`, once for each ICMP
-        message "port unreachable"; the socket stays usable.  Off Windows this does nothing, as a
-        socket that is not connected reports nothing there.
+        message "port unreachable"; the socket stays usable.  Off Windows this does nothing.
 
         Source: ``SIO_UDP_CONNRESET``.
         """
@@ -225,9 +202,8 @@ class Socket(_TrioSocket):
 
     async def accept(self) -> tuple[Socket, Any]:
         """Accept a connection, as Trio's sockets do; the new socket is of this class."""
-        uncounted = Counters()
-        sock, address = await _readiness.perform(self.stdlib, self.stdlib.accept, uncounted)
-        return Socket(sock), address
+        sock, address = await when_readable(self.stdlib, self.stdlib.accept)
+        return own_socket(sock), address
 
     def dup(self) -> Socket:
         """Duplicate the socket; the duplicate is of this class, and received on by readiness."""
@@ -235,46 +211,41 @@ class Socket(_TrioSocket):
 
     def is_readable(self) -> bool:
         """Tell whether a receive would return at once."""
-        return bool(self.receiver.kept) or super().is_readable()
+        return bool(self.receiver.pushed_back) or super().is_readable()
 
     def shutdown(self, flag: int) -> None:
-        """Shut the connection down, as `socket.socket.shutdown`.
-
-        Windows leaves a receive that waits waiting.  It is given up here and asked for again, so
-        that it ends as one would that began now.
-        """
+        """Shut the connection down, as `socket.socket.shutdown`."""
         super().shutdown(flag)
+        # Windows leaves a receive that waits waiting.  Repeated, it ends as a new one would.
         if flag != socket.SHUT_WR:
             self.receiver.cancel()
 
     def detach(self) -> int:
-        """Give up the handle without closing it.
+        """Give up the handle without closing it, and return it.
 
-        Returns:
-          The handle.  Bytes that a cancelled receive of an exact size has left stay behind.
+        Bytes that a cancelled receive of an exact size has left stay behind.
 
         Raises:
           trio.BusyResourceError: a task is receiving on this socket.
         """
-        self.receiver.check_free()
+        if self.receiver.claimed:
+            raise trio.BusyResourceError("a task is receiving on this socket")
         return super().detach()
 
     def close(self) -> None:
-        """Close the socket.
-
-        A task that is receiving on it gets `trio.ClosedResourceError`, and the peer the end of
-        the stream.
-        """
+        """Close the socket: a task that is receiving gets `trio.ClosedResourceError`."""
         if self.stdlib.fileno() != -1:
             self.receiver.close(self.stdlib)
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def own_socket(sock: socket.socket) -> Socket:
+    """Make a `Socket` of a standard library socket that nobody else has."""
+    own = Socket(sock)
+    own.receiver.made_here = True
+    return own
 
 
 def from_stdlib_socket(sock: socket.socket) -> Socket:

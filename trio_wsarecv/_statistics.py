@@ -13,9 +13,9 @@ class Statistics:
     or for bytes already at hand) are not counted.
     """
 
-    #: Receives that had completed when the kernel's call returned.
+    #: Receives that completed inline, before the kernel's call returned.
     immediate: int = 0
-    #: Receives that the kernel kept until data, the end of the stream or an error came.
+    #: Receives that waited in the kernel until data, the end of the stream or an error came.
     pended: int = 0
     #: Of the pended ones, those that ended in cancellation.
     cancelled: int = 0
@@ -25,10 +25,10 @@ class Statistics:
     failed: int = 0
     #: Bytes received.
     bytes: int = 0
-    #: Operations submitted with an ``OVERLAPPED``, so that a packet reports how each ended.
+    #: Operations submitted with an ``OVERLAPPED``: one for each receive on an associated socket,
+    #: and one more where it had to be repeated.
     overlapped: int = 0
-    #: Calls of ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``, overlapped or not; not those of the
-    #: standard library's receiving methods, which take what is waiting.
+    #: Calls of ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``, overlapped or not.
     wsarecv_calls: int = 0
     #: Sockets given to the overlapped engine (once for each `trio.run` that received on them).
     overlapped_sockets: int = 0
@@ -39,22 +39,10 @@ class Statistics:
 class Counters:
     """The running counts, one for the process."""
 
-    __slots__ = tuple(Statistics.__dataclass_fields__)
-
-    immediate: int
-    pended: int
-    cancelled: int
-    received_despite_cancel: int
-    failed: int
-    bytes: int
-    overlapped: int
-    wsarecv_calls: int
-    overlapped_sockets: int
-    readiness_sockets: int
-
     def __init__(self) -> None:
-        for name in self.__slots__:
-            setattr(self, name, 0)
+        self.immediate = self.pended = self.cancelled = self.received_despite_cancel = 0
+        self.failed = self.bytes = self.overlapped = self.wsarecv_calls = 0
+        self.overlapped_sockets = self.readiness_sockets = 0
 
 
 counters = Counters()
@@ -66,4 +54,4 @@ def statistics() -> Statistics:
     Returns:
       A frozen `Statistics`; subtract the fields of two of them to see what happened between.
     """
-    return Statistics(**{name: getattr(counters, name) for name in Counters.__slots__})
+    return Statistics(**vars(counters))

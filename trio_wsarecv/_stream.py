@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from ._buffers import writable_size
-from ._operation import MAX_RECEIVE
-from ._receive import receive_bytes, receive_exactly_into
-from ._receiver import LARGEST_POST
+from ._engine.memory import MAX_RECEIVE_SIZE
+from ._engine.receive import receive
+from ._engine.requests import ExactBytes, Exactly, Into, bytes_request
 from ._socket import Socket
+from ._winsock.buffers import writable_size
+from ._winsock.operation import MAX_RECEIVE
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -26,6 +27,23 @@ def stream_error(error: OSError) -> Exception:
     if error.errno in _CLOSED:
         return trio.ClosedResourceError("this socket was already closed")
     return trio.BrokenResourceError(f"socket connection broken: {error}")
+
+
+class IncompleteReceiveError(EOFError):
+    """The stream ended inside a receive of an exact size.
+
+    Attributes:
+      partial: the bytes that came before the end.
+      expected: how many bytes were asked for.
+    """
+
+    def __init__(self, partial: bytes, expected: int) -> None:
+        super().__init__(f"the stream ended after {len(partial)} of {expected} bytes")
+        self.partial = partial
+        self.expected = expected
+
+    def __reduce__(self) -> tuple[type[IncompleteReceiveError], tuple[bytes, int]]:
+        return type(self), (self.partial, self.expected)
 
 
 class SocketStream(trio.abc.HalfCloseableStream):
@@ -75,7 +93,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         If cancelled, it has received nothing.  Source: ``WSARecv``.
         """
         if max_bytes is None:
-            max_bytes = LARGEST_POST
+            max_bytes = MAX_RECEIVE_SIZE
         else:
             max_bytes = operator.index(max_bytes)
             if max_bytes < 1:
@@ -83,7 +101,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
             max_bytes = min(max_bytes, MAX_RECEIVE)
         sock = self.socket
         try:
-            return await receive_bytes(sock.stdlib, sock.receiver, max_bytes)
+            return await receive(sock.stdlib, sock.receiver, bytes_request(max_bytes))
         except OSError as exc:
             raise stream_error(exc) from exc
 
@@ -105,9 +123,16 @@ class SocketStream(trio.abc.HalfCloseableStream):
 
         If cancelled, it has received nothing.  Source: ``WSARecv``.
         """
-        writable_size(buffer)
+        size = writable_size(buffer)
+        nbytes = operator.index(nbytes)
+        if not 0 <= nbytes <= size:
+            raise ValueError("nbytes must not be negative, or more than the buffer holds")
+        if not size:
+            await trio.lowlevel.checkpoint()
+            return 0
+        sock = self.socket
         try:
-            return await self.socket.recv_into(buffer, nbytes)
+            return await receive(sock.stdlib, sock.receiver, Into(buffer, nbytes or size))
         except OSError as exc:
             raise stream_error(exc) from exc
 
@@ -131,9 +156,9 @@ class SocketStream(trio.abc.HalfCloseableStream):
         nbytes = operator.index(nbytes)
         if nbytes < 0:
             raise ValueError("nbytes must not be negative")
-        buffer = bytearray(nbytes)
-        await self._fill(buffer, nbytes)
-        return bytes(buffer)
+        request = ExactBytes(nbytes)
+        await self._fill(request, nbytes)
+        return request.received()
 
     @trio.lowlevel.enable_ki_protection
     async def receive_exactly_into(self, buffer: Buffer) -> None:
@@ -151,15 +176,21 @@ class SocketStream(trio.abc.HalfCloseableStream):
         bytes that had come, whatever the buffer holds of them.  So it is if the connection
         breaks.  Source: ``WSARecv``.
         """
-        await self._fill(buffer, writable_size(buffer))
+        nbytes = writable_size(buffer)
+        await self._fill(Exactly(buffer, nbytes), nbytes)
 
     @trio.lowlevel.enable_ki_protection
-    async def _fill(self, buffer: Buffer, nbytes: int) -> None:
+    async def _fill(self, request: Exactly, nbytes: int) -> None:
+        if not nbytes:
+            await trio.lowlevel.checkpoint()
+            return
         sock = self.socket
         try:
-            await receive_exactly_into(sock.stdlib, sock.receiver, buffer, nbytes)
+            received = await receive(sock.stdlib, sock.receiver, request)
         except OSError as exc:
             raise stream_error(exc) from exc
+        if received < nbytes:
+            raise IncompleteReceiveError(request.received(), nbytes)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of the data, as `trio.abc.SendStream.send_all`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from ._socket import Socket
+from ._socket import Socket, own_socket
 from ._stream import SocketStream
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def _adopt(trio_socket: trio.socket.SocketType) -> Socket:
     if isinstance(trio_socket, Socket):
         return trio_socket
     family, kind, protocol = trio_socket.family, trio_socket.type, trio_socket.proto
-    return Socket(socket.socket(family, kind, protocol, trio_socket.detach()))
+    return own_socket(socket.socket(family, kind, protocol, trio_socket.detach()))
 
 
 class SocketListener(trio.abc.Listener[SocketStream]):

@@ -5,8 +5,13 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING
 
-from ._scatter import ReceiveResult, receive_scattered
+import trio
+
+from ._engine.messages import ReceiveResult, Scattered, check_request
+from ._engine.receive import receive
 from ._socket import Socket
+from ._winsock.buffers import writable_size
+from ._winsock.calls import winsock_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,6 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
+@trio.lowlevel.enable_ki_protection
 async def wsarecv(sock: Socket, buffers: Iterable[Buffer], flags: int = 0) -> ReceiveResult:
     """Receive into several buffers: the Winsock function ``WSARecv``.
 
@@ -45,4 +51,11 @@ async def wsarecv(sock: Socket, buffers: Iterable[Buffer], flags: int = 0) -> Re
     """
     if not isinstance(sock, Socket):
         raise TypeError("wsarecv requires a trio_wsarecv socket: see from_stdlib_socket")
-    return await receive_scattered(sock.stdlib, sock.receiver, list(buffers), operator.index(flags))
+    buffers = list(buffers)
+    flags = operator.index(flags)
+    sizes = [writable_size(buffer) for buffer in buffers]
+    error = check_request(flags, sizes, sock.type)
+    if error is not None:
+        await trio.lowlevel.checkpoint()
+        raise winsock_error(error)
+    return await receive(sock.stdlib, sock.receiver, Scattered(buffers, sizes, flags))

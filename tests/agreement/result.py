@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import outcome
 import trio
 
-from trio_wsarecv._codes import NtStatus
+from trio_wsarecv._winsock.codes import NtStatus
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,10 @@ class Result:
 
 
 #: What Windows makes of the statuses that occur here (``RtlNtStatusToDosError``).
-WIN32 = {
+WIN32: dict[int, int] = {
     NtStatus.SUCCESS: 0,
     NtStatus.BUFFER_OVERFLOW: 234,
     NtStatus.CANCELLED: 995,
-    NtStatus.HANDLES_CLOSED: 676,
     NtStatus.CONNECTION_RESET: 64,
     NtStatus.CONNECTION_ABORTED: 1236,
 }

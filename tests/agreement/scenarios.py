@@ -17,7 +17,6 @@ WSAESHUTDOWN = 10058
 ERROR_INVALID_PARAMETER = 87
 
 ABORTED = 995
-MORE_DATA = 234
 NETNAME_DELETED = 64
 
 
@@ -180,7 +179,7 @@ async def a_receive_after_the_receiving_side_was_shut_down(world: World) -> list
 
 
 @scenario(
-    Result("cut off", b"0123", WSAEMSGSIZE, MORE_DATA),
+    Result("cut off", b"0123", WSAEMSGSIZE, 0),
     received(b"next"),
     kind=socket.SOCK_DGRAM,
 )
@@ -192,7 +191,7 @@ async def a_datagram_that_does_not_fit_before_the_receive(world: World) -> list[
 
 
 @scenario(
-    Result("cut off", b"0123", WSAEMSGSIZE, MORE_DATA),
+    Result("cut off", b"0123", WSAEMSGSIZE, 0),
     received(b"next"),
     kind=socket.SOCK_DGRAM,
 )

@@ -1,12 +1,13 @@
 """Counts what Python does for one receive: in the Windows CPython, no clock used.
 
-usage: calls.py trio|trio_wsarecv waiting|at-once RECEIVES [DETAILS]
+usage: calls.py trio|trio_wsarecv waiting|inline receive_some|recv RECEIVES [DETAILS]
 
 "waiting": a thread sends each message when the receive before it is done and this one is surely
-waiting, so that every receive pends and wakes the run loop once.  "at-once": everything has been
-sent before, so that no receive has to wait.  What is counted, by `sys.setprofile` in the
-run's own thread, is all that happens from one receive to the next: the receive itself, and Trio's
-part in having the task wait and run again.
+waiting, so that every receive pends and wakes the run loop once.  "inline": everything has been
+sent before, so that no receive has to wait.  The socket is one that ``open_tcp_stream`` made; the
+receives are those of its stream, or its own.  What is counted, by `sys.setprofile` in the run's own
+thread, is all that happens from one receive to the next: the receive itself, and Trio's part in
+having the task wait and run again.  Calls of Windows are counted as Trio and the package make them.
 """
 
 from __future__ import annotations
@@ -23,15 +24,18 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 import trio_wsarecv
+from tests.bench import libraries
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from types import FrameType
 
 PAUSE = 0.01  # from the end of one receive to the next message
+MESSAGE = 64
+WARM_UP = 5
 
-
-# Not the program's work: this module's functions, and what only Wine needs.
-LEFT_OUT = {"calls.py", "sitecustomize.py"}
+# Not the program's work: this module's functions, what counts calls, and what only Wine needs.
+LEFT_OUT = {"calls.py", "libraries.py", "sitecustomize.py"}
 
 
 def where(code: Any) -> str:
@@ -56,25 +60,6 @@ class Profile:
             ] += 1
 
 
-class CountedLibrary:
-    """A library of Trio's, with its calls counted."""
-
-    def __init__(self, library: Any, calls: Counter[str]) -> None:
-        self._library = library
-        self._calls = calls
-
-    def __getattr__(self, name: str) -> Any:
-        function = getattr(self._library, name)
-        calls = self._calls
-
-        def counted(*arguments: Any) -> Any:
-            calls[name] += 1
-            return function(*arguments)
-
-        setattr(self, name, counted)
-        return counted
-
-
 class Sender(threading.Thread):
     """Sends a message some time after each release of the lock."""
 
@@ -90,72 +75,73 @@ class Sender(threading.Thread):
             self._sock.send(bytes(MESSAGE))
 
 
-def connected_pair() -> tuple[socket.socket, socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        one = socket.create_connection(listener.getsockname())
-        other, _ = listener.accept()
-    return one, other
-
-
-MESSAGE = 64
-
-
-async def receive(stream: trio.abc.ReceiveStream, sender: Sender | None, count: int) -> None:
+async def receive(
+    receive_some: Callable[[int], Awaitable[bytes]], sender: Sender | None, count: int
+) -> None:
     for _ in range(count):
         if sender is not None:
             sender.received.release()
-        await stream.receive_some(MESSAGE)
+        await receive_some(MESSAGE)
 
 
-async def measure(kind: str, waiting: bool, count: int) -> tuple[Profile, dict[str, float]]:
-    one, other = connected_pair()
-    stream: trio.abc.ReceiveStream
-    if kind == "trio":
-        stream = trio.SocketStream(trio.socket.from_stdlib_socket(one))
-    else:
-        stream = trio_wsarecv.SocketStream(trio_wsarecv.from_stdlib_socket(one))
+async def measure(
+    kind: str, waiting: bool, call: str, count: int
+) -> tuple[Profile, dict[str, float]]:
+    calls: Counter[str] = Counter()
+
+    def counted(name: str, function: Any) -> Any:
+        def call_and_count(*arguments: Any) -> Any:
+            calls[name] = calls.get(name, 0) + 1
+            return function(*arguments)
+
+        return call_and_count
+
+    libraries.wrap_all(counted)
+    stream: trio.SocketStream | trio_wsarecv.SocketStream
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+        if kind == "trio":
+            stream = await trio.open_tcp_stream(host, port)
+        else:
+            stream = await trio_wsarecv.open_tcp_stream(host, port)
+        other, _ = listener.accept()
+    receive_some = stream.receive_some if call == "receive_some" else stream.socket.recv
     sender = None
     if waiting:
         sender = Sender(other)
         sender.received.acquire()
         sender.start()
     else:
-        other.sendall(bytes(MESSAGE * (2 * count + 5)))
+        other.sendall(bytes(MESSAGE * (count + WARM_UP)))
         await trio.sleep(PAUSE)
-    await receive(stream, sender, 5)
+    await receive(receive_some, sender, WARM_UP)
     # Trio shuffles the tasks that are to run, which takes one call more or less.
     sys.modules["trio._core._run"].__dict__["_r"].seed(0)
 
     profile = Profile()
-    sys.setprofile(profile)
-    await receive(stream, sender, count)
-    sys.setprofile(None)
-
-    calls: Counter[str] = Counter()
-    trio_module: Any = sys.modules["trio._core._io_windows"]
-    trio_module.kernel32 = CountedLibrary(trio_module.kernel32, calls)
     before = trio_wsarecv.statistics()
-    await receive(stream, sender, count)
+    calls.clear()
+    sys.setprofile(profile)
+    await receive(receive_some, sender, count)
+    sys.setprofile(None)
     after = trio_wsarecv.statistics()
     calls["recv"] = sum(
         number for name, number in profile.native.items() if name.startswith("socket.recv")
     )
-    calls["WSARecv"] = after.wsarecv_calls - before.wsarecv_calls
-    for name in ("pended", "immediate"):
+    for name in ("overlapped", "pended", "immediate"):
         calls[name] = getattr(after, name) - getattr(before, name)
-    trio_module.kernel32 = trio_module.kernel32._library
     return profile, {name: number / count for name, number in calls.items()}
 
 
 def main() -> None:
-    kind, mode, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    profile, calls = trio.run(measure, kind, mode == "waiting", count)
+    kind, mode, call, count = *sys.argv[1:4], int(sys.argv[4])
+    profile, calls = trio.run(measure, kind, mode == "waiting", call, count)
     result: dict[str, Any] = {
         "python": profile.python.total() / count,
         "native": profile.native.total() / count,
         "calls": calls,
     }
-    if len(sys.argv) > 4:
+    if len(sys.argv) > 5:
         for name, counter in (("python", profile.python), ("native", profile.native)):
             result[f"{name} functions"] = {key: n / count for key, n in counter.most_common()}
     print("bench calls", json.dumps(result))

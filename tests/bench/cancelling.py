@@ -8,12 +8,11 @@ from .processes import Child
 from .table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+    from pathlib import Path
 
 
-def measure(
-    load: Sequence[str], children: Mapping[str, Child], connections: int, rounds: int
-) -> Table:
+def measure(load: Path, children: Mapping[str, Child], connections: int, rounds: int) -> Table:
     """Cancel as many receives as there are connections, again and again."""
     table = Table(
         key=f"cancel-{connections}",
@@ -36,8 +35,8 @@ def measure(
     return table
 
 
-def _connect(load: Sequence[str], child: Child, connections: int) -> Child:
-    generator = Child([*load, "idle", str(connections)])
+def _connect(load: Path, child: Child, connections: int) -> Child:
+    generator = Child([str(load), "idle", str(connections)])
     (port,) = generator.expect("port")
     child.tell(f"cancel {port:.0f} {connections}")
     generator.expect("connected")

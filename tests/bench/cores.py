@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 from . import build, machine
+from .machine import busy_seconds, windows_path
 from .meter import processor_seconds
 from .processes import Child
-from .subjects import windows_path
 from .summary import list_table
 from .table import Table
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 DOCS = machine.REPOSITORY / "docs"
 RESULTS = DOCS / "benchmarks" / "cores.inc"
 MARK = "BENCH_CORES"
+ROUNDS = 7
+SECONDS = 0.5  # of each turn, about
 CONNECTIONS = 50
 WARM_UP = 2000
 PROCESSORS = psutil.cpu_count() or 1
@@ -117,12 +119,6 @@ def marked(process: psutil.Process, mark: str) -> bool:
         return process.environ().get(MARK) == mark
     except (psutil.Error, OSError):
         return False  # it is not ours, or has just ended
-
-
-def busy_seconds() -> float:
-    """Return the time that all processors together have not been idle so far, in seconds."""
-    times = psutil.cpu_times()
-    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
 
 
 def worker_counts() -> list[int]:
@@ -231,26 +227,32 @@ def machines() -> Iterator[dict[str, tuple[machine.Machine, str]]]:
             yield {here: (native, str(script)), there: (wine, windows_path(script))}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.cores", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.5, help="of each turn, about")
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}, but for Wine")
-    options = parser.parse_args()
+def measure_all(client: Path, rounds: int, seconds: float, output: Path | None) -> None:
+    """Measure here and on Wine, print that, and write what is a result into a folder."""
     parts = [".. Written by ``python -m tests.bench.cores --write``.", ""]
-    with tempfile.TemporaryDirectory(prefix="bench-") as scratch, machines() as found:
-        client = build.build(Path(scratch)).client
+    with machines() as found:
         for name, (where, script) in found.items():
             print(f"{name}, {PROCESSORS} processors")
-            turns = measure(where, script, client, options.rounds, options.seconds)
+            turns = measure(where, script, client, rounds, seconds)
             for each in tables(turns):
                 print(*each.lines(), sep="\n", flush=True)
             if where.server is None:
                 parts.append(as_rst(name, turns))
             else:
                 print(f"  {wineserver(turns)}\n")
-    if options.write:
-        RESULTS.write_text("\n".join(parts), encoding="utf-8")
+    if output:
+        (output / RESULTS.name).write_text("\n".join(parts), encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.cores", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each turn, about")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}, but for Wine")
+    options = parser.parse_args()
+    folder = RESULTS.parent if options.write else None
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        measure_all(build.build(Path(scratch)).client, options.rounds, options.seconds, folder)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from . import machine, rounds
-from .processes import started
-from .subjects import subjects
+from .subjects import started, subjects
 from .works import PROCESSOR_PER_MESSAGE, Work, paced
 
 if TYPE_CHECKING:
@@ -108,10 +107,10 @@ def measure(
 def _point(
     where: machine.Machine, binaries: Binaries, names: Collection[str], work: Work, scale: Scale
 ) -> Table:
-    commands = {s.name: s.command for s in subjects(where, binaries) if s.name in names}
-    with started(commands, where.environ) as children:
-        table, _ = rounds.measure(
-            (*where.generator_launcher, str(binaries.load)),
+    chosen = [subject for subject in subjects(where, binaries) if subject.name in names]
+    with started(chosen) as children:
+        table, *_ = rounds.measure(
+            binaries.load,
             children,
             work,
             where.server,

@@ -31,9 +31,7 @@ def headroom(machine: Machine, binaries: Binaries, work: Work, table: Table) -> 
 
 
 def _sample(machine: Machine, binaries: Binaries, work: Work) -> Sample:
-    generator = Child(
-        [*machine.generator_launcher, str(binaries.load), work.load, str(work.connections)]
-    )
+    generator = Child([str(binaries.load), work.load, str(work.connections)])
     (port,) = generator.expect("port")
     answer_each = 0 if work.load == "echo" else round(work.unit * MIB)
     sink = [str(binaries.sink), f"{port:.0f}", str(work.connections), str(answer_each)]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from .meter import processor_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from .works import Work
 
@@ -28,12 +29,18 @@ class ProcessError(Exception):
 class Child:
     """A process that answers lines with lines; those that matter begin with ``bench``."""
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self._command = command
         # Pipes, all three: CPython under Wine does not start on files.
         self._process = subprocess.Popen(
             command,
             env=environ,
+            cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -69,6 +76,12 @@ class Child:
             watchdog.cancel()
         command = " ".join(map(str, self._command))
         raise ProcessError(f"no answer {prefix!r} from: {command}\n" + "".join(self._log))
+
+    def last_words(self) -> str:
+        """End the process at once, and return what it said before."""
+        self._process.kill()
+        output, _ = self._process.communicate()
+        return f"{' '.join(map(str, self._command))}\n{output}"
 
     def kill(self) -> None:
         """End the process at once."""
@@ -107,15 +120,18 @@ class Sample(NamedTuple):
 class Session:
     """A subject at work: connected to a generator of its own, until `finish`."""
 
-    def __init__(self, load: Sequence[str], subject: Child, work: Work, server: int | None) -> None:
+    def __init__(self, load: Path, subject: Child, work: Work, server: int | None) -> None:
         self.units = 0.0
         self._subject = subject
         self._pids = (subject.pid, server)
         arguments = [work.load, *map(str, (work.connections, work.rate, work.size))]
-        self._generator = Child([*load, *arguments])
+        self._generator = Child([str(load), *arguments])
         (port,) = self._generator.expect("port")
         subject.tell(f"{work.name} {port:.0f} {work.connections}")
-        self._generator.expect("connected")
+        try:
+            self._generator.expect("connected")
+        except ProcessError as error:
+            raise ProcessError(f"{error}{subject.last_words()}") from None
         self.settle()
 
     def settle(self) -> None:
@@ -148,18 +164,3 @@ class Session:
         self._generator.finish()
         (receives,) = self._subject.expect("receives")
         return receives
-
-
-@contextlib.contextmanager
-def started(
-    commands: Mapping[str, Sequence[str]], environ: Mapping[str, str] | None
-) -> Iterator[dict[str, Child]]:
-    """Give processes, all started at once, that end with the block."""
-    children: dict[str, Child] = {}
-    try:
-        for name, command in commands.items():
-            children[name] = Child(command, environ)
-        yield children
-    finally:
-        for child in children.values():
-            child.finish()

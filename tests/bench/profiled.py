@@ -8,9 +8,12 @@ import sys
 
 import trio
 
+from tests.bench import libraries
+
 if __name__ == "__main__":
     target, script = sys.argv[1:]
     main = runpy.run_path(script)["main"]
+    libraries.wrap_all(libraries.visible)
     profile = cProfile.Profile()
     profile.enable()
     trio.run(main)

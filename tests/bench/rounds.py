@@ -1,4 +1,4 @@
-"""Alternating rounds: every subject has its turn, then every one again.
+"""Alternating rounds: every subject has its turn, then every one again, in the reverse order.
 
 So whatever else goes on in the machine meets all of them alike, and a ratio is taken between two
 turns that are next to each other.
@@ -12,7 +12,8 @@ from .processes import ProcessError, Session
 from .table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+    from pathlib import Path
 
     from .processes import Child, Sample
     from .works import Figure, Work
@@ -23,7 +24,7 @@ BUSY = 0.7  # the share of the time from which on a generator may be what is wai
 
 
 def measure(
-    load: Sequence[str],
+    load: Path,
     children: Mapping[str, Child],
     work: Work,
     server: int | None,
@@ -31,11 +32,11 @@ def measure(
     rounds: int,
     seconds: float,
     last: bool = False,
-) -> tuple[Table, Table]:
+) -> list[Table]:
     """Measure one work.
 
     Args:
-      load: what starts the generator.
+      load: the generator.
       children: the subjects, by name.
       work: the work.
       server: Wine's server.
@@ -44,13 +45,14 @@ def measure(
       last: whether to end the subjects then, which spares them the closing of many connections.
 
     Returns:
-      The figure that counts, and the processor time.
+      The figure that counts, and the processor time where that is another.
     """
     sessions = {name: Session(load, child, work, server) for name, child in children.items()}
     counts = {name: _calibrate(session, work, seconds) for name, session in sessions.items()}
     samples: dict[str, list[Sample]] = {name: [] for name in sessions}
-    for _ in range(rounds):
-        for name, session in sessions.items():
+    for turn in range(rounds):
+        for name in sorted(sessions, reverse=turn % 2 == 1, key=list(sessions).index):
+            session = sessions[name]
             sample = session.round(counts[name], work.unit)
             if work.rate and work.processor_value(sample) < IDLE:
                 raise ProcessError(f"{work.key}: {name} receives no messages")
@@ -69,7 +71,7 @@ def measure(
             figures.notes += _warning(name, busy)
         if work.rate:
             figures.notes.append(f"{name}: {session.units / receives:.2f} messages per receive")
-    return figures, processor
+    return [figures, processor] if work.figure.more_is_better else [figures]
 
 
 def _warning(name: str, busy: float) -> list[str]:

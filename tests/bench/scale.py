@@ -13,3 +13,17 @@ class Scale:
         self.cancelled = (100, 1000) if quick else (500, 5000)
         self.idle = 500 if quick else 5000
         self.idle_rounds = 1 if quick else 2
+        self.bursts = 500 if quick else 2000
+        self.burst_rounds = 1
+
+
+class ScaleAgainst(Scale):
+    """The same where a commit is compared: less at a time, and with new processes in between."""
+
+    def __init__(self, quick: bool) -> None:
+        super().__init__(quick)
+        self.starts = 2 if quick else 3
+        self.rounds = 4 if quick else 5
+        self.seconds = 0.15
+        self.cancelled = (200, 200)
+        self.bursts = 500 if quick else 1000

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import sys
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from .machine import windows_path
+from .processes import Child
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from .build import Binaries
     from .machine import Machine
 
@@ -30,14 +35,19 @@ class Subject:
     Attributes:
       name: what the results call it.
       command: what starts it, under Windows.
-      group: those among whom only the best is compared with us.
+      environ: the variables to start it with.
+      folder: the working directory to start it in.
       works: the names of the works that it takes part in; None means all.
     """
 
     name: str
     command: tuple[str, ...]
-    group: str
+    environ: Mapping[str, str]
+    folder: Path
     works: frozenset[str] | None = None
+
+    def start(self) -> Child:
+        return Child(self.command, self.environ, self.folder)
 
     def does(self, work: str) -> bool:
         return self.works is None or work in self.works
@@ -54,26 +64,34 @@ def subjects(machine: Machine, binaries: Binaries) -> list[Subject]:
     def raw(mode: str) -> tuple[str, ...]:
         return (*machine.launcher, str(binaries.raw), mode)
 
+    def subject(
+        name: str, command: tuple[str, ...], works: frozenset[str] | None = None
+    ) -> Subject:
+        return Subject(name, command, machine.environ, machine.folder, works)
+
     asyncio_works = frozenset({"paced", "bulk", "chunks", "frames", "echo", "idle"})
     raw_works = frozenset({"paced", "bulk", "frames", "echo", "idle", "cancel"})
     return [
-        Subject(STOCK, program("trio_program"), STOCK),
-        Subject(SOCKET, program("trio_socket_program"), SOCKET, frozenset({"bulk", "frames"})),
-        Subject(OURS, program("trio_wsarecv_program"), OURS),
-        Subject(RUN, program("trio_program", run=True), RUN),
+        subject(STOCK, program("trio_program")),
+        subject(SOCKET, program("trio_socket_program"), frozenset({"bulk", "frames"})),
+        subject(OURS, program("trio_wsarecv_program")),
+        subject(RUN, program("trio_program", run=True)),
         *(
-            Subject(f"{loop} {title}", program(f"asyncio_{style}", loop), loop, asyncio_works)
+            subject(f"{loop} {title}", program(f"asyncio_{style}", loop), asyncio_works)
             for loop in LOOPS
             for style, title in STYLES.items()
         ),
-        Subject(RAW, raw("packets"), RAW, raw_works),
-        Subject(RAW_SKIP, raw("skip"), RAW_SKIP, raw_works),
+        subject(RAW, raw("packets"), raw_works),
+        subject(RAW_SKIP, raw("skip"), raw_works),
     ]
 
 
-def windows_path(path: Path) -> str:
-    if sys.platform == "win32":
-        return str(path)
-    from tests.wine import prefix
-
-    return prefix.windows_path(path)
+@contextmanager
+def started(subjects: Iterable[Subject]) -> Iterator[dict[str, Child]]:
+    """Give the processes of subjects, all started at once, that end with the block."""
+    with ExitStack() as stack:
+        children = {}
+        for subject in subjects:
+            children[subject.name] = child = subject.start()
+            stack.callback(child.finish)
+        yield children

@@ -48,10 +48,10 @@ def row(table: Table) -> tuple[str, ...]:
 
 def as_text(tables: Sequence[Table]) -> list[str]:
     """Return the page for a terminal, with short names of the tables."""
-    result = [f"  {'':24}" + "".join(f"{name:>14}" for name in HEADER[1:])]
+    result = [f"  {'':36}" + "".join(f"{name:>14}" for name in HEADER[1:])]
     for table in tables:
         _, *cells = row(table)
-        result.append(f"  {table.key:22} {arrow(table)}" + "".join(f"{cell:>14}" for cell in cells))
+        result.append(f"  {table.key:34} {arrow(table)}" + "".join(f"{cell:>14}" for cell in cells))
     return [*result, ""]
 
 

@@ -2,7 +2,7 @@
 
 Each work that keeps the subject busy is done once under cProfile, in the Windows CPython.  The
 profiler makes each call of a Python function dearer, so Python's shares are upper bounds.  It does
-not see calls into a DLL, whose time counts with the function that makes them.
+not see calls into a DLL; `libraries` puts a function before each that it sees.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 from tests import packages
 
 from . import build, machine
+from .machine import windows_path
 from .processes import Child, Session
-from .subjects import PROGRAMS, windows_path
+from .subjects import PROGRAMS
 from .summary import OUTPUT, list_table
 from .works import WORKS, Work
 
@@ -29,23 +30,21 @@ BYTES = "making bytes of what came"
 TRIO = "Trio's own lines"
 OURS = "this package's lines"
 PROGRAM = "the program"
-#: The functions whose own time is that of what they call in a DLL, or in C.
-FUNCTIONS = {
-    "get_events": PACKETS,
-    "submit": SYSTEM,
-    "take": BYTES,
-    "_receive_much_at_once": BYTES,
-}
+PACKAGE = windows_path(machine.REPOSITORY / "trio_wsarecv").replace("\\", "/") + "/"
+#: The functions of Windows that count, of those that `profiled` makes visible.
+CALLS = {"WSARecv": SYSTEM, "GetQueuedCompletionStatusEx": PACKETS}
+#: What is written in C counts as the program's lines, but for what has such a name.
+BUILT_IN = {"_socket.socket": SYSTEM, "unpack": BYTES}
 
 
 def kind(path: str, function: str) -> str:
     """Return what the time of a function counts as."""
-    if function in FUNCTIONS:
-        return FUNCTIONS[function]
     if path == "~":
-        return SYSTEM if "_socket.socket" in function else PROGRAM
+        return next((kind for name, kind in BUILT_IN.items() if name in function), PROGRAM)
     path = path.replace("\\", "/")
-    if path.rpartition("/")[0].endswith("/trio_wsarecv"):
+    if path.endswith("/bench/libraries.py"):
+        return CALLS.get(function, TRIO)
+    if path.startswith(PACKAGE):
         return OURS
     return TRIO if "/site-packages/" in path or path.startswith("<") else PROGRAM
 
@@ -62,7 +61,7 @@ def shares(profile: Path) -> Counter[str]:
     return Counter({name: own / whole for name, own in seconds.items()})
 
 
-def profiled(where: machine.Machine, load: tuple[str, ...], work: Work, target: Path) -> None:
+def profiled(where: machine.Machine, load: Path, work: Work, target: Path) -> None:
     """Do a work under cProfile, and leave the result in a file."""
     paths = HERE / "profiled.py", target, PROGRAMS / "trio_wsarecv_program.py"
     command = [*where.launcher, where.python, *map(windows_path, paths)]
@@ -75,17 +74,12 @@ def profiled(where: machine.Machine, load: tuple[str, ...], work: Work, target: 
     child.finish()
 
 
-def main() -> None:
-    busy = [work for work in WORKS if not work.rate]
+def measure(where: machine.Machine, load: Path, output: Path | None) -> None:
+    """Profile the busy works, print the shares, and write them into a folder."""
     columns: dict[str, Counter[str]] = {}
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-") as folder,
-        machine.windows(packages.ensure("bench")) as where,
-    ):
-        scratch = Path(folder)
-        load = (*where.generator_launcher, str(build.build(scratch).load))
-        for work in busy:
-            target = scratch / f"{work.key}.prof"
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        for work in (work for work in WORKS if not work.rate):
+            target = Path(folder, f"{work.key}.prof")
             profiled(where, load, work, target)
             columns[work.key] = shares(target)
     header = ("Share of the time", *columns)
@@ -95,8 +89,17 @@ def main() -> None:
     ]
     for first, *rest in (header, *rows):
         print(f"{first:52}" + "".join(f"{cell:>9}" for cell in rest))
-    lines = [".. Written by tests/bench/where.py.", "", *list_table(header, rows)]
-    (OUTPUT / "where.inc").write_text("\n".join(lines) + "\n", "utf-8")
+    if output:
+        lines = [".. Written by tests/bench/where.py.", "", *list_table(header, rows)]
+        (output / "where.inc").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def main() -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as scratch,
+        machine.windows(packages.ensure("bench")) as where,
+    ):
+        measure(where, build.build(Path(scratch)).load, OUTPUT)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ Wine's server plays the kernel's part, so its processor time counts with the sub
 programs of the same Wine prefix would be served by the same server.  So the benchmarks have a
 prefix to themselves, which shares its files with that of the Windows CPython.
 
-A subject and Wine's server wait for each other in turn, so they share a processor, and the load
-generator has another.  Where the scheduler is free to choose, it puts them together at one time
-and apart at another, and waking another processor costs more than all that is to be measured.
+A subject and Wine's server wait for each other in turn, so they share a processor.  The load
+generator has another, and so has this process.  Where the scheduler is free to choose, it puts
+them together at one time and apart at another, and waking another processor costs more than all
+that is to be measured.
 """
 
 from __future__ import annotations
@@ -46,7 +47,17 @@ def wine(packages: Path, *, pinned: bool) -> Iterator[Machine]:
                 shutil.copy(file, prefix)
         environ = {**python.environ(), "WINEPREFIX": folder}
         environ["PYTHONPATH"] += ";" + windows_path(packages)
-        here, there = _pinned() if pinned else ((), ())
+        allowed = os.sched_getaffinity(0)
+        first, *_, last = sorted(allowed) * 2
+        here: tuple[str, ...] = ()
+        pinning = Machine.pinning
+        if pinned:
+            here = ("taskset", "--cpu-list", str(last))
+            os.sched_setaffinity(0, {first})  # of this process, and of the generators
+            pinning = (
+                f"pinned: the load generator to processor {first}, "
+                f"the Windows CPython and its wineserver to processor {last}"
+            )
         server = subprocess.Popen(
             [*here, "wineserver", "--foreground", "--persistent"],
             env=environ,
@@ -61,16 +72,11 @@ def wine(packages: Path, *, pinned: bool) -> Iterator[Machine]:
                 launcher=(*here, "wine"),
                 python=str(python.python_exe),
                 environ=environ,
-                generator_launcher=there,
                 receiver_launcher=here,
                 server=server.pid,
+                pinning=pinning,
             )
         finally:
+            os.sched_setaffinity(0, allowed)
             subprocess.call(["wineserver", "--kill"], env=environ)
             server.wait()
-
-
-def _pinned() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what starts a program on one processor, and on another."""
-    first, *_, last = sorted(os.sched_getaffinity(0)) * 2
-    return ("taskset", "--cpu-list", str(first)), ("taskset", "--cpu-list", str(last))

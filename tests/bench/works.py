@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from .programs import LENGTH, MESSAGE, ROUND
+from .programs import BURST, LENGTH, MESSAGE, ROUND
 
 if TYPE_CHECKING:
     from .processes import Sample
@@ -127,7 +127,17 @@ def _echo(connections: int) -> Work:
     )
 
 
-IDLE: Final = Work("idle", "idle connections", "idle", "idle", 1, MEMORY, MEMORY)
+def _burst(key: str, how: str) -> Work:
+    return Work(key, f"idle after 2 MiB, {how}", key, "burst", 1, MEMORY, MEMORY, size=BURST)
+
+
+IDLE: Final = Work("idle", "never received on", "idle", "idle", 1, MEMORY, MEMORY)
+
+BURSTS: Final = (
+    _burst("burst-default", "by receive_some() with its last chunk held"),
+    _burst("burst-64k", "by receive_some(65536) with its last chunk held"),
+    _burst("burst-drop", "by receive_some() with its last chunk dropped"),
+)
 
 WORKS: Final = (
     paced("paced-1", "64-byte messages, 1 × 1000/s", 1, 1000),

@@ -19,6 +19,7 @@ from .behaviour import Behaviour as Behaviour
 from .behaviour import CancelAnswer as CancelAnswer
 from .calls import Call as Call
 from .crash import CrashingClock as CrashingClock
+from .patches import simulated_winsock as simulated_winsock
 from .simulation import Simulation as Simulation
-from .simulation import simulated_winsock as simulated_winsock
 from .sockets import SimulatedSocket as SimulatedSocket
+from .stream import State as State

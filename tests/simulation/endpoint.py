@@ -1,6 +1,9 @@
 """What a socket handle stands for in the kernel, and what the peer has done to it.
 
 Several handles may stand for one endpoint; it ends with the last of them.
+
+A receive that fails inline has not run: no packet follows.  One that is accepted ends in the order
+in which it was submitted, with what has arrived, with the end of the stream or with an error.
 """
 
 from __future__ import annotations
@@ -9,41 +12,37 @@ import socket
 import weakref
 from abc import ABC, abstractmethod
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import trio
+from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 
-from trio_wsarecv._codes import MsgFlag, NtStatus, WinsockError
-
-from .behaviour import CancelAnswer
+from .behaviour import CancelAnswer, ShortControl, TooLong
+from .errors import INLINE_ERRORS, ThreadBlocked, is_error
+from .packets import Associable
 from .request import Request, Result
 
 if TYPE_CHECKING:
-    from .kernel import Kernel
-    from .port import Packet, Port
+    import trio
 
-# What the call itself reports of an error that has come before it.
-AT_ONCE = {
-    NtStatus.CONNECTION_RESET: WinsockError.WSAECONNRESET,
-    NtStatus.CONNECTION_ABORTED: WinsockError.WSAECONNABORTED,
-    NtStatus.PORT_UNREACHABLE: WinsockError.WSAECONNRESET,
-    NtStatus.HOST_UNREACHABLE: WinsockError.WSAEHOSTUNREACH,
-    NtStatus.GRACEFUL_DISCONNECT: WinsockError.WSAEDISCON,
-    NtStatus.BUFFER_OVERFLOW: WinsockError.WSAEMSGSIZE,
-}
+    from .kernel import Kernel
 
 CANCELLED = Result(NtStatus.CANCELLED)
 
 
-class Endpoint(ABC):
+class Endpoint(Associable, ABC):
     """One socket in the kernel.
 
     Attributes:
-      is_associated: whether it is associated with a completion port, be it one that is gone.
       ifs_handles: whether the provider's handles are handles of the file system.
+      chain_length: how many providers there are, one on top of the other.
       overlapped_io: whether the socket was made for overlapped I/O.
-      refusals: the Winsock errors with which the next calls fail at once.
+      blocking: whether a call without an ``OVERLAPPED`` waits.
+      refusals: the Winsock errors with which the next calls fail inline.
       requests: the receives that the kernel has, in order.
+      handles: how many handles of this process stand for it.
+      foreign_handles: how many of other processes do.
+      is_shut: whether its receiving side has been shut down.
       closed_on_a_receive: whether the last handle was closed while the kernel had a receive.
       taken: by task, what receives have taken out of the kernel; a test takes it from here.
       peer_saw: how the connection ended for the peer: "end" or "reset".
@@ -52,13 +51,16 @@ class Endpoint(ABC):
     kind: socket.SocketKind
 
     def __init__(self, kernel: Kernel) -> None:
+        super().__init__()
         self.kernel = kernel
-        self._port: weakref.ref[Port] | None = None
         self.ifs_handles = True
+        self.chain_length = 1
         self.overlapped_io = True
+        self.blocking = False
         self.refusals: deque[WinsockError] = deque()
         self.requests: list[Request] = []
         self.handles = 0
+        self.foreign_handles = 0
         self.is_shut = False
         self.peer_saw: str | None = None
         self.closed_on_a_receive = False
@@ -76,20 +78,15 @@ class Endpoint(ABC):
 
     @abstractmethod
     def is_readable(self) -> bool:
-        """Tell whether a receive of a program without overlapped I/O would not block."""
+        """Tell whether the socket polls readable."""
 
-    @property
-    def is_associated(self) -> bool:
-        return self._port is not None
+    @abstractmethod
+    def refusal(self, flags: MsgFlag) -> WinsockError | None:
+        """Return the error of a receive that the socket is not in a state for."""
 
-    def associate(self, port: Port) -> None:
-        """Have the packets go to a port from here on, for as long as that exists."""
-        self._port = weakref.ref(port)
-
-    def post(self, packet: Packet) -> None:
-        port = self._port() if self._port else None
-        if port is not None:
-            port.post(packet)
+    @abstractmethod
+    def shutdown(self, how: int) -> None:
+        """Shut down one side or both; what the kernel has of the receives stays there."""
 
     @property
     def is_stream(self) -> bool:
@@ -97,7 +94,7 @@ class Endpoint(ABC):
 
     def arrived(self) -> None:
         """Get on with what has come from the peer, unless that is for later."""
-        if self.kernel.behaviour.acts_now():
+        if self.kernel.choices.prompt:
             self.settle()
         self.kernel.wake_readers()
 
@@ -105,36 +102,57 @@ class Endpoint(ABC):
         """Accept a receive; return what the call reports, 0 or an error code."""
         if self.refusals:
             return self.refusals.popleft()
-        if self.is_shut:
-            return WinsockError.WSAESHUTDOWN
-        now = not self.requests and self.kernel.behaviour.acts_now()
-        result = self.take(request.capacity, request.flags) if now else None
-        if result is not None and result.status >> 30 == 3:
-            return AT_ONCE[result.status]
+        if error := self.refusal(request.flags):
+            return error
+        choices = self.kernel.choices
+        now = not self.requests and choices.prompt
+        result = self._take(request) if now else None
+        if result is not None and is_error(result.status):
+            return INLINE_ERRORS[result.status]
+        if result is None and not self.overlapped_io:
+            raise ThreadBlocked
         self.kernel.accept(request)
         if result is None:
             self.requests.append(request)
             return WinsockError.WSA_IO_PENDING
-        self._note(request.task(), result.data)
-        self.kernel.finish(request, result)
-        if self.kernel.behaviour.reports_pending():
-            return WinsockError.WSA_IO_PENDING
-        return AT_ONCE.get(result.status, 0)
+        self._note(request, result.data)
+        too_long = result.status == NtStatus.BUFFER_OVERFLOW
+        pends = choices.always_pends or (too_long and choices.too_long is TooLong.PENDS)
+        pends = pends and self.overlapped_io
+        self.kernel.finish(request, result, inline=not pends)
+        return WinsockError.WSA_IO_PENDING if pends else INLINE_ERRORS.get(result.status, 0)
 
-    def receive(self, nbytes: int, flags: int) -> Result:
-        """Receive without overlapped I/O and without waiting."""
-        if self.is_shut:
-            raise self.kernel.error(WinsockError.WSAESHUTDOWN)
-        result = None if self.requests else self.take(nbytes, MsgFlag(flags))
-        if result is None:
-            raise self.kernel.error(WinsockError.WSAEWOULDBLOCK)
-        if result.status >> 30 == 3:
-            raise self.kernel.error(AT_ONCE[result.status])
-        if not flags & MsgFlag.MSG_PEEK:
-            self._note(trio.lowlevel.current_task(), result.data)
+    def _take(self, request: Request) -> Result | None:
+        result = self.take(request.capacity, request.flags)
+        if (
+            result is not None
+            and request.message
+            and result.status == NtStatus.SUCCESS
+            and len(result.control) > request.control_size
+            and self.kernel.choices.short_control is ShortControl.OVERFLOW
+        ):
+            return replace(result, status=NtStatus.BUFFER_OVERFLOW)
         return result
 
-    def _note(self, task: trio.lowlevel.Task | None, data: bytes) -> None:
+    def receive(self, request: Request) -> Result:
+        """Receive without an ``OVERLAPPED``."""
+        if self.refusals:
+            raise self.kernel.error(self.refusals.popleft())
+        if error := self.refusal(request.flags):
+            raise self.kernel.error(error)
+        result = None if self.requests else self._take(request)
+        if result is None:
+            if self.blocking:
+                raise ThreadBlocked
+            raise self.kernel.error(WinsockError.WSAEWOULDBLOCK)
+        if is_error(result.status):
+            raise self.kernel.error(INLINE_ERRORS[result.status])
+        if not request.flags & MsgFlag.MSG_PEEK:
+            self._note(request, result.data)
+        return result
+
+    def _note(self, request: Request, data: bytes) -> None:
+        task = request.task() if request.task else None
         if task is not None:
             self.taken[task] = self.taken.get(task, b"") + data
 
@@ -147,164 +165,77 @@ class Endpoint(ABC):
 
     def _result(self, request: Request) -> Result | None:
         if request.answer is None:
-            if request is not self.requests[0]:
-                return None
-            return self.take(request.capacity, request.flags)
+            return self._take(request) if request is self.requests[0] else None
         if request.answer is CancelAnswer.COMPLETES:
-            return self.take(request.capacity, request.flags) or CANCELLED
-        if request.answer is CancelAnswer.ABORTED_WITH_BYTES and self.has_data():
-            result = self.take(request.capacity, request.flags)
-            return Result(NtStatus.CANCELLED, result.data) if result else CANCELLED
+            return self._take(request) or CANCELLED
+        keeps = request.answer is CancelAnswer.ABORTED_WITH_BYTES
+        if keeps or request.flags & MsgFlag.MSG_WAITALL:
+            return self._what_came(request, NtStatus.CANCELLED)
         return CANCELLED
+
+    def _what_came(self, request: Request, status: int) -> Result:
+        # Bytes are given with any status; no bytes could not be told from nothing.
+        flags = request.flags & ~MsgFlag.MSG_WAITALL
+        if self.has_data():
+            result = self.take(request.capacity, flags | MsgFlag.MSG_PEEK)
+            if result and result.data:
+                self.take(request.capacity, flags)
+                return replace(result, status=status)
+        return Result(status)
 
     def _finish(self, request: Request, result: Result) -> None:
         self.requests.remove(request)
-        self._note(request.task(), result.data)
+        self._note(request, result.data)
         self.kernel.finish(request, result)
 
-    def end(self, status: NtStatus, data: bytes = b"") -> None:
+    def end(self, status: int, data: bytes = b"") -> None:
         """End the receive that the kernel has in a way of the test's choosing."""
         self._finish(self.requests[0], Result(status, data))
 
-    def end_with_what_came(self, status: NtStatus) -> None:
+    def end_with_what_came(self, status: int) -> None:
         """End the receive that the kernel has, with a status and what has arrived."""
         request = self.requests[0]
-        result = self.take(request.capacity, request.flags) if self.has_data() else None
-        self._finish(request, Result(status, result.data if result else b""))
+        self._finish(request, self._what_came(request, status))
 
-    def cancel(self, request: Request) -> bool:
-        """Carry out ``CancelIoEx``; return whether it finds the receive.
+    def cancel(self, address: int) -> bool:
+        """Carry out ``CancelIoEx``; return whether it finds a receive.
+
+        Args:
+          address: of the ``OVERLAPPED``; 0 means every receive.
 
         On a connection, cancelling one receive cancels every one.
         """
-        answer = self.kernel.behaviour.cancel_answer()
+        choices = self.kernel.choices
+        found = False
+        for request in tuple(self.requests):
+            if address in (0, request.address):
+                found |= self._cancel(request, choices.cancel)
+        if found and self.is_stream and choices.cancels_neighbours:
+            for request in self.requests:
+                request.answer = request.answer or CancelAnswer.ABORTED
+        if found and choices.prompt:
+            self.settle()
+        return found
+
+    def _cancel(self, request: Request, answer: CancelAnswer) -> bool:
         if answer is CancelAnswer.NOT_FOUND:
-            result = self.take(request.capacity, request.flags)
+            result = self._take(request)
             if result is not None:
                 self._finish(request, result)
                 return False
         request.answer = request.answer or answer
-        if self.is_stream:
-            for neighbour in self.requests:
-                neighbour.answer = neighbour.answer or CancelAnswer.ABORTED
-        if self.kernel.behaviour.acts_now():
-            self.settle()
         return True
 
     def close(self) -> None:
-        """Do what the loss of the last handle does."""
+        """Do what the loss of this process's last handle does."""
         self.closed_on_a_receive = bool(self.requests)
-        unread = bool(self.requests) or self.has_data()
-        self.peer_saw = self.peer_saw or ("reset" if unread and self.is_stream else "end")
-        status = self.kernel.behaviour.closed_status(is_stream=self.is_stream)
+        choices = self.kernel.choices
+        if self.foreign_handles:
+            status: int = NtStatus.CANCELLED
+        else:
+            unread = self.has_data() or (choices.closing_resets and bool(self.requests))
+            self.peer_saw = self.peer_saw or ("reset" if unread and self.is_stream else "end")
+            usual = NtStatus.CONNECTION_ABORTED if self.is_stream else NtStatus.CANCELLED
+            status = usual if choices.closed is None else choices.closed
         for request in tuple(self.requests):
             self._finish(request, Result(status))
-
-
-class Stream(Endpoint):
-    """A TCP connection.
-
-    Attributes:
-      ended: whether the peer has ended the stream.
-      failure: how the connection has failed, or None.
-    """
-
-    kind = socket.SOCK_STREAM
-
-    def __init__(self, kernel: Kernel) -> None:
-        super().__init__(kernel)
-        self._pieces: deque[tuple[bytes, NtStatus]] = deque()
-        self._urgent: deque[bytes] = deque()
-        self.ended = False
-        self.failure: NtStatus | None = None
-
-    def send(self, data: bytes, status: NtStatus = NtStatus.SUCCESS) -> None:
-        """Have bytes arrive, and a status other than success with them."""
-        self._pieces.append((data, status))
-        self.arrived()
-
-    def send_urgent(self, data: bytes) -> None:
-        """Have out-of-band bytes arrive."""
-        self._urgent.append(data)
-        self.arrived()
-
-    def send_end(self) -> None:
-        """End the stream from the peer's side."""
-        self.ended = True
-        self.arrived()
-
-    def reset(self, status: NtStatus = NtStatus.CONNECTION_RESET) -> None:
-        """Reset the connection: what nobody has received yet is lost."""
-        self._pieces.clear()
-        self.failure = status
-        self.arrived()
-
-    def has_data(self) -> bool:
-        return bool(self._pieces)
-
-    def is_readable(self) -> bool:
-        if self.requests:
-            return False
-        return bool(self._pieces or self.ended or self.failure or self.refusals or self.is_shut)
-
-    def take(self, capacity: int, flags: MsgFlag) -> Result | None:
-        if flags & MsgFlag.MSG_OOB:
-            if not self._urgent:
-                return None
-            return Result(NtStatus.RECEIVE_EXPEDITED, self._urgent.popleft()[:capacity])
-        if self.failure:
-            return Result(self.failure)
-        if not self._pieces:
-            return Result(NtStatus.SUCCESS) if self.ended else None
-        taken, status, rest = bytearray(), NtStatus.SUCCESS, list(self._pieces)
-        while rest and len(taken) < capacity and status == NtStatus.SUCCESS:
-            data, status = rest.pop(0)
-            if status != NtStatus.SUCCESS and taken:
-                rest.insert(0, (data, status))
-                status = NtStatus.SUCCESS
-                break
-            room = capacity - len(taken)
-            taken += data[:room]
-            if data[room:]:
-                rest.insert(0, (data[room:], status))
-        if not flags & MsgFlag.MSG_PEEK:
-            self._pieces = deque(rest)
-        return Result(status, bytes(taken))
-
-
-class Datagrams(Endpoint):
-    """A UDP socket."""
-
-    kind = socket.SOCK_DGRAM
-
-    def __init__(self, kernel: Kernel) -> None:
-        super().__init__(kernel)
-        self._arrived: deque[Result] = deque()
-
-    def send(self, data: bytes, sender: bytes = b"", control: bytes = b"") -> None:
-        """Have a datagram arrive; ``sender`` is a ``sockaddr``, ``control`` a row of cmsgs."""
-        self._arrived.append(Result(NtStatus.SUCCESS, data, sender, control))
-        self.arrived()
-
-    def send_error(self, status: NtStatus = NtStatus.PORT_UNREACHABLE) -> None:
-        """Have an ICMP message arrive."""
-        self._arrived.append(Result(status))
-        self.arrived()
-
-    def has_data(self) -> bool:
-        return bool(self._arrived) and self._arrived[0].status == NtStatus.SUCCESS
-
-    def is_readable(self) -> bool:
-        return not self.requests and bool(self._arrived or self.refusals or self.is_shut)
-
-    def take(self, capacity: int, flags: MsgFlag) -> Result | None:
-        if not self._arrived:
-            return None
-        result = self._arrived[0]
-        if not flags & MsgFlag.MSG_PEEK:
-            self._arrived.popleft()
-        if len(result.data) > capacity:
-            return Result(
-                NtStatus.BUFFER_OVERFLOW, result.data[:capacity], result.sender, result.control
-            )
-        return result

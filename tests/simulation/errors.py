@@ -1,15 +1,35 @@
-"""The exceptions that Python and Trio raise for Windows error codes, on every system."""
+"""Error codes of Windows, and the exceptions that Python and Trio raise for them."""
 
 from __future__ import annotations
 
 import errno
 import sys
 
-from trio_wsarecv import WinsockError
+from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
 ERROR_INVALID_HANDLE = 6
 ERROR_INVALID_PARAMETER = 87
 ERROR_NOT_FOUND = 1168
+
+#: What a call reports inline of an error or a warning that it has met.
+INLINE_ERRORS: dict[int, WinsockError] = {
+    NtStatus.BUFFER_OVERFLOW: WinsockError.WSAEMSGSIZE,
+    NtStatus.CONNECTION_RESET: WinsockError.WSAECONNRESET,
+    NtStatus.CONNECTION_ABORTED: WinsockError.WSAECONNABORTED,
+    NtStatus.PORT_UNREACHABLE: WinsockError.WSAECONNRESET,
+    NtStatus.HOPLIMIT_EXCEEDED: WinsockError.WSAENETRESET,
+    NtStatus.HOST_UNREACHABLE: WinsockError.WSAEHOSTUNREACH,
+    NtStatus.GRACEFUL_DISCONNECT: WinsockError.WSAEDISCON,
+}
+
+
+def is_error(status: int) -> bool:
+    """Tell whether a status has the severity "error", so that the operation did not run."""
+    return status >> 30 == 3
+
+
+class ThreadBlocked(Exception):
+    """The call does not return before something arrives, and nothing can meanwhile."""
 
 
 def windows_error(code: int) -> OSError:

@@ -1,21 +1,27 @@
-"""The kernel's books: which handle stands for what, and which receives are on their way."""
+"""The kernel's books: which handle stands for what, and which receives are on their way.
+
+A receive that has been accepted ends in one packet, unless it completes inline in skip mode, its
+event has the low bit set, or its socket has no port.  The data is in the buffers when it
+completes; ``Internal`` and ``InternalHigh`` may be written later, when the packet is dequeued.
+Until then the kernel has the ``OVERLAPPED``, and its address must serve nothing else.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trio_wsarecv._codes import WinsockError
+from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
+from .behaviour import Behaviour, InlineIosb, IosbWrite
 from .errors import windows_error
 from .memory import Memory
-from .port import Packet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .behaviour import Behaviour
     from .endpoint import Endpoint
+    from .packets import Packet
     from .request import Request, Result
 
 FIRST_HANDLE = 0x7000_0004
@@ -34,22 +40,33 @@ class Kernel:
     """The state behind Winsock.
 
     Attributes:
+      behaviour: its free choices, as the test has set them.
       complaints: what the package did that would be the end of it on Windows.
       log: what it did at all.
+      strict: whether to complain also of what is possible but not for this package.
       outstanding: by the address of its ``OVERLAPPED``, each receive whose packet nobody has
           dequeued; until then the address must serve nothing else.
+      wake_readers: called when a socket may have become readable.
+      current_port: gives the port of the current `trio.run`, or None.
     """
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
         self.complaints: list[str] = []
         self.log: list[Event] = []
+        self.strict = True
         self.memory = Memory(self.complaints.append, self._user_of)
         self.outstanding: dict[int, Request] = {}
         self.endpoints: list[Endpoint] = []
         self._handles: dict[int, Endpoint] = {}
         self._free: list[int] = []
         self.wake_readers: Callable[[], None] = lambda: None
+        self.current_port: Callable[[], object] = lambda: None
+
+    @property
+    def choices(self) -> Behaviour:
+        """The free choices as they are at this moment: a seed makes them anew each time."""
+        return self.behaviour.drawn()
 
     def complain(self, what: str) -> None:
         self.complaints.append(what)
@@ -88,32 +105,60 @@ class Kernel:
         return handle >= FIRST_HANDLE
 
     def accept(self, request: Request) -> None:
-        """Take a receive on; its packet will come."""
+        """Take a receive on."""
         if request.address in self.outstanding:
             self.complain("a receive was submitted at an address whose packet is still to come")
-        if request.overlapped.hEvent:
+        if request.event and self.strict:
             self.complain("a receive was submitted with an event")
         self.outstanding[request.address] = request
         request.begin()
 
-    def finish(self, request: Request, result: Result) -> None:
-        """Write the result of a receive, and post its packet."""
+    def finish(self, request: Request, result: Result, *, inline: bool = False) -> None:
+        """Write what a receive has received, and post its packet.
+
+        Args:
+          request: the receive.
+          result: how it ends.
+          inline: whether the call that submitted it has not returned and will not say "pending".
+        """
+        packet = request.endpoint.gets_packet(inline=inline) and not request.event & 1
+        if not packet:
+            del self.outstanding[request.address]
         for fault in request.faults(self.memory):
             self.complain(fault)
         if self.memory.holder(request.address, 1) is None:
             return  # the address of nothing: writing there would end this process
         if request.disturbed():
             self.complain("what the kernel had of a receive was written to meanwhile")
-        request.write(result)
-        request.endpoint.post(Packet(request.address))
+        request.complete(result)
+        if self._writes_iosb(request, result, packet=packet, inline=inline):
+            request.write_iosb()
+        if packet:
+            request.endpoint.post(request.address)
 
-    def dequeued(self, address: int) -> None:
-        """Hear that the packet of a receive has been taken off its port."""
-        request = self.outstanding.pop(address, None)
-        if request is None or not request.done:
+    def _writes_iosb(self, request: Request, result: Result, *, packet: bool, inline: bool) -> bool:
+        if request.event or not request.endpoint.is_associated:
+            return True
+        choices = self.choices
+        if not inline:
+            return not packet or choices.iosb is IosbWrite.AT_COMPLETION
+        overflow = result.status == NtStatus.BUFFER_OVERFLOW
+        wanted = choices.overflow_iosb if overflow else choices.inline_iosb
+        return wanted is InlineIosb.WRITTEN
+
+    def dequeued(self, packet: Packet) -> None:
+        """Hear that a packet has been taken off its port."""
+        request = self.outstanding.get(packet.address)
+        if request is None or packet.key != request.endpoint.key:
+            return  # not the packet of a receive
+        del self.outstanding[packet.address]
+        self.log.append(Event("dequeue", request.handle, packet.address))
+        if not request.done:
             self.complain("a packet came without a receive behind it")
-        else:
-            self.log.append(Event("dequeue", request.handle, address))
+        elif not request.iosb_written and self.memory.holder(request.address, 1) is not None:
+            if request.disturbed():
+                self.complain("an OVERLAPPED was written to before its packet was dequeued")
+            request.write_iosb()
 
     def settle(self) -> None:
         for endpoint in self.endpoints:

@@ -4,6 +4,7 @@
 an arena that surrounds every block with guards, fills it with garbage, and gives the block that
 was freed last out again first.  What the package exports is remembered for as long as the export
 lives.  So the kernel can tell at any moment whether the memory it was given is still there.
+One area is shared: what does not fit a datagram's buffers goes there, and nobody reads it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trio_wsarecv import _winsock
+from trio_wsarecv._winsock import calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-real: Any = _winsock.ffi
+real: Any = calls.ffi
 
 GUARD = 64
 FILL_LIMIT = 1 << 16
@@ -79,6 +80,7 @@ class Memory:
     ) -> None:
         self.blocks: dict[int, Block] = {}
         self.exports: dict[int, Export] = {}
+        self._shared: Block | None = None
         self._complain = complain
         self._in_use = in_use
         self._free: defaultdict[int, list[Block]] = defaultdict(list)
@@ -128,9 +130,19 @@ class Memory:
                 self._complain(f"a buffer was released that {user}")
         real.release(cdata)
 
+    def share(self, area: Any) -> None:
+        """Let an area be written to by several receives at the same time."""
+        self._shared = Block(area, address_of(area), real.sizeof(area))
+
+    def is_shared(self, address: int) -> bool:
+        shared = self._shared
+        return shared is not None and 0 <= address - shared.address < shared.size
+
     def holder(self, address: int, nbytes: int) -> Block | Export | None:
         """Find the living memory that contains a stretch of addresses."""
         holders: list[Block | Export] = [*self.blocks.values(), *self.exports.values()]
+        if self._shared is not None:
+            holders.append(self._shared)
         for holder in holders:
             if holder.address <= address and address + nbytes <= holder.address + holder.size:
                 return holder

@@ -1,4 +1,4 @@
-"""A completion port, with the part of Trio that reads it.
+"""The completion port of a `trio.run`, with the part of Trio that reads it.
 
 What follows Trio's ``_io_windows.py``: a waiting task is entered under the address of its
 ``OVERLAPPED`` as soon as it begins to wait; a packet is dispatched by that address alone; and a
@@ -8,12 +8,12 @@ packet that nobody waits for ends the run.
 from __future__ import annotations
 
 import enum
-from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import outcome
 import trio
+
+from .packets import Packet, PacketQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,25 +27,21 @@ class Key(enum.Enum):
     LATE_CANCEL = enum.auto()
 
 
-@dataclass(frozen=True)
-class Packet:
-    """A completion packet."""
+class Port(PacketQueue):
+    """The completion port of one `trio.run`.
 
-    address: int
-    key: Key = Key.WAIT_OVERLAPPED
+    Args:
+      dequeued: as for `PacketQueue`.
+      posted: hears of every packet that is posted.
+    """
 
-
-class Port:
-    """The completion port of one `trio.run`."""
-
-    def __init__(self, dequeued: Callable[[int], None], posted: Callable[[], None]) -> None:
-        self.queue: deque[Packet] = deque()
+    def __init__(self, dequeued: Callable[[Packet], None], posted: Callable[[], None]) -> None:
+        super().__init__(dequeued)
         self.waiters: dict[int, trio.lowlevel.Task] = {}
-        self._dequeued = dequeued
         self._posted = posted
 
     def post(self, packet: Packet) -> None:
-        self.queue.append(packet)
+        super().post(packet)
         self._posted()
 
     def dispatch(self) -> None:
@@ -54,10 +50,10 @@ class Port:
         Raises:
           trio.TrioInternalError: the run is at its end, as it would be in Trio.
         """
-        packet = self.queue.popleft()
+        packet = self.dequeue()
+        assert packet is not None
         waiter = self.waiters.pop(packet.address, None)
         if packet.key is Key.WAIT_OVERLAPPED:
-            self._dequeued(packet.address)
             if waiter is None:
                 raise trio.TrioInternalError("a packet that nobody waits for")
             trio.lowlevel.reschedule(waiter, outcome.Value(packet.address))

@@ -1,4 +1,9 @@
-"""One receive that the kernel has: where it will write, and what must not change until then."""
+"""One receive that the kernel has: where it will write, and what must not change until then.
+
+The array of ``WSABUF`` may be gone as soon as the call has returned.  The buffers, the sender's
+address and its length, the ``WSAMSG`` and the control buffer belong to the kernel until the receive
+has completed, the ``OVERLAPPED`` until its packet has been dequeued.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from trio_wsarecv._codes import MsgFlag, NtStatus
+from trio_wsarecv._winsock.codes import MsgFlag, NtStatus
 
 from .memory import peek, poke, real
 
@@ -22,15 +27,26 @@ SNAPSHOT = 4096
 
 @dataclass(frozen=True)
 class Result:
-    """How a receive ends."""
+    """How a receive ends.
 
-    status: NtStatus
+    Attributes:
+      status: the NTSTATUS.
+      data: what is received.
+      sender: a ``SOCKADDR``.
+      control: control messages, one after the other.
+      is_cut: whether ``data`` is the beginning of a datagram whose rest is lost.
+    """
+
+    status: int
     data: bytes = b""
     sender: bytes = b""
     control: bytes = b""
+    is_cut: bool = False
 
 
-def current_task() -> weakref.ref[trio.lowlevel.Task]:
+def current_task() -> weakref.ref[trio.lowlevel.Task] | None:
+    if not trio.lowlevel.in_trio_task():
+        return None
     return weakref.ref(trio.lowlevel.current_task())
 
 
@@ -39,14 +55,15 @@ class Request:
     """A receive on its way through the kernel.
 
     Attributes:
-      address: of the ``OVERLAPPED``.
+      address: of the ``OVERLAPPED``, or 0.
       buffers: address and size of each, in order.
       flags: what the caller asked for.
       sender: where the sender's address goes, and where its length; 0 where nobody asked.
       message: address of the ``WSAMSG``, or 0.
       task: the task that submitted it.
-      answer: what is to come of a cancellation that was accepted.
-      done: whether the result has been written and the packet posted.
+      answer: what a cancellation that was accepted does.
+      done: whether it has completed.
+      iosb_written: whether ``Internal`` and ``InternalHigh`` have been written.
     """
 
     endpoint: Endpoint
@@ -57,9 +74,11 @@ class Request:
     sender: int = 0
     sender_size: int = 0
     message: int = 0
-    task: weakref.ref[trio.lowlevel.Task] = field(default_factory=current_task)
+    task: weakref.ref[trio.lowlevel.Task] | None = field(default_factory=current_task)
     answer: CancelAnswer | None = None
     done: bool = False
+    iosb_written: bool = False
+    result: Result | None = None
     _before: list[bytes] = field(default_factory=list)
 
     @property
@@ -69,6 +88,14 @@ class Request:
     @property
     def overlapped(self) -> Any:
         return real.cast("OVERLAPPED *", self.address)
+
+    @property
+    def event(self) -> int:
+        return int(self.overlapped.hEvent)
+
+    @property
+    def control_size(self) -> int:
+        return int(real.cast("WSAMSG *", self.message).Control.len) if self.message else 0
 
     def stretches(self) -> list[tuple[str, int, int]]:
         """List everything that the kernel will write to."""
@@ -83,6 +110,9 @@ class Request:
         if self.message:
             message = real.cast("WSAMSG *", self.message)
             stretches.append(("WSAMSG", self.message, real.sizeof("WSAMSG")))
+            name = int(real.cast("uintptr_t", message.name))
+            if name:
+                stretches.append(("sender's address", name, message.namelen))
             control = int(real.cast("uintptr_t", message.Control.buf))
             if control:
                 stretches.append(("control data", control, message.Control.len))
@@ -104,22 +134,35 @@ class Request:
     def begin(self) -> None:
         """Take the memory over."""
         self.overlapped.Internal = NtStatus.PENDING
-        self._before = [peek(address, min(size, SNAPSHOT)) for address, size in self.buffers]
+        self._before = self._contents()
+
+    def _contents(self) -> list[bytes]:
+        # Of what is this receive's alone: several write to the shared area at the same time.
+        memory = self.endpoint.kernel.memory
+        return [
+            peek(address, min(size, SNAPSHOT))
+            for address, size in self.buffers
+            if not memory.is_shared(address)
+        ]
 
     def disturbed(self) -> bool:
         """Tell whether anybody has written to what the kernel has."""
-        return (
-            self.overlapped.Internal != NtStatus.PENDING
-            or [peek(address, min(size, SNAPSHOT)) for address, size in self.buffers]
-            != self._before
-        )
+        if self.overlapped.Internal != NtStatus.PENDING:
+            return True
+        return not self.done and self._contents() != self._before
 
-    def write(self, result: Result) -> None:
-        """Write the result: buffers first, ``Internal`` last, as the kernel does."""
+    def complete(self, result: Result) -> None:
+        """Write all but ``Internal`` and ``InternalHigh``."""
         self.write_data(result)
-        self.overlapped.InternalHigh = len(result.data)
-        self.overlapped.Internal = result.status
+        self.result = result
         self.done = True
+
+    def write_iosb(self) -> None:
+        """Write ``InternalHigh``, and ``Internal`` last, as the kernel does."""
+        assert self.result is not None
+        self.overlapped.InternalHigh = len(self.result.data)
+        self.overlapped.Internal = self.result.status
+        self.iosb_written = True
 
     def write_data(self, result: Result) -> None:
         """Write what has been received, and where it comes from."""
@@ -128,6 +171,8 @@ class Request:
             part, rest = rest[:size], rest[size:]
             poke(address, part)
         assert not rest
+        if self.endpoint.is_stream:
+            return  # there is no sender to tell
         if self.sender:
             length = real.cast("int32_t *", self.sender_size)
             poke(self.sender, result.sender[: length[0]])
@@ -138,7 +183,7 @@ class Request:
     def _write_message(self, result: Result) -> None:
         message = real.cast("WSAMSG *", self.message)
         flags = MsgFlag(0)
-        if result.status == NtStatus.BUFFER_OVERFLOW:
+        if result.is_cut:
             flags |= MsgFlag.MSG_TRUNC
         if len(result.control) > message.Control.len:
             flags |= MsgFlag.MSG_CTRUNC

@@ -1,33 +1,57 @@
-"""The whole model, and its place under the package for the time of a test."""
+"""The whole model: the kernel, the DLLs, and what a test asks of them.
+
+Within a `trio.run`, its completion port belongs to that run, as Trio's does.  A test lets the
+kernel get on (`Simulation.settle`), delivers packets (`Simulation.deliver`) and lets tasks run
+(`Simulation.run`), or all of it in turn (`Simulation.step`).
+"""
 
 from __future__ import annotations
 
-import gc
 import socket
-import sys
 import weakref
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from mmap import mmap
 from typing import TYPE_CHECKING, Any
 
 import outcome
-import pytest
 import trio
 import trio.testing
 
-from trio_wsarecv import _association, _datagram, _operation, _overlapped, _winsock
+from trio_wsarecv._engine.memory import MAX_RECEIVE_SIZE
 
 from .behaviour import Behaviour
-from .endpoint import Datagrams, Endpoint, Stream
+from .datagrams import Datagrams
 from .errors import ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER
 from .kernel import Kernel
-from .memory import WatchedFfi, real
-from .port import Port
+from .kernel32 import Kernel32
+from .port import Key, Port
+from .readers import Readers
 from .sockets import SimulatedSocket, SocketOverSimulation
-from .winsock import Kernel32, Ws2
+from .stream import State, Stream
+from .winsock import Ws2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
+
+    from .endpoint import Endpoint
+
+
+class CompletionPort:
+    """What the package asks of `trio.lowlevel` on Windows alone."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+
+    def register_with_iocp(self, handle: int, /) -> None:
+        simulation = self._simulation
+        simulation.register_with_iocp(handle)
+        endpoint = simulation.kernel.endpoint(handle)
+        assert endpoint is not None
+        endpoint.registered_with = weakref.ref(simulation.port)
+
+    async def wait_overlapped(self, handle: int, lpOverlapped: int, /) -> object:
+        return await self._simulation.wait_overlapped(handle, lpOverlapped)
 
 
 class Simulation:
@@ -38,28 +62,62 @@ class Simulation:
       kernel: its books.
       ws2_32: stands for the DLL of that name.
       kernel32: likewise.
+      completion_port: what the package is given for `trio.lowlevel`.
+      readers: who waits for a socket to become readable.
       on_wait: called at the beginning of every wait for a packet.
     """
 
     def __init__(self, seed: int | None = None) -> None:
         self.behaviour = Behaviour(seed=seed)
         self.kernel = Kernel(self.behaviour)
-        self.kernel.wake_readers = self._wake_readers
+        self.readers = Readers(self.kernel)
+        self.kernel.wake_readers = self.readers.wake
+        self.kernel.current_port = self._current_port
         self.ws2_32 = Ws2(self.kernel)
         self.kernel32 = Kernel32(self.kernel)
+        self.completion_port = CompletionPort(self)
         self._ports: trio.lowlevel.RunVar[Port] = trio.lowlevel.RunVar("simulated port")
-        self._readers: dict[Any, trio.lowlevel.Task] = {}
         self._automatic = False
         self._driver: weakref.ref[trio.lowlevel.Task] | None = None
         self.on_wait: Callable[[], None] = lambda: None
 
-    def stream(self) -> SocketOverSimulation:
-        """Make a connected TCP socket."""
-        return SocketOverSimulation(SimulatedSocket(self.kernel, Stream(self.kernel)))
+    def stream(
+        self,
+        *,
+        made_here: bool = False,
+        state: State = State.CONNECTED,
+        family: int = socket.AF_INET,
+    ) -> SocketOverSimulation:
+        """Make a TCP socket, a connected one unless told otherwise.
 
-    def datagrams(self) -> SocketOverSimulation:
-        """Make a bound UDP socket."""
-        return SocketOverSimulation(SimulatedSocket(self.kernel, Datagrams(self.kernel)))
+        Args:
+          made_here: whether the package may take it for one that it has made, and nobody else had.
+          state: how far it has come.
+          family: its address family.
+        """
+        sock = self._socket(Stream(self.kernel, state), family)
+        sock.receiver.made_here = made_here
+        return sock
+
+    def datagrams(
+        self, *, is_bound: bool = True, made_here: bool = False, family: int = socket.AF_INET
+    ) -> SocketOverSimulation:
+        """Make a UDP socket, a bound one unless told otherwise."""
+        sock = self._socket(Datagrams(self.kernel, is_bound=is_bound), family)
+        sock.receiver.made_here = made_here
+        return sock
+
+    def _socket(self, endpoint: Endpoint, family: int) -> SocketOverSimulation:
+        return SocketOverSimulation(SimulatedSocket(self.kernel, endpoint, family))
+
+    def in_kernel(self, sock: SocketOverSimulation) -> bool:
+        """Tell whether the kernel has a receive of a socket that has not completed."""
+        return bool(sock.peer.requests)
+
+    @property
+    def events(self) -> list[str]:
+        """What went over the boundary: receive, cancel, dequeue, close, set modes."""
+        return [event.what for event in self.kernel.log]
 
     @property
     def port(self) -> Port:
@@ -70,9 +128,17 @@ class Simulation:
             self._ports.set(Port(self.kernel.dequeued, self._posted))
             return self._ports.get()
 
-    def behave(self, **choices: Any) -> None:
-        """Make the model's free choices anew, all but those that are named as they were."""
-        self.behaviour = self.kernel.behaviour = replace(self.behaviour, **choices)
+    def _current_port(self) -> Port | None:
+        return self.port if trio.lowlevel.in_trio_run() else None
+
+    def behave(self, behaviour: Behaviour | None = None, **choices: Any) -> None:
+        """Make the model's free choices anew.
+
+        Args:
+          behaviour: the choices; None means those of now.
+          choices: single ones that are to be different.
+        """
+        self.behaviour = self.kernel.behaviour = replace(behaviour or self.behaviour, **choices)
 
     def settle(self) -> None:
         """Let the kernel get on with what it has put off."""
@@ -162,9 +228,13 @@ class Simulation:
         """Raise unless the kernel has given back everything it had, and nothing is exported."""
         self.check()
         assert not self.kernel.outstanding, "a packet is still to come"
-        assert not self.kernel.memory.exports, "a buffer is still exported"
+        # The blocks of a run are memory maps, exported for as long as the run lasts.
+        exports = self.kernel.memory.exports.values()
+        blocks = [each for each in exports if isinstance(each.buffer, mmap)]
+        assert len(exports) == len(blocks), "a buffer is still exported"
+        assert all(each.size == MAX_RECEIVE_SIZE for each in blocks)
 
-    # What the package calls in trio.lowlevel and in the standard library's socket module.
+    # What the package calls in trio.lowlevel.
 
     def register_with_iocp(self, handle: int, /) -> None:
         endpoint = self.kernel.endpoint(handle)
@@ -173,7 +243,7 @@ class Simulation:
             raise self.kernel.error(code)
         if endpoint.is_associated or not endpoint.overlapped_io:
             raise self.kernel.error(ERROR_INVALID_PARAMETER)
-        endpoint.associate(self.port)
+        endpoint.associate(self.port, Key.WAIT_OVERLAPPED)
 
     async def wait_overlapped(self, handle: int, lpOverlapped: int, /) -> object:
         self.on_wait()
@@ -187,101 +257,3 @@ class Simulation:
         return await self.port.wait(
             lpOverlapped, lambda: bool(self.kernel32.cancel(handle, lpOverlapped))
         )
-
-    async def wait_readable(self, sock: Any) -> None:
-        endpoint: Endpoint = sock.peer
-        if sock in self._readers:
-            raise trio.BusyResourceError("another task is already reading / writing this fd")
-        if sock.fileno() == -1:
-            raise self.kernel.error(10038)
-        if endpoint.is_readable():
-            await trio.lowlevel.checkpoint()
-            return
-        self._readers[sock] = trio.lowlevel.current_task()
-
-        def abort(_: object) -> trio.lowlevel.Abort:
-            del self._readers[sock]
-            return trio.lowlevel.Abort.SUCCEEDED
-
-        await trio.lowlevel.wait_task_rescheduled(abort)
-
-    def _wake_readers(self) -> None:
-        for sock in [sock for sock in self._readers if sock.peer.is_readable()]:
-            trio.lowlevel.reschedule(self._readers.pop(sock))
-
-    def notify_closing(self, sock: Any) -> None:
-        task = self._readers.pop(sock, None)
-        if task is not None:
-            error = trio.ClosedResourceError("another task closed this fd")
-            trio.lowlevel.reschedule(task, outcome.Error(error))
-
-
-ALLOCATOR = type(real.new_allocator())
-
-
-@contextmanager
-def simulated_winsock(seed: int | None = None) -> Iterator[Simulation]:
-    """Put the package on a simulation, and check in the end what became of it."""
-    simulation = Simulation(seed)
-    kernel = simulation.kernel
-    real_close = socket.close
-    real_notify_closing = trio.lowlevel.notify_closing
-    real_wait_readable = trio.lowlevel.wait_readable
-
-    def close(handle: int, /) -> None:
-        if kernel.is_simulated(handle):
-            kernel.close_handle(handle)
-        else:
-            real_close(handle)
-
-    def notify_closing(sock: Any) -> None:
-        if isinstance(sock, SimulatedSocket):
-            simulation.notify_closing(sock)
-        else:
-            real_notify_closing(sock)
-
-    async def wait_readable(sock: Any) -> None:
-        if isinstance(sock, SimulatedSocket):
-            await simulation.wait_readable(sock)
-        else:
-            await real_wait_readable(sock)
-
-    # What has been there before need not be looked through again, which makes collecting quick.
-    gc.freeze()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_winsock, "ws2_32", simulation.ws2_32, raising=False)
-        patch.setattr(_winsock, "kernel32", simulation.kernel32, raising=False)
-        patch.setattr(_overlapped, "port", simulation)
-        patch.setattr(_association, "port", simulation)
-        patch.setattr(_association, "on_windows", True)
-        patch.setattr(_datagram, "_functions", {})
-        patch.setattr(socket, "close", close)
-        patch.setattr(trio.lowlevel, "notify_closing", notify_closing)
-        patch.setattr(trio.lowlevel, "wait_readable", wait_readable)
-        _watch_memory(patch, simulation)
-        yield simulation
-    gc.collect()
-    gc.unfreeze()
-    _exhume(simulation)
-    simulation.check()
-
-
-def _exhume(simulation: Simulation) -> None:
-    # Whatever was buried here the kernel may finish now, and then is gone.
-    kernel = simulation.kernel
-    kernel.behaviour.prompt = True
-    kernel.behaviour.seed = None
-    kernel.settle()
-    kernel.outstanding.clear()
-    _operation._graveyard.clear()
-
-
-def _watch_memory(patch: pytest.MonkeyPatch, simulation: Simulation) -> None:
-    memory = simulation.kernel.memory
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == _winsock.__package__:
-            for attribute, value in list(vars(module).items()):
-                if value is real:
-                    patch.setattr(module, attribute, WatchedFfi(memory))
-                elif type(value) is ALLOCATOR:
-                    patch.setattr(module, attribute, memory.new_uncleared)

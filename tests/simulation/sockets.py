@@ -1,4 +1,8 @@
-"""The standard library's socket, over the model, and a package `Socket` over that."""
+"""The standard library's socket, over the model, and a package `Socket` over that.
+
+Once the package has associated a socket with the completion port of a run, every receive on it in
+that run is a ``WSARecv`` or one of its relatives.  The model complains of any other.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,11 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import trio_wsarecv
-from trio_wsarecv._codes import NtStatus, WinsockError
-from trio_wsarecv._receiver import receiver_of
+from trio_wsarecv._engine.receiver import receiver_of
+from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
+
+from .request import Request
+from .stream import Stream
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -17,19 +24,25 @@ if TYPE_CHECKING:
     from .kernel import Kernel
     from .request import Result
 
+# The values of Windows.
 SOL_SOCKET = 0xFFFF
+SO_OOBINLINE = 0x100
 SO_PROTOCOL_INFOW = 0x2005
 XP1_IFS_HANDLES = 0x00020000
+SIZE_OF_PROTOCOL_INFOW = 628
+
+#: What the standard library gives as the sender's address of a connection: Winsock writes none.
+NO_SENDER = (0, bytes(14))
 
 
 class SimulatedSocket:
     """What `socket.socket` is for the package, without being one."""
 
-    def __init__(self, kernel: Kernel, endpoint: Endpoint) -> None:
+    def __init__(self, kernel: Kernel, endpoint: Endpoint, family: int = socket.AF_INET) -> None:
         self._kernel = kernel
         self._endpoint = endpoint
         self._handle = kernel.open_handle(endpoint)
-        self.family = socket.AF_INET
+        self.family = family
         self.type = endpoint.kind
         self.proto = 0
         self.timeout: float | None = 0.0
@@ -60,26 +73,37 @@ class SimulatedSocket:
             self.close()
 
     def dup(self) -> SimulatedSocket:
-        return SimulatedSocket(self._kernel, self._live())
+        return SimulatedSocket(self._kernel, self._live(), self.family)
+
+    def gettimeout(self) -> float | None:
+        return self.timeout
+
+    def settimeout(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._live().blocking = timeout is None
 
     def setblocking(self, flag: bool) -> None:
-        self.timeout = None if flag else 0.0
+        self.settimeout(None if flag else 0.0)
 
     def shutdown(self, how: int) -> None:
-        endpoint = self._live()
-        if how != socket.SHUT_WR:
-            # Windows does not wake what waits already.
-            endpoint.is_shut = True
+        self._live().shutdown(how)
 
     def getsockopt(self, level: int, option: int, size: int = 0) -> Any:
         endpoint = self._live()
         if (level, option) == (SOL_SOCKET, SO_PROTOCOL_INFOW):
+            if size < SIZE_OF_PROTOCOL_INFOW:
+                raise self._kernel.error(WinsockError.WSAEFAULT)
             flags = XP1_IFS_HANDLES if endpoint.ifs_handles else 0
-            return struct.pack("<I", flags).ljust(size, b"\0")
+            info = struct.pack("<I36xI", flags, endpoint.chain_length)
+            return info.ljust(SIZE_OF_PROTOCOL_INFOW, b"\0")
+        if (level, option) == (SOL_SOCKET, SO_OOBINLINE):
+            return int(getattr(endpoint, "urgent_inline", False))
         return 0
 
-    def setsockopt(self, level: int, option: int, value: object, *length: int) -> None:
-        self._live()
+    def setsockopt(self, level: int, option: int, value: Any, *length: int) -> None:
+        endpoint = self._live()
+        if (level, option) == (SOL_SOCKET, SO_OOBINLINE) and isinstance(endpoint, Stream):
+            endpoint.urgent_inline = bool(value)
 
     def recv(self, nbytes: int, flags: int = 0) -> bytes:
         if nbytes < 0:
@@ -87,7 +111,12 @@ class SimulatedSocket:
         return self._receive(nbytes, flags).data
 
     def _receive(self, nbytes: int, flags: int) -> Result:
-        result = self._live().receive(nbytes, flags)
+        endpoint = self._live()
+        port = endpoint.registered_with and endpoint.registered_with()
+        if nbytes and port and port is self._kernel.current_port():
+            self._kernel.complain("an associated socket was received on by the standard library")
+        request = Request(endpoint, self._handle, 0, [(0, nbytes)], MsgFlag(flags))
+        result = endpoint.receive(request)
         if result.status == NtStatus.BUFFER_OVERFLOW:
             raise self._kernel.error(WinsockError.WSAEMSGSIZE)
         return result
@@ -95,7 +124,7 @@ class SimulatedSocket:
     def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
         return self.recvfrom_into(buffer, nbytes, flags)[0]
 
-    def recvfrom_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> tuple[int, bytes]:
+    def recvfrom_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
         with memoryview(buffer) as view:
             if view.readonly:
                 raise TypeError("recv_into() argument must be read-write bytes-like object")
@@ -107,11 +136,16 @@ class SimulatedSocket:
                 raise ValueError("buffer too small for requested bytes")
             result = self._receive(nbytes or view.nbytes, flags)
             view.cast("B")[: len(result.data)] = result.data
-            return len(result.data), result.sender
+            return len(result.data), self._sender(result)
 
     def recvfrom(self, nbytes: int, flags: int = 0) -> tuple[bytes, Any]:
+        if nbytes < 0:
+            raise ValueError("negative buffersize in recvfrom")
         result = self._receive(nbytes, flags)
-        return result.data, result.sender
+        return result.data, self._sender(result)
+
+    def _sender(self, result: Result) -> Any:
+        return NO_SENDER if self._endpoint.is_stream else result.sender
 
 
 class SocketOverSimulation(trio_wsarecv.Socket):
@@ -136,4 +170,4 @@ class SocketOverSimulation(trio_wsarecv.Socket):
         return SocketOverSimulation(self._sock.dup())
 
     def is_readable(self) -> bool:
-        return bool(self.receiver.kept) or self._sock.peer.is_readable()
+        return bool(self.receiver.pushed_back) or self._sock.peer.is_readable()

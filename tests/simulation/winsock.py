@@ -1,16 +1,20 @@
-"""``ws2_32.dll`` and ``kernel32.dll``: the calls, between the package's memory and the kernel."""
+"""``ws2_32.dll``: the calls, between the package's memory and the kernel.
+
+A call that is refused leaves ``OVERLAPPED.InternalHigh`` and the byte count alone, and
+``Internal`` with STATUS_PENDING or as it was.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trio_wsarecv._codes import MsgFlag, WinsockError
+from trio_wsarecv._winsock.codes import MsgFlag, WinsockError
 
-from .endpoint import AT_ONCE
-from .errors import ERROR_INVALID_HANDLE, ERROR_NOT_FOUND
+from .behaviour import FlagsOut
+from .errors import INLINE_ERRORS, ThreadBlocked
 from .kernel import Event
 from .memory import address_of, real
-from .request import Request
+from .request import Request, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +23,14 @@ if TYPE_CHECKING:
 
 SOCKET_ERROR = -1
 SIO_GET_EXTENSION_FUNCTION_POINTER = 0xC8000006
+SOCKADDR_SIZE = 16
+
+# What NTSTATUS tells of the bytes that were received, as the flags of the call.
+STATUS_FLAGS = {
+    0x4000000F: MsgFlag.MSG_PARTIAL,
+    0x40000010: MsgFlag.MSG_OOB,
+    0x40000011: MsgFlag.MSG_PARTIAL | MsgFlag.MSG_OOB,
+}
 
 
 class Ws2:
@@ -26,6 +38,7 @@ class Ws2:
 
     Attributes:
       on_call: called in the middle of every receive, for what may happen right there.
+      ioctls: the handle, the code and the argument of each ``WSAIoctl``.
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -46,9 +59,11 @@ class Ws2:
         lpCompletionRoutine: Any,
         /,
     ) -> int:
-        self._check(lpOverlapped, lpNumberOfBytesRecvd, lpCompletionRoutine)
         request = self._request(s, lpOverlapped, lpBuffers, dwBufferCount, lpFlags[0])
-        return self._receive(s, request, lpNumberOfBytesRecvd)
+        code = 0 if dwBufferCount else WinsockError.WSAEINVAL
+        return self._receive(
+            request, code, lpNumberOfBytesRecvd, lpCompletionRoutine, flags=lpFlags
+        )
 
     def WSARecvFrom(
         self,
@@ -63,28 +78,33 @@ class Ws2:
         lpCompletionRoutine: Any,
         /,
     ) -> int:
-        self._check(lpOverlapped, lpNumberOfBytesRecvd, lpCompletionRoutine)
         request = self._request(s, lpOverlapped, lpBuffers, dwBufferCount, lpFlags[0])
+        code = 0 if dwBufferCount else WinsockError.WSAEINVAL
         if request is not None:
             request.sender = address_of(lpFrom)
             request.sender_size = address_of(lpFromlen)
-        return self._receive(s, request, lpNumberOfBytesRecvd)
+            if request.sender and not request.endpoint.is_stream and lpFromlen[0] < SOCKADDR_SIZE:
+                code = WinsockError.WSAEFAULT
+        return self._receive(
+            request, code, lpNumberOfBytesRecvd, lpCompletionRoutine, flags=lpFlags
+        )
 
     def WSARecvMsg(
         self, s: int, lpMsg: Any, lpNumberOfBytesRecvd: Any, lpOverlapped: Any, routine: Any, /
     ) -> int:
-        self._check(lpOverlapped, lpNumberOfBytesRecvd, routine)
-        endpoint = self._kernel.endpoint(s)
-        if endpoint is not None and endpoint.is_stream:
-            return self._fail(WinsockError.WSAEOPNOTSUPP)
-        if lpMsg.Control.buf and not lpMsg.Control.len:
+        if not lpMsg or self._kernel.choices.message_faults:
             return self._fail(WinsockError.WSAEFAULT)
         request = self._request(
             s, lpOverlapped, lpMsg.lpBuffers, lpMsg.dwBufferCount, lpMsg.dwFlags
         )
+        code = 0
         if request is not None:
             request.message = address_of(lpMsg)
-        return self._receive(s, request, lpNumberOfBytesRecvd)
+            if request.endpoint.is_stream:
+                code = WinsockError.WSAEOPNOTSUPP
+            elif lpMsg.Control.buf and not lpMsg.Control.len:
+                code = WinsockError.WSAEFAULT
+        return self._receive(request, code, lpNumberOfBytesRecvd, routine, flags=None)
 
     def WSAIoctl(
         self,
@@ -111,12 +131,6 @@ class Ws2:
     def WSAGetLastError(self) -> int:
         return self._last_error
 
-    def _check(self, overlapped: Any, received: Any, routine: Any) -> None:
-        if overlapped and received:
-            self._kernel.complain("an overlapped receive was given a place for the byte count")
-        if routine:
-            self._kernel.complain("a receive was given a completion routine")
-
     def _fail(self, code: int) -> int:
         self._last_error = code
         return SOCKET_ERROR
@@ -138,64 +152,66 @@ class Ws2:
             MsgFlag(flags),
         )
 
-    def _receive(self, handle: int, request: Request | None, received: Any) -> int:
+    def _receive(
+        self, request: Request | None, code: int, received: Any, routine: Any, *, flags: Any
+    ) -> int:
         if request is None:
             return self._fail(WinsockError.WSAENOTSOCK)
-        if not request.address:
-            return self._receive_at_once(request, received)
-        self._kernel.log.append(Event("receive", handle, request.address))
-        endpoint = request.endpoint
-        if not endpoint.overlapped_io or not endpoint.is_associated:
-            self._kernel.complain("a receive was submitted whose packet could never come")
-        for fault in request.faults(self._kernel.memory):
-            self._kernel.complain(fault)
-        internal = request.overlapped.Internal
-        code = endpoint.submit(request)
-        if code and not request.done and request not in endpoint.requests:
-            left = self._kernel.behaviour.internal_after_failure()
-            request.overlapped.Internal = internal if left is None else left
-        self.on_call()
+        if flags is not None and self._kernel.choices.flags_out is FlagsOut.ZEROED:
+            flags[0] = 0
+        if faults := request.faults(self._kernel.memory):
+            self._kernel.complaints.extend(faults)
+            code = WinsockError.WSAEFAULT
+        if request.address:
+            code = self._submit(request, code, received, routine)
+            if code in (0, WinsockError.WSAEMSGSIZE) and request.result is not None and received:
+                received[0] = len(request.result.data)
+        elif not code:
+            code = self._receive_without_overlapped(request, received)
+        if flags is not None and not code and request.result is not None:
+            self._write_flags(request.result, flags)
         return self._fail(code) if code else 0
 
-    def _receive_at_once(self, request: Request, received: Any) -> int:
+    def _write_flags(self, result: Result, flags: Any) -> None:
+        if self._kernel.choices.flags_out is not FlagsOut.LEFT:
+            flags[0] = STATUS_FLAGS.get(result.status, 0)
+
+    def _submit(self, request: Request, code: int, received: Any, routine: Any) -> int:
+        kernel, endpoint = self._kernel, request.endpoint
+        kernel.log.append(Event("receive", request.handle, request.address))
+        if kernel.strict:
+            self._check(request, received, routine)
+        if routine and endpoint.is_associated:
+            code = WinsockError.WSAEINVAL
+        internal = request.overlapped.Internal
         try:
-            result = request.endpoint.receive(request.capacity, request.flags)
-        except OSError as exc:
-            return self._fail(getattr(exc, "winerror", 0))
-        for fault in request.faults(self._kernel.memory):
-            self._kernel.complain(fault)
-        request.write_data(result)
-        received[0] = len(result.data)
-        return self._fail(AT_ONCE[result.status]) if result.status in AT_ONCE else 0
-
-
-class Kernel32:
-    """The functions of ``kernel32.dll``.
-
-    Attributes:
-      on_call: called at the beginning of every cancellation.
-    """
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-        self.last_error = 0
-        self.on_call: Callable[[], None] = lambda: None
-
-    def CancelIoEx(self, hFile: int, lpOverlapped: Any, /) -> int:
+            code = code or endpoint.submit(request)
+        except ThreadBlocked:
+            kernel.complain("a receive was submitted that blocks the thread")
+            raise
+        if code and not request.done and request not in endpoint.requests:
+            left = kernel.choices.left_by_failure
+            request.overlapped.Internal = internal if left is None else left
         self.on_call()
-        return self.cancel(hFile, address_of(lpOverlapped))
+        return code
 
-    def cancel(self, handle: int, address: int) -> int:
-        self._kernel.log.append(Event("cancel", handle, address))
-        endpoint = self._kernel.endpoint(handle)
-        if endpoint is None:
-            self._kernel.complain("a closed handle was given to CancelIoEx")
-            self.last_error = ERROR_INVALID_HANDLE
-            return 0
-        for request in endpoint.requests:
-            if request.address == address:
-                if endpoint.cancel(request):
-                    return 1
-                break
-        self.last_error = ERROR_NOT_FOUND
-        return 0
+    def _check(self, request: Request, received: Any, routine: Any) -> None:
+        endpoint = request.endpoint
+        skips = endpoint.skips_on_success
+        if received and not skips:
+            self._kernel.complain("an overlapped receive was given a place for the byte count")
+        if skips and not received and not request.message:
+            self._kernel.complain("in skip mode a receive was given no place for the byte count")
+        if routine:
+            self._kernel.complain("a receive was given a completion routine")
+        if not endpoint.overlapped_io or not endpoint.is_associated:
+            self._kernel.complain("a receive was submitted whose packet could never come")
+
+    def _receive_without_overlapped(self, request: Request, received: Any) -> int:
+        try:
+            result = request.endpoint.receive(request)
+        except OSError as exc:
+            return int(getattr(exc, "winerror", 0))
+        request.complete(result)
+        received[0] = len(result.data)
+        return INLINE_ERRORS.get(result.status, 0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 import trio_wsarecv
+from trio_wsarecv._winsock.operation import State
 
 from .connection import KINDS, Account, cancel_late, keep_open
 from .peer import raise_file_limit
@@ -43,7 +44,7 @@ class Load:
         self.connections = max(self.connections, len(account.active))
         receivers = [connection.stream.socket.receiver for connection in account.active]
         in_kernel = sum(
-            receiver.operation is not None and receiver.operation.in_kernel
+            receiver.operation is not None and receiver.operation.state is State.SUBMITTED
             for receiver in receivers
         )
         self.in_kernel = max(self.in_kernel, in_kernel)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from trio_wsarecv import _operation
-from trio_wsarecv._operation import Operation
+from trio_wsarecv._winsock.operation import Operation, State
 
 if sys.platform == "win32":
     import ctypes
@@ -50,26 +49,26 @@ class Resources:
       memory: bytes of physical memory.
       operations: operations that exist.
       exports: buffers that operations export.
-      buried: operations that had to be given up.
+      abandoned: operations whose packet nobody waits for.
     """
 
     handles: int
     memory: int
     operations: int
     exports: int
-    buried: int
+    abandoned: int
 
     def __str__(self) -> str:
         return (
             f"{self.handles} handles, {self.memory / 1e6:.1f} MB, {self.operations} operations, "
-            f"{self.exports} buffers exported, {self.buried} buried"
+            f"{self.exports} buffers exported, {self.abandoned} abandoned"
         )
 
     def growth_since(self, before: Resources) -> list[str]:
         """Say what there is more of than before."""
         grown = [
             f"{name}: {getattr(before, name)} before, {getattr(self, name)} now"
-            for name in ("handles", "operations", "exports", "buried")
+            for name in ("handles", "operations", "exports", "abandoned")
             if getattr(self, name) > getattr(before, name)
         ]
         if self.memory > before.memory + MEMORY:
@@ -85,8 +84,8 @@ def held() -> Resources:
         count_handles(),
         psutil.Process().memory_info().rss,
         len(operations),
-        sum(len(operation._exports) for operation in operations),
-        len(_operation._graveyard),
+        sum(len(operation.exports) for operation in operations),
+        sum(operation.state is State.ABANDONED for operation in operations),
     )
 
 

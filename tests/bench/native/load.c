@@ -8,6 +8,7 @@
 
    paced    N messages of SIZE bytes, RATE of them per second, to one connection after the other
    bulk     N times ROUND_SIZE bytes, each answered by a byte
+   burst    N times SIZE bytes to one connection after the other, each answered by a byte
    frames   N batches of frames, a length before each; the empty one at the end is answered by a byte
    echo     N messages that come back, one at a time on every connection
    idle     nothing at all
@@ -39,6 +40,17 @@ static void send_and_wait(long units, size_t size)
         send_all(sockets[0], data, size);
     for (long done = 0; done < units; done++)
         receive_all(sockets[0], &answer, 1);
+}
+
+static void burst(long units, size_t size)
+{
+    char answer;
+    for (long done = 0; done < units; done++) {
+        for (int i = 0; i < count; i++)
+            send_all(sockets[i], data, size);
+        for (int i = 0; i < count; i++)
+            receive_all(sockets[i], &answer, 1);
+    }
 }
 
 static size_t add_frame(char *target, size_t size)
@@ -139,6 +151,8 @@ int main(int argc, char **argv)
             paced(units, rate, size);
         else if (!strcmp(work, "bulk") || !strcmp(work, "frames"))
             send_and_wait(units, batch);
+        else if (!strcmp(work, "burst"))
+            burst(units, size);
         else if (!strcmp(work, "echo"))
             echo(units);
         printf("bench round %.9f %.9f\n", now() - begin, processor_time() - spent);

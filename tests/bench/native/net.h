@@ -81,8 +81,9 @@ static inline void sleep_until(double moment)
 
 /* What generator and subjects agree on. */
 enum {
-    MESSAGE_SIZE = 64,            /* of paced messages and of echoed ones */
-    ROUND_SIZE = 16 * 1024 * 1024 /* a bulk receiver answers one byte for each so many */
+    MESSAGE_SIZE = 64,             /* of paced messages and of echoed ones */
+    ROUND_SIZE = 16 * 1024 * 1024, /* a bulk receiver answers one byte for each so many */
+    KERNEL_BUFFER = 512 * 1024     /* what the kernel keeps of a flood: see programs/__init__.py */
 };
 
 static inline void fail(const char *what)

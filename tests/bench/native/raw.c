@@ -138,6 +138,9 @@ static void connect_all(int peer)
         if (connect(c->sock, (struct sockaddr *)&address, sizeof address))
             fail("connect");
         no_delay(c->sock);
+        int kept = KERNEL_BUFFER;
+        if (work == BULK || work == FRAMES)
+            setsockopt(c->sock, SOL_SOCKET, SO_RCVBUF, (const char *)&kept, sizeof kept);
         if (!CreateIoCompletionPort((HANDLE)c->sock, port, (ULONG_PTR)c, 0))
             fail("CreateIoCompletionPort");
         UCHAR modes = FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE;

@@ -7,8 +7,9 @@ waits for the next line.  The works are explained in `tests.bench.works`.
 
 from __future__ import annotations
 
+import socket
 import sys
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,14 @@ LARGE: Final = 256 * 1024
 LARGEST_FRAME: Final = 1024 * 1024
 LENGTH: Final = 4  # of what tells the length of a frame, big-endian
 MESSAGE: Final = 64
+BURST: Final = 2 * 1024 * 1024
 ANSWER: Final = b"!"
+
+#: Of a flood, the kernel keeps no more than this, which the cache of a processor holds.  Left to
+#: itself Linux lets up to 32 MiB wait, on each connection another amount; then the speed of the
+#: machine's memory is measured.
+KERNEL_BUFFER: Final = 512 * 1024
+FLOODS: Final = {"bulk", "chunks", "frames"}
 
 
 class Task(NamedTuple):
@@ -29,12 +37,19 @@ class Task(NamedTuple):
     port: int
     connections: int
 
+    def prepare(self, sock: Any) -> None:
+        """Set what the sockets of this work need."""
+        if self.work in FLOODS:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER)
+
 
 def tasks() -> Iterator[Task]:
     """Give what this subject is asked to do, until there is no more.
 
     Reading blocks the event loop, which has nothing to do between the tasks.
     """
+    package = sys.modules.get("trio_wsarecv")
+    say("package", getattr(package, "__file__", "none"))
     for line in sys.stdin:
         work, port, connections = line.split()
         yield Task(work, int(port), int(connections))
@@ -45,6 +60,6 @@ def asked_again() -> bool:
     return sys.stdin.readline().strip() == "again"
 
 
-def say(name: str, value: float) -> None:
+def say(name: str, value: object) -> None:
     """Report a figure to the program that measures."""
     print("bench", name, value, flush=True)

@@ -87,6 +87,8 @@ async def perform(task: Task) -> None:
         for _ in range(task.connections)
     ]
     for protocol in protocols:
+        task.prepare(protocol.transport.get_extra_info("socket"))
+    for protocol in protocols:
         await protocol.closed
     say("receives", receives)
 

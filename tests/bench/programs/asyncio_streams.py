@@ -75,6 +75,8 @@ async def perform(task: Task) -> None:
     pairs = [
         await asyncio.open_connection(HOST, task.port, limit=limit) for _ in range(task.connections)
     ]
+    for _, writer in pairs:
+        task.prepare(writer.get_extra_info("socket"))
     await asyncio.gather(*(WORKS[task.work](*pair) for pair in pairs))
     for _, writer in pairs:
         writer.close()

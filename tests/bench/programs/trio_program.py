@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import trio
 import trio.testing
@@ -16,9 +17,13 @@ from tests.bench.programs import (
     ROUND,
     Task,
     asked_again,
+    bursts,
     say,
     tasks,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 receives = 0
 
@@ -75,13 +80,14 @@ async def idle(stream: trio.SocketStream) -> None:
     await stream.receive_some()
 
 
-WORKS = {
+WORKS: dict[str, Callable[[trio.SocketStream], Awaitable[None]]] = {
     "paced": paced,
     "bulk": bulk,
     "chunks": chunks,
     "frames": frames,
     "echo": echo,
     "idle": idle,
+    **bursts.WORKS,
 }
 
 
@@ -100,6 +106,8 @@ async def perform(task: Task) -> None:
     global receives
     receives = 0
     streams = [await trio.open_tcp_stream(HOST, task.port) for _ in range(task.connections)]
+    for stream in streams:
+        task.prepare(stream.socket)
     if task.work == "cancel":
         await cancel(streams)
     else:

@@ -54,6 +54,7 @@ WORKS = {"bulk": bulk, "frames": frames}
 async def perform(task: Task) -> None:
     with trio.socket.socket() as sock:
         await sock.connect((HOST, task.port))
+        task.prepare(sock)
         await WORKS[task.work](sock)
     say("receives", 0)
 

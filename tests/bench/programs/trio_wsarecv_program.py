@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import trio
 import trio.testing
@@ -18,9 +19,13 @@ from tests.bench.programs import (
     ROUND,
     Task,
     asked_again,
+    bursts,
     say,
     tasks,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 receives = 0
 
@@ -74,13 +79,14 @@ async def idle(stream: trio_wsarecv.SocketStream) -> None:
     await stream.receive_some()
 
 
-WORKS = {
+WORKS: dict[str, Callable[[trio_wsarecv.SocketStream], Awaitable[None]]] = {
     "paced": paced,
     "bulk": bulk,
     "chunks": chunks,
     "frames": frames,
     "echo": echo,
     "idle": idle,
+    **bursts.WORKS,
 }
 
 
@@ -99,6 +105,8 @@ async def perform(task: Task) -> None:
     global receives
     receives = 0
     streams = [await trio_wsarecv.open_tcp_stream(HOST, task.port) for _ in range(task.connections)]
+    for stream in streams:
+        task.prepare(stream.socket)
     if task.work == "cancel":
         await cancel(streams)
     else:

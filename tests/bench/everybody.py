@@ -1,0 +1,122 @@
+"""All subjects and all works, with the tables and plots of the documentation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from . import cancelling, counting, growth, machine, memory, plot, rounds, summary
+from .headroom import headroom
+from .subjects import OURS, RAW, RUN, STOCK, started, subjects
+from .works import BURSTS, IDLE, WORKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .build import Binaries
+    from .growth import Growth
+    from .scale import Scale
+    from .table import Table
+
+HERE = Path(__file__).resolve().parent
+ONE_OF_EACH = (STOCK, OURS, "asyncio Protocol", "winloop Protocol", RAW)
+CANCELLING = (STOCK, OURS, RAW)
+BURSTING = (STOCK, OURS, RUN)
+GROWING = (STOCK, OURS, RAW)
+
+
+def report(table: Table | Growth) -> None:
+    print(*table.lines(), sep="\n", flush=True)
+
+
+def measure(
+    where: machine.Machine, binaries: Binaries, scale: Scale, want: Callable[[str], bool]
+) -> list[Table]:
+    """Do all works but the growths, and return the tables."""
+    tables = []
+    everyone = subjects(where, binaries)
+
+    def done(*new: Table) -> None:
+        for table in new:
+            tables.append(table)
+            report(table)
+
+    if want("calls"):
+        done(*counting.measure(where, HERE / "calls.py", scale.receives))
+    if any(want(work.key) for work in WORKS):
+        with started(everyone) as children:
+            for work in filter(lambda work: want(work.key), WORKS):
+                able = {s.name: children[s.name] for s in everyone if s.does(work.name)}
+                figures, *processor = rounds.measure(
+                    binaries.load,
+                    able,
+                    work,
+                    where.server,
+                    rounds=scale.rounds,
+                    seconds=scale.seconds,
+                )
+                figures.notes.append(headroom(where, binaries, work, figures))
+                done(figures, *processor)
+    if want("cancel"):
+        with started(s for s in everyone if s.name in CANCELLING) as children:
+            few, many = (
+                cancelling.measure(binaries.load, children, connections, scale.rounds)
+                for connections in scale.cancelled
+            )
+            done(few, many, cancelling.growth(few, many))
+    for work in (IDLE, *BURSTS):
+        if want(work.key):
+            names, connections, times = (
+                (ONE_OF_EACH, scale.idle, scale.idle_rounds)
+                if work is IDLE
+                else (BURSTING, scale.bursts, scale.burst_rounds)
+            )
+            those = [s for s in everyone if s.name in names]
+            done(memory.measure(binaries.load, those, work, where.server, connections, times))
+    return tables
+
+
+def grow(folder: Path, binaries: Binaries, scale: Scale) -> list[Growth]:
+    """Measure how the figures grow."""
+    growths = []
+    for each in growth.measure(folder, binaries, GROWING, scale):
+        report(each)
+        growths.append(each)
+    return growths
+
+
+def write(
+    output: Path, about: dict[str, Any], tables: list[Table], growths: list[Growth], *, whole: bool
+) -> None:
+    """Write the JSON file, the summary and the plots.
+
+    Args:
+      output: the folder for them.
+      about: what the JSON file says of the measurement.
+      tables: all tables.
+      growths: all growths.
+      whole: whether these are all, and plots that lie there are to go.
+    """
+    about["processors"] = psutil.cpu_count()
+    if whole:
+        for plotted in output.glob("*.svg"):
+            plotted.unlink()
+    results = {
+        "about": about,
+        "tables": {table.key: table.as_json() for table in tables},
+        "growth": {each.key: each.as_json() for each in growths},
+    }
+    text = json.dumps(results, indent=1, ensure_ascii=False)
+    (output / "results.json").write_text(f"{text}\n", "utf-8")
+    line = (
+        f"measured on {about['system']}, {about['versions']}; {about['rounds']} alternating rounds"
+    )
+    page = summary.as_rst(f"M{line[1:]}", tables, growths)
+    (output / "summary.inc").write_text(page, "utf-8")
+    for table in tables:
+        plot.plot(table, line, output / f"{table.key}.svg")
+    for each in growths:
+        plot.plot_growth(each, line, output / f"{each.key}.svg")

@@ -1,0 +1,51 @@
+"""The functions of Windows, as Trio and this package call them by cffi, with something in between.
+
+Python's profilers do not see calls of a DLL; they do see what is put in between.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: The types that cffi gives a library, with declarations of its own and with generated ones.
+TYPES = {"FFILibrary", "Lib"}
+
+
+class Library:
+    """A library, with each of its functions wrapped."""
+
+    def __init__(self, library: Any, wrap: Callable[[str, Any], Any]) -> None:
+        self._library = library
+        self._wrap = wrap
+
+    def __getattr__(self, name: str) -> Any:
+        function = self._wrap(name, getattr(self._library, name))
+        setattr(self, name, function)
+        return function
+
+
+def wrap_all(wrap: Callable[[str, Any], Any]) -> None:
+    """Wrap the functions of all libraries of Trio's modules and this package's.
+
+    Args:
+      wrap: what is called with a function's name and the function, and returns another.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in {"trio", "trio_wsarecv"}:
+            for attribute, value in list(vars(module).items()):
+                if type(value).__name__ in TYPES:
+                    setattr(module, attribute, Library(value, wrap))
+
+
+def visible(name: str, function: Any) -> Any:
+    """Return a Python function of that name which calls the function."""
+
+    def call(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    call.__code__ = call.__code__.replace(co_name=name)
+    return call

@@ -1,0 +1,151 @@
+"""Sockets for datagrams, and every call that receives one, all made alike."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+import trio_wsarecv
+from trio_wsarecv import MsgFlag, wsarecv
+
+from .receiving import on_windows
+from .simulation import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+families = pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(socket.AF_INET, id="IPv4"),
+        pytest.param(
+            socket.AF_INET6,
+            id="IPv6",
+            marks=pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here"),
+        ),
+    ],
+)
+
+
+def bound(family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    sock.bind((LOOPBACK[family], 0))
+    return sock
+
+
+class Pair(NamedTuple):
+    """A `Socket`, and a socket of the standard library that sends to it."""
+
+    sock: trio_wsarecv.Socket
+    sender: socket.socket
+
+    def send(self, data: bytes) -> None:
+        self.sender.sendto(data, self.sock.getsockname())
+
+
+class Received(NamedTuple):
+    """What the different calls return, made alike."""
+
+    data: bytes
+    address: Any = None
+    truncated: bool = False
+
+
+# Whatever a call leaves untouched in the buffer it is given shows.
+CANARY = b"\xca\xfe" * 8
+
+
+class Buffer:
+    """A buffer between canaries."""
+
+    def __init__(self, size: int) -> None:
+        self.memory = bytearray(CANARY + b"." * size + CANARY)
+        self.part = memoryview(self.memory)[len(CANARY) : -len(CANARY)]
+
+    def take(self, nbytes: int) -> bytes:
+        assert self.memory.startswith(CANARY)
+        assert self.memory.endswith(CANARY)
+        assert not bytes(self.part[nbytes:]).strip(b".")
+        return bytes(self.part[:nbytes])
+
+
+async def recv(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
+    return Received(await sock.recv(size, flags))
+
+
+async def recv_into(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
+    buffer = Buffer(size + 5)
+    return Received(buffer.take(await sock.recv_into(buffer.part, size, flags)))
+
+
+async def recvfrom(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
+    data, address = await sock.recvfrom(size, flags)
+    return Received(data, address)
+
+
+async def recvfrom_into(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
+    buffer = Buffer(size + 5)
+    nbytes, address = await sock.recvfrom_into(buffer.part, size, flags)
+    return Received(buffer.take(nbytes), address)
+
+
+async def recvmsg(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
+    data, _, flags_out, address = await sock.recvmsg(size, 0, flags)
+    return Received(data, address, bool(flags_out & MSG_TRUNC))
+
+
+async def recvmsg_into(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
+    one, two = Buffer(size // 2), Buffer(size - size // 2)
+    nbytes, _, flags_out, address = await sock.recvmsg_into([one.part, two.part], 0, flags)
+    data = one.take(min(nbytes, size // 2)) + two.take(max(nbytes - size // 2, 0))
+    return Received(data, address, bool(flags_out & MSG_TRUNC))
+
+
+async def scatter(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
+    one, two = Buffer(size // 2), Buffer(size - size // 2)
+    nbytes, flags_out = await wsarecv(sock, [one.part, two.part], flags)
+    data = one.take(min(nbytes, size // 2)) + two.take(max(nbytes - size // 2, 0))
+    return Received(data, None, bool(flags_out & MsgFlag.MSG_TRUNC))
+
+
+# What a call that returns flags has for a datagram truncated: Winsock's value, or the system's.
+MSG_TRUNC = MsgFlag.MSG_TRUNC if on_windows else socket.MSG_TRUNC
+METHODS = [recv, recv_into, recvfrom, recvfrom_into, recvmsg, recvmsg_into, scatter]
+WITH_ADDRESS = [recvfrom, recvfrom_into, recvmsg, recvmsg_into]
+WITH_FLAGS = [recvmsg, recvmsg_into, scatter]
+WITHOUT_FLAGS = [recv, recv_into, recvfrom, recvfrom_into]
+Method = Any
+every = pytest.mark.parametrize("receive", METHODS)
+when = pytest.mark.parametrize("pending", [False, True])
+
+
+async def receive_when(
+    pending: bool, receive: Callable[[], Awaitable[Any]], send: Callable[[], object]
+) -> Any:
+    """Return what a receive gives, before which or during which something is sent."""
+    if not pending:
+        send()
+        return await receive()
+    async with trio.open_nursery() as nursery:
+        call = Call(nursery, receive)
+        await wait_all_tasks_blocked()
+        assert not call.done
+        send()
+    return call.value

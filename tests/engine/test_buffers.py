@@ -1,0 +1,180 @@
+"""The program's buffers: in place while the kernel has them, given back however a receive ends."""
+
+from __future__ import annotations
+
+import gc
+import mmap
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.receiving import SENDER, every_receive
+from tests.simulation import Call, Simulation
+from tests.simulation.behaviour import IosbWrite
+from trio_wsarecv import SocketStream, WinsockError, wsarecv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.receiving import Receive
+
+pytestmark = pytest.mark.deadline(10)
+
+GIBIBYTE = 1 << 30
+
+
+@pytest.mark.parametrize("iosb", IosbWrite)
+@every_receive
+async def test_what_the_kernel_has_stays_in_place_until_the_packet_is_in(
+    simulation: Simulation, receive: Receive, iosb: IosbWrite
+) -> None:
+    simulation.behave(iosb=iosb)
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        for _ in range(3):
+            call = Call(nursery, receive, sock)
+            await simulation.run()
+            gc.collect()
+            sock.peer.send(b"data", sender=SENDER)
+            gc.collect()
+            await simulation.step()
+            assert call.value
+            simulation.check_quiet()
+
+
+BUFFER_RECEIVES: dict[str, Callable[[Any, bytearray], Any]] = {
+    "recv_into": lambda sock, buffer: sock.recv_into(buffer),
+    "recvfrom_into": lambda sock, buffer: sock.recvfrom_into(buffer),
+    "recvmsg_into": lambda sock, buffer: sock.recvmsg_into([bytearray(1), buffer]),
+    "wsarecv": lambda sock, buffer: wsarecv(sock, [bytearray(1), buffer]),
+    "receive_into": lambda sock, buffer: SocketStream(sock).receive_into(buffer),
+    "receive_exactly_into": lambda sock, buffer: SocketStream(sock).receive_exactly_into(buffer),
+}
+every_buffer_receive = pytest.mark.parametrize(
+    "receive", BUFFER_RECEIVES.values(), ids=BUFFER_RECEIVES
+)
+
+
+@every_buffer_receive
+async def test_a_buffer_cannot_be_resized_while_the_kernel_has_it(
+    simulation: Simulation, receive: Callable[[Any, bytearray], Any]
+) -> None:
+    sock = simulation.stream()
+    buffer = bytearray(10)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, receive, sock, buffer)
+        await simulation.run()
+        with pytest.raises(BufferError):
+            buffer.append(0)
+        sock.peer.send(b"0123456789a")
+        with pytest.raises(BufferError):
+            buffer.append(0)
+        await simulation.step()
+        assert call.succeeded
+        buffer.append(0)
+    assert len(buffer) == 11
+    assert b"123456789" in buffer
+
+
+ENDINGS = ["data", "cancelled", "closed", "failed", "refused", "aborted and cancelled"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@every_buffer_receive
+async def test_a_buffer_is_given_back_however_the_receive_ends(
+    simulation: Simulation, receive: Callable[[Any, bytearray], Any], ending: str
+) -> None:
+    sock = simulation.stream()
+    buffer = bytearray(10)
+    async with simulation.nursery() as nursery:
+        if ending == "refused":
+            sock.peer.refusals.append(WinsockError.WSAENOBUFS)
+        call = Call(nursery, receive, sock, buffer)
+        await simulation.run()
+        if ending == "data":
+            sock.peer.send(bytes(11))
+        elif ending == "cancelled":
+            call.scope.cancel()
+        elif ending == "closed":
+            sock.close()
+        elif ending == "failed":
+            sock.peer.reset()
+        elif ending == "aborted and cancelled":
+            sock.peer.end(0xC0000120)
+            await simulation.step()
+            assert not call.done
+            call.scope.cancel()
+        await simulation.step()
+        assert call.done
+        assert call.succeeded is (ending == "data")
+    simulation.check_quiet()
+    buffer.append(0)
+
+
+async def test_a_bad_argument_does_not_reach_the_kernel(simulation: Simulation) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    sock.peer.send(b"data")
+    bad: list[tuple[type[BaseException], Callable[[], Any]]] = [
+        (ValueError, lambda: sock.recv_into(bytearray(4), 5)),
+        (ValueError, lambda: sock.recv_into(bytearray(4), -1)),
+        (ValueError, lambda: sock.recv(-1)),
+        (ValueError, lambda: stream.receive_into(bytearray(4), 5)),
+        (ValueError, lambda: stream.receive_into(bytearray(4), -1)),
+        (ValueError, lambda: stream.receive_exactly(-1)),
+        (ValueError, lambda: stream.receive_some(0)),
+        (ValueError, lambda: stream.receive_some(-1)),
+        (TypeError, lambda: stream.receive_exactly_into(b"1234")),
+        (TypeError, lambda: sock.recv_into(b"1234")),
+        (TypeError, lambda: wsarecv(sock, [b"1234"])),
+        (BufferError, lambda: stream.receive_exactly_into(memoryview(bytearray(8))[::2])),
+        (BufferError, lambda: sock.recv_into(memoryview(bytearray(8))[::2])),
+        (BufferError, lambda: wsarecv(sock, [memoryview(bytearray(8))[::2]])),
+    ]
+    for kind, call in bad:
+        with pytest.raises(kind):
+            await call()
+    assert not simulation.events
+    assert await sock.recv(100) == b"data"
+
+
+async def test_a_receive_stays_within_the_bytes_asked_for(simulation: Simulation) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.stream()
+    buffer = bytearray(b"." * 10)
+    sock.peer.send(b"0123456789")
+    assert await sock.recv_into(buffer, 4) == 4
+    assert bytes(buffer) == b"0123......"
+    with memoryview(buffer)[4:6] as view:
+        assert await sock.recv_into(view) == 2
+    assert bytes(buffer) == b"012345...."
+    halves = [bytearray(1), bytearray(0), bytearray(9)]
+    assert await wsarecv(sock, halves) == (4, 0)
+    assert halves == [b"6", b"", b"789" + bytes(6)]
+
+
+async def test_the_kernel_is_asked_for_a_gibibyte_at_the_most(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    with mmap.mmap(-1, GIBIBYTE + 4096) as memory:
+        async with simulation.nursery() as nursery:
+            calls: list[tuple[Any, ...]] = [
+                (sock.recv_into, memory),
+                (stream.receive_exactly_into, memory),
+                (wsarecv, sock, [memory, memory]),
+            ]
+            for arguments in calls:
+                call = Call(nursery, *arguments)
+                await simulation.run()
+                (request,) = sock.peer.requests
+                assert request.capacity == GIBIBYTE
+                sock.peer.send(b"1234")
+                await simulation.step()
+                if not call.done:  # what is missing is more than that still
+                    (request,) = sock.peer.requests
+                    assert request.capacity == GIBIBYTE
+                    call.scope.cancel()
+                    await simulation.step()
+                    assert await stream.receive_some() == b"1234"
+    simulation.check_quiet()

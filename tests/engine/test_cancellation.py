@@ -1,0 +1,277 @@
+"""Cancellation is a request to the kernel; the completion decides, and no byte is lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+from tests.receiving import every_receive
+from tests.simulation import Call, CancelAnswer, Simulation
+from tests.simulation.behaviour import IosbWrite
+from tests.simulation.packets import Packet
+from tests.simulation.port import Key
+from trio_wsarecv import SocketStream
+from trio_wsarecv._engine import port
+from trio_wsarecv._winsock.codes import NtStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from tests.receiving import Receive
+    from trio_wsarecv._winsock.operation import Operation
+
+pytestmark = pytest.mark.deadline(10)
+
+
+@every_receive
+async def test_a_receive_that_is_cancelled_beforehand_is_not_submitted(
+    simulation: Simulation, receive: Receive
+) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.datagrams()
+    sock.peer.send(b"data")
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await receive(sock)
+    assert scope.cancelled_caught
+    assert not simulation.events
+    assert await sock.recv(4) == b"data"
+
+
+async def test_an_exact_receive_that_is_cancelled_beforehand_is_not_submitted(
+    simulation: Simulation,
+) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.stream()
+    sock.peer.send(b"data")
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await SocketStream(sock).receive_exactly(4)
+    assert scope.cancelled_caught
+    assert not simulation.events
+    assert await sock.recv(4) == b"data"
+
+
+CANCEL_ANSWERS = [
+    pytest.param(answer, arrived, id=f"{answer.name}-{arrived.decode() or 'nothing'}")
+    for answer in CancelAnswer
+    for arrived in (b"", b"data")
+]
+
+
+@pytest.mark.parametrize("iosb", IosbWrite)
+@pytest.mark.parametrize(("answer", "arrived"), CANCEL_ANSWERS)
+async def test_a_cancelled_receive_ends_as_its_packet_says(
+    simulation: Simulation, answer: CancelAnswer, arrived: bytes, iosb: IosbWrite
+) -> None:
+    simulation.behave(cancel=answer, iosb=iosb)
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        simulation.behaviour.prompt = False
+        if arrived:
+            sock.peer.send(arrived)
+        call.scope.cancel()
+        await simulation.run()
+        assert not call.done
+        await simulation.step()
+        if arrived and answer is not CancelAnswer.ABORTED:
+            assert call.value == arrived
+        else:
+            assert call.cancelled
+            again = Call(nursery, sock.recv, 100)
+            sock.peer.send(b"more")
+            await simulation.step()
+            assert again.value == arrived + b"more"
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("iosb", IosbWrite)
+async def test_data_that_arrived_before_the_cancellation_wins(
+    simulation: Simulation, iosb: IosbWrite
+) -> None:
+    simulation.behave(iosb=iosb)
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.send(b"data")
+        call.scope.cancel()
+        await simulation.run()
+        await simulation.step()
+        assert call.value == b"data"
+        assert call.scope.cancel_called
+    simulation.check_quiet()
+
+
+async def test_a_request_to_cancel_is_not_held_against_the_next_receive(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        first = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        first.scope.cancel()
+        await simulation.step()
+        assert first.cancelled
+        second = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.end(NtStatus.CANCELLED)
+        await simulation.step()
+        assert not second.done
+        sock.peer.send(b"data")
+        await simulation.step()
+        assert second.value == b"data"
+
+
+async def test_the_packet_alone_wakes_a_cancelled_task(simulation: Simulation) -> None:
+    simulation.behave(prompt=False)
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        call.scope.cancel()
+        for _ in range(3):
+            await simulation.run()
+            assert not call.done
+        assert simulation.events == ["receive", "cancel"]
+        await simulation.step()
+        assert call.cancelled
+
+
+# The abort function.
+
+
+async def test_the_task_sleeps_under_an_abort_function_that_posts_nothing(
+    simulation: Simulation,
+) -> None:
+    # Trio's own posts a packet with the same address if the cancellation comes too late, and
+    # its task may have been woken and be waiting at that address again when that arrives.
+    sock = simulation.stream()
+    buffer = bytearray(100)
+
+    async def receive_twice() -> tuple[int, int]:
+        first = await sock.recv_into(buffer)
+        with trio.CancelScope(shield=True):
+            second = await sock.recv_into(buffer)
+        return first, second
+
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, receive_twice)
+        await simulation.run()
+        sock.peer.send(b"one")
+        call.scope.cancel()
+        await simulation.step()
+        assert len({event.address for event in simulation.kernel.log}) == 1
+        assert simulation.in_kernel(sock)
+        assert not simulation.port.queue
+        sock.peer.send(b"three")
+        await simulation.step()
+        assert call.value == (3, 5)
+
+
+async def test_the_abort_function_of_trio_would_end_the_run_there(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def abort(operation: Operation, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
+        operation.raise_cancel = raise_cancel
+        if not simulation.kernel32.cancel(operation.handle, operation.address):
+            simulation.port.post(Packet(operation.address, Key.LATE_CANCEL))
+        return trio.lowlevel.Abort.FAILED
+
+    monkeypatch.setattr(port, "abort", abort)
+    sock = simulation.stream()
+    buffer = bytearray(100)
+
+    async def receive_twice() -> None:
+        await sock.recv_into(buffer)
+        with trio.CancelScope(shield=True):
+            await sock.recv_into(buffer)
+
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, receive_twice)
+        await simulation.run()
+        sock.peer.send(b"one")
+        call.scope.cancel()
+        await simulation.run()
+        simulation.deliver(1)
+        await simulation.run()
+        ((address, task),) = simulation.port.waiters.items()
+        with pytest.raises(trio.TrioInternalError):
+            simulation.deliver(1)
+        simulation.port.waiters[address] = task
+        sock.peer.send(b"two")
+
+
+# What nobody here cancelled.
+
+
+@every_receive
+async def test_a_receive_that_was_aborted_by_others_is_repeated(
+    simulation: Simulation, receive: Receive
+) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, receive, sock)
+        await simulation.run()
+        for status in (NtStatus.CANCELLED, NtStatus.REQUEST_ABORTED):
+            sock.peer.end(status)
+            await simulation.step()
+            assert not call.done
+            assert simulation.in_kernel(sock)
+        sock.peer.send(b"data")
+        await simulation.step()
+        assert call.succeeded
+    assert simulation.events.count("receive") == 3
+    simulation.check_quiet()
+
+
+async def test_bytes_that_come_with_an_abort_are_the_result(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        for cancelled in (False, True):
+            call = Call(nursery, sock.recv, 100)
+            await simulation.run()
+            sock.peer.end(NtStatus.CANCELLED, b"some")
+            if cancelled:
+                call.scope.cancel()
+            await simulation.step()
+            assert call.value == b"some"
+
+
+async def test_a_receive_that_is_about_to_be_repeated_can_be_cancelled(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.end(NtStatus.CANCELLED)
+        call.scope.cancel()
+        await simulation.step()
+        assert call.cancelled
+        assert not simulation.in_kernel(sock)
+
+
+async def test_cancelling_one_receive_leaves_those_on_duplicates_waiting(
+    simulation: Simulation,
+) -> None:
+    # The kernel gives up all receives of a connection when one of them is cancelled.
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        with sock.dup() as duplicate:
+            other = Call(nursery, duplicate.recv, 100)
+            await simulation.run()
+            other.scope.cancel()
+            await simulation.step()
+            assert other.cancelled
+        assert not call.done
+        sock.peer.send(b"data")
+        await simulation.step()
+        assert call.value == b"data"

@@ -1,0 +1,130 @@
+"""Which engine a socket gets in a run."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+from tests.peers import Counted
+from tests.simulation import Call, Simulation
+from trio_wsarecv import SocketStream
+
+if TYPE_CHECKING:
+    from tests.simulation.sockets import SocketOverSimulation
+
+pytestmark = pytest.mark.deadline(10)
+
+
+def without_ifs_handles(simulation: Simulation) -> SocketOverSimulation:
+    sock = simulation.stream()
+    sock.peer.ifs_handles = False
+    return sock
+
+
+def not_overlapped(simulation: Simulation) -> SocketOverSimulation:
+    sock = simulation.stream()
+    sock.peer.overlapped_io = False
+    return sock
+
+
+def of_another_port(simulation: Simulation) -> SocketOverSimulation:
+    sock = simulation.stream()
+    simulation.register_with_iocp(sock.fileno())
+    return sock
+
+
+@pytest.mark.parametrize("make", [without_ifs_handles, not_overlapped, of_another_port])
+async def test_where_no_packet_can_come_readiness_serves(
+    simulation: Simulation, make: type[SocketOverSimulation]
+) -> None:
+    sock = make(simulation)
+    stream = SocketStream(sock)
+    counted = Counted()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, stream.receive_exactly, 4)
+        await simulation.run()
+        sock.peer.send(b"da")
+        await simulation.run()
+        with pytest.raises(trio.BusyResourceError):
+            await sock.recv(1)
+        call.scope.cancel()
+        await simulation.run()
+        assert call.cancelled
+        sock.peer.send(b"ta")
+        assert await stream.receive_exactly(4) == b"data"
+        closing = Call(nursery, sock.recv, 4)
+        await simulation.run()
+        sock.close()
+        await simulation.run()
+        assert isinstance(closing.error, trio.ClosedResourceError)
+    assert "receive" not in simulation.events
+    assert (counted.overlapped_sockets, counted.readiness_sockets) == (0, 1)
+
+
+async def test_a_layered_provider_with_ifs_handles_is_received_on_overlapped(
+    simulation: Simulation,
+) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.stream(made_here=True)
+    sock.peer.chain_length = 2
+    sock.peer.send(b"data")
+    assert await sock.recv(100) == b"data"
+    assert simulation.events == ["receive", "dequeue"]
+
+
+def test_a_socket_belongs_to_the_run_that_it_was_first_received_on_in(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+
+    async def main(*others: SocketOverSimulation) -> None:
+        simulation.deliver_automatically()
+        for each in (*others, sock):
+            for _ in range(2):
+                each.peer.send(b"data")
+                assert await each.recv(4) == b"data"
+
+    counted = Counted()
+    trio.run(main)
+    assert (counted.overlapped_sockets, counted.readiness_sockets) == (1, 0)
+    trio.run(main, simulation.stream())
+    assert (counted.overlapped_sockets, counted.readiness_sockets) == (2, 1)
+    assert simulation.events.count("receive") == 4
+
+
+async def test_any_other_failure_to_associate_is_an_error(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(handle: int, /) -> None:
+        raise simulation.kernel.error(8)  # ERROR_NOT_ENOUGH_MEMORY
+
+    sock = simulation.stream()
+    sock.peer.send(b"data")
+    with monkeypatch.context() as patch:
+        patch.setattr(simulation, "register_with_iocp", refuse)
+        with pytest.raises(OSError, match=r".") as caught:
+            await sock.recv(100)
+    assert caught.value.winerror == 8  # type: ignore[attr-defined,unused-ignore]
+    simulation.deliver_automatically()
+    assert await sock.recv(100) == b"data"
+    assert simulation.events == ["receive", "dequeue"]
+
+
+async def test_a_socket_that_is_dropped_is_closed(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    peer = sock.peer
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        peer.send(b"data")
+        await simulation.step()
+        assert call.value == b"data"
+    alive = weakref.ref(sock.stdlib)
+    del sock, call, nursery
+    gc.collect()
+    assert alive() is None
+    assert peer.handles == 0

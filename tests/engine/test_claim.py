@@ -1,0 +1,232 @@
+"""One task at a time receives on a socket, and each receive is a checkpoint."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+from trio.testing import assert_checkpoints
+
+from tests.receiving import every_receive, winerror
+from tests.simulation import Call, Simulation
+from tests.simulation.sockets import SocketOverSimulation
+from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
+from trio_wsarecv._winsock.codes import NtStatus
+
+if TYPE_CHECKING:
+    from tests.receiving import Receive
+
+pytestmark = pytest.mark.deadline(10)
+
+PEEK, WAITALL = MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
+
+STREAM_RECEIVES: dict[str, Receive] = {
+    "recv": lambda sock: sock.recv(100),
+    "recv, peeking": lambda sock: sock.recv(100, PEEK),
+    "recv_into": lambda sock: sock.recv_into(bytearray(100)),
+    "receive_some": lambda sock: SocketStream(sock).receive_some(),
+    "receive_into": lambda sock: SocketStream(sock).receive_into(bytearray(100)),
+    "receive_exactly": lambda sock: SocketStream(sock).receive_exactly(4),
+    "receive_exactly_into": lambda sock: SocketStream(sock).receive_exactly_into(bytearray(4)),
+    "wsarecv": lambda sock: wsarecv(sock, [bytearray(2), bytearray(2)], WAITALL),
+}
+every_stream_receive = pytest.mark.parametrize(
+    "receive", STREAM_RECEIVES.values(), ids=STREAM_RECEIVES
+)
+
+
+async def check_busy(sock: SocketOverSimulation) -> None:
+    """Check that nobody else gets in."""
+    for receive in STREAM_RECEIVES.values():
+        with pytest.raises(trio.BusyResourceError):
+            await receive(sock)
+    with pytest.raises(trio.BusyResourceError):
+        sock.detach()
+
+
+@every_stream_receive
+async def test_a_second_receive_is_refused_while_one_waits(
+    simulation: Simulation, receive: Receive
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        first = Call(nursery, receive, sock)
+        await simulation.run()
+        events = simulation.events
+        await check_busy(sock)
+        assert simulation.events == events
+        sock.peer.send(b"data")
+        await simulation.step()
+        assert first.succeeded
+    simulation.check_quiet()
+
+
+async def test_a_second_receive_is_refused_until_the_first_task_has_resumed(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        first = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.send(b"one")
+        assert not simulation.in_kernel(sock)
+        await check_busy(sock)
+        simulation.deliver()
+        await check_busy(sock)
+        await simulation.run()
+        assert first.value == b"one"
+        second = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.send(b"two")
+        await simulation.step()
+        assert second.value == b"two"
+
+
+@every_receive
+async def test_of_two_receives_in_the_same_moment_one_is_refused(
+    simulation: Simulation, receive: Receive
+) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        calls = [Call(nursery, receive, sock) for _ in range(2)]
+        await simulation.run()
+        assert len(sock.peer.requests) == 1
+        sock.peer.send(b"data")
+        await simulation.step()
+        (busy,) = [call for call in calls if not call.succeeded]
+        assert isinstance(busy.error, trio.BusyResourceError)
+
+
+@pytest.mark.parametrize("kind", ["receive_exactly", "MSG_WAITALL"])
+async def test_nobody_gets_in_between_two_parts_of_one_receive(
+    simulation: Simulation, kind: str
+) -> None:
+    sock = simulation.stream()
+    buffer = bytearray(8)
+    async with simulation.nursery() as nursery:
+        if kind == "receive_exactly":
+            call = Call(nursery, SocketStream(sock).receive_exactly_into, buffer)
+        else:
+            call = Call(nursery, wsarecv, sock, [buffer], WAITALL)
+        await simulation.run()
+        sock.peer.send(b"data")
+        assert not simulation.in_kernel(sock)
+        await check_busy(sock)
+        await simulation.step()
+        await check_busy(sock)
+        sock.peer.send(b"more")
+        await simulation.step()
+        assert call.succeeded
+        assert buffer == b"datamore"
+
+
+async def test_nobody_gets_in_before_an_aborted_receive_is_repeated(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.end(NtStatus.CANCELLED)
+        await check_busy(sock)
+        await simulation.step()
+        sock.peer.send(b"data")
+        await simulation.step()
+        assert call.value == b"data"
+
+
+async def test_of_two_that_want_pushed_back_bytes_one_is_refused(simulation: Simulation) -> None:
+    for _ in range(10):  # since Trio runs the two in either order
+        sock = simulation.stream()
+        sock.receiver.push_back(b"01")
+        async with simulation.nursery() as nursery:
+            some = Call(nursery, sock.recv, 3)
+            exact = Call(nursery, SocketStream(sock).receive_exactly, 4)
+            await simulation.run()
+            sock.peer.send(b"23")
+            await simulation.step()
+            (busy,) = [call for call in (some, exact) if not call.succeeded]
+            assert isinstance(busy.error, trio.BusyResourceError)
+            if busy is exact:
+                assert some.value == b"01"
+            else:
+                assert exact.value == b"0123"
+
+
+@pytest.mark.parametrize("ending", ["data", "end", "cancelled", "refused", "reset", "aborted"])
+async def test_however_a_receive_ends_the_next_gets_in(simulation: Simulation, ending: str) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        for _ in range(2):
+            if ending == "refused":
+                sock.peer.refusals.append(WinsockError.WSAENOBUFS)
+            call = Call(nursery, sock.recv, 100)
+            await simulation.run()
+            if ending == "data":
+                sock.peer.send(b"data")
+            elif ending == "end":
+                sock.peer.end(NtStatus.SUCCESS)
+            elif ending == "cancelled":
+                call.scope.cancel()
+            elif ending == "reset":
+                sock.peer.end(NtStatus.CONNECTION_RESET)
+            elif ending == "aborted":
+                sock.peer.end(NtStatus.CANCELLED, b"data")
+            await simulation.step()
+            assert call.done
+        sock.peer.send(b"data")
+        again = Call(nursery, sock.recv, 100)
+        await simulation.step()
+        assert again.value == b"data"
+
+
+async def test_wrappers_of_one_socket_share_the_claim(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    other = SocketOverSimulation(sock.stdlib)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        await check_busy(other)
+        other.close()
+        await simulation.step()
+        assert isinstance(call.error, trio.ClosedResourceError)
+
+
+@pytest.mark.parametrize("made_here", [False, True])
+async def test_every_receive_is_a_checkpoint(simulation: Simulation, made_here: bool) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.stream(made_here=made_here)
+    sock.receiver.push_back(b"at hand")
+    with assert_checkpoints():
+        assert await sock.recv(100) == b"at hand"
+    for receive in STREAM_RECEIVES.values():
+        sock.peer.send(b"data")
+        with assert_checkpoints():
+            await receive(sock)
+    calls: list[tuple[Any, Any]] = [
+        (sock.recv, 0),
+        (SocketStream(sock).receive_exactly, 0),
+        (SocketStream(sock).receive_into, bytearray()),
+    ]
+    sock.peer.send(b"data")
+    for function, argument in calls:
+        with assert_checkpoints():
+            await function(argument)
+    for error in (WinsockError.WSAENOBUFS, WinsockError.WSAECONNRESET):
+        sock.peer.refusals.append(error)
+        with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
+            await sock.recv(100)
+        assert winerror(caught.value) == error
+
+
+async def test_tasks_that_take_turns_receive_in_order(simulation: Simulation) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.stream()
+    for number, receive in zip(range(20), itertools.cycle((100, 1)), strict=False):
+        sock.peer.send(b"%d," % number)
+        received = b""
+        while not received.endswith(b","):
+            received += await sock.recv(receive)
+        assert received == b"%d," % number

@@ -1,0 +1,317 @@
+"""Datagrams: with their sender, with room for all of them, each received once."""
+
+from __future__ import annotations
+
+import random
+import struct
+from typing import Any
+
+import pytest
+
+from tests.datagrams import (
+    WITH_ADDRESS,
+    WITHOUT_FLAGS,
+    Method,
+    every,
+    recvmsg,
+    recvmsg_into,
+    scatter,
+    when,
+)
+from tests.peers import pattern
+from tests.receiving import winerror
+from tests.simulation import Call, Simulation, simulated_winsock
+from tests.simulation.behaviour import InlineIosb, TooLong
+from trio_wsarecv import WinsockError
+from trio_wsarecv._winsock.codes import NtStatus
+
+pytestmark = pytest.mark.deadline(10)
+
+
+ADDRESSES = {
+    "IPv4": (struct.pack("<H", 2) + b"\x1f\x90\x7f\0\0\x01" + bytes(8), ("127.0.0.1", 8080)),
+    "IPv6": (
+        struct.pack("<H", 23) + b"\x1f\x90" + bytes(19) + b"\x01" + bytes(4),
+        ("::1", 8080, 0, 0),
+    ),
+    "IPv6 link": (
+        struct.pack("<H", 23)
+        + b"\x1f\x90\x00\x0a\xbc\xde"
+        + bytes.fromhex("fe800000000000000000000000000001")
+        + b"\x07\x00\x01\x00",
+        ("fe80::1", 8080, 0xABCDE, 0x10007),
+    ),
+    "none": (b"", None),
+    "another family": (b"\x22\x00" + bytes(range(14)), (0x22, bytes(range(14)))),
+}
+
+
+@pytest.mark.parametrize("receive", WITH_ADDRESS)
+async def test_a_receive_that_is_repeated_tells_the_sender(
+    simulation: Simulation, receive: Method
+) -> None:
+    sockaddr, address = ADDRESSES["IPv6 link"]
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, receive, sock, 10)
+        await simulation.run()
+        sock.peer.end(NtStatus.CANCELLED)  # by others
+        await simulation.step()
+        sock.peer.send(b"data", sockaddr)
+        await simulation.step()
+        assert call.value == (b"data", address, False)
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize(("sockaddr", "expected"), ADDRESSES.values(), ids=ADDRESSES)
+@when
+@pytest.mark.parametrize("receive", WITH_ADDRESS)
+async def test_scope_and_flow_are_part_of_the_address(
+    simulation: Simulation, receive: Method, pending: bool, sockaddr: bytes, expected: Any
+) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        if not pending:
+            sock.peer.send(b"data", sockaddr)
+        call = Call(nursery, receive, sock, 10)
+        await simulation.run()
+        if pending:
+            sock.peer.send(b"data", sockaddr)
+        await simulation.step()
+        assert call.value == (b"data", expected, False)
+    simulation.check_quiet()
+
+
+@when
+@every
+async def test_a_datagram_is_truncated_wherever_the_data_goes(
+    simulation: Simulation, receive: Method, pending: bool
+) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        for _ in range(2):
+            if not pending:
+                sock.peer.send(b"0123456789")
+            call = Call(nursery, receive, sock, 4)
+            await simulation.run()
+            if pending:
+                sock.peer.send(b"0123456789")
+            await simulation.step()
+            if receive in WITHOUT_FLAGS:
+                assert winerror(call.error) == WinsockError.WSAEMSGSIZE
+                assert call.error.partial == b"0123"  # type: ignore[attr-defined]
+            else:
+                assert call.value.data == b"0123"
+            sock.peer.send(b"next")
+            call = Call(nursery, receive, sock, 4)
+            await simulation.step()
+            assert call.value.data == b"next"
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("seed", range(2))
+@every
+async def test_datagrams_are_not_lost_whatever_comes_of_cancelling(
+    receive: Method, seed: int
+) -> None:
+    rng = random.Random(seed)
+    with simulated_winsock(seed) as simulation:
+        sock = simulation.datagrams()
+        received: list[bytes] = []
+        sent = cancelled = 0
+        async with simulation.nursery() as nursery:
+            for _ in range(100):
+                call = Call(nursery, receive, sock, 100)
+                await simulation.run()
+                for _ in range(rng.randrange(3)):
+                    sock.peer.send(b"%d" % sent)
+                    sent += 1
+                if rng.random() < 0.7:
+                    call.scope.cancel()
+                await simulation.step()
+                if not call.done:
+                    call.scope.cancel()
+                    await simulation.step()
+                if call.cancelled:
+                    cancelled += 1
+                elif call.succeeded:
+                    received.append(call.value.data)
+                else:  # as some filter drivers make it
+                    assert receive in (recvmsg, recvmsg_into)
+                    assert winerror(call.error) == WinsockError.WSAEFAULT
+            simulation.deliver_automatically()
+            while len(received) < sent:
+                received.append((await receive(sock, 100)).data)
+        assert received == [b"%d" % i for i in range(sent)]
+        assert cancelled
+        simulation.check_quiet()
+
+
+@when
+@every
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (NtStatus.PORT_UNREACHABLE, WinsockError.WSAECONNRESET),
+        (NtStatus.HOST_UNREACHABLE, WinsockError.WSAEHOSTUNREACH),
+    ],
+)
+async def test_each_icmp_error_is_told_once_in_its_turn(
+    simulation: Simulation,
+    receive: Method,
+    pending: bool,
+    status: NtStatus,
+    code: WinsockError,
+) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        for what in (b"one", status, status, b"", status, b"three"):
+            if not pending:
+                sock.peer.send_error(what) if isinstance(what, NtStatus) else sock.peer.send(what)
+            call = Call(nursery, receive, sock, 100)
+            await simulation.run()
+            if pending:
+                sock.peer.send_error(what) if isinstance(what, NtStatus) else sock.peer.send(what)
+            await simulation.step()
+            if isinstance(what, NtStatus):
+                assert winerror(call.error) == code
+            else:
+                assert call.value.data == what
+    simulation.check_quiet()
+
+
+@when
+@every
+async def test_the_end_of_a_connection_of_messages_is_an_error(
+    simulation: Simulation, receive: Method, pending: bool
+) -> None:
+    # A message of no bytes is a message there.
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        sock.peer.send(b"")
+        call = Call(nursery, receive, sock, 100)
+        await simulation.step()
+        assert call.value.data == b""
+        if not pending:
+            sock.peer.send_error(NtStatus.GRACEFUL_DISCONNECT)
+        call = Call(nursery, receive, sock, 100)
+        await simulation.run()
+        if pending:
+            sock.peer.send_error(NtStatus.GRACEFUL_DISCONNECT)
+        await simulation.step()
+        assert winerror(call.error) == WinsockError.WSAEDISCON
+    simulation.check_quiet()
+
+
+@every
+async def test_an_error_that_had_to_wait_comes_with_the_next_receive(
+    simulation: Simulation, receive: Method
+) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.end(NtStatus.PORT_UNREACHABLE, b"data")
+        await simulation.step()
+        assert call.value == b"data"
+        simulation.deliver_automatically()
+        sock.peer.send(b"more")
+        with pytest.raises(ConnectionResetError):
+            await receive(sock, 100)
+        assert (await receive(sock, 100)).data == b"more"
+
+
+@when
+@pytest.mark.parametrize("nbytes", [1, 1024, 1025, 3000, 65507])
+async def test_a_datagram_is_received_whole_however_quiet_the_socket_was(
+    simulation: Simulation, nbytes: int, pending: bool
+) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        for _ in range(2):
+            if not pending:
+                sock.peer.send(pattern(nbytes))
+            call = Call(nursery, sock.recv, 65536)
+            await simulation.run()
+            if pending:
+                sock.peer.send(pattern(nbytes))
+            await simulation.step()
+            assert call.value == pattern(nbytes)
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("too_long", TooLong)
+@when
+@every
+async def test_there_is_room_for_the_largest_datagram_so_none_is_reported_as_too_long(
+    simulation: Simulation, receive: Method, pending: bool, too_long: TooLong
+) -> None:
+    # What Windows makes of a datagram that does not fit differs from call to call.
+    simulation.behave(too_long=too_long, overflow_iosb=InlineIosb.LEFT_PENDING)
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        if not pending:
+            sock.peer.send(pattern(65507))
+        call = Call(nursery, receive, sock, 4)
+        await simulation.run()
+        if pending:
+            assert sock.peer.requests[0].capacity >= 65507
+            sock.peer.send(pattern(65507))
+        await simulation.step()
+        if receive in WITHOUT_FLAGS:
+            assert winerror(call.error) == WinsockError.WSAEMSGSIZE
+            assert call.error.partial == pattern(4)  # type: ignore[attr-defined]
+        else:
+            assert call.value.data == pattern(4)
+    simulation.check_quiet()
+
+
+async def test_datagrams_that_do_not_fit_do_not_disturb_one_another(
+    simulation: Simulation,
+) -> None:
+    # The rest of each goes to one area, which nobody reads.
+    simulation.behave(prompt=False)
+    sockets = [simulation.datagrams() for _ in range(10)]
+    async with simulation.nursery() as nursery:
+        calls = [Call(nursery, scatter, sock, 10) for sock in sockets]
+        await simulation.run()
+        for number, sock in enumerate(sockets):
+            sock.peer.send(b"%010d" % number + bytes(60_000))
+        await simulation.step()
+        assert [call.value for call in calls] == [
+            (b"%010d" % number, None, True) for number in range(10)
+        ]
+    simulation.check_quiet()
+
+
+async def test_memory_for_much_is_given_back_when_little_is_asked_for(
+    simulation: Simulation,
+) -> None:
+    def most() -> int:
+        return max(block.size for block in simulation.kernel.memory.blocks.values())
+
+    simulation.deliver_automatically()
+    sock = simulation.datagrams()
+    for size, expected in ((60_000, 60_000), (50_000, 60_000), (60_000, 60_000), (2000, 2000)):
+        sock.peer.send(b"data")
+        assert await sock.recv(size) == b"data"
+        assert most() == expected
+
+
+@pytest.mark.parametrize(
+    ("receive", "argument", "nothing"),
+    [("recvfrom", 0, (b"", None)), ("recvfrom_into", bytearray(), (0, None))],
+)
+async def test_a_receive_of_nothing_takes_a_datagram_as_any_other(
+    simulation: Simulation, receive: str, argument: Any, nothing: Any
+) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.datagrams()
+    for _ in range(2):
+        sock.peer.send(b"data")
+        with pytest.raises(OSError, match=r".") as caught:
+            await getattr(sock, receive)(argument)
+        assert winerror(caught.value) == WinsockError.WSAEMSGSIZE
+        sock.peer.send(b"")
+        assert await getattr(sock, receive)(argument) == nothing
+    assert not sock.peer.waiting

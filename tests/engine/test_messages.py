@@ -1,0 +1,235 @@
+"""Messages: a datagram with its sender, its control messages and its flags."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.receiving import SENDER, SENDER_ADDRESS, winerror
+from tests.simulation import Call, Simulation
+from tests.simulation.behaviour import ShortControl
+from trio_wsarecv import MsgFlag, WinsockError
+from trio_wsarecv._winsock.calls import ffi
+from trio_wsarecv._winsock.codes import NtStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import trio_wsarecv
+
+    Receive = Callable[..., Awaitable[tuple[bytes, Any, int, Any]]]
+
+pytestmark = pytest.mark.deadline(10)
+
+POINTER: int = ffi.sizeof("uintptr_t")
+
+
+async def recvmsg(
+    sock: trio_wsarecv.Socket, size: int, control_size: int = 0
+) -> tuple[bytes, Any, int, Any]:
+    return await sock.recvmsg(size, control_size)
+
+
+async def recvmsg_into(
+    sock: trio_wsarecv.Socket, size: int, control_size: int = 0
+) -> tuple[bytes, Any, int, Any]:
+    buffers = [bytearray(b"." * part) for part in (size // 2, 0, size - size // 2)]
+    nbytes, *rest = await sock.recvmsg_into(buffers, control_size)
+    data = b"".join(buffers)
+    assert not data[nbytes:].strip(b".")
+    return data[:nbytes], rest[0], rest[1], rest[2]
+
+
+both = pytest.mark.parametrize("receive", [recvmsg, recvmsg_into])
+when = pytest.mark.parametrize("pending", [False, True])
+short = pytest.mark.parametrize("short_control", ShortControl)
+
+
+def cmsg(level: int, kind: int, data: bytes) -> bytes:
+    """Return a control message as Windows writes it."""
+    size = POINTER + 8 + len(data)
+    header = size.to_bytes(POINTER, "little") + struct.pack("<ii", level, kind)
+    return (header + data).ljust(-(-size // POINTER) * POINTER, b"\xee")
+
+
+PKTINFO = cmsg(0, 19, b"\x7f\0\0\x02" + b"\x01\0\0\0")
+TTL = cmsg(0, 4, b"\x40\0\0\0")
+TOS = cmsg(0, 3, b"\x02")
+PKTINFO_PARSED, TTL_PARSED, TOS_PARSED = (
+    (0, 19, b"\x7f\0\0\x02\x01\0\0\0"),
+    (0, 4, b"\x40\0\0\0"),
+    (0, 3, b"\x02"),
+)
+
+
+async def receive_when(
+    simulation: Simulation, pending: bool, arrives: tuple[bytes, ...], *arguments: Any
+) -> Any:
+    """Return what a receive gives, before which or during which a datagram arrives."""
+    receive, sock, *_ = arguments
+    async with simulation.nursery() as nursery:
+        if not pending:
+            sock.peer.send(*arrives)
+        call = Call(nursery, receive, *arguments[1:])
+        await simulation.run()
+        if pending:
+            sock.peer.send(*arrives)
+        await simulation.step()
+        return call.value
+
+
+@when
+@both
+async def test_a_message_has_its_control_messages_and_its_sender(
+    simulation: Simulation, receive: Receive, pending: bool
+) -> None:
+    sock = simulation.datagrams()
+    # What is incomplete at the end is left out.
+    for control, expected in (
+        (b"", []),
+        (PKTINFO, [PKTINFO_PARSED]),
+        (TTL + TOS + PKTINFO[:-POINTER], [TTL_PARSED, TOS_PARSED]),
+        (TOS + TTL, [TOS_PARSED, TTL_PARSED]),
+    ):
+        message = b"data", SENDER, control
+        result = await receive_when(simulation, pending, message, receive, sock, 10, 200)
+        assert result == (b"data", expected, 0, SENDER_ADDRESS)
+    simulation.check_quiet()
+
+
+@short
+@when
+@both
+@pytest.mark.parametrize("cut", ["nothing", "data", "control", "both"])
+async def test_flags_say_what_was_truncated(
+    simulation: Simulation, receive: Receive, pending: bool, cut: str, short_control: ShortControl
+) -> None:
+    simulation.behave(short_control=short_control)
+    sock = simulation.datagrams()
+    size = 4 if cut in ("data", "both") else 10
+    control_size = len(PKTINFO) - (1 if cut in ("control", "both") else 0)
+    message = b"0123456789", SENDER, PKTINFO
+    result = await receive_when(simulation, pending, message, receive, sock, size, control_size)
+    received, ancdata, flags, address = result
+    assert received == b"0123456789"[:size]
+    assert ancdata == ([] if cut in ("control", "both") else [PKTINFO_PARSED])
+    assert address == SENDER_ADDRESS
+    assert flags == {
+        "nothing": 0,
+        "data": MsgFlag.MSG_TRUNC,
+        "control": MsgFlag.MSG_CTRUNC,
+        "both": MsgFlag.MSG_TRUNC | MsgFlag.MSG_CTRUNC,
+    }.get(cut)
+    assert type(flags) is int
+    simulation.check_quiet()
+
+
+@when
+@both
+async def test_without_room_there_are_no_control_messages(
+    simulation: Simulation, receive: Receive, pending: bool
+) -> None:
+    sock = simulation.datagrams()
+    message = b"data", SENDER, PKTINFO
+    result = await receive_when(simulation, pending, message, receive, sock, 10)
+    assert result == (b"data", [], MsgFlag.MSG_CTRUNC, SENDER_ADDRESS)
+
+
+@short
+@when
+@both
+@pytest.mark.parametrize("room", [20, 600, 2000])
+async def test_more_control_messages_than_the_system_has_fit_or_are_truncated(
+    simulation: Simulation, receive: Receive, pending: bool, room: int, short_control: ShortControl
+) -> None:
+    simulation.behave(short_control=short_control)
+    sock = simulation.datagrams()
+    message = b"data", SENDER, PKTINFO * 40
+    result = await receive_when(simulation, pending, message, receive, sock, 10, room)
+    count = min(room // len(PKTINFO), 40)
+    flags = MsgFlag.MSG_CTRUNC if count < 40 else 0
+    assert result == (b"data", [PKTINFO_PARSED] * count, flags, SENDER_ADDRESS)
+    simulation.check_quiet()
+
+
+@both
+async def test_there_is_always_room_for_what_windows_can_be_asked_for(
+    simulation: Simulation, receive: Receive
+) -> None:
+    # So the unclear case of control data that does not fit hardly ever comes up.
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        for room in (0, 10, 1000):
+            call = Call(nursery, receive, sock, 10, room)
+            await simulation.run()
+            (request,) = sock.peer.requests
+            assert request.control_size >= max(room, 512)
+            sock.peer.send(b"data", SENDER)
+            await simulation.step()
+            assert call.value == (b"data", [], 0, SENDER_ADDRESS)
+
+
+@both
+async def test_room_for_control_messages_differs_from_receive_to_receive(
+    simulation: Simulation, receive: Receive
+) -> None:
+    sock = simulation.datagrams()
+    message = b"data", SENDER, PKTINFO
+    for room in (1000, 0, 100, 2000, 5, len(PKTINFO)):
+        _, ancdata, flags, _ = await receive_when(
+            simulation, False, message, receive, sock, 10, room
+        )
+        assert len(ancdata) == (room >= len(PKTINFO))
+        assert flags == (0 if ancdata else MsgFlag.MSG_CTRUNC)
+
+
+@pytest.mark.parametrize("method", ["recvfrom", "recvmsg"])
+async def test_a_receive_that_is_repeated_has_room_for_sender_and_control_messages(
+    simulation: Simulation, method: str
+) -> None:
+    sock = simulation.datagrams()
+    sizes = (10, 100) if method == "recvmsg" else (10,)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, getattr(sock, method), *sizes)
+        await simulation.run()
+        # The abort leaves lengths of 0 where the lengths of the room stood.
+        sock.peer.end(NtStatus.CANCELLED)
+        await simulation.step()
+        assert not call.done
+        sock.peer.send(b"data", SENDER, PKTINFO)
+        await simulation.step()
+        if method == "recvmsg":
+            assert call.value == (b"data", [PKTINFO_PARSED], 0, SENDER_ADDRESS)
+        else:
+            assert call.value == (b"data", SENDER_ADDRESS)
+
+
+@both
+async def test_a_driver_that_refuses_messages_leaves_other_receives_working(
+    simulation: Simulation, receive: Receive
+) -> None:
+    simulation.behave(message_faults=True)
+    sock = simulation.datagrams()
+    sock.peer.send(b"data", SENDER)
+    with pytest.raises(OSError, match=r".") as caught:
+        await receive(sock, 10)
+    assert winerror(caught.value) == WinsockError.WSAEFAULT
+    simulation.deliver_automatically()
+    assert await sock.recvfrom(10) == (b"data", SENDER_ADDRESS)
+    simulation.check_quiet()
+
+
+@both
+async def test_messages_and_plain_receives_take_turns(
+    simulation: Simulation, receive: Receive
+) -> None:
+    sock = simulation.datagrams()
+    message = b"data", SENDER, PKTINFO
+    for _ in range(3):
+        result = await receive_when(simulation, True, message, receive, sock, 10, 100)
+        assert result == (b"data", [PKTINFO_PARSED], 0, SENDER_ADDRESS)
+        result = await receive_when(simulation, False, message, lambda s: s.recvfrom(10), sock)
+        assert result == (b"data", SENDER_ADDRESS)
+    simulation.check_quiet()

@@ -1,0 +1,196 @@
+"""Whether a completion packet follows a receive, and the wait for it."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.receiving import every_receive, winerror
+from tests.simulation import Call, Simulation
+from tests.simulation.behaviour import InlineIosb, IosbWrite, TooLong
+from trio_wsarecv import WinsockError
+from trio_wsarecv._winsock.codes import NtStatus
+
+if TYPE_CHECKING:
+    from tests.receiving import Receive
+
+# A test takes milliseconds, unless it hangs.
+pytestmark = pytest.mark.deadline(10)
+
+
+@pytest.mark.parametrize("inline_iosb", InlineIosb)
+@pytest.mark.parametrize("always_pends", [False, True])
+async def test_a_receive_of_data_that_waits_gets_its_packet(
+    simulation: Simulation, always_pends: bool, inline_iosb: InlineIosb
+) -> None:
+    simulation.behave(always_pends=always_pends, inline_iosb=inline_iosb)
+    sock = simulation.stream()
+    sock.peer.send(b"data")
+    sock.peer.send_end()
+    async with simulation.nursery() as nursery:
+        for expected in (b"data", b""):
+            call = Call(nursery, sock.recv, 100)
+            await simulation.run()
+            assert not call.done
+            await simulation.step()
+            assert call.value == expected
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("iosb", IosbWrite)
+async def test_a_receive_that_waits_gets_its_packet(
+    simulation: Simulation, iosb: IosbWrite
+) -> None:
+    simulation.behave(iosb=iosb)
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.send(b"data")
+        await simulation.run()
+        assert not call.done
+        await simulation.step()
+        assert call.value == b"data"
+    simulation.check_quiet()
+
+
+@every_receive
+async def test_each_receive_is_one_overlapped_call_whether_data_waits_or_not(
+    simulation: Simulation, receive: Receive
+) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        for count, waits in enumerate((True, False, True, True, False), start=1):
+            if waits:
+                sock.peer.send(b"data")
+            call = Call(nursery, receive, sock)
+            await simulation.run()
+            if not waits:
+                sock.peer.send(b"data")
+            await simulation.step()
+            assert call.succeeded
+            assert simulation.events == ["receive", "dequeue"] * count
+    simulation.check_quiet()
+
+
+REFUSALS = [error for error in WinsockError if error != WinsockError.WSA_IO_PENDING]
+
+
+@pytest.mark.parametrize("left", [NtStatus.PENDING, None])
+@pytest.mark.parametrize("error", REFUSALS)
+async def test_a_receive_that_is_refused_waits_for_nothing(
+    simulation: Simulation, error: WinsockError, left: NtStatus | None
+) -> None:
+    simulation.behave(left_by_failure=left)
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        # The operation that is refused has served before.
+        sock.peer.send(b"before")
+        Call(nursery, sock.recv, 100)
+        await simulation.step()
+        sock.peer.send(b"data")
+        sock.peer.refusals.append(error)
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        assert winerror(call.error) == error
+        again = Call(nursery, sock.recv, 100)
+        await simulation.step()
+        assert again.value == b"data"
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("left", [NtStatus.PENDING, None])
+async def test_a_refusal_with_wsaemsgsize_waits_for_nothing(
+    simulation: Simulation, left: NtStatus | None
+) -> None:
+    simulation.behave(left_by_failure=left)
+    sock = simulation.datagrams()
+    sock.peer.send(b"fits")
+    buffer = bytearray(4)
+    async with simulation.nursery() as nursery:
+        first = Call(nursery, sock.recv_into, buffer)
+        await simulation.step()
+        assert first.value == 4
+        sock.peer.refusals.append(WinsockError.WSAEMSGSIZE)
+        second = Call(nursery, sock.recv_into, buffer)
+        await simulation.run()
+        assert winerror(second.error) == WinsockError.WSAEMSGSIZE
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("too_long", TooLong)
+async def test_control_data_larger_than_all_that_was_foreseen_gets_its_packet(
+    simulation: Simulation, too_long: TooLong
+) -> None:
+    # The one message that can still be reported inline as one that does not fit.
+    simulation.behave(too_long=too_long)
+    sock = simulation.datagrams()
+    sock.peer.send(b"data", control=bytes(1000))
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recvmsg, 10, 100)
+        await simulation.run()
+        assert not call.done
+        await simulation.step()
+        data, *_ = call.value
+        assert data == b"data"
+    simulation.check_quiet()
+
+
+async def test_trio_is_handed_handles_and_addresses_as_integers(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[tuple[type, type]] = []
+    wait_overlapped = simulation.wait_overlapped
+
+    async def recording(handle: int, lpOverlapped: int) -> object:
+        handed.append((type(handle), type(lpOverlapped)))
+        return await wait_overlapped(handle, lpOverlapped)
+
+    monkeypatch.setattr(simulation, "wait_overlapped", recording)
+    simulation.deliver_automatically()
+    sock = simulation.stream()
+    sock.peer.send(b"data")
+    await sock.recv(4)
+    assert handed == [(int, int)]
+
+
+def interrupt() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("moment", ["submit", "wait", "cancel"])
+def test_an_interrupt_waits_until_the_packet_is_in(simulation: Simulation, moment: str) -> None:
+    async def main() -> None:
+        sock = simulation.stream()
+        simulation.deliver_automatically()
+        if moment == "submit":
+            simulation.ws2_32.on_call = interrupt
+        elif moment == "wait":
+            simulation.on_wait = interrupt
+        else:
+            simulation.kernel32.on_call = interrupt
+        with trio.move_on_after(1):
+            await sock.recv(100)
+        await trio.lowlevel.checkpoint()
+
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(main, clock=MockClock(autojump_threshold=0))
+    simulation.check_quiet()
+
+
+async def test_packets_reach_their_tasks_in_any_order(simulation: Simulation) -> None:
+    sockets = [simulation.stream() for _ in range(3)]
+    for order in itertools.permutations(range(3)):
+        async with simulation.nursery() as nursery:
+            calls = [Call(nursery, sock.recv, 100) for sock in sockets]
+            await simulation.run()
+            for number in order:
+                sockets[number].peer.send(b"%d" % number)
+            await simulation.step()
+            assert [call.value for call in calls] == [b"0", b"1", b"2"]
+    simulation.check_quiet()

@@ -1,0 +1,267 @@
+"""What a receive that fails has received begins the next one; and errors that have to wait."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import weakref
+
+import pytest
+import trio
+
+from tests.receiving import winerror
+from tests.simulation import Call, Simulation
+from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, WinsockError, wsarecv
+from trio_wsarecv._winsock.codes import NtStatus
+
+pytestmark = pytest.mark.deadline(10)
+
+OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
+
+
+@pytest.mark.parametrize("into", [False, True])
+async def test_a_cancelled_exact_receive_leaves_its_bytes_to_the_next(
+    simulation: Simulation, into: bool
+) -> None:
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    async with simulation.nursery() as nursery:
+        if into:
+            call = Call(nursery, stream.receive_exactly_into, bytearray(10))
+        else:
+            call = Call(nursery, stream.receive_exactly, 10)
+        for piece in (b"ab", b"cd", b"e"):
+            await simulation.run()
+            sock.peer.send(piece)
+            await simulation.step()
+        assert not call.done
+        call.scope.cancel()
+        await simulation.step()
+        assert call.cancelled
+        assert sock.is_readable()
+        assert await stream.receive_some(2) == b"ab"
+        exact = Call(nursery, stream.receive_exactly, 5)
+        await simulation.run()
+        sock.peer.send(b"fg")
+        await simulation.step()
+        assert exact.value == b"cdefg"
+    simulation.check_quiet()
+
+
+async def test_bytes_pushed_back_again_come_before_those_that_were_left(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    sock.receiver.push_back(b"abcdef")
+    async with simulation.nursery() as nursery:
+        for _ in range(3):
+            exact = Call(nursery, stream.receive_exactly, 10)
+            await simulation.run()
+            assert simulation.in_kernel(sock)
+            exact.scope.cancel()
+            await simulation.step()
+            assert exact.cancelled
+        sock.peer.send(b"ghij")
+        last = Call(nursery, stream.receive_exactly, 10)
+        await simulation.step()
+        assert last.value == b"abcdefghij"
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_an_exact_receive_that_fails_leaves_its_bytes_to_the_next(
+    simulation: Simulation, refused: bool
+) -> None:
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, stream.receive_exactly, 10)
+        await simulation.run()
+        sock.peer.send(b"some")
+        if refused:
+            sock.peer.refusals.append(WinsockError.WSAECONNRESET)
+        else:
+            await simulation.step()
+            sock.peer.reset()
+        await simulation.step()
+        assert isinstance(call.error, trio.BrokenResourceError)
+        assert isinstance(call.error.__cause__, ConnectionResetError)
+        assert await stream.receive_some() == b"some"
+
+
+@pytest.mark.parametrize("kind", ["receive_exactly", "MSG_WAITALL"])
+async def test_the_next_receive_begins_with_what_was_pushed_back_whatever_it_is(
+    simulation: Simulation, kind: str
+) -> None:
+    sock = simulation.stream()
+    sock.receiver.push_back(b"some")
+    buffers = [bytearray(2), bytearray(0), bytearray(4)]
+    async with simulation.nursery() as nursery:
+        if kind == "receive_exactly":
+            call = Call(nursery, SocketStream(sock).receive_exactly, 6)
+        else:
+            call = Call(nursery, wsarecv, sock, buffers, WAITALL)
+        await simulation.run()
+        (request,) = sock.peer.requests
+        assert request.capacity == 2
+        sock.peer.send(b"more")
+        await simulation.step()
+        if kind == "receive_exactly":
+            assert call.value == b"somemo"
+        else:
+            assert call.value == (6, 0)
+            assert buffers == [b"so", b"", b"memo"]
+        assert sock.peer.waiting == b"re"
+
+
+async def test_pushed_back_bytes_can_be_peeked_at_and_need_no_kernel(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    sock.receiver.push_back(b"0123456789")
+    buffer = bytearray(3)
+    assert await sock.recv(4, PEEK) == b"0123"
+    assert await sock.recv_into(buffer, 0, PEEK) == 3
+    assert await wsarecv(sock, [buffer, bytearray(3)], PEEK) == (6, 0)
+    assert await sock.recv(4) == b"0123"
+    assert (await sock.recvfrom(2))[0] == b"45"
+    assert (await sock.recvmsg(2))[0] == b"67"
+    assert await sock.recv_into(buffer) == 2
+    assert buffer == b"892"
+    assert not simulation.events
+
+
+async def test_a_receive_cancelled_beforehand_takes_nothing_of_what_was_pushed_back(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    sock.receiver.push_back(b"data")
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await sock.recv(100)
+    assert scope.cancelled_caught
+    assert await sock.recv(100) == b"data"
+
+
+async def test_out_of_band_data_passes_what_was_pushed_back(simulation: Simulation) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.stream()
+    sock.receiver.push_back(b"data")
+    sock.peer.send_urgent(b"!")
+    buffer = bytearray(5)
+    assert await wsarecv(sock, [buffer], OOB) == (1, OOB)
+    assert buffer == b"!" + bytes(4)
+    assert await sock.recv(10) == b"data"
+
+
+async def test_the_end_inside_an_exact_receive_gives_what_came(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, SocketStream(sock).receive_exactly, 10)
+        await simulation.run()
+        sock.peer.send(b"some")
+        sock.peer.send_end()
+        await simulation.step()
+        assert isinstance(call.error, IncompleteReceiveError)
+        assert call.error.partial == b"some"
+        assert call.error.expected == 10
+        again = Call(nursery, sock.recv, 10)
+        await simulation.step()
+        assert again.value == b""
+
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize("nbytes", [5, MIB, 5 * MIB + 7])
+async def test_an_exact_receive_reserves_memory_as_bytes_come(
+    simulation: Simulation, nbytes: int
+) -> None:
+    sock = simulation.stream()
+    expected = bytes(itertools.islice(itertools.cycle(range(251)), nbytes))
+    received = 0
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, SocketStream(sock).receive_exactly, nbytes)
+        while received < nbytes:
+            await simulation.run()
+            (request,) = sock.peer.requests
+            missing = nbytes - received
+            assert 0 < request.capacity <= min(missing, max(received, MIB))
+            size = min(missing, 700_001)
+            sock.peer.send(expected[received : received + size])
+            await simulation.step()
+            received += size
+        assert call.value == expected
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("nbytes", [1 << 31, 1 << 62, 1 << 64])
+async def test_an_exact_receive_of_an_absurd_size_costs_little_and_loses_nothing(
+    simulation: Simulation, nbytes: int
+) -> None:
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, stream.receive_exactly, nbytes)
+        await simulation.run()
+        (request,) = sock.peer.requests
+        assert request.capacity == MIB
+        sock.peer.send(b"some")
+        await simulation.step()
+        call.scope.cancel()
+        await simulation.step()
+        assert call.cancelled
+        assert await stream.receive_some() == b"some"
+
+
+# An error that had to wait, since there were bytes to give.
+
+
+async def test_bytes_that_come_with_an_error_come_first(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.end(NtStatus.INSUFFICIENT_RESOURCES, b"some")
+        await simulation.step()
+        assert call.value == b"some"
+        with pytest.raises(OSError, match=r".") as caught:
+            await sock.recv(100)
+        assert winerror(caught.value) == WinsockError.WSAENOBUFS
+        # It is told once.
+        again = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.send(b"more")
+        await simulation.step()
+        assert again.value == b"more"
+
+
+async def test_an_exact_receive_that_an_error_interrupts_leaves_its_bytes_and_those_before_it(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream(made_here=True)
+    stream = SocketStream(sock)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, stream.receive_exactly, 10)
+        await simulation.run()
+        sock.peer.end(NtStatus.CONNECTION_RESET, b"some")
+        sock.peer.reset()
+        await simulation.step()
+        assert isinstance(call.error, trio.BrokenResourceError)
+        assert await stream.receive_some() == b"some"
+        with pytest.raises(trio.BrokenResourceError):
+            await stream.receive_some()
+
+
+async def test_an_error_that_waits_keeps_nothing_alive(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.end(NtStatus.CONNECTION_RESET, b"some")
+        await simulation.step()
+        assert call.value == b"some"
+    alive = weakref.ref(sock.stdlib)
+    del sock, call, nursery
+    gc.collect()
+    assert alive() is None

@@ -1,0 +1,170 @@
+"""The readiness engine: without an OVERLAPPED, when the socket is readable; and peeking."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import assert_checkpoints
+
+from tests.peers import Counted, pattern
+from tests.receiving import winerror
+from tests.simulation import Call, Simulation
+from tests.simulation.behaviour import FlagsOut
+from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
+
+pytestmark = pytest.mark.deadline(10)
+
+PEEK = MsgFlag.MSG_PEEK
+
+
+async def test_the_slower_of_two_waits_again(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    sock.peer.ifs_handles = False
+    sockets = [sock, sock.dup()]
+    async with simulation.nursery() as nursery:
+        calls = [Call(nursery, each.recv, 100) for each in sockets]
+        await simulation.run()
+        sock.peer.send(b"one")
+        await simulation.run()
+        assert [call.done for call in calls].count(True) == 1
+        sock.peer.send(b"two")
+        await simulation.run()
+        assert {call.value for call in calls} == {b"one", b"two"}
+        for each in sockets:
+            each.close()
+
+
+async def test_a_receive_by_readiness_takes_all_that_waits_in_one_piece(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    sock.peer.ifs_handles = False
+    for nbytes in (1, 5000, 256 * 1024):
+        sock.peer.send(pattern(nbytes))
+        assert await sock.recv(1 << 20) == pattern(nbytes)
+
+
+async def test_a_receive_by_readiness_is_a_checkpoint_and_can_be_cancelled(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    sock.peer.ifs_handles = False
+    sock.peer.send(b"data")
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await sock.recv(100)
+    assert scope.cancelled_caught
+    with assert_checkpoints():
+        assert await sock.recv(2) == b"da"
+    with trio.move_on_after(0):
+        await SocketStream(sock).receive_exactly(10)
+    assert await sock.recv(100) == b"ta"
+    sock.peer.reset()
+    with assert_checkpoints(), pytest.raises(ConnectionResetError) as caught:
+        await sock.recv(100)
+    assert winerror(caught.value) == WinsockError.WSAECONNRESET
+
+
+async def test_receives_by_readiness_are_counted(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    sock.peer.ifs_handles = False
+    counted = Counted()
+    async with simulation.nursery() as nursery:
+        cancelled = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        cancelled.scope.cancel()
+        await simulation.run()
+        assert cancelled.cancelled
+        sock.peer.send(b"data")
+        assert await sock.recv(100) == b"data"
+    assert (counted.pended, counted.cancelled, counted.immediate, counted.bytes) == (1, 1, 1, 4)
+    assert (counted.overlapped, counted.wsarecv_calls) == (0, 2)
+
+
+# Peeking.
+
+
+@pytest.mark.parametrize("flags_out", FlagsOut)
+@pytest.mark.parametrize("kind", ["recv", "recv_into", "recvfrom", "recvmsg", "wsarecv"])
+async def test_a_peek_that_has_to_wait_takes_nothing(
+    simulation: Simulation, kind: str, flags_out: FlagsOut
+) -> None:
+    # Each attempt is told to peek anew: what one has found in the flags, it may have cleared.
+    simulation.behave(flags_out=flags_out)
+    sock = simulation.stream()
+    buffer = bytearray(10)
+    async with simulation.nursery() as nursery:
+        if kind == "recv_into":
+            call = Call(nursery, sock.recv_into, buffer, 10, PEEK)
+        elif kind == "recvmsg":
+            call = Call(nursery, sock.recvmsg, 10, 0, PEEK)
+        elif kind == "wsarecv":
+            call = Call(nursery, wsarecv, sock, [buffer], PEEK)
+        else:
+            call = Call(nursery, getattr(sock, kind), 10, PEEK)
+        await simulation.run()
+        assert not call.done
+        simulation.readers.wake()
+        await simulation.run()
+        sock.peer.send(b"data")
+        await simulation.run()
+        assert call.succeeded
+        assert sock.peer.waiting == b"data"
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("made_here", [False, True])
+async def test_peeking_leaves_the_data_where_it_is_and_is_not_overlapped(
+    simulation: Simulation, made_here: bool
+) -> None:
+    # The documentation has MSG_PEEK for receives without an OVERLAPPED only.
+    sock = simulation.stream(made_here=made_here)
+    sock.peer.send(pattern(5000))
+    for nbytes in (2, 5000, 10_000, 2):
+        assert await sock.recv(nbytes, PEEK) == pattern(5000)[:nbytes]
+    buffers = [bytearray(1), bytearray(8)]
+    assert await wsarecv(sock, buffers, PEEK) == (9, 0)
+    assert b"".join(buffers) == pattern(9)
+    assert "receive" not in simulation.events
+    simulation.deliver_automatically()
+    assert await SocketStream(sock).receive_exactly(5000) == pattern(5000)
+    sock.peer.send_end()
+    for _ in range(2):
+        assert await sock.recv(10, PEEK) == b""
+    assert await sock.recv(10) == b""
+
+
+async def test_a_peek_can_be_cancelled_and_closed(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        cancelled = Call(nursery, sock.recv, 10, PEEK)
+        await simulation.run()
+        cancelled.scope.cancel()
+        await simulation.run()
+        assert cancelled.cancelled
+        closed = Call(nursery, sock.recv, 10, PEEK)
+        await simulation.run()
+        sock.close()
+        await simulation.run()
+        assert isinstance(closed.error, trio.ClosedResourceError)
+    with pytest.raises(OSError, match=r".") as caught:
+        await sock.recv(10, PEEK)
+    assert winerror(caught.value) == WinsockError.WSAENOTSOCK
+
+
+async def test_peeking_at_a_datagram_tells_how_much_of_it_there_is_room_for(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.datagrams()
+    sock.peer.send(b"0123456789")
+    buffers = [bytearray(2), bytearray(2)]
+    for _ in range(2):
+        assert await wsarecv(sock, buffers, PEEK) == (4, MsgFlag.MSG_TRUNC)
+        assert await sock.recv(10, PEEK) == b"0123456789"
+        with pytest.raises(OSError, match=r".") as caught:
+            await sock.recv(4, PEEK)
+        assert winerror(caught.value) == WinsockError.WSAEMSGSIZE
+        assert caught.value.partial == b"0123"  # type: ignore[attr-defined]
+        data, _, flags, _ = await sock.recvmsg(4, 0, PEEK)
+        assert (data, flags) == (b"0123", MsgFlag.MSG_TRUNC)
+    assert sock.peer.waiting == [b"0123456789"]

@@ -1,0 +1,201 @@
+"""Several buffers: what the kernel is given of them, and which flags go in and come out."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.receiving import winerror
+from tests.simulation import Call, CancelAnswer, Simulation
+from trio_wsarecv import MsgFlag, WinsockError, wsarecv
+from trio_wsarecv._engine.messages import check_request
+from trio_wsarecv._winsock.codes import NtStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.simulation.sockets import SocketOverSimulation
+
+OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
+PUSH, PARTIAL = MsgFlag.MSG_PUSH_IMMEDIATE, MsgFlag.MSG_PARTIAL
+
+pytestmark = pytest.mark.deadline(10)
+
+
+def filled(buffers: Sequence[bytearray]) -> bytes:
+    return b"".join(buffers)
+
+
+async def test_what_the_kernel_is_given_is_what_was_asked_for(simulation: Simulation) -> None:
+    sizes = [5, 0, 7, 1]
+    # A datagram that does not fit has room behind the program's buffers.
+    for sock, behind in ((simulation.stream(), []), (simulation.datagrams(), [65536])):
+        async with simulation.nursery() as nursery:
+            call = Call(nursery, wsarecv, sock, [bytearray(size) for size in sizes], PUSH)
+            await simulation.run()
+            (request,) = sock.peer.requests
+            assert [size for _, size in request.buffers] == sizes + behind
+            assert request.flags == PUSH
+            sock.peer.send(b"data")
+            await simulation.step()
+            assert call.value == (4, 0)
+    simulation.check_quiet()
+
+
+async def test_winsock_is_not_asked_to_wait_for_all(simulation: Simulation) -> None:
+    # It refuses that on a non-blocking socket.
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, wsarecv, sock, [bytearray(3), bytearray(9)], WAITALL | PUSH)
+        for piece in (b"abcde", b"fghijkl"):
+            await simulation.run()
+            (request,) = sock.peer.requests
+            assert request.flags == PUSH
+            sock.peer.send(piece)
+            await simulation.step()
+        assert call.value == (12, 0)
+
+
+async def test_kernel_buffers_go_on_where_the_last_receive_stopped(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    buffers = [bytearray(b"." * size) for size in (3, 0, 4, 2, 0)]
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, wsarecv, sock, buffers, WAITALL)
+        for piece, room in ((b"ab", 9), (b"c", 7), (b"def", 6), (b"g", 3), (b"hi", 2)):
+            await simulation.run()
+            (request,) = sock.peer.requests
+            assert request.capacity == room
+            sock.peer.send(piece)
+            await simulation.step()
+        assert call.value == (9, 0)
+    assert filled(buffers) == b"abcdefghi"
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("pending", [False, True])
+async def test_waiting_for_all_loses_nothing_when_it_fails(
+    simulation: Simulation, pending: bool
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, wsarecv, sock, [bytearray(3), bytearray(9)], WAITALL)
+        await simulation.run()
+        sock.peer.send(b"abcde")
+        if pending:
+            await simulation.step()
+            sock.peer.reset()
+        else:
+            sock.peer.refusals.append(WinsockError.WSAENOBUFS)
+        await simulation.step()
+        expected = WinsockError.WSAECONNRESET if pending else WinsockError.WSAENOBUFS
+        assert winerror(call.error) == expected
+        simulation.deliver_automatically()
+        assert await sock.recv(100) == b"abcde"
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("answer", CancelAnswer)
+async def test_a_cancelled_receive_gives_its_bytes_or_leaves_them(
+    simulation: Simulation, answer: CancelAnswer
+) -> None:
+    simulation.behaviour.cancel = answer
+    sock: SocketOverSimulation = simulation.stream()
+    buffers = [bytearray(2), bytearray(9)]
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, wsarecv, sock, buffers)
+        await simulation.run()
+        simulation.behaviour.prompt = False
+        sock.peer.send(b"data")
+        call.scope.cancel()
+        await simulation.step()
+        if call.cancelled:
+            assert answer is CancelAnswer.ABORTED
+            call = Call(nursery, wsarecv, sock, buffers)
+            await simulation.step()
+        assert call.value == (4, 0)
+        assert filled(buffers) == b"data" + bytes(7)
+    simulation.check_quiet()
+
+
+OUT = {
+    NtStatus.SUCCESS: MsgFlag(0),
+    NtStatus.RECEIVE_PARTIAL: PARTIAL,
+    NtStatus.RECEIVE_EXPEDITED: OOB,
+    NtStatus.RECEIVE_PARTIAL_EXPEDITED: PARTIAL | OOB,
+    NtStatus.BUFFER_OVERFLOW: MsgFlag.MSG_TRUNC,
+}
+
+
+@pytest.mark.parametrize("status", OUT)
+async def test_the_completion_says_which_flags_come_out(
+    simulation: Simulation, status: NtStatus
+) -> None:
+    sock = simulation.datagrams()
+    buffers = [bytearray(b"...") for _ in range(3)]
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, wsarecv, sock, buffers, PARTIAL)
+        await simulation.run()
+        (request,) = sock.peer.requests
+        assert request.flags == PARTIAL
+        sock.peer.end(status, b"data")
+        await simulation.step()
+        assert call.value == (4, OUT[status])
+        assert isinstance(call.value.flags, MsgFlag)
+    assert filled(buffers) == b"data....."
+    simulation.check_quiet()
+
+
+async def test_a_message_in_parts_is_complete_when_the_flag_is_gone(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.datagrams()
+    message = b""
+    async with simulation.nursery() as nursery:
+        flags = PARTIAL
+        for status in (NtStatus.RECEIVE_PARTIAL, NtStatus.RECEIVE_PARTIAL, NtStatus.SUCCESS):
+            assert flags & PARTIAL
+            buffer = bytearray(4)
+            call = Call(nursery, wsarecv, sock, [buffer])
+            await simulation.run()
+            sock.peer.end(status, b"part")
+            await simulation.step()
+            nbytes, flags = call.value
+            message += buffer[:nbytes]
+        assert not flags
+    assert message == b"part" * 3
+
+
+def ruled_out(kind: int, sizes: Sequence[int], flags: int) -> int:
+    """Return the code that WSARecv's documentation gives, or 0: its sentences, one by one."""
+    stream = kind == socket.SOCK_STREAM
+    if not sizes:
+        return 10022
+    if not stream and not sum(sizes):
+        return 10022  # ours: Winsock would discard the datagram
+    if flags >= 1 << 16 or flags & ~0x802B:
+        return 10045
+    if flags & 0x1 and not stream:
+        return 10045
+    if flags & 0x8 and (not stream or flags & 0x8003):
+        return 10045
+    return 0
+
+
+FLAGS = (OOB, PEEK, WAITALL, PUSH, PARTIAL)
+EVERY_COMBINATION = [
+    sum(flags) for n in range(6) for flags in itertools.combinations(map(int, FLAGS), n)
+]
+UNKNOWN = [1 << n for n in range(32) if not 0x802B & 1 << n] + [2**32, 2**64, 0x802B | 2**16]
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [0, 0], [0, 5], [1]], ids=str)
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_every_combination_of_flags_is_allowed_or_refused(kind: int, sizes: list[int]) -> None:
+    for flags in (*EVERY_COMBINATION, *UNKNOWN):
+        error = check_request(flags, sizes, kind)
+        assert (error or 0) == ruled_out(kind, sizes, flags), hex(flags)

@@ -1,0 +1,286 @@
+"""Skip mode: a TCP connection that was made here gets no packet for what completes inline."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from tests.peers import Counted
+from tests.receiving import winerror
+from tests.simulation import Call, Simulation
+from tests.simulation.behaviour import FlagsOut, InlineIosb, IosbWrite
+from tests.simulation.request import Result
+from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
+from trio_wsarecv._winsock.codes import NtStatus
+
+if TYPE_CHECKING:
+    from tests.simulation.sockets import SocketOverSimulation
+
+pytestmark = pytest.mark.deadline(10)
+
+
+@pytest.mark.parametrize("inline_iosb", InlineIosb)
+async def test_a_receive_of_data_that_waits_needs_no_packet(
+    simulation: Simulation, inline_iosb: InlineIosb
+) -> None:
+    simulation.behave(inline_iosb=inline_iosb)
+    sock = simulation.stream(made_here=True)
+    counted = Counted()
+    async with simulation.nursery() as nursery:
+        for data in (b"data", b"more", b""):
+            sock.peer.send(data) if data else sock.peer.send_end()
+            call = Call(nursery, sock.recv, 100)
+            await simulation.run()
+            assert call.value == data
+    assert simulation.events == ["set modes", *["receive"] * 3]
+    assert (counted.immediate, counted.pended, counted.overlapped) == (3, 0, 3)
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("iosb", IosbWrite)
+async def test_a_receive_that_waits_gets_its_packet(
+    simulation: Simulation, iosb: IosbWrite
+) -> None:
+    simulation.behave(iosb=iosb)
+    sock = simulation.stream(made_here=True)
+    async with simulation.nursery() as nursery:
+        for data in (b"data", b"more"):
+            call = Call(nursery, sock.recv, 100)
+            await simulation.run()
+            sock.peer.send(data)
+            await simulation.run()
+            assert not call.done
+            await simulation.step()
+            assert call.value == data
+    simulation.check_quiet()
+
+
+async def test_a_receive_that_always_pends_gets_its_packet(simulation: Simulation) -> None:
+    simulation.behave(always_pends=True)
+    sock = simulation.stream(made_here=True)
+    sock.peer.send(b"data")
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        assert not call.done
+        await simulation.step()
+        assert call.value == b"data"
+
+
+async def test_a_receive_that_is_refused_waits_for_nothing(simulation: Simulation) -> None:
+    sock = simulation.stream(made_here=True)
+    sock.peer.send(b"data")
+    async with simulation.nursery() as nursery:
+        for error in (WinsockError.WSAEMSGSIZE, WinsockError.WSAECONNRESET):
+            sock.peer.refusals.append(error)
+            call = Call(nursery, sock.recv, 100)
+            await simulation.run()
+            assert winerror(call.error) == error
+        again = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        assert again.value == b"data"
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("flags_out", FlagsOut)
+@pytest.mark.parametrize("flags_in", [0, MsgFlag.MSG_PUSH_IMMEDIATE])
+async def test_bytes_and_flags_are_those_of_the_call_itself(
+    simulation: Simulation, flags_in: int, flags_out: FlagsOut
+) -> None:
+    simulation.behave(inline_iosb=InlineIosb.LEFT_PENDING, flags_out=flags_out)
+    sock = simulation.stream(made_here=True)
+    sock.peer.send(b"part", NtStatus.RECEIVE_PARTIAL)
+    sock.peer.send(b"rest")
+    told = MsgFlag(0) if flags_out is FlagsOut.LEFT else MsgFlag.MSG_PARTIAL
+    async with simulation.nursery() as nursery:
+        for data, flags in ((b"part", told), (b"rest", MsgFlag(0))):
+            buffer = bytearray(10)
+            call = Call(nursery, wsarecv, sock, [buffer], flags_in)
+            await simulation.run()
+            assert call.value == (4, flags)
+            assert buffer == data + bytes(6)
+
+
+@pytest.mark.parametrize("flags_out", FlagsOut)
+async def test_an_urgent_byte_is_told_from_others(
+    simulation: Simulation, flags_out: FlagsOut
+) -> None:
+    simulation.behave(flags_out=flags_out)
+    sock = simulation.stream(made_here=True)
+    sock.peer.send_urgent(b"data!")
+    async with simulation.nursery() as nursery:
+        urgent = Call(nursery, wsarecv, sock, [bytearray(10)], MsgFlag.MSG_OOB)
+        await simulation.run()
+        assert urgent.value == (1, MsgFlag.MSG_OOB)
+        ordinary = Call(nursery, wsarecv, sock, [bytearray(10)])
+        await simulation.run()
+        assert ordinary.value == (4, 0)
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+async def test_both_families_of_the_internet_have_it(
+    simulation: Simulation, family: socket.AddressFamily
+) -> None:
+    sock = simulation.stream(made_here=True, family=family)
+    sock.peer.send(b"data")
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        assert call.value == b"data"
+
+
+def adopted(simulation: Simulation) -> SocketOverSimulation:
+    return simulation.stream()
+
+
+def datagrams(simulation: Simulation) -> SocketOverSimulation:
+    return simulation.datagrams(made_here=True)
+
+
+def other_family(simulation: Simulation) -> SocketOverSimulation:
+    return simulation.stream(made_here=True, family=socket.AF_UNSPEC)
+
+
+def layered(simulation: Simulation) -> SocketOverSimulation:
+    sock = simulation.stream(made_here=True)
+    sock.peer.chain_length = 2
+    return sock
+
+
+def cannot_be_set(simulation: Simulation) -> SocketOverSimulation:
+    simulation.behave(skip_mode=False)
+    return simulation.stream(made_here=True)
+
+
+@pytest.mark.parametrize("make", [adopted, datagrams, other_family, layered, cannot_be_set])
+async def test_any_other_socket_gets_the_packet_of_what_completes_inline(
+    simulation: Simulation, make: Any
+) -> None:
+    sock = make(simulation)
+    sock.peer.send(b"data")
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        assert not call.done
+        await simulation.step()
+        assert call.value == b"data"
+    assert ("set modes" in simulation.events) is (make is cannot_be_set)
+    simulation.check_quiet()
+
+
+async def test_it_is_set_once_for_a_socket(simulation: Simulation) -> None:
+    sock = simulation.stream(made_here=True)
+    other = type(sock)(sock.stdlib)
+    async with simulation.nursery() as nursery:
+        for each in (sock, other, sock):
+            sock.peer.send(b"data")
+            call = Call(nursery, each.recv, 100)
+            await simulation.run()
+            assert call.value == b"data"
+    assert simulation.events.count("set modes") == 1
+
+
+def one_byte_at_a_time(capacity: int, flags: int) -> Result:
+    return Result(NtStatus.SUCCESS, b".")
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_flood_of_inline_completions_leaves_other_tasks_their_turn(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+) -> None:
+    sock = simulation.stream(made_here=True)
+    stream = SocketStream(sock)
+    monkeypatch.setattr(sock.peer, "take", one_byte_at_a_time)
+    turns = 0
+    async with simulation.nursery() as nursery:
+        exact = Call(nursery, stream.receive_exactly, 5000)
+        while not exact.done:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+            if cancelled and turns == 10:
+                exact.scope.cancel()
+        received = simulation.events.count("receive")
+        if cancelled:
+            assert exact.cancelled
+            assert 10 < received < 5000
+            assert await stream.receive_exactly(received + 10) == b"." * (received + 10)
+        else:
+            assert exact.value == b"." * 5000
+            assert turns > 10
+
+
+async def test_a_duplicate_is_received_on_by_readiness_and_nobody_hangs(
+    simulation: Simulation,
+) -> None:
+    # It shares the mode, which cannot be taken back, and the port.
+    sock = simulation.stream(made_here=True)
+    counted = Counted()
+    async with simulation.nursery() as nursery:
+        sock.peer.send(b"one")
+        first = Call(nursery, sock.recv, 3)
+        await simulation.run()
+        assert first.value == b"one"
+        with sock.dup() as duplicate:
+            waiting = Call(nursery, duplicate.recv, 100)
+            await simulation.run()
+            sock.peer.send(b"two")
+            await simulation.run()
+            assert waiting.value == b"two"
+            assert (counted.overlapped_sockets, counted.readiness_sockets) == (1, 1)
+        sock.peer.send(b"three")
+        third = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        assert third.value == b"three"
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_whoever_adopts_the_connection_receives_by_readiness(
+    simulation: Simulation, closed: bool
+) -> None:
+    sock = simulation.stream(made_here=True)
+    async with simulation.nursery() as nursery:
+        sock.peer.send(b"data")
+        first = Call(nursery, sock.recv, 2)
+        await simulation.run()
+        assert first.value == b"da"
+        adopted_sock = type(sock)(sock.stdlib.dup())
+        if closed:
+            sock.close()
+        second = Call(nursery, adopted_sock.recv, 100)
+        await simulation.run()
+        assert second.value == b"ta"
+        third = Call(nursery, SocketStream(adopted_sock).receive_exactly, 4)
+        await simulation.run()
+        sock.peer.send(b"last")
+        await simulation.run()
+        assert third.value == b"last"
+        adopted_sock.close()
+    assert simulation.events.count("receive") == 1
+
+
+def test_in_a_second_run_the_connection_is_received_on_by_readiness(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream(made_here=True)
+
+    async def main() -> None:
+        async with simulation.nursery() as nursery:
+            for waits in (True, False):
+                call = Call(nursery, sock.recv, 100)
+                if waits:
+                    sock.peer.send(b"data")
+                else:
+                    await simulation.run()
+                    sock.peer.send(b"data")
+                await simulation.step()
+                assert call.value == b"data"
+
+    trio.run(main)
+    assert simulation.events == ["set modes", "receive", "receive", "dequeue"]
+    trio.run(main)
+    assert simulation.events == ["set modes", "receive", "receive", "dequeue"]
+    simulation.check_quiet()

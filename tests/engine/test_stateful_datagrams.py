@@ -1,0 +1,207 @@
+"""Datagrams in every order of events that Hypothesis can think of, on every kind of Windows.
+
+Each datagram has a number, in its data, in its sender's port and in its control message.  However
+the events come, each is received once and in order, with its own sender and control message, or
+its loss is reported, and nothing that would be the end of a real run happens.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import Phase, given, settings
+
+from tests.simulation.strategies import behaviours
+from trio_wsarecv import MsgFlag, wsarecv
+from trio_wsarecv._winsock.codes import NtStatus, WinsockError
+
+from .machine import COMMON, Machine, Receive, Refuse, play, scripts
+
+if TYPE_CHECKING:
+    from tests.simulation import Behaviour, CrashingClock, Simulation
+
+    from .machine import Step
+
+
+@dataclass(frozen=True)
+class Send:
+    """The peer sends a datagram of so many bytes."""
+
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class SendError:
+    """An ICMP message comes."""
+
+    status: NtStatus
+
+
+@dataclass(frozen=True)
+class Datagram:
+    """What has been sent, and what it comes with."""
+
+    number: int
+    data: bytes
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", 1000 + self.number
+
+    @property
+    def sockaddr(self) -> bytes:
+        return b"\x02\0" + struct.pack(">H", 1000 + self.number) + b"\x7f\0\0\1" + bytes(8)
+
+    @property
+    def control(self) -> bytes:
+        header = struct.calcsize("@Nii")
+        return struct.pack("@NiiII", header + 8, 0, 19, self.number, 0)
+
+    @property
+    def ancillary(self) -> list[tuple[int, int, bytes]]:
+        return [(0, 19, struct.pack("@II", self.number, 0))]
+
+
+HOW = ("recv", "recv_into", "recvfrom", "recvfrom_into", "wsarecv", "peek")
+WITHOUT_FLAGS = ("recv", "recv_into", "recvfrom", "recvfrom_into", "peek")
+MESSAGES = ("recvmsg", "recvmsg_into", "recvmsg without room", "recvmsg with little room")
+SIZES = (3, 10, 2000, 70_000)
+TRUNC, CTRUNC, PEEK = MsgFlag.MSG_TRUNC, MsgFlag.MSG_CTRUNC, MsgFlag.MSG_PEEK
+CONTROL_SIZES = {"recvmsg without room": 0, "recvmsg with little room": 1}
+
+STEPS: list[Step] = [
+    *COMMON,
+    *(Receive(how, nbytes) for how in (*HOW, *MESSAGES) for nbytes in SIZES),
+    *(8 * [Send(0), Send(8), Send(3000)]),
+    Send(65_507),
+    SendError(NtStatus.PORT_UNREACHABLE),
+    SendError(NtStatus.HOPLIMIT_EXCEEDED),
+    Refuse(WinsockError.WSAENETDOWN),
+]
+
+# The errors of a receive that takes no datagram and no ICMP message.
+WITHOUT_EFFECT = {
+    WinsockError.WSAENOBUFS,
+    WinsockError.WSAEFAULT,
+    WinsockError.WSAESHUTDOWN,
+    WinsockError.WSAENOTSOCK,
+    WinsockError.WSAENETDOWN,
+}
+ICMP = {WinsockError.WSAECONNRESET, WinsockError.WSAENETRESET}
+
+
+class Conversation(Machine):
+    """A datagram socket, and what the program must see of it.
+
+    Attributes:
+      sent: what has been sent and not been received: datagrams and ICMP messages.
+    """
+
+    def __init__(self, simulation: Simulation, clock: CrashingClock) -> None:
+        super().__init__(simulation, clock, simulation.datagrams())
+        self.sent: list[Datagram | SendError] = []
+        self.count = 0
+
+    def peer_does(self, step: Step) -> None:
+        self.count += 1
+        match step:
+            case Send(nbytes):
+                data = (struct.pack(">I", self.count) * (nbytes // 4 + 1))[:nbytes]
+                datagram = Datagram(self.count, data)
+                self.sent.append(datagram)
+                self.endpoint.send(data, datagram.sockaddr, datagram.control)
+            case SendError(status):
+                self.sent.append(step)
+                self.endpoint.send_error(status)
+
+    async def receive(self, how: str, nbytes: int) -> None:
+        takes = how != "peek"
+        try:
+            data, flags, *rest = await self.parts(how, nbytes)
+        except OSError as error:
+            self.check_error(error, nbytes, takes=takes)
+            raise
+        datagram = self.next(takes=takes)
+        assert isinstance(datagram, Datagram)
+        assert data == datagram.data[:nbytes]
+        if how not in WITHOUT_FLAGS:
+            assert bool(flags & TRUNC) is (len(datagram.data) > nbytes)
+        else:
+            assert len(datagram.data) <= nbytes
+        self.check_rest(how, flags, datagram, rest)
+
+    def check_error(self, error: OSError, nbytes: int, *, takes: bool) -> None:
+        code: int = error.winerror  # type: ignore[attr-defined,unused-ignore]
+        if code == WinsockError.WSAEMSGSIZE:
+            datagram = self.next(takes=takes)
+            assert isinstance(datagram, Datagram)
+            assert len(datagram.data) > nbytes
+            assert error.partial == datagram.data[:nbytes]  # type: ignore[attr-defined]
+        elif code in ICMP:
+            assert isinstance(self.next(takes=takes), SendError)
+        else:
+            assert code in WITHOUT_EFFECT
+
+    def next(self, *, takes: bool) -> Datagram | SendError:
+        """What has to come next."""
+        return self.sent.pop(0) if takes else self.sent[0]
+
+    def check_rest(self, how: str, flags: int, datagram: Datagram, rest: list[Any]) -> None:
+        if rest:
+            address, ancillary = rest
+            assert address == datagram.address
+            if ancillary is not None:
+                cut = how in CONTROL_SIZES
+                assert ancillary == ([] if cut else datagram.ancillary)
+                assert bool(flags & CTRUNC) is cut
+
+    async def parts(self, how: str, nbytes: int) -> tuple[Any, ...]:
+        """Receive; return data and flags, and the address and ancillary data that go with it."""
+        sock, buffer = self.sock, bytearray(nbytes)
+        halves = [bytearray(nbytes // 2), bytearray(nbytes - nbytes // 2)]
+        match how:
+            case "recv":
+                return await sock.recv(nbytes), 0
+            case "peek":
+                return await sock.recv(nbytes, PEEK), 0
+            case "recvfrom":
+                data, address = await sock.recvfrom(nbytes)
+                return data, 0, address, None
+            case "recv_into":
+                return buffer[: await sock.recv_into(buffer)], 0
+            case "recvfrom_into":
+                count, address = await sock.recvfrom_into(buffer)
+                return buffer[:count], 0, address, None
+            case "wsarecv":
+                result = await wsarecv(sock, halves)
+                return b"".join(halves)[: result.nbytes], result.flags
+            case "recvmsg_into":
+                count, ancillary, flags, address = await sock.recvmsg_into(halves, 100)
+                return b"".join(halves)[:count], flags, address, ancillary
+        data, ancillary, flags, address = await sock.recvmsg(nbytes, CONTROL_SIZES.get(how, 100))
+        return data, flags, address, ancillary
+
+    async def receive_the_rest(self) -> None:
+        while self.sent:
+            with suppress(OSError):  # an ICMP message
+                await self.receive("recvmsg", 70_000)
+        assert not self.endpoint.waiting
+
+
+# Trio's own tasks cannot end in peace when the run does not.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("turn", range(4))
+@settings(
+    max_examples=50 if sys.platform == "win32" else 150,  # it is the same engine, slower
+    phases=set(Phase) - {Phase.explain},  # which can take longer than a test may
+)
+@given(behaviour=behaviours(), steps=scripts(STEPS))
+def test_no_order_of_events_loses_a_datagram_or_ends_the_run(
+    turn: int, behaviour: Behaviour, steps: list[Step]
+) -> None:
+    play(Conversation, behaviour, steps)

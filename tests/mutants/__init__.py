@@ -1,1 +1,0 @@
-"""Changes one rule of the engine at a time, and has the fast tests find it out."""

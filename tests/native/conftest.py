@@ -1,0 +1,28 @@
+"""Calls of Winsock made by hand, and sockets that the package serves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .calls import Native
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.simulation import Simulation
+
+
+@pytest.fixture
+def call(simulation: Simulation) -> Iterator[Native]:
+    """Winsock, called by hand."""
+    native = Native(simulation)
+    yield native
+    native.finish()
+
+
+@pytest.fixture(params=["adopted", "made here"])
+def made_here(request: pytest.FixtureRequest) -> bool:
+    """Whether the package has made the socket itself, so that it is in skip mode."""
+    return bool(request.param == "made here")

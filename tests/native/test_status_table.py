@@ -1,0 +1,122 @@
+"""What Winsock makes of each NTSTATUS, against what Windows answers for 208,896 of them.
+
+The numbers are those of ``ntstatus.h`` and ``winsock2.h``; they are written out here so that a
+wrong one in the package shows.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from trio_wsarecv._winsock.codes import MsgFlag
+from trio_wsarecv._winsock.status import RECEIVED, STATUS_ERRORS, Result, error_of_status, judge
+
+from .rows import native
+
+WSAEINVAL = 10022
+
+# By Winsock error, the statuses that WSAGetOverlappedResult reports so.
+ERRORS = {
+    995: {0xC0000120},
+    996: {0x800703E4, 0xC00103E4, 0xC00703E4},
+    10004: {0xC0000240},
+    10013: {0xC0000022},
+    10014: {0xC0000005, 0xC0000023, 0xC00002C5},
+    10035: {0xC00000A3, 0xC00000D0},
+    10038: {0xC0000008, 0xC0000024},
+    10040: {0x80000005, 0xC0000206},
+    10045: {0xC0000002, 0xC00000BB},
+    10048: {0xC0000043, 0xC000020A},
+    10049: {0xC0000141, 0xC0000207},
+    10050: {
+        *(0xC000000E, 0xC000000F, 0xC0000034, 0xC000003A),
+        *(0xC00000BF, 0xC00000C3, 0xC00000C4),
+    },
+    10051: {0xC00000BE, 0xC000023C, 0xC000023E},
+    10053: {0xC000013B, 0xC000020F, 0xC0000241},
+    10054: {0xC000013C, 0xC000013E, 0xC000020C, 0xC000020D, 0xC000023F},
+    10055: {
+        *(0xC0000007, 0xC0000017, 0xC0000018, 0xC0000044, 0xC0000097),
+        *(0xC000009A, 0xC00000A1, 0xC000012D, 0xC000013D, 0xC0000209),
+    },
+    10056: {0xC000023B},
+    10057: {0xC0000140},
+    10058: {0xC00000B0},
+    10060: {0xC00000B5, 0xC000013F},
+    10061: {0xC00000BC, 0xC0000236},
+    10064: {0xC0000350},
+    10065: {0xC000023D},
+    10101: {0xC0000237},
+}
+EXPECTED = {status: error for error, statuses in ERRORS.items() for status in statuses}
+
+# What was asked on Windows: warnings and errors, and Win32 errors that are passed as statuses.
+FAILURES = [
+    range(0x80000000, 0x80001000),
+    range(0x80070000, 0x80080000),
+    range(0xC0000000, 0xC0001000),
+    range(0xC0070000, 0xC0080000),
+    range(0xD0000000, 0xD0001000),
+    range(0xD0070000, 0xD0080000),
+]
+SUCCESSES = [range(0x0, 0x10000), range(0x40000000, 0x40001000)]
+PENDING = 0x103
+
+
+@native("78", "Wine sock.c test_WSAGetOverlappedResult, map_status")
+def test_every_status_that_fails_becomes_the_error_that_windows_reports() -> None:
+    assert sum(map(len, FAILURES)) == 208_896
+    different = {
+        hex(status): error_of_status(status)
+        for statuses in FAILURES
+        for status in statuses
+        if error_of_status(status) != EXPECTED.get(status, WSAEINVAL)
+    }
+    assert not different
+
+
+@native("78", "Wine sock.c test_WSAGetOverlappedResult, map_status")
+def test_the_table_has_nothing_that_windows_does_not_know() -> None:
+    beyond = {status for status in STATUS_ERRORS if status not in EXPECTED}
+    # The first is what all unknown ones become, the second is libuv's.
+    assert beyond == {0xC000000D, 0xC000A012}
+    assert error_of_status(0xC000000D) == WSAEINVAL
+
+
+@native("78", "libuv src/win/winsock.c uv__ntstatus_to_winsock_error")
+def test_a_hop_limit_that_was_exceeded_resets() -> None:
+    assert error_of_status(0xC000A012) == 10054
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param(0x8000000A, id="HANDLES_CLOSED, of Wine"),
+        pytest.param(0xC0000010, id="INVALID_DEVICE_REQUEST"),
+        pytest.param(0xC000023A, id="CONNECTION_INVALID"),
+        pytest.param(0x80072746, id="WSAECONNRESET as a status"),
+        pytest.param(0xC00703E3, id="ERROR_OPERATION_ABORTED as a status"),
+    ],
+)
+@native("78", "Wine sock.c test_WSAGetOverlappedResult, map_status")
+def test_what_seems_to_have_a_meaning_is_an_invalid_argument(status: int) -> None:
+    assert error_of_status(status) == WSAEINVAL
+
+
+FLAGS = {
+    0x4000000F: MsgFlag.MSG_PARTIAL,
+    0x40000010: MsgFlag.MSG_OOB,
+    0x40000011: MsgFlag.MSG_OOB | MsgFlag.MSG_PARTIAL,
+}
+
+
+@native("79", "Wine sock.c test_WSAGetOverlappedResult: NT_SUCCESS, STATUS_PENDING apart")
+def test_every_success_and_every_information_is_a_success() -> None:
+    for statuses in SUCCESSES:
+        for status in statuses:
+            if status != PENDING:
+                verdict = judge(status, 5, cancelling=False, closing=False)
+                assert verdict.result is Result.RECEIVED
+                assert verdict.error is None
+                assert verdict.flags == FLAGS.get(status, 0)
+    assert judge(0, 0, cancelling=True, closing=True) == RECEIVED

@@ -1,0 +1,55 @@
+"""What tests of receiving share: the calls by name, a sender of datagrams, and error codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+import trio.testing
+
+from trio_wsarecv import SocketStream, wsarecv
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable, Callable
+
+    from trio_wsarecv import Socket
+
+    Receive = Callable[[Socket], Awaitable[Any]]
+
+on_windows = sys.platform == "win32"
+
+#: Every way in which a socket receives, each with room for 100 bytes.
+RECEIVES: dict[str, Receive] = {
+    "recv": lambda sock: sock.recv(100),
+    "recv_into": lambda sock: sock.recv_into(bytearray(100)),
+    "recvfrom": lambda sock: sock.recvfrom(100),
+    "recvfrom_into": lambda sock: sock.recvfrom_into(bytearray(100)),
+    "recvmsg": lambda sock: sock.recvmsg(100, 100),
+    "recvmsg_into": lambda sock: sock.recvmsg_into([bytearray(50), bytearray(50)], 100),
+    "wsarecv": lambda sock: wsarecv(sock, [bytearray(50), bytearray(50)]),
+}
+every_receive = pytest.mark.parametrize("receive", RECEIVES.values(), ids=RECEIVES)
+
+#: A ``SOCKADDR_IN``, and what Python makes of it.
+SENDER = b"\x02\x00\x1f\x90\x7f\x00\x00\x01" + bytes(8)
+SENDER_ADDRESS = ("127.0.0.1", 8080)
+
+
+async def leave_to_the_next(sock: Socket, other: socket.socket, data: bytes) -> None:
+    """Have an exact receive take some bytes and be cancelled, so that they are pushed back."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(SocketStream(sock).receive_exactly, len(data) + 1)
+        await trio.testing.wait_all_tasks_blocked()
+        other.sendall(data)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+
+
+def winerror(error: BaseException) -> int:
+    """Return the Winsock error code of an exception."""
+    assert isinstance(error, OSError), repr(error)
+    code: int = error.winerror  # type: ignore[attr-defined,unused-ignore]
+    return code

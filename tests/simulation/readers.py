@@ -1,0 +1,49 @@
+"""Trio's waiting for a socket to become readable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import outcome
+import trio
+
+from trio_wsarecv._winsock.codes import WinsockError
+
+if TYPE_CHECKING:
+    from .endpoint import Endpoint
+    from .kernel import Kernel
+
+
+class Readers:
+    """The tasks that wait for sockets to become readable."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._tasks: dict[Any, trio.lowlevel.Task] = {}
+
+    async def wait_readable(self, sock: Any) -> None:
+        endpoint: Endpoint = sock.peer
+        if sock in self._tasks:
+            raise trio.BusyResourceError("another task is already reading / writing this fd")
+        if sock.fileno() == -1:
+            raise self._kernel.error(WinsockError.WSAENOTSOCK)
+        if endpoint.is_readable():
+            await trio.lowlevel.checkpoint()
+            return
+        self._tasks[sock] = trio.lowlevel.current_task()
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            del self._tasks[sock]
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def wake(self) -> None:
+        for sock in [sock for sock in self._tasks if sock.peer.is_readable()]:
+            trio.lowlevel.reschedule(self._tasks.pop(sock))
+
+    def notify_closing(self, sock: Any) -> None:
+        task = self._tasks.pop(sock, None)
+        if task is not None:
+            error = trio.ClosedResourceError("another task closed this fd")
+            trio.lowlevel.reschedule(task, outcome.Error(error))

@@ -1,0 +1,149 @@
+"""A TCP connection: bytes in order, one end of them, and urgent bytes apart.
+
+A reset loses what nobody has received, and is reported by every receive from then on.  The end of
+the stream is reported again and again, too.  The last byte of what is sent as urgent is kept apart
+from the others and received with ``MSG_OOB``, one at a time, unless ``SO_OOBINLINE`` is set.
+"""
+
+from __future__ import annotations
+
+import enum
+import socket
+from collections import deque
+from typing import TYPE_CHECKING
+
+from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
+
+from .behaviour import NoUrgent, Partial, WaitAll
+from .endpoint import Endpoint
+from .request import Result
+
+if TYPE_CHECKING:
+    from .kernel import Kernel
+
+
+class State(enum.Enum):
+    """How far a TCP socket has come."""
+
+    CONNECTED = enum.auto()
+    UNCONNECTED = enum.auto()
+    CONNECTING = enum.auto()
+    LISTENING = enum.auto()
+
+
+class Stream(Endpoint):
+    """A TCP socket, connected unless told otherwise.
+
+    Attributes:
+      state: how far it has come.
+      ended: whether the peer has ended the stream.
+      failure: how the connection has failed, or None.
+      urgent_inline: SO_OOBINLINE.
+    """
+
+    kind = socket.SOCK_STREAM
+
+    def __init__(self, kernel: Kernel, state: State = State.CONNECTED) -> None:
+        super().__init__(kernel)
+        self.state = state
+        self._pieces: deque[tuple[bytes, NtStatus]] = deque()
+        self._urgent: deque[bytes] = deque()
+        self.urgent_inline = False
+        self.ended = False
+        self.failure: NtStatus | None = None
+
+    def send(self, data: bytes, status: NtStatus = NtStatus.SUCCESS) -> None:
+        """Have bytes arrive, and a status other than success with them."""
+        self._pieces.append((data, status))
+        self.arrived()
+
+    def send_urgent(self, data: bytes) -> None:
+        """Have bytes arrive the last of which is urgent."""
+        if self.urgent_inline:
+            self._pieces.append((data, NtStatus.SUCCESS))
+        else:
+            if data[:-1]:
+                self._pieces.append((data[:-1], NtStatus.SUCCESS))
+            self._urgent.append(data[-1:])
+        self.arrived()
+
+    def send_end(self) -> None:
+        """End the stream from the peer's side."""
+        self.ended = True
+        self.arrived()
+
+    def reset(self, status: NtStatus = NtStatus.CONNECTION_RESET) -> None:
+        """Reset the connection: what nobody has received yet is lost."""
+        self._pieces.clear()
+        self.failure = status
+        self.arrived()
+
+    @property
+    def waiting(self) -> bytes:
+        """The bytes that nobody has taken."""
+        return b"".join(data for data, _ in self._pieces)
+
+    def has_data(self) -> bool:
+        return bool(self._pieces)
+
+    def is_readable(self) -> bool:
+        if self.requests:
+            return False
+        return bool(self._pieces or self.ended or self.failure or self.refusals)
+
+    def shutdown(self, how: int) -> None:
+        if self.state is not State.CONNECTED:
+            raise self.kernel.error(WinsockError.WSAENOTCONN)
+        self.is_shut |= how != socket.SHUT_WR
+
+    def refusal(self, flags: MsgFlag) -> WinsockError | None:
+        choices = self.kernel.choices
+        if self.state is not State.CONNECTED:
+            return WinsockError.WSAENOTCONN
+        if self.is_shut:
+            return WinsockError.WSAESHUTDOWN
+        if flags & MsgFlag.MSG_OOB:
+            refused = not self._urgent and choices.no_urgent is NoUrgent.REFUSED
+            if refused or self.urgent_inline:
+                return WinsockError.WSAEINVAL
+        if flags & MsgFlag.MSG_PARTIAL and choices.partial is Partial.REFUSED:
+            return WinsockError.WSAEOPNOTSUPP
+        refuses_wait_all = choices.wait_all is WaitAll.REFUSED and not self.blocking
+        if flags & MsgFlag.MSG_WAITALL and refuses_wait_all:
+            return WinsockError.WSAEOPNOTSUPP
+        return None
+
+    def _must_be_full(self, flags: MsgFlag) -> bool:
+        if not flags & MsgFlag.MSG_WAITALL or self.ended:
+            return False
+        return self.blocking or self.kernel.choices.wait_all is WaitAll.WAITS
+
+    def take(self, capacity: int, flags: MsgFlag) -> Result | None:
+        if flags & MsgFlag.MSG_OOB:
+            return self._take_urgent(capacity, flags)
+        if self.failure:
+            return Result(self.failure)
+        if not self._pieces:
+            return Result(NtStatus.SUCCESS) if self.ended else None
+        if len(self.waiting) < capacity and self._must_be_full(flags):
+            return None
+        taken, status, rest = bytearray(), NtStatus.SUCCESS, list(self._pieces)
+        while rest and len(taken) < capacity and status == NtStatus.SUCCESS:
+            data, status = rest.pop(0)
+            if status != NtStatus.SUCCESS and taken:
+                rest.insert(0, (data, status))
+                status = NtStatus.SUCCESS
+                break
+            room = capacity - len(taken)
+            taken += data[:room]
+            if data[room:]:
+                rest.insert(0, (data[room:], status))
+        if not flags & MsgFlag.MSG_PEEK:
+            self._pieces = deque(rest)
+        return Result(status, bytes(taken))
+
+    def _take_urgent(self, capacity: int, flags: MsgFlag) -> Result | None:
+        if not self._urgent:
+            return None
+        octet = self._urgent[0] if flags & MsgFlag.MSG_PEEK else self._urgent.popleft()
+        return Result(self.kernel.choices.urgent_status, octet[:capacity])

@@ -1,0 +1,215 @@
+"""Every decision of the overlapped engine, row by row: pure tables, the same on every system."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+
+import pytest
+
+from trio_wsarecv import MsgFlag, WinsockError
+from trio_wsarecv._winsock.codes import NtStatus
+from trio_wsarecv._winsock.status import (
+    STATUS_ERRORS,
+    Mode,
+    Result,
+    Verdict,
+    error_of_status,
+    judge,
+    os_error,
+    packet_follows,
+)
+
+# Some statuses and what Winsock makes of them; tests/native has all of them.
+ERRORS = {
+    0x80000005: 10040,
+    0xC0000005: 10014,
+    0xC0000008: 10038,
+    0xC000000D: 10022,
+    0xC000009A: 10055,
+    0xC00000A3: 10035,
+    0xC00000B0: 10058,
+    0xC00000B5: 10060,
+    0xC0000120: 995,
+    0xC000013B: 10053,
+    0xC000013C: 10054,
+    0xC0000140: 10057,
+    0xC0000141: 10049,
+    0xC000020D: 10054,
+    0xC000020F: 10053,
+    0xC0000236: 10061,
+    0xC0000237: 10101,
+    0xC000023D: 10065,
+    0xC000023F: 10054,
+    0xC0000240: 10004,
+    0xC0000241: 10053,
+    0xC000A012: 10054,
+    # What Winsock does not know, what Wine sends when a handle is closed among it.
+    0x8000000A: 10022,
+    0x80000001: 10022,
+    0xC0FFFFFF: 10022,
+    # A Win32 error passed as a status.
+    0x80072746: 10022,
+    0xC00703E4: 996,
+}
+
+SUCCESSES = {
+    0x00000000: MsgFlag(0),
+    0x00000102: MsgFlag(0),
+    0x4000000F: MsgFlag.MSG_PARTIAL,
+    0x40000010: MsgFlag.MSG_OOB,
+    0x40000011: MsgFlag.MSG_OOB | MsgFlag.MSG_PARTIAL,
+    0x40000000: MsgFlag(0),
+}
+
+CODES = {
+    995: OSError,
+    996: OSError,
+    10004: InterruptedError,
+    10013: PermissionError,
+    10014: OSError,
+    10022: OSError,
+    10035: BlockingIOError,
+    10036: BlockingIOError,
+    10038: OSError,
+    10040: OSError,
+    10045: OSError,
+    10048: OSError,
+    10049: OSError,
+    10050: OSError,
+    10051: OSError,
+    10052: OSError,
+    10053: ConnectionAbortedError,
+    10054: ConnectionResetError,
+    10055: OSError,
+    10056: OSError,
+    10057: OSError,
+    10058: BrokenPipeError,
+    10060: TimeoutError,
+    10061: ConnectionRefusedError,
+    10064: OSError,
+    10065: OSError,
+    10093: OSError,
+    10101: OSError,
+}
+
+OVERFLOW = 0x80000005
+ABORTS = (0xC0000120, 0xC0000240)
+FAILURES = [status for status in ERRORS if status not in (OVERFLOW, *ABORTS)]
+
+
+@pytest.mark.parametrize("status", ERRORS, ids=hex)
+def test_a_status_becomes_the_error_that_winsock_makes_of_it(status: int) -> None:
+    assert error_of_status(status) == ERRORS[status]
+
+
+def test_every_status_with_a_name_is_a_success_or_an_error() -> None:
+    named = {int(status) for status in NtStatus} - {NtStatus.PENDING}
+    assert {status for status in named if status >> 30 < 2} == set(SUCCESSES) & named
+    assert {status for status in named if status >> 30 >= 2} <= set(STATUS_ERRORS)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_code_becomes_the_exception_that_python_makes_of_it(code: int) -> None:
+    error = os_error(code, "what happened")
+    assert type(error) is CODES[code]
+    assert error.winerror == code  # type: ignore[attr-defined,unused-ignore]
+    assert error.strerror == "what happened"
+    assert error.errno
+    assert type(pickle.loads(pickle.dumps(error))) is CODES[code]
+
+
+def test_every_code_is_in_this_table() -> None:
+    assert {int(code) for code in WinsockError} - {WinsockError.WSA_IO_PENDING} == set(CODES)
+
+
+def test_a_code_without_a_name_becomes_an_os_error() -> None:
+    error = os_error(87, "parameter")
+    assert type(error) is OSError
+    assert error.winerror == 87  # type: ignore[attr-defined,unused-ignore]
+
+
+# Whether a packet follows.
+
+INLINE_STATUSES = (0x00000000, 0x00000103, 0x80000005, 0xC0000120, 0xC000020D, 0x4000000F)
+EVERY_ERROR = [0, *WinsockError, 87, 10099]
+
+
+@pytest.mark.parametrize("status", INLINE_STATUSES, ids=hex)
+@pytest.mark.parametrize("error", EVERY_ERROR)
+def test_a_packet_follows_acceptance_and_a_message_cut_off_inline(error: int, status: int) -> None:
+    expected = error in (0, 997) or (error, status) == (10040, OVERFLOW)
+    assert packet_follows(error, status, Mode.DEFAULT) is expected
+
+
+@pytest.mark.parametrize("status", INLINE_STATUSES, ids=hex)
+@pytest.mark.parametrize("error", EVERY_ERROR)
+def test_in_skip_mode_a_packet_follows_what_is_pending_alone(error: int, status: int) -> None:
+    assert packet_follows(error, status, Mode.SKIP_ON_SUCCESS) is (error == 997)
+
+
+# What a completion means.
+
+EVERY_REQUEST = list(itertools.product((False, True), repeat=2))
+
+
+@pytest.mark.parametrize(("cancelling", "closing"), EVERY_REQUEST)
+@pytest.mark.parametrize("nbytes", [0, 1, 1 << 30])
+@pytest.mark.parametrize("status", SUCCESSES, ids=hex)
+def test_success_is_received_whatever_was_asked_for(
+    status: int, nbytes: int, cancelling: bool, closing: bool
+) -> None:
+    verdict = judge(status, nbytes, cancelling=cancelling, closing=closing)
+    assert verdict == Verdict(Result.RECEIVED, None, SUCCESSES[status])
+
+
+@pytest.mark.parametrize(("cancelling", "closing"), EVERY_REQUEST)
+@pytest.mark.parametrize("nbytes", [0, 5])
+def test_a_datagram_cut_off_is_kept_whatever_was_asked_for(
+    nbytes: int, cancelling: bool, closing: bool
+) -> None:
+    verdict = judge(OVERFLOW, nbytes, cancelling=cancelling, closing=closing)
+    assert verdict == Verdict(Result.TRUNCATED, WinsockError.WSAEMSGSIZE, MsgFlag.MSG_TRUNC)
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "cancelling", "closing", "result"),
+    [
+        (0, False, False, Result.ABORTED),
+        (0, True, False, Result.CANCELLED),
+        (0, False, True, Result.CLOSED),
+        (0, True, True, Result.CLOSED),
+        (5, False, False, Result.RECEIVED),
+        (5, True, False, Result.RECEIVED),
+        (5, False, True, Result.RECEIVED),
+        (5, True, True, Result.RECEIVED),
+    ],
+)
+@pytest.mark.parametrize("status", ABORTS, ids=hex)
+def test_an_abort(
+    status: int, nbytes: int, cancelling: bool, closing: bool, result: Result
+) -> None:
+    verdict = judge(status, nbytes, cancelling=cancelling, closing=closing)
+    assert verdict == Verdict(result)
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "cancelling", "closing", "result"),
+    [
+        (0, False, False, Result.FAILED),
+        (0, True, False, Result.FAILED),
+        (0, False, True, Result.CLOSED),
+        (0, True, True, Result.CLOSED),
+        (5, False, False, Result.RECEIVED_THEN_FAILED),
+        (5, True, False, Result.RECEIVED_THEN_FAILED),
+        (5, False, True, Result.RECEIVED_THEN_FAILED),
+        (5, True, True, Result.RECEIVED_THEN_FAILED),
+    ],
+)
+@pytest.mark.parametrize("status", FAILURES, ids=hex)
+def test_a_failure(
+    status: int, nbytes: int, cancelling: bool, closing: bool, result: Result
+) -> None:
+    verdict = judge(status, nbytes, cancelling=cancelling, closing=closing)
+    error = None if result is Result.CLOSED else ERRORS[status]
+    assert verdict == Verdict(result, error and WinsockError(error))

@@ -1,0 +1,60 @@
+"""The arguments of receiving methods, as the standard library takes and refuses them."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from ._winsock.buffers import writable_size
+from ._winsock.operation import MAX_RECEIVE
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_MAX_INT: Final = 0x7FFFFFFF
+
+
+def size_and_flags(size: Any, flags: Any) -> tuple[int, int] | None:
+    """Return two integers; None where the standard library's call knows best what to raise."""
+    try:
+        size, flags = operator.index(size), operator.index(flags)
+    except TypeError:
+        return None
+    return (size, flags) if 0 <= size <= sys.maxsize and 0 <= flags <= _MAX_INT else None
+
+
+def buffer_size_and_flags(buffer: Buffer, nbytes: Any, flags: Any) -> tuple[int, int] | None:
+    """Return how much of a buffer to fill, all of it where ``nbytes`` is 0, and the flags.
+
+    None where the standard library's call knows best what to raise.
+    """
+    arguments = size_and_flags(nbytes, flags)
+    try:
+        size = writable_size(buffer)
+    except (TypeError, BufferError):
+        return None
+    if arguments is None or arguments[0] > size:
+        return None
+    return arguments[0] or size, arguments[1]
+
+
+def message_arguments(nbytes: Any, control_size: Any, flags: Any) -> tuple[int, int, int]:
+    """Return the arguments of ``recvmsg`` as integers.
+
+    Raises:
+      TypeError: one of them is not an integer.
+      OverflowError: one of them is too large.
+      ValueError: a size is negative, or too large.
+    """
+    nbytes, control_size, flags = map(operator.index, (nbytes, control_size, flags))
+    if (
+        max(map(abs, (nbytes, control_size))) > sys.maxsize
+        or not -_MAX_INT <= flags + 1 <= _MAX_INT + 1
+    ):
+        raise OverflowError("an argument is too large for C")
+    if nbytes < 0:
+        raise ValueError("negative buffer size in recvmsg()")
+    if not 0 <= control_size <= MAX_RECEIVE:
+        raise ValueError("invalid ancillary data buffer length")
+    return nbytes, control_size, flags

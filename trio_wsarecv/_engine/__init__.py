@@ -1,0 +1,1 @@
+"""Receiving on a socket in a `trio.run`: two engines behind one entry."""

@@ -1,0 +1,110 @@
+"""Which engine a socket gets in the current run.
+
+Windows refuses to associate a socket with a second completion port, be it that of a later
+`trio.run`, through a duplicate of the handle or because some other library came first, with
+ERROR_INVALID_PARAMETER; so it does for a socket that was made without overlapped I/O.  A layered
+provider whose handles are not handles of the file system cannot promise that a receive ends in a
+packet.  Those sockets are received on by readiness.
+
+That a receive which succeeds inline needs no packet is set for connections over TCP that this
+package made itself: nobody else can be waiting for such packets there.
+"""
+
+from __future__ import annotations
+
+import enum
+import socket
+import sys
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from .._statistics import counters
+from .._winsock.operation import MIN_RECEIVE_SIZE
+from .._winsock.provider import provider_of
+from .._winsock.status import Mode
+from . import port
+from .memory import MAX_RECEIVE_SIZE, Run
+from .overlapped import OverlappedEngine
+from .readiness import BY_STDLIB, BY_WINSOCK
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from .receiver import Receiver
+
+on_windows = sys.platform == "win32"
+
+_OVERLAPPED: Final = OverlappedEngine()
+_FAMILIES: Final = {socket.AF_INET, socket.AF_INET6}
+
+
+class Choice(enum.Enum):
+    """The engine that a socket is received on by, and why."""
+
+    OVERLAPPED = "overlapped"
+    NOT_WINDOWS = "readiness: overlapped receives exist on Windows only"
+    NO_IFS_HANDLES = "readiness: the provider's handles are not handles of the file system"
+    CLOSED = "none: it is closed"
+    FOREIGN_PORT = "readiness: associated with another completion port, or not overlapped"
+
+
+#: The current run, once a socket has been received on in it.
+this_run: trio.lowlevel.RunVar[Run | None] = trio.lowlevel.RunVar("trio_wsarecv.this_run")
+
+
+def is_new_for_trio(caller: FrameType) -> bool:
+    """Tell whether `trio.socket.socket`, which has this made, has just made the socket itself.
+
+    Args:
+      caller: the frame that makes one of our sockets: that of `trio.socket.from_stdlib_socket`
+          where Trio does, once it is patched.
+    """
+    frame = caller.f_back
+    if frame is None or frame.f_code is not trio.socket.socket.__code__:
+        return False
+    return frame.f_locals["fileno"] is None
+
+
+def choose_engine(sock: socket.socket, receiver: Receiver) -> Choice:
+    """Give a socket its engine for the current run, and say which and why."""
+    if sock.fileno() == -1:
+        receiver.engine = BY_WINSOCK if on_windows else BY_STDLIB
+        return Choice.CLOSED
+    run = this_run.get(None)
+    if run is None:
+        run = Run()
+        this_run.set(run)
+    choice, mode = _associate(sock, receiver)
+    if choice is Choice.OVERLAPPED:
+        counters.overlapped_sockets += 1
+        receiver.engine = _OVERLAPPED
+        receiver.receive_size = MIN_RECEIVE_SIZE
+    else:
+        counters.readiness_sockets += 1
+        receiver.receive_size = MAX_RECEIVE_SIZE  # since nothing waits there
+        receiver.engine = BY_STDLIB if choice is Choice.NOT_WINDOWS else BY_WINSOCK
+    receiver.run = run
+    receiver.mode = mode
+    receiver.operation = None
+    return choice
+
+
+def _associate(sock: socket.socket, receiver: Receiver) -> tuple[Choice, Mode]:
+    if not on_windows:
+        return Choice.NOT_WINDOWS, Mode.DEFAULT
+    provider = provider_of(sock)
+    if not provider.has_ifs_handles:
+        return Choice.NO_IFS_HANDLES, Mode.DEFAULT
+    handle = sock.fileno()
+    if not port.associate(handle):
+        return Choice.FOREIGN_PORT, Mode.DEFAULT
+    may_skip = (
+        receiver.made_here
+        and receiver.is_stream
+        and sock.family in _FAMILIES
+        and provider.chain_length == 1
+    )
+    if may_skip and port.skip_on_success(handle):
+        return Choice.OVERLAPPED, Mode.SKIP_ON_SUCCESS
+    return Choice.OVERLAPPED, Mode.DEFAULT

@@ -1,0 +1,195 @@
+"""The overlapped engine: a receive becomes an operation that the kernel completes.
+
+On a socket that is associated with a completion port, an operation that the kernel accepts ends in
+exactly one packet on that port, but for one that succeeds inline where the mode says that there is
+none; an operation that it refuses ends in none.  `packet_follows` knows.  Trio cannot go on when a
+packet comes that no task waits for.  So between submitting and waiting there is no checkpoint and
+nothing that can raise, KeyboardInterrupt included.
+
+Trio's own `trio.lowlevel.wait_overlapped` enters the task as the one that waits.  The task then
+sleeps under an abort function of ours, for two reasons.  The request to cancel has to be on record
+when the result is judged.  And where Trio's abort function finds the operation already completed,
+it posts a packet of its own that carries the same address and may arrive when the task has long
+been woken and has submitted the next operation there; ours posts nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from .._statistics import counters
+from .._winsock import calls
+from .._winsock.codes import MsgFlag, NtStatus, WinsockError
+from .._winsock.operation import MIN_RECEIVE_SIZE, STATUS_MASK, State
+from .._winsock.status import RECEIVED, Result, Verdict, judge, packet_follows
+from . import port
+from .memory import MAX_RECEIVE_SIZE
+from .requests import AGAIN
+
+if TYPE_CHECKING:
+    from .._winsock.operation import Operation
+    from .receiver import Receiver
+    from .requests import Request, T
+
+# How often to receive inline without letting other tasks run.
+_MAX_INLINE: Final = 32
+
+# As plain integers, whose operators are not written in Python.
+_IO_PENDING: Final = int(WinsockError.WSA_IO_PENDING)
+_TRUNCATED: Final = int(MsgFlag.MSG_TRUNC)
+
+_GIVE_BYTES: Final = {Result.RECEIVED, Result.TRUNCATED, Result.RECEIVED_THEN_FAILED}
+
+
+class OverlappedEngine:
+    """Receives by overlapped operations, one at a time for each socket."""
+
+    @trio.lowlevel.enable_ki_protection
+    async def receive(self, sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
+        """Receive what was asked for: submit an operation, and wait for its packet if one follows.
+
+        Raises:
+          OSError: the receive failed, as Python's own ``recv`` would have.
+          trio.ClosedResourceError: the socket was closed meanwhile.
+        """
+        repeated = kept = waited = False
+        rounds = 0
+        while True:
+            if receiver.receive_size > MIN_RECEIVE_SIZE < request.wants:
+                # Much is waiting, it seems.  Other tasks run before there is a large result.
+                await trio.lowlevel.checkpoint()
+                waited = True
+            else:
+                await trio.lowlevel.checkpoint_if_cancelled()
+            if sock.fileno() == -1:
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                raise _closed() if waited else calls.winsock_error(WinsockError.WSAENOTSOCK)
+            operation = receiver.operation
+            if operation is None or operation.is_message is not request.is_message:
+                operation = receiver.operation_for(sock, request)
+            try:
+                request.prepare(operation, receiver, repeated)
+                error = calls.ws2_32.WSAGetLastError() if operation.submit() else 0
+                counters.wsarecv_calls += 1
+                counters.overlapped += 1
+                pended = error == _IO_PENDING
+                status = operation.status if error and not pended else 0
+                if pended or packet_follows(error, status, operation.mode):
+                    operation.state = State.SUBMITTED
+                    operation.raise_cancel = None
+                    waiter = port.completion_port.wait_overlapped(
+                        operation.handle, operation.address
+                    )
+                    waiter.send(None)
+                    if pended:
+                        counters.pended += not kept
+                        kept = True
+                        if operation.block is not None:
+                            # What waits must not hold much.  Aborted, it is repeated with little.
+                            receiver.receive_size = MIN_RECEIVE_SIZE
+                            operation.cancel()
+                    try:
+                        await trio.lowlevel.wait_task_rescheduled(partial(port.abort, operation))
+                    except BaseException:
+                        # The abort function leaves the waking to the packet, so this is no
+                        # cancellation: the whole run is coming down.
+                        receiver.abandon(sock, operation)
+                        raise
+                    finally:
+                        waiter.close()
+                    operation.state = State.IDLE
+                    waited = True
+                    status = operation.overlapped.Internal & STATUS_MASK
+                    nbytes = operation.overlapped.InternalHigh
+                    if status or operation.raise_cancel or operation.closing:
+                        verdict = _judge(operation, status, nbytes)
+                    else:
+                        verdict = RECEIVED
+                    flags = int(verdict.flags)
+                elif error:
+                    await trio.lowlevel.cancel_shielded_checkpoint()
+                    waited = True
+                    verdict = Verdict(Result.FAILED, error)
+                else:
+                    verdict = RECEIVED
+                    # Winsock may leave the flags as they went in.
+                    nbytes = operation.memory.received
+                    flags = operation.memory.flags & ~request.flags
+                if verdict is not RECEIVED and _must_repeat(receiver, operation, verdict, repeated):
+                    repeated = True
+                    continue
+                counters.immediate += not kept
+                if nbytes > operation.room:
+                    nbytes = operation.room
+                    flags |= _TRUNCATED
+                if request.wants > MIN_RECEIVE_SIZE and receiver.is_stream:
+                    if nbytes == MIN_RECEIVE_SIZE and operation.block is None:
+                        if not waited:
+                            await trio.lowlevel.cancel_shielded_checkpoint()
+                            waited = True
+                        if sock.fileno() != -1:
+                            nbytes = receiver.drain(operation, request.wants)
+                    # Whoever has left nothing would wait next time.
+                    filled = nbytes == request.wants
+                    receiver.receive_size = MAX_RECEIVE_SIZE if filled else MIN_RECEIVE_SIZE
+                counters.bytes += nbytes
+                result = request.complete(operation, nbytes, flags)
+            finally:
+                if operation.exports or operation.block is not None:
+                    receiver.release(operation)
+            if result is not AGAIN:
+                break
+            repeated = kept = False
+            rounds += 1
+            if rounds % _MAX_INLINE == 0:
+                await trio.lowlevel.checkpoint()
+                waited = True
+        if not waited:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        return result
+
+
+def _judge(operation: Operation, status: int, nbytes: int) -> Verdict:
+    # Says how an operation has ended that has not simply succeeded, and finishes the closing.
+    if operation.closing:
+        socket.close(operation.handle)
+    if operation.is_message and status == NtStatus.BUFFER_OVERFLOW:
+        return RECEIVED  # the count tells if data is lost, the flags if control data is
+    cancelling = operation.raise_cancel is not None
+    verdict = judge(status, nbytes, cancelling=cancelling, closing=operation.closing)
+    # Trio repeats its request at the next checkpoint.
+    counters.received_despite_cancel += cancelling and verdict.result in _GIVE_BYTES
+    return verdict
+
+
+def _must_repeat(
+    receiver: Receiver, operation: Operation, verdict: Verdict, repeated: bool
+) -> bool:
+    # Acts on what is not simply received: raises, or says whether to submit the receive again.
+    match verdict.result:
+        case Result.ABORTED:
+            # By us, since it was large; or a neighbour on the same connection was cancelled.
+            return True
+        case Result.CANCELLED:
+            counters.cancelled += 1
+            assert operation.raise_cancel is not None
+            operation.raise_cancel()
+        case Result.CLOSED:
+            raise _closed()
+        case Result.FAILED:
+            large = receiver.is_stream and operation.room > MIN_RECEIVE_SIZE
+            if verdict.error == WinsockError.WSAENOBUFS and large and not repeated:
+                return True
+            counters.failed += 1
+            raise calls.winsock_error(verdict.error or 0)
+        case Result.RECEIVED_THEN_FAILED:
+            receiver.defer(calls.winsock_error(verdict.error or 0))
+    return False
+
+
+def _closed() -> trio.ClosedResourceError:
+    return trio.ClosedResourceError("another task closed this socket")

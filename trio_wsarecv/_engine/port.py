@@ -1,0 +1,84 @@
+"""What is asked of Trio and its completion port.
+
+A socket's file object can be associated with one completion port in its life, and with what that
+port is told of receives that succeed inline: by default a packet, as for those that wait.  With
+``FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`` there is none.  That mode cannot be taken back, and
+duplicates of the handle share it.  So it is for sockets that nobody else had before.
+
+Trio dequeues the packets and wakes the task that waits for each by the address of its
+``OVERLAPPED``.  It cannot go on when a packet comes that no task waits for.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+import trio
+
+from .._winsock import calls
+from .._winsock.operation import Operation, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import NoReturn
+
+_ERROR_INVALID_PARAMETER: Final = 87
+_FILE_SKIP_COMPLETION_PORT_ON_SUCCESS: Final = 1
+
+
+class CompletionPort(Protocol):
+    """What `trio.lowlevel` has on Windows alone, typed on every system."""
+
+    def register_with_iocp(self, handle: int, /) -> None: ...
+
+    def wait_overlapped(
+        self, handle: int, lpOverlapped: int, /
+    ) -> Coroutine[object, None, object]: ...
+
+
+completion_port = cast("CompletionPort", trio.lowlevel)
+
+
+def associate(handle: int) -> bool:
+    """Associate a socket with the completion port of the current run.
+
+    Returns:
+      Whether it is: not if it belongs to another port, or was made without overlapped I/O.
+    """
+    try:
+        completion_port.register_with_iocp(handle)
+    except OSError as exc:
+        if getattr(exc, "winerror", None) != _ERROR_INVALID_PARAMETER:
+            raise
+        return False
+    return True
+
+
+def skip_on_success(handle: int) -> bool:
+    """Have no packets for receives that succeed inline; tell whether that could be set."""
+    return bool(
+        calls.kernel32.SetFileCompletionNotificationModes(
+            handle, _FILE_SKIP_COMPLETION_PORT_ON_SUCCESS
+        )
+    )
+
+
+def abort(operation: Operation, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
+    """Pass Trio's request to cancel on to the kernel; the packet wakes the task."""
+    operation.raise_cancel = raise_cancel
+    operation.cancel()
+    return trio.lowlevel.Abort.FAILED
+
+
+def abandon(operation: Operation) -> None:
+    """Keep an operation whose packet nobody waits for, and all it holds, for good.
+
+    The kernel may write there until the process has ended, and so after Python has freed its
+    objects.  A reference that nobody owns is the one thing that outlives even that.
+    """
+    operation.state = State.ABANDONED
+    _increase_reference_count(ctypes.py_object(operation))
+
+
+_increase_reference_count: Any = ctypes.pythonapi.Py_IncRef

@@ -1,0 +1,136 @@
+"""The readiness engine: wait until the socket is readable, then receive without blocking.
+
+It serves where an overlapped receive cannot be: off Windows, on a socket that already belongs to
+another completion port, with a provider whose handles are not the file system's, and for
+``MSG_PEEK``, which Winsock documents for non-overlapped sockets only.  A receive that is not yet
+possible has no effect at all, so cancelling it loses nothing.
+
+On Windows it makes the same calls as the overlapped engine, without an ``OVERLAPPED``; elsewhere
+it makes the standard library's.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import outcome
+import trio
+
+from .._statistics import Counters, counters
+from .._winsock import calls
+from .._winsock.codes import WinsockError
+from .requests import AGAIN, TRUNCATED, Answer
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from .receiver import Receiver
+    from .requests import Request, T
+
+R = TypeVar("R")
+
+
+class ReadinessEngine:
+    """Receives when the socket is readable.
+
+    Args:
+      attempt: receives without waiting, or raises `BlockingIOError`; returns the number of bytes
+          and the answer of the request.
+    """
+
+    def __init__(
+        self, attempt: Callable[[socket.socket, Receiver, Request[Any]], tuple[int, Any]]
+    ) -> None:
+        self._attempt = attempt
+
+    @trio.lowlevel.enable_ki_protection
+    async def receive(self, sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
+        """Receive what was asked for, as often as it takes.
+
+        Raises:
+          OSError: the receive failed.
+          trio.BusyResourceError: another task is waiting for this socket to become readable.
+          trio.ClosedResourceError: the socket was closed meanwhile.
+        """
+        attempt = partial(self._attempt, sock, receiver, request)
+        while True:
+            nbytes, answer = await when_readable(sock, attempt, counters)
+            counters.bytes += nbytes
+            if answer is not AGAIN:
+                result: T = answer
+                return result
+
+
+@trio.lowlevel.enable_ki_protection
+async def when_readable(
+    sock: socket.socket, attempt: Callable[[], R], counters: Counters | None = None
+) -> R:
+    """Call ``attempt`` until it does not raise `BlockingIOError`; return what it returns.
+
+    Args:
+      sock: what has to become readable.
+      attempt: what does not wait.
+      counters: where to count this as a receive, or None.
+    """
+    if counters is None:
+        counters = Counters()
+    await trio.lowlevel.checkpoint_if_cancelled()
+    result = outcome.capture(attempt)
+    if _must_wait(result):
+        counters.pended += 1
+        while _must_wait(result):
+            try:
+                await trio.lowlevel.wait_readable(sock)
+            except trio.Cancelled:
+                counters.cancelled += 1
+                raise
+            result = outcome.capture(attempt)
+    else:
+        counters.immediate += 1
+        await trio.lowlevel.cancel_shielded_checkpoint()
+    if isinstance(result, outcome.Error):
+        counters.failed += 1
+    return result.unwrap()
+
+
+def _must_wait(result: outcome.Outcome[object]) -> bool:
+    return isinstance(result, outcome.Error) and isinstance(result.error, BlockingIOError)
+
+
+def _by_stdlib(
+    sock: socket.socket, receiver: Receiver, request: Request[T]
+) -> tuple[int, Answer[T]]:
+    return request.call_stdlib(sock)
+
+
+def _by_winsock(
+    sock: socket.socket, receiver: Receiver, request: Request[T]
+) -> tuple[int, Answer[T]]:
+    if sock.fileno() == -1:
+        raise calls.winsock_error(WinsockError.WSAENOTSOCK)
+    operation = receiver.operation_for(sock, request)
+    try:
+        request.prepare(operation, receiver, repeated=False)
+        counters.wsarecv_calls += 1
+        error = operation.receive_nonblocking()
+        nbytes = int(operation.memory.received)
+        flags = operation.memory.flags & ~request.flags
+        if error == WinsockError.WSAEMSGSIZE:
+            # A call that fails need not say how much it has received.
+            nbytes = nbytes or operation.room
+        elif error:
+            raise calls.winsock_error(error)
+        if nbytes > operation.room or (error and not operation.is_message):
+            nbytes = min(nbytes, operation.room)
+            flags |= TRUNCATED
+        return nbytes, request.complete(operation, nbytes, flags)
+    finally:
+        receiver.release(operation)
+
+
+#: Off Windows.
+BY_STDLIB: Final = ReadinessEngine(_by_stdlib)
+#: On Windows.
+BY_WINSOCK: Final = ReadinessEngine(_by_winsock)

@@ -1,0 +1,69 @@
+"""Receiving on a socket, by whichever engine serves it: the one entry for every request.
+
+One task at a time receives.  Bytes that were pushed back come first, an error that had to wait
+comes next, and only then the engine is asked.  A request that fails half-way, by cancellation
+above all, pushes back what it had gathered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from . import choose
+from .readiness import BY_WINSOCK
+from .requests import AGAIN, OOB, PEEK
+
+if TYPE_CHECKING:
+    import socket
+
+    from .receiver import Receiver
+    from .requests import Answer, Request, T
+
+
+@trio.lowlevel.enable_ki_protection
+async def receive(sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
+    """Receive what was asked for.
+
+    Raises:
+      OSError: the receive failed, as Python's own ``recv`` would have.
+      trio.BusyResourceError: another task is receiving on this socket.
+      trio.ClosedResourceError: the socket was closed meanwhile.
+    """
+    if receiver.claimed:
+        raise trio.BusyResourceError("another task is receiving on this socket")
+    receiver.claimed = True
+    try:
+        if receiver.pushed_back or receiver.deferred_error:
+            answer = await _take_at_hand(sock, receiver, request)
+            if answer is not AGAIN:
+                return answer
+        run = choose.this_run.get(None)
+        if run is None or receiver.run is not run:
+            choose.choose_engine(sock, receiver)
+        engine = receiver.engine
+        if request.flags & PEEK and choose.on_windows:
+            engine = BY_WINSOCK
+        return await engine.receive(sock, receiver, request)
+    except BaseException:
+        if sock.fileno() != -1:
+            receiver.push_back(request.received())
+        raise
+    finally:
+        receiver.claimed = False
+
+
+async def _take_at_hand(sock: socket.socket, receiver: Receiver, request: Request[T]) -> Answer[T]:
+    # Gives what needs no engine: bytes that were pushed back, or the error that had to wait.
+    await trio.lowlevel.checkpoint()
+    if request.flags & OOB or sock.fileno() == -1:
+        return AGAIN
+    if receiver.pushed_back:
+        if request.flags & PEEK:
+            return request.take(receiver.pushed_back[: request.room])
+        return request.take(receiver.take_pushed_back(request.room))
+    error, receiver.deferred_error = receiver.deferred_error, None
+    if error is not None:
+        raise error
+    return AGAIN

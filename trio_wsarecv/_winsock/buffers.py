@@ -1,0 +1,37 @@
+"""Buffers of a program, as Python's buffer protocol gives them.
+
+Whoever exports a buffer keeps it from being resized until the export is given back, so every view
+here lives no longer than it is needed.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from typing_extensions import Buffer
+
+
+@contextmanager
+def bytes_of(buffer: Buffer) -> Iterator[memoryview]:
+    """Give a buffer as a view of bytes, for no longer than the block lasts."""
+    with memoryview(buffer) as view, view.cast("B") as octets:
+        yield octets
+
+
+def writable_size(buffer: Buffer) -> int:
+    """Return the size of a buffer that can be received into, in bytes.
+
+    Raises:
+      TypeError: it is not a buffer, or not a writable one.
+      BufferError: it is not contiguous.
+    """
+    view = memoryview(buffer)
+    if view.readonly:
+        raise TypeError("a read-write bytes-like object is required, not a read-only one")
+    if not view.c_contiguous:
+        raise BufferError("a contiguous buffer is required")
+    return view.nbytes

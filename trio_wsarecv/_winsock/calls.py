@@ -1,0 +1,83 @@
+"""The native boundary: ``ws2_32.dll`` and ``kernel32.dll``, typed.
+
+This is the only module that imports the generated declarations.  The libraries are loaded on
+Windows alone; the declarations, and so the layout of every structure, are there on every system.
+
+A function of Winsock that fails returns ``SOCKET_ERROR`` and leaves its code for
+``WSAGetLastError``.  Nothing here waits or decides.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Protocol, cast
+
+from .codes import WinsockError
+from .generated import ffi as _generated
+from .status import os_error
+
+ffi: Any = _generated
+NULL: object = ffi.NULL
+
+
+class Overlapped(Protocol):
+    """``OVERLAPPED *``: where the kernel writes how an operation ended."""
+
+    Internal: int
+    InternalHigh: int
+
+
+class Ws2(Protocol):
+    """The functions of ``ws2_32.dll`` in use, with the arguments that Winsock gives them."""
+
+    # fmt: off
+    def WSARecv(
+        self, s: int, lpBuffers: object, dwBufferCount: int, lpNumberOfBytesRecvd: object,
+        lpFlags: object, lpOverlapped: object, lpCompletionRoutine: object, /,
+    ) -> int: ...
+
+    def WSARecvFrom(
+        self, s: int, lpBuffers: object, dwBufferCount: int, lpNumberOfBytesRecvd: object,
+        lpFlags: object, lpFrom: object, lpFromlen: object, lpOverlapped: object,
+        lpCompletionRoutine: object, /,
+    ) -> int: ...
+
+    def WSAIoctl(
+        self, s: int, dwIoControlCode: int, lpvInBuffer: object, cbInBuffer: int,
+        lpvOutBuffer: object, cbOutBuffer: int, lpcbBytesReturned: object, lpOverlapped: object,
+        lpCompletionRoutine: object, /,
+    ) -> int: ...
+    # fmt: on
+
+    def WSAGetLastError(self) -> int: ...
+
+
+class Kernel32(Protocol):
+    """The functions of ``kernel32.dll`` in use."""
+
+    def CancelIoEx(self, hFile: int, lpOverlapped: Overlapped, /) -> int: ...
+
+    def SetFileCompletionNotificationModes(self, FileHandle: int, Flags: int, /) -> int: ...
+
+
+if sys.platform == "win32":
+    ws2_32 = cast("Ws2", ffi.dlopen("ws2_32.dll"))
+    kernel32 = cast("Kernel32", ffi.dlopen("kernel32.dll"))
+else:
+    ws2_32: Ws2
+    kernel32: Kernel32
+
+
+def address_of(pointer: object) -> int:
+    """Return the address that a pointer holds."""
+    return int(ffi.cast("uintptr_t", pointer))
+
+
+def winsock_error(code: int) -> OSError:
+    """Return the exception that Python's own ``recv`` raises for a Winsock error code."""
+    if sys.platform != "win32":
+        return os_error(code, WinsockError(code).name)
+    _, text = ffi.getwinerror(code)
+    if "%" in text:  # what cffi gives, unformatted, where the system has no text for the code
+        text = f"Windows Error 0x{code:x}"
+    return os_error(code, text)

@@ -1,0 +1,194 @@
+"""Operations that receive datagrams, with their sender and what comes along with them.
+
+``WSARecvFrom`` and ``WSARecvMsg`` write more than the data at completion: the sender's address
+and its length, the control messages, and flags.  All of that belongs to the kernel as long as the
+buffers do.  ``WSARecvMsg`` is no export of ``ws2_32.dll``; each provider gives its address out.
+
+What Windows reports of a datagram that does not fit differs from call to call, and whether a
+packet follows then is written nowhere.  So a datagram always has room: after the program's buffers
+comes an area that all operations share, since nobody reads it.  The byte count tells what did not
+fit.
+"""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from . import calls
+from .calls import NULL, ffi
+from .codes import MsgFlag, WinsockError
+from .operation import MIN_RECEIVE_SIZE, Operation
+from .parse import STORAGE_SIZE, AncillaryData, parse_address, parse_ancillary
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from .status import Mode
+
+#: No datagram is larger than this, in bytes.
+MAX_DATAGRAM: Final = 65536
+
+#: What no program's buffer has room for: written and never read.
+overflow_area: Final[Any] = ffi.new("char[]", MAX_DATAGRAM)
+
+# All control messages that Windows can be asked for fit into this, in bytes.
+_MIN_CONTROL_SIZE: Final = 512
+
+# How many times as large as needed an operation's own memory may be.
+_MOST_SPARE: Final = 16
+
+_allocate = ffi.new_allocator(should_clear_after_alloc=False)
+
+_SIO_GET_EXTENSION_FUNCTION_POINTER: Final = 0xC8000006
+_SIO_UDP_CONNRESET: Final = 0x9800000C
+_WSAID_WSARECVMSG: Final = uuid.UUID("f689d7c8-6f1f-436b-8a53-e54fe351c322").bytes_le
+
+
+class DatagramOperation(Operation):
+    """One overlapped ``WSARecvFrom``."""
+
+    def __init__(self, handle: int, mode: Mode) -> None:
+        self._name: Any = ffi.new("char[]", STORAGE_SIZE)
+        self._length: Any = ffi.new("int32_t *")
+        self._own: Any = None
+        self._own_size = 0
+        super().__init__(handle, mode)
+
+    def _new_own_buffers(self) -> tuple[Any, int]:
+        return self._new_wsabufs(1), 2
+
+    def _new_wsabufs(self, count: int) -> Any:
+        wsabufs = ffi.new("WSABUF[]", count + 1)
+        wsabufs[count].buf = overflow_area
+        wsabufs[count].len = MAX_DATAGRAM
+        return wsabufs
+
+    def _call(self, received: object, overlapped: object) -> Callable[[], int]:
+        address = (self._name, self._length)
+        arguments = (self.handle, *self._buffers, received, self._flags, *address, overlapped, NULL)
+        return partial(_receive_from, calls.ws2_32.WSARecvFrom, self._length, arguments)
+
+    def reserve(self, nbytes: int) -> Any:
+        """Return memory of so many bytes that belongs to the operation."""
+        if nbytes <= MIN_RECEIVE_SIZE:
+            return self.small
+        if not nbytes <= self._own_size <= _MOST_SPARE * nbytes:
+            self._own = _allocate("char[]", nbytes)
+            self._own_size = nbytes
+        return self._own
+
+    def sender(self) -> Any:
+        """Return the address that the completed receive came from."""
+        return parse_address(ffi.unpack(self._name, self._length[0]))
+
+
+class MessageOperation(DatagramOperation):
+    """One overlapped ``WSARecvMsg``.
+
+    Args:
+      handle: the socket handle.
+      mode: what a receive that succeeds inline tells the completion port.
+      function: what `wsarecvmsg_function` gives for the socket.
+    """
+
+    is_message = True
+
+    def __init__(self, handle: int, mode: Mode, function: Any) -> None:
+        self._function = function
+        self._message: Any = ffi.new("WSAMSG *")
+        self._control: Any = ffi.new("char[]", _MIN_CONTROL_SIZE)
+        self._control_size = 0
+        super().__init__(handle, mode)
+
+    def set_control_size(self, size: int) -> None:
+        """Have room for so many bytes of control messages."""
+        self._control_size = size
+        if size > len(self._control):
+            self._control = ffi.new("char[]", size)
+            self._bind(self._buffers)
+
+    def _call(self, received: object, overlapped: object) -> Callable[[], int]:
+        message = self._message
+        message.name = self._name
+        message.lpBuffers, message.dwBufferCount = self._buffers
+        message.Control.buf = self._control
+        arguments = (self.handle, message, received, overlapped, NULL)
+        size = len(self._control)
+        return partial(_receive_message, self._function, message, size, self.memory, arguments)
+
+    def sender(self) -> Any:
+        """Return the address that the completed receive came from."""
+        return parse_address(ffi.unpack(self._name, self._message.namelen))
+
+    def ancillary_data(self) -> AncillaryData:
+        """Return the control messages of the completed receive, as many as have room."""
+        length = min(self._control_size, self._message.Control.len)
+        return parse_ancillary(ffi.unpack(self._control, length))
+
+    def flags(self) -> MsgFlag:
+        """Return the flags of the completed receive."""
+        flags = MsgFlag(self._message.dwFlags)
+        if self._message.Control.len > self._control_size:
+            flags |= MsgFlag.MSG_CTRUNC
+        return flags
+
+
+# Both calls leave results where they found parameters, which are set anew for each.
+
+
+def _receive_from(function: Callable[..., int], length: Any, arguments: tuple[object, ...]) -> int:
+    length[0] = STORAGE_SIZE
+    return function(*arguments)
+
+
+def _receive_message(
+    function: Callable[..., int],
+    message: Any,
+    control_size: int,
+    memory: Any,
+    arguments: tuple[object, ...],
+) -> int:
+    message.namelen = STORAGE_SIZE
+    message.Control.len = control_size
+    message.dwFlags = memory.flags
+    return function(*arguments)
+
+
+_functions: dict[tuple[int, int, int], Any] = {}
+
+
+def wsarecvmsg_function(sock: socket.socket) -> Any:
+    """Return the provider's ``WSARecvMsg``.
+
+    Raises:
+      OSError: the provider has none.
+    """
+    if sock.fileno() == -1:
+        raise calls.winsock_error(WinsockError.WSAENOTSOCK)
+    key = (sock.family, sock.type, sock.proto)
+    if key not in _functions:
+        function = ffi.new("LPFN_WSARECVMSG *")
+        _control(sock, _SIO_GET_EXTENSION_FUNCTION_POINTER, _WSAID_WSARECVMSG, function)
+        _functions[key] = function[0]
+    return _functions[key]
+
+
+def set_udp_connreset(sock: socket.socket, enabled: bool) -> None:
+    """Set whether an ICMP "port unreachable" fails the next receive."""
+    _control(sock, _SIO_UDP_CONNRESET, int(enabled).to_bytes(4, "little"), NULL)
+
+
+def _control(sock: socket.socket, code: int, argument: bytes, result: Any) -> None:
+    if sock.fileno() == -1:
+        raise calls.winsock_error(WinsockError.WSAENOTSOCK)
+    size = 0 if result == NULL else ffi.sizeof(result[0])
+    returned = ffi.new("DWORD *")
+    failed = calls.ws2_32.WSAIoctl(
+        *(sock.fileno(), code, ffi.from_buffer(argument), len(argument)),
+        *(result, size, returned, NULL, NULL),
+    )
+    if failed:
+        raise calls.winsock_error(calls.ws2_32.WSAGetLastError())

@@ -1,0 +1,190 @@
+"""One receive that the kernel has, and everything that must outlive it.
+
+From the call that submits an operation until its completion packet has been dequeued, the kernel
+owns the ``OVERLAPPED`` and the memory that it receives into: it may write there at any moment, on
+any processor.  Until the packet is in, the address must not serve anything else either, since the
+address is all that tells one packet from another.  So an `Operation` holds all of it.
+
+What the kernel writes into the ``OVERLAPPED``, it writes when the packet is dequeued, or earlier;
+nobody promises when.  So whether the kernel has an operation is a state of our own, and the
+``OVERLAPPED`` is read once, after the packet.
+
+``CancelIoEx`` is a request.  It may come too late; the packet tells.
+"""
+
+from __future__ import annotations
+
+import enum
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from . import calls
+from .calls import NULL, ffi
+from .status import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn
+
+    from typing_extensions import Buffer
+
+#: What a receive that waits is given, unless the program gives more, in bytes.
+MIN_RECEIVE_SIZE: Final = 1024
+#: The most bytes that one receive asks the kernel for.
+MAX_RECEIVE: Final = 1 << 30
+
+#: The kernel writes an NTSTATUS into the low half of ``Internal``.
+STATUS_MASK: Final = 0xFFFFFFFF
+
+
+class State(enum.Enum):
+    """Who has an operation."""
+
+    IDLE = enum.auto()
+    """We have: it can be submitted."""
+    SUBMITTED = enum.auto()
+    """The kernel has: its packet is still to come."""
+    ABANDONED = enum.auto()
+    """Nobody waits for its packet any more, so that it must stay as it is for good."""
+
+
+class Operation:
+    """One overlapped ``WSARecv`` on one socket, used again when its packet is in.
+
+    Args:
+      handle: the socket handle.
+      mode: what a receive that succeeds inline tells the completion port.
+
+    Attributes:
+      memory: the ``RECEIVE``, with the flags that a request sets before each call.
+      overlapped: the ``OVERLAPPED`` in it.
+      address: the address of that.
+      small: `MIN_RECEIVE_SIZE` bytes in it.
+      wsabuf: the ``WSABUF`` that a request sets, unless it calls `set_buffers`.
+      target: where a receive that makes bytes finds them.
+      room: how many bytes the request has room for.
+      block: large memory that a request has borrowed, or None.
+      exports: the program's buffers, held in place.
+      submit: calls Winsock; returns 0, or anything else if ``WSAGetLastError`` has more to say.
+      state: who has the operation.
+      raise_cancel: what Trio handed over when it asked for cancellation, else None.
+      closing: whether the socket was closed while the kernel had this operation.
+    """
+
+    is_message = False
+
+    def __init__(self, handle: int, mode: Mode = Mode.DEFAULT) -> None:
+        self.handle: Final = handle
+        self.mode: Final = mode
+        self.memory: Any = ffi.new("RECEIVE *")
+        self.overlapped: calls.Overlapped = ffi.addressof(self.memory, "overlapped")
+        self.address: int = calls.address_of(self.overlapped)
+        self.small: Any = self.memory.small
+        self._own_buffers: tuple[Any, int] = self._new_own_buffers()
+        self.wsabuf: Any = self._own_buffers[0][0]
+        self.target: Any = self.small
+        self.room = 0
+        self.block: Any = None
+        self.exports: list[Any] = []
+        self.state = State.IDLE
+        self.raise_cancel: Callable[[], NoReturn] | None = None
+        self.closing = False
+        self._flags: object = ffi.addressof(self.memory, "flags")
+        self._bind(self._own_buffers)
+
+    def _new_own_buffers(self) -> tuple[Any, int]:
+        # An array of WSABUF for `wsabuf`, and how many there are in it.
+        return ffi.addressof(self.memory, "wsabuf"), 1
+
+    def _bind(self, buffers: tuple[object, int]) -> None:
+        # A place for the byte count is for a call that no packet follows.
+        skips = self.mode is Mode.SKIP_ON_SUCCESS
+        received = ffi.addressof(self.memory, "received") if skips else NULL
+        self._buffers = buffers
+        self.submit: Callable[[], int] = self._call(received, self.overlapped)
+        self._nonblocking: Callable[[], int] | None = None
+
+    def _call(self, received: object, overlapped: object) -> Callable[[], int]:
+        # The call of Winsock, with all its arguments.
+        function = calls.ws2_32.WSARecv
+        return partial(
+            function, self.handle, *self._buffers, received, self._flags, overlapped, NULL
+        )
+
+    def set_buffer(self, buffer: Buffer, offset: int, nbytes: int, flags: int) -> None:
+        """Receive up to ``nbytes`` bytes into a buffer, from ``offset`` on.
+
+        It can be neither moved nor resized until `release`.
+        """
+        export = ffi.from_buffer("char[]", buffer, require_writable=True)
+        self.exports.append(export)
+        self.wsabuf.buf = export + offset if offset else export
+        self.wsabuf.len = self.room = nbytes
+        self.memory.flags = flags
+
+    def set_buffers(self, buffers: Sequence[Buffer], offset: int, nbytes: int, flags: int) -> None:
+        """Receive up to ``nbytes`` bytes into several buffers, as if they were one."""
+        wsabufs = self._new_wsabufs(len(buffers))
+        self.room = 0
+        for wsabuf, buffer in zip(wsabufs, buffers, strict=False):
+            export = ffi.from_buffer("char[]", buffer, require_writable=True)
+            self.exports.append(export)
+            skipped = min(offset, len(export))
+            offset -= skipped
+            wsabuf.buf = export + skipped
+            wsabuf.len = min(len(export) - skipped, nbytes - self.room)
+            self.room += wsabuf.len
+        self.exports.append(wsabufs)
+        self.memory.flags = flags
+        self._bind((wsabufs, len(wsabufs)))
+
+    def _new_wsabufs(self, count: int) -> Any:
+        return ffi.new("WSABUF[]", count)
+
+    def release(self) -> None:
+        """Give the program's buffers back, unless the kernel may still write there."""
+        if self.state is State.ABANDONED:
+            return
+        if self._buffers is not self._own_buffers:
+            self._bind(self._own_buffers)
+        while self.exports:
+            ffi.release(self.exports.pop())
+
+    def receive_nonblocking(self) -> int:
+        """Receive what has arrived, without an ``OVERLAPPED`` and so without a packet.
+
+        Returns:
+          0, and ``memory.received`` counts the bytes; else the Winsock error code:
+          WSAEWOULDBLOCK if there is nothing to receive yet.
+        """
+        self.memory.received = 0
+        if self._nonblocking is None:
+            self._nonblocking = self._call(ffi.addressof(self.memory, "received"), NULL)
+        return calls.ws2_32.WSAGetLastError() if self._nonblocking() else 0
+
+    def drain(self, block: Any, nbytes: int) -> int:
+        """Add to what filled `small` what has arrived behind it, in a block of memory.
+
+        Args:
+          block: where all of it will be.
+          nbytes: the most bytes there shall be.
+
+        Returns:
+          0; else the Winsock error code, and nothing has been added.
+        """
+        ffi.memmove(block, self.small, MIN_RECEIVE_SIZE)
+        self.target = block
+        self.wsabuf.buf = block + MIN_RECEIVE_SIZE
+        self.wsabuf.len = nbytes - MIN_RECEIVE_SIZE
+        self.memory.flags = 0
+        return self.receive_nonblocking()
+
+    @property
+    def status(self) -> int:
+        """The NTSTATUS of the operation, once its packet is in."""
+        return self.overlapped.Internal & STATUS_MASK
+
+    def cancel(self) -> None:
+        """Ask the kernel to give the operation up, if it has it."""
+        if self.state is State.SUBMITTED:
+            calls.kernel32.CancelIoEx(self.handle, self.overlapped)
