@@ -54,16 +54,10 @@ this_run: trio.lowlevel.RunVar[Run | None] = trio.lowlevel.RunVar("trio_wsarecv.
 
 
 def is_new_for_trio(caller: FrameType) -> bool:
-    """Tell whether `trio.socket.socket`, which has this made, has just made the socket itself.
-
-    Args:
-      caller: the frame that makes one of our sockets: that of `trio.socket.from_stdlib_socket`
-          where Trio does, once it is patched.
-    """
+    """Tell whether `trio.socket.socket` has just made the socket that its callee wraps."""
     frame = caller.f_back
-    if frame is None or frame.f_code is not trio.socket.socket.__code__:
-        return False
-    return frame.f_locals["fileno"] is None
+    code = trio.socket.socket.__code__
+    return frame is not None and frame.f_code is code and frame.f_locals["fileno"] is None
 
 
 def choose_engine(sock: socket.socket, receiver: Receiver) -> Choice:
@@ -99,12 +93,7 @@ def _associate(sock: socket.socket, receiver: Receiver) -> tuple[Choice, Mode]:
     handle = sock.fileno()
     if not port.associate(handle):
         return Choice.FOREIGN_PORT, Mode.DEFAULT
-    may_skip = (
-        receiver.made_here
-        and receiver.is_stream
-        and sock.family in _FAMILIES
-        and provider.chain_length == 1
-    )
-    if may_skip and port.skip_on_success(handle):
+    ours = receiver.made_here and receiver.is_stream and sock.family in _FAMILIES
+    if ours and provider.chain_length == 1 and port.skip_on_success(handle):
         return Choice.OVERLAPPED, Mode.SKIP_ON_SUCCESS
     return Choice.OVERLAPPED, Mode.DEFAULT

@@ -45,14 +45,8 @@ class ReceiveResult(NamedTuple):
 
 
 # Plain integers, whose complement has all the bits that no flag uses.
-_IN: Final = int(
-    MsgFlag.MSG_OOB
-    | MsgFlag.MSG_PEEK
-    | MsgFlag.MSG_WAITALL
-    | MsgFlag.MSG_PUSH_IMMEDIATE
-    | MsgFlag.MSG_PARTIAL
-)
 _NOT_WITH_WAITALL: Final = int(MsgFlag.MSG_OOB | MsgFlag.MSG_PEEK | MsgFlag.MSG_PARTIAL)
+_IN: Final = _NOT_WITH_WAITALL | int(MsgFlag.MSG_WAITALL | MsgFlag.MSG_PUSH_IMMEDIATE)
 _MESSAGE_FLAGS: Final = (
     MsgFlag.MSG_TRUNC | MsgFlag.MSG_CTRUNC | MsgFlag.MSG_BCAST | MsgFlag.MSG_MCAST
 )
@@ -68,13 +62,7 @@ _MAX_BUFFERS: Final = 1024
 
 
 def check_request(flags: int, sizes: Sequence[int], kind: int) -> WinsockError | None:
-    """Return the error of a request that the documentation of ``WSARecv`` rules out.
-
-    Args:
-      flags: the flags asked for.
-      sizes: the sizes of the buffers, in bytes.
-      kind: the type of the socket.
-    """
+    """Return the error of a request that the documentation of ``WSARecv`` rules out, if it does."""
     is_stream = kind == socket.SOCK_STREAM
     if not sizes:
         return WinsockError.WSAEINVAL

@@ -50,12 +50,7 @@ class OverlappedEngine:
 
     @trio.lowlevel.enable_ki_protection
     async def receive(self, sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
-        """Receive what was asked for: submit an operation, and wait for its packet if one follows.
-
-        Raises:
-          OSError: the receive failed, as Python's own ``recv`` would have.
-          trio.ClosedResourceError: the socket was closed meanwhile.
-        """
+        """Receive what was asked for: submit, and wait for a packet if one follows."""
         repeated = kept = waited = False
         rounds = 0
         while True:
@@ -77,8 +72,11 @@ class OverlappedEngine:
                 counters.wsarecv_calls += 1
                 counters.overlapped += 1
                 pended = error == _IO_PENDING
-                status = operation.status if error and not pended else 0
-                if pended or packet_follows(error, status, operation.mode):
+                if pended or (
+                    packet_follows(error, operation.status, operation.mode)
+                    if error
+                    else operation.packet_follows_success
+                ):
                     operation.state = State.SUBMITTED
                     operation.raise_cancel = None
                     waiter = port.completion_port.wait_overlapped(

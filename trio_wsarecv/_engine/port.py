@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _ERROR_INVALID_PARAMETER: Final = 87
-_FILE_SKIP_COMPLETION_PORT_ON_SUCCESS: Final = 1
+_SKIP_ON_SUCCESS: Final = 1  # FILE_SKIP_COMPLETION_PORT_ON_SUCCESS
 
 
 class CompletionPort(Protocol):
@@ -32,9 +32,7 @@ class CompletionPort(Protocol):
 
     def register_with_iocp(self, handle: int, /) -> None: ...
 
-    def wait_overlapped(
-        self, handle: int, lpOverlapped: int, /
-    ) -> Coroutine[object, None, object]: ...
+    def wait_overlapped(self, handle: int, lpOverlapped: int, /) -> Coroutine[Any, None, Any]: ...
 
 
 completion_port = cast("CompletionPort", trio.lowlevel)
@@ -43,8 +41,7 @@ completion_port = cast("CompletionPort", trio.lowlevel)
 def associate(handle: int) -> bool:
     """Associate a socket with the completion port of the current run.
 
-    Returns:
-      Whether it is: not if it belongs to another port, or was made without overlapped I/O.
+    Not if it belongs to another port, or was made without overlapped I/O: tell whether it is.
     """
     try:
         completion_port.register_with_iocp(handle)
@@ -57,11 +54,7 @@ def associate(handle: int) -> bool:
 
 def skip_on_success(handle: int) -> bool:
     """Have no packets for receives that succeed inline; tell whether that could be set."""
-    return bool(
-        calls.kernel32.SetFileCompletionNotificationModes(
-            handle, _FILE_SKIP_COMPLETION_PORT_ON_SUCCESS
-        )
-    )
+    return bool(calls.kernel32.SetFileCompletionNotificationModes(handle, _SKIP_ON_SUCCESS))
 
 
 def abort(operation: Operation, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
@@ -78,7 +71,4 @@ def abandon(operation: Operation) -> None:
     objects.  A reference that nobody owns is the one thing that outlives even that.
     """
     operation.state = State.ABANDONED
-    _increase_reference_count(ctypes.py_object(operation))
-
-
-_increase_reference_count: Any = ctypes.pythonapi.Py_IncRef
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(operation))

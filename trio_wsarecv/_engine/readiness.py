@@ -35,9 +35,7 @@ R = TypeVar("R")
 class ReadinessEngine:
     """Receives when the socket is readable.
 
-    Args:
-      attempt: receives without waiting, or raises `BlockingIOError`; returns the number of bytes
-          and the answer of the request.
+    What it attempts then gives the number of bytes and the answer of the request.
     """
 
     def __init__(
@@ -47,13 +45,7 @@ class ReadinessEngine:
 
     @trio.lowlevel.enable_ki_protection
     async def receive(self, sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
-        """Receive what was asked for, as often as it takes.
-
-        Raises:
-          OSError: the receive failed.
-          trio.BusyResourceError: another task is waiting for this socket to become readable.
-          trio.ClosedResourceError: the socket was closed meanwhile.
-        """
+        """Receive what was asked for, as often as it takes."""
         attempt = partial(self._attempt, sock, receiver, request)
         while True:
             nbytes, answer = await when_readable(sock, attempt, counters)
@@ -67,20 +59,14 @@ class ReadinessEngine:
 async def when_readable(
     sock: socket.socket, attempt: Callable[[], R], counters: Counters | None = None
 ) -> R:
-    """Call ``attempt`` until it does not raise `BlockingIOError`; return what it returns.
-
-    Args:
-      sock: what has to become readable.
-      attempt: what does not wait.
-      counters: where to count this as a receive, or None.
-    """
+    """Call ``attempt`` until it does not raise `BlockingIOError`; return what it returns."""
     if counters is None:
         counters = Counters()
     await trio.lowlevel.checkpoint_if_cancelled()
     result = outcome.capture(attempt)
-    if _must_wait(result):
+    if isinstance(getattr(result, "error", None), BlockingIOError):
         counters.pended += 1
-        while _must_wait(result):
+        while isinstance(getattr(result, "error", None), BlockingIOError):
             try:
                 await trio.lowlevel.wait_readable(sock)
             except trio.Cancelled:
@@ -93,16 +79,6 @@ async def when_readable(
     if isinstance(result, outcome.Error):
         counters.failed += 1
     return result.unwrap()
-
-
-def _must_wait(result: outcome.Outcome[object]) -> bool:
-    return isinstance(result, outcome.Error) and isinstance(result.error, BlockingIOError)
-
-
-def _by_stdlib(
-    sock: socket.socket, receiver: Receiver, request: Request[T]
-) -> tuple[int, Answer[T]]:
-    return request.call_stdlib(sock)
 
 
 def _by_winsock(
@@ -131,6 +107,6 @@ def _by_winsock(
 
 
 #: Off Windows.
-BY_STDLIB: Final = ReadinessEngine(_by_stdlib)
+BY_STDLIB: Final = ReadinessEngine(lambda sock, _, request: request.call_stdlib(sock))
 #: On Windows.
 BY_WINSOCK: Final = ReadinessEngine(_by_winsock)

@@ -24,13 +24,7 @@ if TYPE_CHECKING:
 
 @trio.lowlevel.enable_ki_protection
 async def receive(sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
-    """Receive what was asked for.
-
-    Raises:
-      OSError: the receive failed, as Python's own ``recv`` would have.
-      trio.BusyResourceError: another task is receiving on this socket.
-      trio.ClosedResourceError: the socket was closed meanwhile.
-    """
+    """Receive what was asked for; raise what every public call that receives does."""
     if receiver.claimed:
         raise trio.BusyResourceError("another task is receiving on this socket")
     receiver.claimed = True

@@ -72,16 +72,13 @@ class Receiver:
         """Return the operation that a request needs."""
         operation = self.operation
         if operation is None or operation.is_message is not request.is_message:
-            operation = self.operation = self._new_operation(sock, request)
+            handle = sock.fileno()
+            if request.is_message:
+                operation = MessageOperation(handle, self.mode, wsarecvmsg_function(sock))
+            else:
+                operation = (Operation if self.is_stream else DatagramOperation)(handle, self.mode)
+            self.operation = operation
         return operation
-
-    def _new_operation(self, sock: socket.socket, request: Request[Any]) -> Operation:
-        handle = sock.fileno()
-        if request.is_message:
-            return MessageOperation(handle, self.mode, wsarecvmsg_function(sock))
-        if self.is_stream:
-            return Operation(handle, self.mode)
-        return DatagramOperation(handle, self.mode)
 
     def borrow_block(self, operation: Operation) -> Any:
         """Give an operation large memory of the run; None if there is none left."""

@@ -51,21 +51,16 @@ Answer: TypeAlias = "T | None"
 
 
 class Request(Generic[T]):
-    """What a program asks for; its result is of the type ``T``.
+    """What a program asks for; its result is of the type ``T``."""
 
-    Attributes:
-      flags: the flags to receive with.
-      room: the most bytes that it takes of those that were pushed back.
-      wants: the most bytes that it makes of a stream, if that may take more memory than an
-          operation has of its own; else 0.
-      is_message: whether it takes ``WSARecvMsg``.
-    """
-
+    #: The flags to receive with.
     flags: int
+    #: The most bytes that it takes of those that were pushed back.
     room: int
+    #: The most bytes that it makes of a stream, in memory that is not the program's; else 0.
     wants: int
-
-    is_message = False
+    #: Whether it takes ``WSARecvMsg``.
+    is_message: bool = False
 
     def prepare(self, operation: Operation, receiver: Receiver, repeated: bool) -> None:
         """Say where to receive, and with which flags; little, if the same was given up before."""

@@ -40,7 +40,7 @@ typedef struct {
 
 typedef struct {
     OVERLAPPED overlapped;
-    WSABUF     wsabuf;
+    WSABUF     wsabuf[2];    /* the second is for the area behind a datagram's own */
     DWORD      flags;        /* in and out: set before each call */
     DWORD      received;     /* where a call that ends without a packet counts the bytes */
     char       small[1024];  /* what a receive that waits is given, unless the program gives more */

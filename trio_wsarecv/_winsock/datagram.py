@@ -50,21 +50,15 @@ _WSAID_WSARECVMSG: Final = uuid.UUID("f689d7c8-6f1f-436b-8a53-e54fe351c322").byt
 class DatagramOperation(Operation):
     """One overlapped ``WSARecvFrom``."""
 
+    _own_count = 2
+
     def __init__(self, handle: int, mode: Mode) -> None:
         self._name: Any = ffi.new("char[]", STORAGE_SIZE)
         self._length: Any = ffi.new("int32_t *")
         self._own: Any = None
         self._own_size = 0
         super().__init__(handle, mode)
-
-    def _new_own_buffers(self) -> tuple[Any, int]:
-        return self._new_wsabufs(1), 2
-
-    def _new_wsabufs(self, count: int) -> Any:
-        wsabufs = ffi.new("WSABUF[]", count + 1)
-        wsabufs[count].buf = overflow_area
-        wsabufs[count].len = MAX_DATAGRAM
-        return wsabufs
+        self.memory.wsabuf[1] = {"buf": overflow_area, "len": MAX_DATAGRAM}
 
     def _call(self, received: object, overlapped: object) -> Callable[[], int]:
         address = (self._name, self._length)
@@ -86,13 +80,7 @@ class DatagramOperation(Operation):
 
 
 class MessageOperation(DatagramOperation):
-    """One overlapped ``WSARecvMsg``.
-
-    Args:
-      handle: the socket handle.
-      mode: what a receive that succeeds inline tells the completion port.
-      function: what `wsarecvmsg_function` gives for the socket.
-    """
+    """One overlapped ``WSARecvMsg``: ``function`` is what `wsarecvmsg_function` gives."""
 
     is_message = True
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import calls
 from .calls import NULL, ffi
-from .status import Mode
+from .status import Mode, packet_follows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,14 +51,10 @@ class State(enum.Enum):
 class Operation:
     """One overlapped ``WSARecv`` on one socket, used again when its packet is in.
 
-    Args:
-      handle: the socket handle.
-      mode: what a receive that succeeds inline tells the completion port.
-
     Attributes:
+      packet_follows_success: whether a packet follows a receive that succeeds inline.
       memory: the ``RECEIVE``, with the flags that a request sets before each call.
-      overlapped: the ``OVERLAPPED`` in it.
-      address: the address of that.
+      overlapped: the ``OVERLAPPED`` in it, and ``address`` its address.
       small: `MIN_RECEIVE_SIZE` bytes in it.
       wsabuf: the ``WSABUF`` that a request sets, unless it calls `set_buffers`.
       target: where a receive that makes bytes finds them.
@@ -73,15 +69,19 @@ class Operation:
 
     is_message = False
 
+    # How many WSABUF a call is given of an operation's own.
+    _own_count = 1
+
     def __init__(self, handle: int, mode: Mode = Mode.DEFAULT) -> None:
         self.handle: Final = handle
         self.mode: Final = mode
+        self.packet_follows_success: Final = packet_follows(0, 0, mode)
         self.memory: Any = ffi.new("RECEIVE *")
         self.overlapped: calls.Overlapped = ffi.addressof(self.memory, "overlapped")
         self.address: int = calls.address_of(self.overlapped)
         self.small: Any = self.memory.small
-        self._own_buffers: tuple[Any, int] = self._new_own_buffers()
-        self.wsabuf: Any = self._own_buffers[0][0]
+        self.wsabuf: Any = self.memory.wsabuf[0]
+        self._own_buffers: tuple[Any, int] = self.memory.wsabuf, self._own_count
         self.target: Any = self.small
         self.room = 0
         self.block: Any = None
@@ -92,14 +92,10 @@ class Operation:
         self._flags: object = ffi.addressof(self.memory, "flags")
         self._bind(self._own_buffers)
 
-    def _new_own_buffers(self) -> tuple[Any, int]:
-        # An array of WSABUF for `wsabuf`, and how many there are in it.
-        return ffi.addressof(self.memory, "wsabuf"), 1
-
     def _bind(self, buffers: tuple[object, int]) -> None:
         # A place for the byte count is for a call that no packet follows.
-        skips = self.mode is Mode.SKIP_ON_SUCCESS
-        received = ffi.addressof(self.memory, "received") if skips else NULL
+        follows = self.packet_follows_success
+        received = NULL if follows else ffi.addressof(self.memory, "received")
         self._buffers = buffers
         self.submit: Callable[[], int] = self._call(received, self.overlapped)
         self._nonblocking: Callable[[], int] | None = None
@@ -124,7 +120,9 @@ class Operation:
 
     def set_buffers(self, buffers: Sequence[Buffer], offset: int, nbytes: int, flags: int) -> None:
         """Receive up to ``nbytes`` bytes into several buffers, as if they were one."""
-        wsabufs = self._new_wsabufs(len(buffers))
+        count = len(buffers) + self._own_count - 1
+        wsabufs = ffi.new("WSABUF[]", count)
+        wsabufs[count - 1] = self.memory.wsabuf[1]  # a datagram's
         self.room = 0
         for wsabuf, buffer in zip(wsabufs, buffers, strict=False):
             export = ffi.from_buffer("char[]", buffer, require_writable=True)
@@ -136,10 +134,7 @@ class Operation:
             self.room += wsabuf.len
         self.exports.append(wsabufs)
         self.memory.flags = flags
-        self._bind((wsabufs, len(wsabufs)))
-
-    def _new_wsabufs(self, count: int) -> Any:
-        return ffi.new("WSABUF[]", count)
+        self._bind((wsabufs, count))
 
     def release(self) -> None:
         """Give the program's buffers back, unless the kernel may still write there."""

@@ -31,10 +31,7 @@ class Mode(enum.Enum):
 def packet_follows(error: int, status: int, mode: Mode) -> bool:
     """Tell whether a completion packet follows a receive that has just been submitted.
 
-    Args:
-      error: 0 if the call succeeded, else what ``WSAGetLastError`` gave.
-      status: ``OVERLAPPED.Internal`` after the call; of account for WSAEMSGSIZE only.
-      mode: the mode of the socket.
+    The error is 0 if the call succeeded, the status that in the ``OVERLAPPED`` after the call.
 
     A message that does not fit is completed inline with a *warning* status: the call reports
     WSAEMSGSIZE, yet the operation has run and its packet is on the way.  Receives of datagrams
