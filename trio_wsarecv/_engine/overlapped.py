@@ -115,8 +115,8 @@ class OverlappedEngine:
                 else:
                     verdict = RECEIVED
                     # Winsock may leave the flags as they went in.
-                    nbytes = operation.memory.received
-                    flags = operation.memory.flags & ~request.flags
+                    memory = operation.memory
+                    nbytes, flags = memory.received, memory.flags & ~request.flags
                 if verdict is not RECEIVED and _must_repeat(receiver, operation, verdict, repeated):
                     repeated = True
                     continue

@@ -93,10 +93,7 @@ def _by_winsock(
         error = operation.receive_nonblocking()
         nbytes = int(operation.memory.received)
         flags = operation.memory.flags & ~request.flags
-        if error == WinsockError.WSAEMSGSIZE:
-            # A call that fails need not say how much it has received.
-            nbytes = nbytes or operation.room
-        elif error:
+        if error and error != WinsockError.WSAEMSGSIZE:
             raise calls.winsock_error(error)
         if nbytes > operation.room or (error and not operation.is_message):
             nbytes = min(nbytes, operation.room)

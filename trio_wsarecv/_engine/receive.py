@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 async def receive(sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
     """Receive what was asked for; raise what every public call that receives does."""
     if receiver.claimed:
-        raise trio.BusyResourceError("another task is receiving on this socket")
+        await trio.lowlevel.checkpoint()  # for whoever has been woken, but has not run yet
+        if receiver.claimed:
+            raise trio.BusyResourceError("another task is receiving on this socket")
     receiver.claimed = True
     try:
         if receiver.pushed_back or receiver.deferred_error:
