@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -32,11 +33,27 @@ def run_on_windows(session: nox.Session, seconds: int, *arguments: str, packages
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run pytest: natively, and on Linux also in a Windows CPython under Wine."""
-    install(session, "test")
-    session.run("python", "-m", "pytest", *session.posargs)
-    if sys.platform == "linux":
-        run_on_windows(session, WINE_DEADLINE, "-m", "pytest", *session.posargs)
+    """Run pytest: natively, and on Linux also in a Windows CPython under Wine.
+
+    There all tests together, which is what runs without arguments, have to see every branch of the
+    package taken: on one system or the other, for some of it is for one of them only.
+    """
+    install(session, "test", "coverage")
+    pytest = ("-m", "pytest", *session.posargs)
+    if sys.platform != "linux":
+        session.run("python", *pytest)
+    elif session.posargs:
+        session.run("python", *pytest)
+        run_on_windows(session, WINE_DEADLINE, *pytest)
+    else:
+        data = Path(session.cache_dir, "coverage").absolute()
+        shutil.rmtree(data, ignore_errors=True)
+        session.env["COVERAGE_FILE"] = str(data / "data")
+        measured = ("-m", "coverage", "run", *pytest)
+        session.run("python", *measured)
+        run_on_windows(session, WINE_DEADLINE, *measured)
+        session.run("coverage", "combine", "--quiet")
+        session.run("coverage", "report")
 
 
 @nox.session
@@ -80,8 +97,12 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def mutants(session: nox.Session) -> None:
-    """Break one rule of the engine at a time and see that the fast tests notice."""
-    install(session, "test")
+    """Change the source in one place at a time and see that the fast tests notice.
+
+    All modules take an hour or two; `-- _engine/overlapped status` tries these alone, in minutes.
+    A mutant whose tests go on for two minutes is killed.
+    """
+    install(session, "test", "mutants")
     session.run("python", "-u", "-m", "tests.mutants", *session.posargs)
 
 

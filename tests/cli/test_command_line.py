@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,14 +30,15 @@ def status_of(*arguments: str) -> int:
 
 
 @contextmanager
-def serving(answer: bytes) -> Iterator[tuple[int, list[bytes]]]:
-    """Serve one connection: receive a line, send the answer, close."""
+def serving(answer: bytes, *, asked: bool = True) -> Iterator[tuple[int, list[bytes]]]:
+    """Serve one connection: receive a line, if asked, send the answer, close."""
     received: list[bytes] = []
 
     def serve() -> None:
         connection, _ = listener.accept()
         with connection, connection.makefile("rb") as lines:
-            received.append(lines.readline())
+            if asked:
+                received.append(lines.readline())
             connection.sendall(answer)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -67,6 +68,25 @@ def test_doctor_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "TCP over IPv4" in text
     assert __version__ in text
+
+
+def test_doctor_says_of_which_kind_no_socket_can_be_made(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class WithoutIPv6(socket.socket):
+        def __init__(self, family: int = socket.AF_INET, *arguments: Any, **options: Any) -> None:
+            if family == socket.AF_INET6:
+                raise OSError("no such family here")
+            super().__init__(family, *arguments, **options)
+
+    monkeypatch.setattr(socket, "socket", WithoutIPv6)
+    assert status_of("doctor", "--json") == (1 if sys.platform == "win32" else 0)
+    findings = json.loads(capsys.readouterr().out)["sockets"]
+    missing = [finding for finding in findings if finding["engine"] is None]
+    assert [(finding["kind"], finding["error"]) for finding in missing] == [
+        ("TCP over IPv6", "no such family here"),
+        ("UDP over IPv6", "no such family here"),
+    ]
 
 
 def test_receive_writes_what_it_receives_and_reports(
@@ -99,6 +119,17 @@ def test_receive_reports_in_words_and_shows_no_progress_in_a_pipe(
         assert status_of("receive", "127.0.0.1", str(port), "--send", "\\n") == 0
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("5 bytes in ")
+
+
+def test_receive_shows_its_progress_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # which rich takes for a terminal
+    with serving(b"12345", asked=False) as (port, _):
+        assert status_of("receive", "127.0.0.1", str(port)) == 0
+    text = capsys.readouterr().err
+    assert "5 bytes in " in text
+    assert "bytes/s" in text or "?" in text
 
 
 def test_receive_says_in_one_line_that_nobody_is_there(

@@ -55,6 +55,29 @@ async def test_the_large_memory_of_a_run_is_bounded(simulation: Simulation) -> N
     simulation.check_quiet()
 
 
+async def test_where_no_large_memory_is_left_a_receive_gives_what_it_has(
+    simulation: Simulation,
+) -> None:
+    flows = [simulation.stream() for _ in range(MOST_LARGE)]
+    for flow in flows:
+        await make_flow(simulation, flow)
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, LARGE)
+        await simulation.run()
+        sock.peer.send(pattern(5000))
+        simulation.settle()
+        for flow in flows:
+            flow.peer.send(b"data")
+            Call(nursery, flow.recv, LARGE)
+        await simulation.run()
+        assert large_blocks(simulation) == MOST_LARGE
+        await simulation.deliver_one_by_one(1)
+        assert call.value == pattern(5000)[:SMALL]
+        await simulation.step()
+    assert sock.peer.waiting == pattern(5000)[SMALL:]
+
+
 ENDINGS = ["data", "end", "cancelled", "aborted", "reset", "refused", "WSAENOBUFS", "deferred"]
 
 

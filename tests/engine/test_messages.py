@@ -233,3 +233,30 @@ async def test_messages_and_plain_receives_take_turns(
         result = await receive_when(simulation, False, message, lambda s: s.recvfrom(10), sock)
         assert result == (b"data", SENDER_ADDRESS)
     simulation.check_quiet()
+
+
+# A stream has no messages: it gives bytes, and refuses the flags that `wsarecv` refuses.
+
+
+async def test_a_message_of_a_stream_may_take_several_receives(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recvmsg, 6, 0, MsgFlag.MSG_WAITALL)
+        await simulation.run()
+        sock.peer.send(b"abcd")
+        await simulation.step()
+        sock.peer.send(b"efgh")
+        await simulation.step()
+        assert call.value == (b"abcdef", [], 0, None)
+    assert sock.peer.waiting == b"gh"
+
+
+async def test_a_message_of_a_stream_with_flags_that_there_are_not_is_refused(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    sock.peer.send(b"data")
+    with pytest.raises(OSError, match=r".") as caught:
+        await sock.recvmsg(4, 0, 0x4)
+    assert winerror(caught.value) == WinsockError.WSAEOPNOTSUPP
+    assert sock.peer.waiting == b"data"

@@ -156,7 +156,7 @@ class Connection(Machine):
         """Receive, and compare the result with what went before; return its size."""
         function: Callable[[int], Any] = getattr(self, how)
         gathers = how in ("exactly", "exactly_into", "all")
-        kept, closed = self.kept, self.closed
+        closed = self.closed
         try:
             result = await function(nbytes)
         except IncompleteReceiveError as exc:
@@ -171,6 +171,7 @@ class Connection(Machine):
             self.kept += left
             raise
         assert len(result) == nbytes or how not in ("exactly", "exactly_into")
+        kept = self.kept  # now, for another receive may have come between
         lead = self.given(result, self.taken())
         assert lead or not kept or closed or self.closed
         return len(result)

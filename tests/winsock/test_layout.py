@@ -20,6 +20,7 @@ from trio_wsarecv._winsock.codes import NtStatus
 
 if TYPE_CHECKING:
     import enum
+    from pathlib import Path
 
 POINTER = ffi.sizeof("void *")
 
@@ -166,6 +167,19 @@ def test_the_generated_module_is_what_the_declarations_give() -> None:
     subprocess.run(
         [sys.executable, "-m", "trio_wsarecv._winsock.cdef", "--check"], check=True, timeout=60
     )
+
+
+def test_a_generated_module_that_is_out_of_date_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cdef = pytest.importorskip("trio_wsarecv._winsock.cdef")
+    monkeypatch.setattr(cdef, "PATH", tmp_path / "generated.py")
+    assert cdef.main([]) == 0
+    assert cdef.main(["--check"]) == 0
+    assert capsys.readouterr().err == ""
+    cdef.PATH.write_text("ffi = None\n", encoding="ascii")
+    assert cdef.main(["--check"]) == 1
+    assert "out of date" in capsys.readouterr().err
 
 
 @pytest.mark.windows

@@ -103,7 +103,8 @@ def protocol_info(service_flags: int, entry: int, chain_length: int, name: str) 
 
 
 @pytest.mark.parametrize(
-    ("service_flags", "has_ifs_handles"), [(0x20066, True), (0x20000, True), (0x66, False)]
+    ("service_flags", "has_ifs_handles"),
+    [(0x20066, True), (0x20609, True), (0x20000, True), (0x66, False), (0x609, False)],
 )
 @pytest.mark.parametrize("chain_length", [0, 1, 2])
 def test_a_provider_says_what_its_handles_are(

@@ -1,0 +1,120 @@
+"""Runs the fast tests on each mutant: ``python -m tests.mutants [MODULE[:LINE[-LINE]]…]``.
+
+First of all they run on the package as it is: where they fail there, they cannot judge a mutant.
+A mutant is killed when a test fails or hangs.  The exit status is 1 if one survives that is not
+known to be equivalent.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+assert sys.platform != "win32"
+
+from .equivalent import reason  # noqa: E402
+from .mutation import Mutant, mutants_of  # noqa: E402
+from .trial import copy_repository, run_tests, try_source  # noqa: E402
+
+# What comes first kills most; what the rest of the tests are for is seen from their names.
+ENGINE = ("tests/engine",)
+REST = (
+    *("tests/native", "tests/winsock", "tests/test_wsarecv.py", "tests/test_wsarecv_flags.py"),
+    *("tests/test_stream.py", "tests/test_recvmsg.py", "tests/test_socket.py"),
+    *("tests/test_cancellation.py", "tests/test_statistics.py"),
+)
+#: The modules to mutate, and the tests for each in the order in which they are run.
+MODULES = {
+    "_winsock/status.py": (("tests/winsock/test_status.py",), ENGINE, REST),
+    "_winsock/codes.py": (("tests/winsock/test_status.py",), ENGINE, REST),
+    "_winsock/parse.py": (("tests/winsock/test_parse.py",), ENGINE, REST),
+    "_winsock/provider.py": (("tests/winsock/test_parse.py",), ENGINE, REST),
+    "_winsock/buffers.py": (("tests/engine/test_buffers.py",), ENGINE, REST),
+    "_winsock/operation.py": (("tests/winsock/test_operation.py",), ENGINE, REST),
+    "_winsock/datagram.py": (("tests/winsock/test_datagram.py",), ENGINE, REST),
+    "_engine/overlapped.py": (ENGINE, REST),
+    "_engine/requests.py": (ENGINE, REST),
+    "_engine/receiver.py": (ENGINE, REST),
+    "_engine/messages.py": (("tests/engine/test_scattered.py",), ENGINE, REST),
+    "_engine/receive.py": (ENGINE, REST),
+    "_engine/readiness.py": (("tests/engine/test_readiness.py",), ENGINE, REST),
+    "_engine/choose.py": (("tests/engine/test_choice.py",), ENGINE, REST),
+    "_engine/port.py": (ENGINE, REST),
+    "_engine/memory.py": (("tests/engine/test_large_memory.py",), ENGINE, REST),
+}
+
+
+def try_module(module: str, lines: range, copies: queue.Queue[Path]) -> Counter[str]:
+    """Try all mutants of some lines, and return how many were killed and how many were not."""
+    source = (copies.queue[0] / "trio_wsarecv" / module).read_text(encoding="utf-8")
+    mutants = [mutant for mutant in mutants_of(source) if mutant.line in lines]
+    began = time.monotonic()
+
+    def attempt(mutant: Mutant) -> str:
+        copy = copies.get()
+        try:
+            outcome = try_source(copy, module, mutant.source, MODULES[module])
+        finally:
+            copies.put(copy)
+        why = reason(module, mutant.before, mutant.after)
+        verdict = "killed" if outcome.killed else "equivalent" if why else "SURVIVED"
+        if verdict == "SURVIVED" or "VERBOSE" in os.environ:
+            print(f"{verdict} {module}:{mutant}  {outcome.how}", flush=True)
+        return verdict
+
+    with ThreadPoolExecutor(copies.qsize()) as pool:
+        verdicts = Counter(pool.map(attempt, mutants))
+    seconds = time.monotonic() - began
+    print(f"{module}: {_in_words(verdicts)}, in {seconds:.0f} s", flush=True)
+    return verdicts
+
+
+def _in_words(verdicts: Counter[str]) -> str:
+    return (
+        f"{verdicts['killed']}/{verdicts.total()} killed, "
+        f"{verdicts['equivalent']} equivalent, {verdicts['SURVIVED']} survived"
+    )
+
+
+def _range(lines: str) -> range:
+    # The lines that "", "5" or "5-9" means.
+    first, _, last = lines.partition("-")
+    return range(int(first or 1), int(last or first or sys.maxsize) + 1)
+
+
+def main(words: list[str]) -> int:
+    modules = [
+        (module, _range(lines))
+        for part, _, lines in (word.partition(":") for word in words or [""])
+        for module in MODULES
+        if part in module
+    ]
+    verdicts: Counter[str] = Counter()
+    copies: queue.Queue[Path] = queue.Queue()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        first = Path(folder, "0")
+        copy_repository(first)
+        # The tests run there as it is, and so are compiled once for all mutants.
+        baseline = run_tests(first, [(*ENGINE, *REST)])
+        if baseline.killed:
+            print(f"The tests fail on the package as it is: {baseline.how}")
+            return 1
+        (first / "tried").touch()
+        copies.put(first)
+        for number in range(1, os.cpu_count() or 1):
+            copies.put(Path(shutil.copytree(first, Path(folder, str(number)))))
+        for module, lines in modules:
+            verdicts += try_module(module, lines, copies)
+    print(f"mutants: {_in_words(verdicts)}")
+    return 1 if verdicts["SURVIVED"] or not verdicts else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,30 @@
+"""What the tests run under while a mutant is at them: no time for shrinking, and no randomness.
+
+Here it counts that a test fails, not how; and a mutant that is killed today is killed tomorrow.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import hypothesis
+
+if TYPE_CHECKING:
+    import pytest
+
+#: Seconds after which a test of a mutant is taken to hang.
+DEADLINE = 5.0
+
+hypothesis.settings.register_profile(
+    "mutants",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    conftest = sys.modules["tests.conftest"]
+    conftest.DEADLINE = DEADLINE  # type: ignore[attr-defined]
