@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from trio.testing import assert_checkpoints
 
 from tests.receiving import every_receive, winerror
 from tests.simulation import Call, CancelAnswer, Simulation
@@ -198,6 +199,36 @@ async def test_closing_drops_what_was_pushed_back_and_the_error_that_waits(
     with pytest.raises(OSError, match=r".") as caught:
         await sock.recv(100)
     assert winerror(caught.value) == WinsockError.WSAENOTSOCK
+
+
+async def test_a_receive_on_a_socket_that_was_closed_fails_at_a_checkpoint(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        sock.peer.send(b"data")
+        call = Call(nursery, sock.recv, 100)
+        await simulation.step()
+        assert call.value == b"data"
+    sock.close()
+    with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
+        await sock.recv(100)
+    assert winerror(caught.value) == WinsockError.WSAENOTSOCK
+
+
+async def test_closing_is_seen_before_a_refused_receive_is_tried_with_less(
+    simulation: Simulation,
+) -> None:
+    for _ in range(10):  # since Trio runs tasks in any order
+        sock = simulation.stream()
+        sock.peer.refusals.append(WinsockError.WSAENOBUFS)
+        async with simulation.nursery() as nursery:
+            call = Call(nursery, sock.recv_into, bytearray(5000))
+            while sock.peer.refusals:
+                await trio.lowlevel.checkpoint()
+            sock.close()
+            await simulation.step()
+            assert isinstance(call.error, trio.ClosedResourceError)
 
 
 async def test_closing_ends_a_receive_although_a_duplicate_is_open(

@@ -78,6 +78,27 @@ async def test_where_no_large_memory_is_left_a_receive_gives_what_it_has(
     assert sock.peer.waiting == pattern(5000)[SMALL:]
 
 
+async def test_after_a_large_receive_that_was_cancelled_the_next_asks_for_little(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    await make_flow(simulation, sock)
+    simulation.behave(prompt=False)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, LARGE)
+        await simulation.run()
+        assert capacity(sock) == LARGE
+        call.scope.cancel()
+        await simulation.step()
+        assert call.cancelled
+        again = Call(nursery, sock.recv, LARGE)
+        await simulation.run()
+        assert capacity(sock) == SMALL
+        sock.peer.send(b"data")
+        await simulation.step()
+        assert again.value == b"data"
+
+
 ENDINGS = ["data", "end", "cancelled", "aborted", "reset", "refused", "WSAENOBUFS", "deferred"]
 
 

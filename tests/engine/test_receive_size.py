@@ -275,3 +275,21 @@ async def test_the_end_met_while_draining_stays_the_end(simulation: Simulation) 
             again = Call(nursery, sock.recv, 100)
             await simulation.step()
             assert again.value == b""
+
+
+async def test_a_small_receive_that_is_filled_does_not_make_the_next_a_large_one(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        sock.peer.send(bytes(SMALL))
+        call = Call(nursery, sock.recv, SMALL)
+        await simulation.step()
+        assert call.value == bytes(SMALL)
+        simulation.behave(prompt=False)
+        call = Call(nursery, sock.recv, LARGE)
+        await simulation.run()
+        assert capacity(sock) == SMALL
+        sock.peer.send(b"data")
+        await simulation.step()
+        assert call.value == b"data"

@@ -67,15 +67,15 @@ class Operation:
       closing: whether the socket was closed while the kernel had this operation.
     """
 
-    is_message = False
+    is_message: bool = False
 
     # How many WSABUF a call is given of an operation's own.
     _own_count = 1
 
     def __init__(self, handle: int, mode: Mode = Mode.DEFAULT) -> None:
-        self.handle: Final = handle
-        self.mode: Final = mode
-        self.packet_follows_success: Final = packet_follows(0, 0, mode)
+        self.handle: int = handle
+        self.mode: Mode = mode
+        self.packet_follows_success: bool = packet_follows(0, 0, mode)
         self.memory: Any = ffi.new("RECEIVE *")
         self.overlapped: calls.Overlapped = ffi.addressof(self.memory, "overlapped")
         self.address: int = calls.address_of(self.overlapped)
@@ -83,12 +83,12 @@ class Operation:
         self.wsabuf: Any = self.memory.wsabuf[0]
         self._own_buffers: tuple[Any, int] = self.memory.wsabuf, self._own_count
         self.target: Any = self.small
-        self.room = 0
+        self.room: int = 0
         self.block: Any = None
         self.exports: list[Any] = []
-        self.state = State.IDLE
+        self.state: State = State.IDLE
         self.raise_cancel: Callable[[], NoReturn] | None = None
-        self.closing = False
+        self.closing: bool = False
         self._flags: object = ffi.addressof(self.memory, "flags")
         self._bind(self._own_buffers)
 
