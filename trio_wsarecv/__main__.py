@@ -51,8 +51,7 @@ def _run_tool(command: str, arguments: Sequence[str]) -> int:
         print(f"{command} needs {exc.name}: {INSTALL_TOOLS}", file=sys.stderr)
         return 1
     tool = {"doctor": doctor, "receive": receive}[command]
-    tool.main(arguments, prog_name=f"python -m trio_wsarecv {command}")
-    return 0
+    sys.exit(tool.main(arguments, prog_name=f"python -m trio_wsarecv {command}"))
 
 
 if __name__ == "__main__":

@@ -99,6 +99,19 @@ async def test_after_a_large_receive_that_was_cancelled_the_next_asks_for_little
         assert again.value == b"data"
 
 
+async def test_a_receive_of_little_that_is_refused_is_not_tried_again(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    sock.peer.send(b"data")
+    sock.peer.refusals.append(WinsockError.WSAENOBUFS)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, SMALL)
+        await simulation.step()
+        assert winerror(call.error) == WinsockError.WSAENOBUFS
+    assert sock.peer.waiting == b"data"
+
+
 ENDINGS = ["data", "end", "cancelled", "aborted", "reset", "refused", "WSAENOBUFS", "deferred"]
 
 

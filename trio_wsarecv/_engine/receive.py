@@ -60,6 +60,5 @@ async def _take_at_hand(sock: socket.socket, receiver: Receiver, request: Reques
             return request.take(receiver.pushed_back[: request.room])
         return request.take(receiver.take_pushed_back(request.room))
     error, receiver.deferred_error = receiver.deferred_error, None
-    if error is not None:
-        raise error
-    return AGAIN
+    assert error is not None, "nobody else has the claim"
+    raise error

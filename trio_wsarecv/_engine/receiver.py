@@ -143,8 +143,7 @@ class Receiver:
 
     def abandon(self, sock: socket.socket, operation: Operation) -> None:
         """Give up an operation that the kernel has, since nobody will wait for its packet."""
-        if self.operation is operation:
-            self.operation = None
+        self.operation = None
         if operation.closing:
             operation.cancel()
             socket.close(operation.handle)

@@ -8,6 +8,7 @@ that were pushed back.  Where all of it takes several receives, each answers `AG
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
@@ -50,7 +51,7 @@ T = TypeVar("T")
 Answer: TypeAlias = "T | None"
 
 
-class Request(Generic[T]):
+class Request(ABC, Generic[T]):
     """What a program asks for; its result is of the type ``T``."""
 
     #: The flags to receive with.
@@ -62,21 +63,21 @@ class Request(Generic[T]):
     #: Whether it takes ``WSARecvMsg``.
     is_message: bool = False
 
+    @abstractmethod
     def prepare(self, operation: Operation, receiver: Receiver, repeated: bool) -> None:
         """Say where to receive, and with which flags; little, if the same was given up before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def complete(self, operation: Operation, nbytes: int, flags: int) -> Answer[T]:
         """Make the result of a completion: so many bytes, and the flags that came out."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call_stdlib(self, sock: socket.socket) -> tuple[int, Answer[T]]:
         """Receive by the standard library, without waiting; return the number of bytes, too."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, data: bytes) -> Answer[T]:
         """Make the result of bytes that were pushed back."""
-        raise NotImplementedError
 
     def received(self) -> bytes:
         """Return what earlier receives have given, for it to be pushed back."""
