@@ -62,19 +62,15 @@ async def recvmsg_into(
     request.is_message = not receiver.is_stream
     if not hasattr(sock, "recvmsg_into"):
         if not receiver.is_stream:
-            await _check_datagram_flags(flags)
-        elif not request.room:
+            error = WinsockError.WSAEOPNOTSUPP if flags & ~_PEEK else None
+        elif request.room:
+            error = check_request(flags, sizes, sock.type)
+        else:
             # Where nothing can be received there is nothing to wait for.
             await trio.lowlevel.checkpoint()
             return 0, [], 0, None
-        elif error := check_request(flags, sizes, sock.type):
+        if error is not None:
             await trio.lowlevel.checkpoint()
             raise winsock_error(error)
     message: ReceivedMessageInto = await receive(sock, receiver, request)
     return message
-
-
-async def _check_datagram_flags(flags: int) -> None:
-    if flags & ~_PEEK:
-        await trio.lowlevel.checkpoint()
-        raise winsock_error(WinsockError.WSAEOPNOTSUPP)
