@@ -13,7 +13,14 @@ from tests.receiving import winerror
 from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import FlagsOut, InlineIosb, IosbWrite
 from tests.simulation.request import Result
-from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
+from trio_wsarecv import (
+    MsgFlag,
+    SocketFactory,
+    SocketStream,
+    WinsockError,
+    from_stdlib_socket,
+    wsarecv,
+)
 from trio_wsarecv._winsock.codes import NtStatus
 
 if TYPE_CHECKING:
@@ -171,6 +178,16 @@ async def test_any_other_socket_gets_the_packet_of_what_completes_inline(
     simulation.check_quiet()
 
 
+async def test_only_what_the_package_makes_may_have_it() -> None:
+    with (
+        from_stdlib_socket(socket.socket()) as adopted,
+        SocketFactory().socket() as made,
+        made.dup() as duplicate,
+    ):
+        may_have_it = [sock.receiver.made_here for sock in (adopted, made, duplicate)]
+    assert may_have_it == [False, True, False]
+
+
 async def test_it_is_set_once_for_a_socket(simulation: Simulation) -> None:
     sock = simulation.stream(made_here=True)
     other = type(sock)(sock.stdlib)
@@ -210,6 +227,30 @@ async def test_a_flood_of_inline_completions_leaves_other_tasks_their_turn(
         else:
             assert exact.value == b"." * 5000
             assert turns > 10
+
+
+async def test_a_flood_ends_when_another_task_closes_the_socket(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sock = simulation.stream(made_here=True)
+    monkeypatch.setattr(sock.peer, "take", one_byte_at_a_time)
+    async with simulation.nursery() as nursery:
+        flood = Call(nursery, wsarecv, sock, [bytearray(5000)], MsgFlag.MSG_WAITALL)
+        while not simulation.events.count("receive"):
+            await trio.lowlevel.checkpoint()
+        sock.close()
+        await simulation.run()
+        assert isinstance(flood.error, trio.ClosedResourceError)
+
+
+async def test_a_flow_that_was_closed_is_no_socket(simulation: Simulation) -> None:
+    sock = simulation.stream(made_here=True)
+    sock.peer.send(bytes(10_000))
+    assert await sock.recv(5000) == bytes(5000)
+    assert sock.receiver.receive_size > 5000
+    sock.close()
+    with pytest.raises(OSError, match=r"NOTSOCK|10038"):
+        await sock.recv(5000)
 
 
 async def test_a_duplicate_is_received_on_by_readiness_and_nobody_hangs(
