@@ -144,7 +144,6 @@ class Receiver:
         """Give up an operation that the kernel has, since nobody will wait for its packet."""
         self.operation = None
         if operation.closing:
-            operation.cancel()
             socket.close(operation.handle)
         elif sock.fileno() == operation.handle:
             operation.cancel()
