@@ -118,6 +118,16 @@ async def recvmsg_into(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> 
     return Received(data, address, bool(flags_out & MSG_TRUNC))
 
 
+async def recvfrom_many(sock: trio_wsarecv.Socket, size: int) -> Received:
+    (datagram,) = await sock.recvfrom_many(1, size)
+    return Received(*datagram, datagram.truncated)
+
+
+async def recvmsg_many(sock: trio_wsarecv.Socket, size: int) -> Received:
+    ((data, _, flags, address),) = await sock.recvmsg_many(1, size)
+    return Received(data, address, bool(flags & MSG_TRUNC))
+
+
 async def scatter(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
     one, two = Buffer(size // 2), Buffer(size - size // 2)
     nbytes, flags_out = await wsarecv(sock, [one.part, two.part], flags)
@@ -127,9 +137,10 @@ async def scatter(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Recei
 
 # What a call that returns flags has for a datagram truncated: Winsock's value, or the system's.
 MSG_TRUNC = MsgFlag.MSG_TRUNC if on_windows else socket.MSG_TRUNC
-METHODS = [recv, recv_into, recvfrom, recvfrom_into, recvmsg, recvmsg_into, scatter]
-WITH_ADDRESS = [recvfrom, recvfrom_into, recvmsg, recvmsg_into]
-WITH_FLAGS = [recvmsg, recvmsg_into, scatter]
+TAKE_FLAGS = [recv, recv_into, recvfrom, recvfrom_into, recvmsg, recvmsg_into, scatter]
+METHODS = [*TAKE_FLAGS, recvfrom_many, recvmsg_many]
+WITH_ADDRESS = [recvfrom, recvfrom_into, recvmsg, recvmsg_into, recvfrom_many, recvmsg_many]
+WITH_FLAGS = [recvmsg, recvmsg_into, scatter, recvfrom_many, recvmsg_many]
 WITHOUT_FLAGS = [recv, recv_into, recvfrom, recvfrom_into]
 Method = Any
 every = pytest.mark.parametrize("receive", METHODS)

@@ -5,6 +5,7 @@ port, cancelled by ``CancelIoEx``, and no byte is ever lost.  On other systems t
 by readiness.
 """
 
+from ._engine.batch import Datagram as Datagram
 from ._engine.messages import ReceiveResult as ReceiveResult
 from ._install import SocketFactory as SocketFactory
 from ._install import install as install

@@ -15,20 +15,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import trio
 
 from ._arguments import buffer_size_and_flags, size_and_flags
+from ._datagrams import DatagramCalls
 from ._engine.choose import is_new_for_trio
 from ._engine.readiness import when_readable
 from ._engine.receive import receive
 from ._engine.receiver import Receiver, receiver_of
-from ._engine.requests import Bytes, Into, bytes_request
-from ._recvmsg import recvmsg, recvmsg_into
-from ._winsock.datagram import set_udp_connreset
+from ._engine.requests import Into, bytes_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from typing_extensions import Buffer
-
-    from ._winsock.parse import AncillaryData
 
     _TrioSocket = trio.socket.SocketType
 else:
@@ -39,7 +36,7 @@ else:
 T = TypeVar("T")
 
 
-class Socket(_TrioSocket):
+class Socket(DatagramCalls, _TrioSocket):
     """A `trio.socket.SocketType` that receives by overlapped ``WSARecv``.
 
     Make one with `from_stdlib_socket`, or let `install` or `patch_trio` have Trio make them.
@@ -119,10 +116,18 @@ class Socket(_TrioSocket):
 
         Source: ``WSARecvFrom``.
         """
-        arguments = size_and_flags(bufsize, flags)
-        if arguments is None:
-            return await self._call_stdlib(self.stdlib.recvfrom, bufsize, flags)
-        return await receive(self.stdlib, self.receiver, Bytes(*arguments, with_sender=True))
+        if (
+            type(bufsize) is not int
+            or not 0 <= bufsize <= sys.maxsize
+            or type(flags) is not int
+            or flags
+        ):
+            arguments = size_and_flags(bufsize, flags)
+            if arguments is None:
+                return await self._call_stdlib(self.stdlib.recvfrom, bufsize, flags)
+            bufsize, flags = arguments
+        request = bytes_request(bufsize, flags, with_sender=True)
+        return await receive(self.stdlib, self.receiver, request)
 
     @trio.lowlevel.enable_ki_protection
     async def recvfrom_into(
@@ -145,60 +150,9 @@ class Socket(_TrioSocket):
             return await self._call_stdlib(self.stdlib.recvfrom_into, buffer, nbytes, flags)
         return await receive(self.stdlib, self.receiver, Into(buffer, *arguments, with_sender=True))
 
-    @trio.lowlevel.enable_ki_protection
-    async def recvmsg(
-        self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
-    ) -> tuple[bytes, AncillaryData, int, Any]:
-        """Receive up to ``bufsize`` bytes and the ancillary data that comes with them.
-
-        Args:
-          bufsize: the most to receive, in bytes.
-          ancbufsize: how much room there is for ancillary data, in bytes.
-          flags: as for `socket.socket.recvmsg`; for datagrams on Windows, ``MSG_PEEK`` only.
-
-        Returns:
-          ``(data, ancdata, msg_flags, address)`` as `socket.socket.recvmsg` on POSIX; ``msg_flags``
-          has ``MSG_TRUNC`` if the datagram, ``MSG_CTRUNC`` if the ancillary data was cut off.
-
-        Raises:
-          ValueError: a size is negative.
-
-        Source: ``WSARecvMsg``; for a stream ``WSARecv``.
-        """
-        return await recvmsg(self.stdlib, self.receiver, bufsize, ancbufsize, flags)
-
-    @trio.lowlevel.enable_ki_protection
-    async def recvmsg_into(
-        self, buffers: Iterable[Buffer], ancbufsize: int = 0, flags: int = 0, /
-    ) -> tuple[int, AncillaryData, int, Any]:
-        """Receive into buffers of yours, one after the other, and ancillary data with it.
-
-        Args:
-          buffers: writable, contiguous buffers.  They must not be resized before this returns.
-          ancbufsize: how much room there is for ancillary data, in bytes.
-          flags: as for `recvmsg`.
-
-        Returns:
-          ``(nbytes, ancdata, msg_flags, address)`` as `socket.socket.recvmsg_into` on POSIX.
-
-        Source: ``WSARecvMsg``; for a stream ``WSARecv``.
-        """
-        return await recvmsg_into(self.stdlib, self.receiver, list(buffers), ancbufsize, flags)
-
     async def _call_stdlib(self, function: Callable[..., T], *arguments: Any) -> T:
         # For arguments with which nothing is received: it knows best what to return or to raise.
         return await when_readable(self.stdlib, partial(function, *arguments))
-
-    def set_udp_connreset(self, enabled: bool) -> None:
-        """Set whether a datagram socket reports that something it sent met no receiver.
-
-        By default Windows fails the next receive with `ConnectionResetError`, once for each ICMP
-        message "port unreachable"; the socket stays usable.  Off Windows this does nothing.
-
-        Source: ``SIO_UDP_CONNRESET``.
-        """
-        if sys.platform == "win32":
-            set_udp_connreset(self.stdlib, enabled)
 
     async def accept(self) -> tuple[Socket, Any]:
         """Accept a connection, as Trio's sockets do; the new socket is of this class."""

@@ -13,8 +13,6 @@ from tests.datagrams import (
     WITHOUT_FLAGS,
     Method,
     every,
-    recvmsg,
-    recvmsg_into,
     scatter,
     when,
 )
@@ -134,11 +132,8 @@ async def test_datagrams_are_not_lost_whatever_comes_of_cancelling(
                     await simulation.step()
                 if call.cancelled:
                     cancelled += 1
-                elif call.succeeded:
+                else:
                     received.append(call.value.data)
-                else:  # as some filter drivers make it
-                    assert receive in (recvmsg, recvmsg_into)
-                    assert winerror(call.error) == WinsockError.WSAEFAULT
             simulation.deliver_automatically()
             while len(received) < sent:
                 received.append((await receive(sock, 100)).data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,13 @@ async def recvmsg_into(
     data = b"".join(buffers)
     assert not data[nbytes:].strip(b".")
     return data[:nbytes], rest[0], rest[1], rest[2]
+
+
+async def recvmsg_many(
+    sock: trio_wsarecv.Socket, size: int, control_size: int = 0
+) -> tuple[bytes, Any, int, Any]:
+    (message,) = await sock.recvmsg_many(1, size, control_size)
+    return message
 
 
 both = pytest.mark.parametrize("receive", [recvmsg, recvmsg_into])
@@ -206,19 +214,58 @@ async def test_a_receive_that_is_repeated_has_room_for_sender_and_control_messag
             assert call.value == (b"data", SENDER_ADDRESS)
 
 
-@both
-async def test_a_driver_that_refuses_messages_leaves_other_receives_working(
+@pytest.mark.parametrize("receive", [recvmsg, recvmsg_into, recvmsg_many])
+async def test_where_a_driver_breaks_messages_there_is_everything_but_ancillary_data(
     simulation: Simulation, receive: Receive
 ) -> None:
     simulation.behave(message_faults=True)
-    sock = simulation.datagrams()
-    sock.peer.send(b"data", SENDER)
-    with pytest.raises(OSError, match=r".") as caught:
-        await receive(sock, 10)
-    assert winerror(caught.value) == WinsockError.WSAEFAULT
     simulation.deliver_automatically()
-    assert await sock.recvfrom(10) == (b"data", SENDER_ADDRESS)
+    sock = simulation.datagrams()
+    sock.peer.send(b"data", SENDER, PKTINFO)
+    with pytest.raises(OSError, match=r".") as caught:
+        await receive(sock, 10, 100)
+    assert winerror(caught.value) == WinsockError.WSAEFAULT
+    for data in (b"data", b"more", b"rest of it, too long"):
+        assert await receive(sock, 10) == (
+            *(data[:10], []),
+            *(MsgFlag.MSG_TRUNC if len(data) > 10 else 0, SENDER_ADDRESS),
+        )
+        sock.peer.send(b"more" if data == b"data" else b"rest of it, too long", SENDER)
+    with pytest.raises(OSError, match=r".") as caught:
+        await receive(sock, 10, 100)
+    assert winerror(caught.value) == WinsockError.WSAEFAULT
     simulation.check_quiet()
+
+
+async def test_a_broken_function_is_not_called_again_on_sockets_of_its_kind(
+    simulation: Simulation,
+) -> None:
+    simulation.behave(message_faults=True)
+    simulation.deliver_automatically()
+    one, two = simulation.datagrams(), simulation.datagrams()
+    one.peer.send(b"data", SENDER)
+    assert await one.recvmsg(10) == (b"data", [], 0, SENDER_ADDRESS)
+    simulation.behave(message_faults=False)
+    for sock in (one, two):
+        sock.peer.send(b"data", SENDER, PKTINFO)
+        # WSARecvMsg would say that there was no room for the control message.
+        assert await sock.recvmsg(10) == (b"data", [], 0, SENDER_ADDRESS)
+    for family in (socket.AF_INET6, socket.AF_INET):
+        sock = simulation.datagrams(family=family)
+        sock.peer.send(b"data", SENDER, PKTINFO)
+        flags = 0 if family == socket.AF_INET else MsgFlag.MSG_CTRUNC
+        assert await sock.recvmsg(10) == (b"data", [], flags, SENDER_ADDRESS)
+
+
+async def test_another_error_of_a_message_is_the_programs(simulation: Simulation) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.datagrams()
+    sock.peer.refusals.append(WinsockError.WSAENETDOWN)
+    with pytest.raises(OSError, match=r".") as caught:
+        await sock.recvmsg(10)
+    assert winerror(caught.value) == WinsockError.WSAENETDOWN
+    sock.peer.send(b"data", SENDER, PKTINFO)
+    assert await sock.recvmsg(10) == (b"data", [], MsgFlag.MSG_CTRUNC, SENDER_ADDRESS)
 
 
 @both

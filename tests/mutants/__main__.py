@@ -42,6 +42,7 @@ MODULES = {
     "_engine/overlapped.py": (ENGINE, REST),
     "_engine/requests.py": (ENGINE, REST),
     "_engine/receiver.py": (ENGINE, REST),
+    "_engine/batch.py": (("tests/engine/test_batch.py",), ENGINE, REST),
     "_engine/messages.py": (("tests/engine/test_scattered.py",), ENGINE, REST),
     "_engine/receive.py": (ENGINE, REST),
     "_engine/readiness.py": (("tests/engine/test_readiness.py",), ENGINE, REST),

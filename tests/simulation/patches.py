@@ -38,6 +38,7 @@ def simulated_winsock(seed: int | None = None) -> Iterator[Simulation]:
         patch.setattr(port, "completion_port", simulation.completion_port)
         patch.setattr(choose, "on_windows", True)
         patch.setattr(datagram, "_functions", {})
+        patch.setattr(datagram, "without_messages", set())
         _stand_in_for_sockets(patch, simulation)
         _watch_memory(patch, simulation)
         yield simulation

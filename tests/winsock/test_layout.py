@@ -58,10 +58,6 @@ LAYOUTS: dict[str, dict[int, tuple[int, dict[str, int]]]] = {
             },
         ),
     },
-    "WSACMSGHDR": {
-        4: (12, {"cmsg_len": 0, "cmsg_level": 4, "cmsg_type": 8}),
-        8: (16, {"cmsg_len": 0, "cmsg_level": 8, "cmsg_type": 12}),
-    },
 }
 
 WIDTHS = {

@@ -16,10 +16,11 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._winsock.buffers import bytes_of
+from .._winsock.calls import ffi
 from .._winsock.codes import MsgFlag, WinsockError
-from .._winsock.datagram import MAX_DATAGRAM, MessageOperation
+from .._winsock.datagram import MAX_DATAGRAM, DatagramOperation, MessageOperation
 from .._winsock.operation import MAX_RECEIVE
-from .requests import AGAIN, OOB, TRUNCATED, Answer, Request, offered
+from .requests import AGAIN, OOB, TRUNCATED, Answer, Bytes, Request, offered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,8 +139,29 @@ class Scattered(Request[Any]):
         return bytes(data)
 
 
-class Message(Scattered):
-    """What several buffers hold, with ancillary data, flags and address: see ``recvmsg_into``."""
+class Message(Bytes):
+    """Up to ``nbytes`` bytes of a datagram, with ancillary data, flags and address."""
+
+    def __init__(self, nbytes: int, control_size: int, flags: int) -> None:
+        super().__init__(nbytes, flags)
+        self._control_size = control_size
+
+    def prepare(self, operation: Operation, receiver: Receiver, repeated: bool) -> None:
+        if isinstance(operation, MessageOperation):
+            operation.set_control_size(self._control_size)
+        super().prepare(operation, receiver, repeated)
+
+    def complete(self, operation: Operation, nbytes: int, flags: int) -> Any:
+        data = ffi.unpack(operation.target, nbytes)
+        return data, *_come_along(operation, self.flags, nbytes, flags)
+
+    def call_stdlib(self, sock: socket.socket) -> tuple[int, Any]:
+        message = sock.recvmsg(self.room, self._control_size, self.flags)  # type: ignore[attr-defined, unused-ignore]
+        return len(message[0]), message
+
+
+class MessageInto(Scattered):
+    """Up to as many bytes as several buffers hold, with ancillary data, flags and address."""
 
     def __init__(
         self, buffers: Sequence[Buffer], sizes: Sequence[int], control_size: int, flags: int
@@ -174,7 +196,8 @@ def _come_along(
     if isinstance(operation, MessageOperation):
         flags = int(operation.flags() & _MESSAGE_FLAGS) | flags & TRUNCATED
         return operation.ancillary_data(), flags, operation.sender()
-    return [], _flags_out(flags, flags_in, nbytes), None
+    sender = operation.sender() if isinstance(operation, DatagramOperation) else None
+    return [], _flags_out(flags, flags_in, nbytes), sender
 
 
 def _flags_out(flags: int, flags_in: int, nbytes: int) -> int:

@@ -91,12 +91,12 @@ def _by_winsock(
         request.prepare(operation, receiver, repeated=False)
         counters.wsarecv_calls += 1
         error = operation.receive_nonblocking()
+        if error:
+            raise calls.winsock_error(error)
         nbytes = int(operation.memory.received)
         flags = operation.memory.flags & ~request.flags
-        if error and error != WinsockError.WSAEMSGSIZE:
-            raise calls.winsock_error(error)
-        if nbytes > operation.room or (error and not operation.is_message):
-            nbytes = min(nbytes, operation.room)
+        if nbytes > operation.room:
+            nbytes = operation.room
             flags |= TRUNCATED
         return nbytes, request.complete(operation, nbytes, flags)
     finally:

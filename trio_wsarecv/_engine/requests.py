@@ -17,7 +17,7 @@ from .._winsock.calls import ffi, winsock_error
 from .._winsock.codes import MsgFlag, WinsockError
 from .._winsock.datagram import MAX_DATAGRAM, DatagramOperation
 from .._winsock.operation import MAX_RECEIVE, MIN_RECEIVE_SIZE
-from .._winsock.parse import parse_address
+from .._winsock.parse import NO_SENDER
 from .memory import MAX_RECEIVE_SIZE
 
 if TYPE_CHECKING:
@@ -39,10 +39,8 @@ MAX_WAITING: Final = 16 * 1024 * 1024
 # As many bytes of an exact receive are reserved before any has come.
 _MIN_RESERVED: Final = 1 << 20
 
-# What Windows leaves of a sender's address for a stream, and what Python makes of that.
-_NO_SENDER: Final = parse_address(bytes(16))
-_STDLIB_SENDER: Final = _NO_SENDER if sys.platform == "win32" else None
-
+# What the standard library gives as the sender of a stream's bytes.
+_STDLIB_SENDER: Final = NO_SENDER if sys.platform == "win32" else None
 
 #: The answer of a request that needs another receive.
 AGAIN: Final = None
@@ -118,7 +116,7 @@ class Bytes(Request[Any]):
         data: bytes = ffi.unpack(operation.target, nbytes)
         if flags and flags & TRUNCATED:
             raise _truncated(data)
-        return (data, _sender(operation)) if self._with_sender else data
+        return (data, operation.sender()) if self._with_sender else data
 
     def call_stdlib(self, sock: socket.socket) -> tuple[int, Any]:
         if self._with_sender:
@@ -157,7 +155,7 @@ class Into(Request[Any]):
         if flags and flags & TRUNCATED:
             with bytes_of(self._buffer) as view:
                 raise _truncated(bytes(view[:nbytes]))
-        return (nbytes, _sender(operation)) if self._with_sender else nbytes
+        return (nbytes, operation.sender()) if self._with_sender else nbytes
 
     def call_stdlib(self, sock: socket.socket) -> tuple[int, Any]:
         if self._with_sender:
@@ -216,10 +214,6 @@ class ExactBytes(Exactly):
 def offered(nbytes: int, receiver: Receiver) -> int:
     """Return how much of a program's buffers to offer where a receive of all was given up."""
     return min(nbytes, MIN_RECEIVE_SIZE) if receiver.is_stream else nbytes
-
-
-def _sender(operation: Operation) -> Any:
-    return operation.sender() if isinstance(operation, DatagramOperation) else _NO_SENDER
 
 
 def _truncated(data: bytes) -> OSError:

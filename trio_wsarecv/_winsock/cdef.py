@@ -55,12 +55,6 @@ typedef struct {
     DWORD    dwFlags;
 } WSAMSG;
 
-typedef struct {
-    uintptr_t cmsg_len;
-    int32_t   cmsg_level;
-    int32_t   cmsg_type;
-} WSACMSGHDR;
-
 typedef int32_t (__stdcall *LPFN_WSARECVMSG)(
     SOCKET, WSAMSG *, DWORD *, OVERLAPPED *, void *);
 

@@ -75,7 +75,6 @@ class DatagramOperation(Operation):
         return self._own
 
     def sender(self) -> Any:
-        """Return the address that the completed receive came from."""
         return parse_address(ffi.unpack(self._name, self._length[0]))
 
 
@@ -108,7 +107,6 @@ class MessageOperation(DatagramOperation):
         return partial(_receive_message, self._function, message, size, self.memory, arguments)
 
     def sender(self) -> Any:
-        """Return the address that the completed receive came from."""
         return parse_address(ffi.unpack(self._name, self._message.namelen))
 
     def ancillary_data(self) -> AncillaryData:
@@ -146,6 +144,10 @@ def _receive_message(
 
 
 _functions: dict[tuple[int, int, int], Any] = {}
+
+#: The families, types and protocols whose ``WSARecvMsg`` fails with WSAEFAULT, whatever it is
+#: given: some filter drivers do that to it.  ``WSARecvFrom`` gives all but the ancillary data.
+without_messages: set[tuple[int, int, int]] = set()
 
 
 def wsarecvmsg_function(sock: socket.socket) -> Any:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import calls
 from .calls import NULL, ffi
+from .codes import WinsockError
+from .parse import NO_SENDER
 from .status import Mode, packet_follows
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 MIN_RECEIVE_SIZE: Final = 1024
 #: The most bytes that one receive asks the kernel for.
 MAX_RECEIVE: Final = 1 << 30
+
+# As a plain integer, whose operators are not written in Python.
+_MSGSIZE: Final = int(WinsockError.WSAEMSGSIZE)
 
 #: The kernel writes an NTSTATUS into the low half of ``Internal``.
 STATUS_MASK: Final = 0xFFFFFFFF
@@ -136,6 +141,10 @@ class Operation:
         self.memory.flags = flags
         self._bind((wsabufs, count))
 
+    def sender(self) -> Any:
+        """Return the address that the completed receive came from."""
+        return NO_SENDER
+
     def release(self) -> None:
         """Give the program's buffers back, unless the kernel may still write there."""
         if self.state is State.ABANDONED:
@@ -150,12 +159,14 @@ class Operation:
 
         Returns:
           0, and ``memory.received`` counts the bytes; else the Winsock error code:
-          WSAEWOULDBLOCK if there is nothing to receive yet.
+          WSAEWOULDBLOCK if there is nothing to receive yet.  WSAEMSGSIZE is no error: the count
+          tells if data is lost, the flags if control data is.
         """
         self.memory.received = 0
         if self._nonblocking is None:
             self._nonblocking = self._call(ffi.addressof(self.memory, "received"), NULL)
-        return calls.ws2_32.WSAGetLastError() if self._nonblocking() else 0
+        error = calls.ws2_32.WSAGetLastError() if self._nonblocking() else 0
+        return 0 if error == _MSGSIZE else error
 
     def drain(self, block: Any, nbytes: int) -> int:
         """Add to what filled `small` what has arrived behind it, in a block of memory.

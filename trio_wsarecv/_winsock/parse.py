@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import socket
 import struct
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
-
-from .calls import ffi
 
 #: The size of ``SOCKADDR_STORAGE``, which holds an address of any family, in bytes.
 STORAGE_SIZE: Final = 128
@@ -21,6 +20,7 @@ _AF_INET: Final = 2
 _AF_INET6: Final = 23
 
 
+@lru_cache(maxsize=1024)
 def parse_address(sockaddr: bytes) -> Any:
     """Return the address that the standard library gives for a ``SOCKADDR``.
 
@@ -44,11 +44,15 @@ def parse_address(sockaddr: bytes) -> Any:
     return family, sockaddr[2:16]
 
 
+#: What Windows leaves of a sender's address for a stream.
+NO_SENDER: Final = parse_address(bytes(16))
+
 #: Control messages as ``(level, type, data)``.
 AncillaryData: TypeAlias = list[tuple[int, int, bytes]]
 
-_HEADER_SIZE: int = ffi.sizeof("WSACMSGHDR")
-_ALIGNMENT: int = ffi.sizeof("uintptr_t")
+# WSACMSGHDR: the length, a SIZE_T, then level and type.
+_HEADER: Final = struct.Struct("@Nii")
+_ALIGNMENT: Final = struct.calcsize("@N")
 
 
 def _aligned(size: int) -> int:
@@ -62,12 +66,11 @@ def parse_ancillary(control: bytes) -> AncillaryData:
     """
     messages = []
     position = 0
-    while position + _HEADER_SIZE <= len(control):
-        header = ffi.from_buffer("WSACMSGHDR *", control[position : position + _HEADER_SIZE])
-        end = position + header.cmsg_len
-        if header.cmsg_len < _HEADER_SIZE or end > len(control):
+    while position + _HEADER.size <= len(control):
+        length, level, kind = _HEADER.unpack_from(control, position)
+        end = position + length
+        if length < _HEADER.size or end > len(control):
             break
-        data = control[position + _aligned(_HEADER_SIZE) : end]
-        messages.append((header.cmsg_level, header.cmsg_type, data))
-        position += _aligned(header.cmsg_len)
+        messages.append((level, kind, control[position + _aligned(_HEADER.size) : end]))
+        position += _aligned(length)
     return messages

@@ -1,0 +1,206 @@
+"""Receiving datagrams with all that comes with them, and many at a time.
+
+Python has ``recvmsg`` on POSIX alone.  On Windows ``WSARecvMsg`` serves datagrams; a stream has no
+ancillary data there, and ``WSARecv`` gives all there is.
+
+Some filter drivers make ``WSARecvMsg`` fail with WSAEFAULT whatever it is given.  Where a program
+asks for no ancillary data, ``WSARecvFrom`` takes its place then.
+"""
+
+from __future__ import annotations
+
+import errno
+import operator
+import sys
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+
+import trio
+
+from ._arguments import message_arguments
+from ._engine.batch import Batch, Datagram, OneOfMany
+from ._engine.messages import Message, MessageInto, check_request
+from ._engine.receive import receive
+from ._engine.requests import MAX_WAITING
+from ._winsock import datagram
+from ._winsock.buffers import writable_size
+from ._winsock.calls import winsock_error
+from ._winsock.codes import MsgFlag, WinsockError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable, Sequence
+
+    from typing_extensions import Buffer
+
+    from ._engine.receiver import Receiver
+    from ._engine.requests import Bytes, Request
+    from ._winsock.parse import AncillaryData
+
+ReceivedMessage: TypeAlias = "tuple[bytes, AncillaryData, int, Any]"
+ReceivedMessageInto: TypeAlias = "tuple[int, AncillaryData, int, Any]"
+
+_PEEK: Final = int(MsgFlag.MSG_PEEK)
+
+T = TypeVar("T")
+
+
+class DatagramCalls:
+    """The calls of a `Socket` that Python's own sockets do not have on Windows."""
+
+    #: The standard library's socket.
+    stdlib: socket.socket
+    #: What is known of its receive side.
+    receiver: Receiver
+
+    @trio.lowlevel.enable_ki_protection
+    async def recvmsg(
+        self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
+    ) -> ReceivedMessage:
+        """Receive up to ``bufsize`` bytes and the ancillary data that comes with them.
+
+        Args:
+          bufsize: the most to receive, in bytes.
+          ancbufsize: how much room there is for ancillary data, in bytes.
+          flags: as for `socket.socket.recvmsg`; for datagrams on Windows, ``MSG_PEEK`` only.
+
+        Returns:
+          ``(data, ancdata, msg_flags, address)`` as `socket.socket.recvmsg` on POSIX; ``msg_flags``
+          has ``MSG_TRUNC`` if the datagram, ``MSG_CTRUNC`` if the ancillary data was cut off.
+
+        Raises:
+          ValueError: a size is negative.
+
+        Source: ``WSARecvMsg``; for a stream ``WSARecv``.
+        """
+        nbytes, control_size, flags = message_arguments(bufsize, ancbufsize, flags)
+        if self.receiver.is_stream:
+            buffer = bytearray(min(nbytes, MAX_WAITING))
+            count, *rest = await self.recvmsg_into([buffer], control_size, flags)
+            return bytes(memoryview(buffer)[:count]), *rest
+        request = Message(nbytes, control_size, flags)
+        message: ReceivedMessage = await self._receive_message(
+            request, [nbytes], control_size, flags
+        )
+        return message
+
+    @trio.lowlevel.enable_ki_protection
+    async def recvmsg_into(
+        self, buffers: Iterable[Buffer], ancbufsize: int = 0, flags: int = 0, /
+    ) -> ReceivedMessageInto:
+        """Receive into buffers of yours, one after the other, and ancillary data with it.
+
+        Args:
+          buffers: writable, contiguous buffers.  They must not be resized before this returns.
+          ancbufsize: how much room there is for ancillary data, in bytes.
+          flags: as for `recvmsg`.
+
+        Returns:
+          ``(nbytes, ancdata, msg_flags, address)`` as `socket.socket.recvmsg_into` on POSIX.
+
+        Source: ``WSARecvMsg``; for a stream ``WSARecv``.
+        """
+        buffers = list(buffers)
+        try:
+            sizes = [writable_size(buffer) for buffer in buffers]
+        except BufferError as exc:
+            raise TypeError(str(exc)) from None
+        _, control_size, flags = message_arguments(0, ancbufsize, flags)
+        request = MessageInto(buffers, sizes, control_size, flags)
+        message: ReceivedMessageInto = await self._receive_message(
+            request, sizes, control_size, flags
+        )
+        return message
+
+    @trio.lowlevel.enable_ki_protection
+    async def recvfrom_many(self, max_datagrams: int, bufsize: int) -> list[Datagram]:
+        """Receive what has arrived, many datagrams at a time; wait for the first if need be.
+
+        Args:
+          max_datagrams: the most to receive.  No other task runs between the first and the last.
+          bufsize: the most to receive of each, in bytes.
+
+        Returns:
+          At least one `Datagram`, a tuple ``(data, address)``, in the order of arrival.  One that
+          did not fit is ``truncated``.
+
+        Raises:
+          ValueError: ``max_datagrams`` is less than 1, or ``bufsize`` negative, or this socket
+              is a stream's.
+
+        An error behind the first datagram, an ICMP "port unreachable" above all, ends the batch;
+        the next call raises it.  If cancelled, it has received nothing.  Source: ``WSARecvFrom``.
+        """
+        nbytes, _, _ = message_arguments(bufsize, 0, 0)
+        batch = self._batch(OneOfMany(nbytes), max_datagrams)
+        return await receive(self.stdlib, self.receiver, batch)
+
+    @trio.lowlevel.enable_ki_protection
+    async def recvmsg_many(
+        self, max_datagrams: int, bufsize: int, ancbufsize: int = 0
+    ) -> list[ReceivedMessage]:
+        """Receive what has arrived, many datagrams at a time, with their ancillary data.
+
+        Args:
+          max_datagrams: the most to receive.  No other task runs between the first and the last.
+          bufsize: the most to receive of each, in bytes.
+          ancbufsize: how much room there is for the ancillary data of each, in bytes.
+
+        Returns:
+          At least one ``(data, ancdata, msg_flags, address)``, as of `recvmsg`.
+
+        Raises what `recvfrom_many` does, and as it does.  Source: ``WSARecvMsg``.
+        """
+        nbytes, control_size, _ = message_arguments(bufsize, ancbufsize, 0)
+        batch = self._batch(Message(nbytes, control_size, 0), max_datagrams)
+        messages: list[ReceivedMessage] = await self._receive_message(batch, [], control_size, 0)
+        return messages
+
+    def _batch(self, one: Bytes, max_datagrams: int) -> Batch:
+        most = operator.index(max_datagrams)
+        if most < 1:
+            raise ValueError("max_datagrams must be >= 1")
+        if self.receiver.is_stream:
+            raise ValueError("a stream has no datagrams")
+        return Batch(one, most, self.stdlib, self.receiver)
+
+    async def _receive_message(
+        self, request: Request[T], sizes: Sequence[int], control_size: int, flags: int
+    ) -> T:
+        sock, receiver = self.stdlib, self.receiver
+        if not hasattr(sock, "recvmsg_into"):
+            if not receiver.is_stream:
+                error = WinsockError.WSAEOPNOTSUPP if flags & ~_PEEK else None
+            elif request.room:
+                error = check_request(flags, sizes, sock.type)
+            else:
+                # Where nothing can be received there is nothing to wait for.
+                await trio.lowlevel.checkpoint()
+                nothing: Any = request.take(b"")
+                return nothing  # type: ignore[no-any-return]
+            if error is not None:
+                await trio.lowlevel.checkpoint()
+                raise winsock_error(error)
+        kind = (sock.family, sock.type, sock.proto)
+        wants_control = control_size > 0
+        request.is_message = not receiver.is_stream and (
+            wants_control or kind not in datagram.without_messages
+        )
+        try:
+            return await receive(sock, receiver, request)
+        except OSError as exc:
+            if exc.errno != errno.EFAULT or wants_control or not request.is_message:
+                raise
+        datagram.without_messages.add(kind)
+        request.is_message = False
+        return await receive(sock, receiver, request)
+
+    def set_udp_connreset(self, enabled: bool) -> None:
+        """Set whether a datagram socket reports that something it sent met no receiver.
+
+        By default Windows fails the next receive with `ConnectionResetError`, once for each ICMP
+        message "port unreachable"; the socket stays usable.  Off Windows this does nothing.
+
+        Source: ``SIO_UDP_CONNRESET``.
+        """
+        if sys.platform == "win32":
+            datagram.set_udp_connreset(self.stdlib, enabled)
