@@ -108,7 +108,7 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Receive from a thousand bad peers in a Windows CPython; `-- --seconds 20` is shorter."""
+    """Receive from bad peers in a Windows CPython, streams and datagrams; `--help` says how much."""
     install(session, "test")
     session.run("python", "-u", "-m", "tests.soak", *session.posargs)
 
