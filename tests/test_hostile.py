@@ -191,6 +191,8 @@ class Case(NamedTuple):
 
     def received(self, result: Any) -> bytes:
         """Return the bytes that a call gave, and check that it wrote nothing else."""
+        if isinstance(result, list):
+            (result,) = result
         nbytes = self.nbytes(result)
         if nbytes is None:
             data: bytes = result if isinstance(result, bytes) else result[0]
@@ -242,6 +244,8 @@ of_sockets = st.one_of(
     case("recv", few_numbers, system_flags),
     case("recvfrom", few_numbers, system_flags),
     case("recvmsg", few_numbers, few_numbers, system_flags),
+    case("recvfrom_many", few_numbers, few_numbers),
+    case("recvmsg_many", few_numbers, few_numbers, few_numbers),
     case_into("recv_into", few_numbers, system_flags),
     case_into("recvfrom_into", few_numbers, system_flags),
     case_scattered("recvmsg_into", few_numbers, system_flags),
@@ -332,6 +336,8 @@ async def test_no_call_on_a_stream_does_harm(case: Case, ended: bool) -> None:
 @given(case=of_sockets)
 @example(case=Case("recvmsg", (0,)))
 @example(case=Case("recvmsg_into", ([],)))
+@example(case=Case("recvfrom_many", (2**31, 2**31)))
+@example(case=Case("recvmsg_many", (Index(1), Index(3), Index(8))))
 async def test_no_call_on_a_socket_for_datagrams_does_harm(case: Case) -> None:
     sock, other = udp_pair()
     with sock, other:
