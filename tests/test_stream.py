@@ -384,12 +384,35 @@ async def test_has_the_options_of_its_socket() -> None:
         assert not any(stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 4))
 
 
-async def test_accepts_only_our_own_stream_sockets() -> None:
-    with stdlib_pair() as (one, _):
-        with pytest.raises(TypeError, match="from_stdlib_socket"):
-            trio_wsarecv.SocketStream(one)  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="from_stdlib_socket"):
-            trio_wsarecv.SocketStream(trio.socket.from_stdlib_socket(one))  # type: ignore[arg-type]
-    datagrams = trio_wsarecv.from_stdlib_socket(socket.socket(type=socket.SOCK_DGRAM))
-    with datagrams, pytest.raises(ValueError, match="SOCK_STREAM"):
-        trio_wsarecv.SocketStream(datagrams)
+@pytest.mark.parametrize("install", [False, True])
+async def test_takes_over_the_socket_of_a_stream_that_trio_made(install: bool) -> None:
+    if install:
+        trio_wsarecv.install()
+    counted = Counted()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        made = await trio.open_tcp_stream(*listener.getsockname())
+        handle = made.socket.fileno()
+        other, _ = listener.accept()
+    with other:
+        async with trio_wsarecv.SocketStream(made.socket) as stream:
+            assert type(stream.socket) is trio_wsarecv.Socket
+            assert stream.socket.fileno() == handle
+            other.sendall(b"hello")
+            assert await stream.receive_exactly(5) == b"hello"
+            await stream.send_all(b"answer")
+            assert other.recv(10) == b"answer"
+        assert other.recv(10) == b""
+    assert made.socket.fileno() == -1
+    assert (counted.overlapped_sockets, counted.readiness_sockets) == (
+        (1, 0) if on_windows else (0, 1)
+    )
+
+
+async def test_leaves_a_socket_alone_that_cannot_be_a_stream() -> None:
+    with stdlib_pair() as (one, _), pytest.raises(TypeError, match="Trio socket"):
+        trio_wsarecv.SocketStream(one)  # type: ignore[arg-type]
+    for from_stdlib_socket in (trio.socket.from_stdlib_socket, trio_wsarecv.from_stdlib_socket):
+        with from_stdlib_socket(socket.socket(type=socket.SOCK_DGRAM)) as datagrams:
+            with pytest.raises(ValueError, match="SOCK_STREAM"):
+                trio_wsarecv.SocketStream(datagrams)
+            assert datagrams.fileno() != -1

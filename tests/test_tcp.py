@@ -118,10 +118,22 @@ async def test_errors_are_trios() -> None:
     with pytest.raises(TypeError):
         await trio_wsarecv.open_tcp_listeners("80")  # type: ignore[arg-type]
     with stdlib_pair() as (one, _):
-        with pytest.raises(TypeError, match="from_stdlib_socket"):
-            trio_wsarecv.SocketListener(trio.socket.from_stdlib_socket(one))  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="Trio socket"):
+            trio_wsarecv.SocketListener(one)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="listen"):
             trio_wsarecv.SocketListener(trio_wsarecv.from_stdlib_socket(one))
+
+
+async def test_a_listener_takes_over_the_socket_of_one_that_trio_made() -> None:
+    (made,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    address = made.socket.getsockname()
+    async with trio_wsarecv.SocketListener(made.socket) as listener:
+        assert type(listener.socket) is trio_wsarecv.Socket
+        assert made.socket.fileno() == -1
+        client = await trio.open_tcp_stream(*address)
+        async with client, await listener.accept() as stream:
+            await client.send_all(b"hello")
+            assert await stream.receive_exactly(5) == b"hello"
 
 
 async def test_works_the_same_where_the_sockets_are_ours_already() -> None:

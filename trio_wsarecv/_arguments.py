@@ -1,4 +1,4 @@
-"""The arguments of receiving methods, as the standard library takes and refuses them."""
+"""The arguments of receiving methods, accepted and refused as in the standard library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_INT: Final = 0x7FFFFFFF
 
 
 def size_and_flags(size: Any, flags: Any) -> tuple[int, int] | None:
-    """Return two integers; None where the standard library's call knows best what to raise."""
+    """Return two integers; None if the standard library has to raise its own error."""
     try:
         size, flags = operator.index(size), operator.index(flags)
     except TypeError:
@@ -25,9 +25,9 @@ def size_and_flags(size: Any, flags: Any) -> tuple[int, int] | None:
 
 
 def buffer_size_and_flags(buffer: Buffer, nbytes: Any, flags: Any) -> tuple[int, int] | None:
-    """Return how much of a buffer to fill, all of it where ``nbytes`` is 0, and the flags.
+    """Return how many bytes of a buffer to fill (all if ``nbytes`` is 0), and the flags.
 
-    None where the standard library's call knows best what to raise.
+    None if the standard library has to raise its own error.
     """
     arguments = size_and_flags(nbytes, flags)
     try:

@@ -1,4 +1,4 @@
-"""Counts of what has been received in this process, and how."""
+"""Counts of the receives of this process."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Statistics:
-    """What this package has done in this process so far.
+    """What this package has received in this process so far.
 
-    A *receive* is one request that reached an engine; requests that need no kernel (for nothing,
-    or for bytes already at hand) are not counted.
+    A *receive* is a request that reached an engine.  A request that needs no system call is not
+    counted: one for 0 bytes, or one answered by bytes that a cancelled receive left.
     """
 
-    #: Receives that completed inline, before the kernel's call returned.
+    #: Receives that completed inline, before the system call returned.
     immediate: int = 0
-    #: Receives that waited in the kernel until data, the end of the stream or an error came.
+    #: Receives that waited for data, the end of the stream or an error.
     pended: int = 0
-    #: Of the pended ones, those that ended in cancellation.
+    #: Receives that waited and were cancelled.
     cancelled: int = 0
-    #: Of all, those that ended with bytes although cancellation had been asked for.
+    #: Receives that were cancelled but returned data, because it had arrived.
     received_despite_cancel: int = 0
-    #: Of all, those that ended with an error.
+    #: Receives that ended with an error.
     failed: int = 0
     #: Bytes received.
     bytes: int = 0
-    #: Operations submitted with an ``OVERLAPPED``: one for each receive on an associated socket,
-    #: and one more where it had to be repeated.
+    #: Overlapped operations submitted: one for each receive by the overlapped engine, and one
+    #: more each time it had to be repeated.
     overlapped: int = 0
-    #: Calls of ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``, overlapped or not.
+    #: Calls to ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``, overlapped or not.
     wsarecv_calls: int = 0
-    #: Sockets given to the overlapped engine (once for each `trio.run` that received on them).
+    #: Sockets that got the overlapped engine, counted once for each `trio.run`.
     overlapped_sockets: int = 0
-    #: Sockets given to the readiness engine (once for each `trio.run` that received on them).
+    #: Sockets that got the readiness engine, counted once for each `trio.run`.
     readiness_sockets: int = 0
 
 
@@ -49,9 +49,9 @@ counters = Counters()
 
 
 def statistics() -> Statistics:
-    """Return what this package has received in this process so far, and how.
+    """Return the counts of this process so far.
 
     Returns:
-      A frozen `Statistics`; subtract the fields of two of them to see what happened between.
+      A frozen `Statistics`.  Compare two of them to see what happened in between.
     """
     return Statistics(**vars(counters))

@@ -1,9 +1,10 @@
-"""Streams over `Socket`: Trio's sending half, and a receiving half with more to offer."""
+"""Streams over `Socket`: sending is Trio's, receiving is by overlapped ``WSARecv``."""
 
 from __future__ import annotations
 
 import errno
 import operator
+import socket
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -29,12 +30,19 @@ def stream_error(error: OSError) -> Exception:
     return trio.BrokenResourceError(f"socket connection broken: {error}")
 
 
+def adopt(sock: trio.socket.SocketType) -> Socket:
+    """Return a `Socket`: this one, or a new one that takes over its handle."""
+    if isinstance(sock, Socket):
+        return sock
+    return Socket(socket.socket(sock.family, sock.type, sock.proto, sock.detach()))
+
+
 class IncompleteReceiveError(EOFError):
-    """The stream ended inside a receive of an exact size.
+    """The stream ended before an exact receive was complete.
 
     Attributes:
-      partial: the bytes that came before the end.
-      expected: how many bytes were asked for.
+      partial: the bytes that were received before the end of the stream.
+      expected: the number of bytes requested.
     """
 
     def __init__(self, partial: bytes, expected: int) -> None:
@@ -49,40 +57,40 @@ class IncompleteReceiveError(EOFError):
 class SocketStream(trio.abc.HalfCloseableStream):
     """A connected `Socket` as a `trio.abc.HalfCloseableStream`.
 
-    It does what `trio.SocketStream` does, ``TCP_NODELAY`` included, and receives in more ways:
-    into your own buffer, and an exact number of bytes.
+    It does what `trio.SocketStream` does, including setting ``TCP_NODELAY``.  In addition, it
+    receives into your own buffer, and receives an exact number of bytes.
 
     Args:
-      socket: a connected `Socket` of type ``SOCK_STREAM``; the stream closes it in the end.
+      socket: a connected Trio socket of type ``SOCK_STREAM``, for instance the ``socket`` of a
+          `trio.SocketStream`.  The stream owns it from now on, and closes it in `aclose`.  A
+          socket that is not a `Socket` hands its handle over, and counts as closed afterwards.
 
     Raises:
-      TypeError: ``socket`` is not a `Socket`.
+      TypeError: ``socket`` is not a Trio socket.
       ValueError: ``socket`` is not of type ``SOCK_STREAM``.
 
     Every call that receives raises
 
     * `trio.BusyResourceError` if another task is receiving on the same socket,
-    * `trio.ClosedResourceError` if the stream has been closed, or is closed meanwhile,
-    * `trio.BrokenResourceError` if anything else is wrong with the connection; its
-      ``__cause__`` is the socket's own `OSError`.
+    * `trio.ClosedResourceError` if the stream is closed, before the call or during it,
+    * `trio.BrokenResourceError` for any other error of the connection; its ``__cause__`` is the
+      socket's `OSError`.
     """
 
-    #: The `Socket` that this stream wraps.
+    #: The `Socket` that this stream uses.
     socket: Socket
 
-    def __init__(self, socket: Socket) -> None:
-        if not isinstance(socket, Socket):
-            raise TypeError("SocketStream requires a trio_wsarecv socket: see from_stdlib_socket")
-        self._sending = trio.SocketStream(socket)
-        self.socket = socket
+    def __init__(self, socket: trio.socket.SocketType) -> None:
+        self._sending = trio.SocketStream(socket)  # refuses what cannot be a stream
+        self.socket = self._sending.socket = adopt(socket)
 
     @trio.lowlevel.enable_ki_protection
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Receive what there is, waiting until there is something.
+        """Wait for data and receive it.
 
         Args:
-          max_bytes: the most to receive, in bytes; None leaves it to the stream, which asks for
-              more while the connection has more to give.
+          max_bytes: the maximum number of bytes to receive.  None lets the stream choose: it
+              starts small, and asks for more as long as more data is waiting.
 
         Returns:
           At least one byte; ``b""`` at the end of the stream.
@@ -90,7 +98,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         Raises:
           ValueError: ``max_bytes`` is less than 1.
 
-        If cancelled, it has received nothing.  Source: ``WSARecv``.
+        If it is cancelled, no data is lost.  Source: ``WSARecv``.
         """
         if max_bytes is None:
             max_bytes = MAX_RECEIVE_SIZE
@@ -107,26 +115,26 @@ class SocketStream(trio.abc.HalfCloseableStream):
 
     @trio.lowlevel.enable_ki_protection
     async def receive_into(self, buffer: Buffer, nbytes: int = 0) -> int:
-        """Receive what there is into a buffer of yours, without a copy.
+        """Wait for data and receive it into your own buffer, without a copy.
 
         Args:
-          buffer: a writable, contiguous buffer.  It must not be resized before this returns.
-          nbytes: the most to receive, in bytes; 0 means as many as the buffer holds.
+          buffer: a writable, contiguous buffer.  Do not resize it before this returns.
+          nbytes: the maximum number of bytes to receive; 0 means the size of the buffer.
 
         Returns:
-          The number of bytes received; 0 at the end of the stream, or if there is no room.
+          The number of bytes received; 0 at the end of the stream, or if the buffer is empty.
 
         Raises:
           TypeError: ``buffer`` is not a writable buffer.
           BufferError: ``buffer`` is not contiguous.
-          ValueError: ``nbytes`` is negative, or more than the buffer holds.
+          ValueError: ``nbytes`` is negative or larger than the buffer.
 
-        If cancelled, it has received nothing.  Source: ``WSARecv``.
+        If it is cancelled, no data is lost.  Source: ``WSARecv``.
         """
         size = writable_size(buffer)
         nbytes = operator.index(nbytes)
         if not 0 <= nbytes <= size:
-            raise ValueError("nbytes must not be negative, or more than the buffer holds")
+            raise ValueError("nbytes must not be negative or larger than the buffer")
         if not size:
             await trio.lowlevel.checkpoint()
             return 0
@@ -138,20 +146,20 @@ class SocketStream(trio.abc.HalfCloseableStream):
 
     @trio.lowlevel.enable_ki_protection
     async def receive_exactly(self, nbytes: int) -> bytes:
-        """Receive so many bytes, neither less nor more.
+        """Receive exactly ``nbytes`` bytes.
 
         Args:
-          nbytes: how many bytes to receive.
+          nbytes: the number of bytes to receive.
 
         Returns:
           ``nbytes`` bytes.
 
         Raises:
-          IncompleteReceiveError: the stream ended before.
+          IncompleteReceiveError: the stream ended before that.
           ValueError: ``nbytes`` is negative.
 
-        If cancelled, it has received nothing: the next receive, of whatever kind, begins with the
-        bytes that had come.  So it is if the connection breaks.  Source: ``WSARecv``.
+        If it is cancelled, or the connection breaks, no data is lost: the next receive, of any
+        kind, starts with the bytes that had arrived.  Source: ``WSARecv``.
         """
         nbytes = operator.index(nbytes)
         if nbytes < 0:
@@ -162,19 +170,19 @@ class SocketStream(trio.abc.HalfCloseableStream):
 
     @trio.lowlevel.enable_ki_protection
     async def receive_exactly_into(self, buffer: Buffer) -> None:
-        """Receive until a buffer of yours is full, without a copy.
+        """Receive until your own buffer is full, without a copy.
 
         Args:
-          buffer: a writable, contiguous buffer.  It must not be resized before this returns.
+          buffer: a writable, contiguous buffer.  Do not resize it before this returns.
 
         Raises:
-          IncompleteReceiveError: the stream ended before.
+          IncompleteReceiveError: the stream ended before that.
           TypeError: ``buffer`` is not a writable buffer.
           BufferError: ``buffer`` is not contiguous.
 
-        If cancelled, it has received nothing: the next receive, of whatever kind, begins with the
-        bytes that had come, whatever the buffer holds of them.  So it is if the connection
-        breaks.  Source: ``WSARecv``.
+        If it is cancelled, or the connection breaks, no data is lost: the next receive, of any
+        kind, starts with the bytes that had arrived, even if the buffer holds some of them.
+        Source: ``WSARecv``.
         """
         nbytes = writable_size(buffer)
         await self._fill(Exactly(buffer, nbytes), nbytes)
@@ -197,21 +205,21 @@ class SocketStream(trio.abc.HalfCloseableStream):
         await self._sending.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait until sending might not block, as `trio.abc.SendStream`'s method."""
+        """Wait until sending might not block: as in `trio.abc.SendStream`."""
         await self._sending.wait_send_all_might_not_block()
 
     async def send_eof(self) -> None:
-        """Send the end of the stream, as `trio.abc.HalfCloseableStream.send_eof`."""
+        """Close the sending side, as `trio.abc.HalfCloseableStream.send_eof`."""
         await self._sending.send_eof()
 
     async def aclose(self) -> None:
-        """Close the socket; a task that is receiving gets `trio.ClosedResourceError`."""
+        """Close the socket.  A task that is receiving gets `trio.ClosedResourceError`."""
         await self._sending.aclose()
 
     def setsockopt(self, level: int, option: int, value: Any, *length: int) -> None:
-        """Set an option of the socket, as `socket.socket.setsockopt`."""
+        """Set a socket option, as `socket.socket.setsockopt`."""
         self.socket.setsockopt(level, option, value, *length)
 
     def getsockopt(self, level: int, option: int, *buffersize: int) -> Any:
-        """Return an option of the socket, as `socket.socket.getsockopt`."""
+        """Return a socket option, as `socket.socket.getsockopt`."""
         return self.socket.getsockopt(level, option, *buffersize)

@@ -1,56 +1,55 @@
-"""Trio's functions for TCP clients and servers, giving `SocketStream`."""
+"""Trio's functions for TCP clients and servers, with `SocketStream` as the stream."""
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from ._socket import Socket, own_socket
-from ._stream import SocketStream
+from ._stream import SocketStream, adopt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ._socket import Socket
 
-def _adopt(trio_socket: trio.socket.SocketType) -> Socket:
-    # Trio's own socket hands its handle over; nothing has been received on it yet.
-    if isinstance(trio_socket, Socket):
-        return trio_socket
-    family, kind, protocol = trio_socket.family, trio_socket.type, trio_socket.proto
-    return own_socket(socket.socket(family, kind, protocol, trio_socket.detach()))
+
+def _own(sock: trio.socket.SocketType) -> Socket:
+    # Trio has just made it, and nobody else has it.
+    own = adopt(sock)
+    own.receiver.made_here = True
+    return own
 
 
 class SocketListener(trio.abc.Listener[SocketStream]):
     """A listening `Socket` that accepts connections as `SocketStream`.
 
     Args:
-      socket: a `Socket` of type ``SOCK_STREAM`` that listens; the listener closes it in the end.
+      socket: a listening Trio socket of type ``SOCK_STREAM``.  The listener owns it from now on,
+          and closes it in `aclose`.  A socket that is not a `Socket` hands its handle over, and
+          counts as closed afterwards.
 
     Raises:
-      TypeError: ``socket`` is not a `Socket`.
+      TypeError: ``socket`` is not a Trio socket.
       ValueError: ``socket`` is not of type ``SOCK_STREAM``, or does not listen.
     """
 
-    #: The `Socket` that this listener wraps.
+    #: The `Socket` that this listener uses.
     socket: Socket
 
-    def __init__(self, socket: Socket) -> None:
-        if not isinstance(socket, Socket):
-            raise TypeError("SocketListener requires a trio_wsarecv socket: see from_stdlib_socket")
-        self._accepting = trio.SocketListener(socket)
-        self.socket = socket
+    def __init__(self, socket: trio.socket.SocketType) -> None:
+        self._accepting = trio.SocketListener(socket)  # refuses what does not listen
+        self.socket = self._accepting.socket = adopt(socket)
 
     async def accept(self) -> SocketStream:
         """Accept a connection.
 
         Raises:
-          trio.ClosedResourceError: the listener has been closed.
-          OSError: the system is out of something, as `trio.SocketListener.accept` explains.
+          trio.ClosedResourceError: the listener is closed.
+          OSError: the system has run out of a resource: see `trio.SocketListener.accept`.
         """
         stream = await self._accepting.accept()
-        return SocketStream(_adopt(stream.socket))
+        return SocketStream(_own(stream.socket))
 
     async def aclose(self) -> None:
         """Close the listening socket."""
@@ -63,18 +62,18 @@ async def open_tcp_listeners(
     """Create listening sockets, as `trio.open_tcp_listeners`.
 
     Args:
-      port: the port to listen on; 0 lets the system choose.
-      host: the local address to listen on; None means all of them.
-      backlog: how many connections may wait to be accepted; None leaves that to Trio.
+      port: the port to listen on; 0 lets the system choose one.
+      host: the local address to listen on; None means all local addresses.
+      backlog: how many connections may wait to be accepted; None means Trio's default.
 
     Returns:
-      A `SocketListener` for each address.
+      One `SocketListener` for each address.
 
     Raises:
-      OSError: an address cannot be listened on.
+      OSError: listening on an address failed.
     """
     listeners = await trio.open_tcp_listeners(port, host=host, backlog=backlog)
-    return [SocketListener(_adopt(listener.socket)) for listener in listeners]
+    return [SocketListener(_own(listener.socket)) for listener in listeners]
 
 
 async def serve_tcp(
@@ -89,14 +88,14 @@ async def serve_tcp(
     """Listen for connections and run ``handler(stream)`` for each, as `trio.serve_tcp`.
 
     Args:
-      handler: called with a `SocketStream` in a task of its own.
+      handler: called for each connection with its `SocketStream`, in a new task.
       port: as for `open_tcp_listeners`.
       host: as for `open_tcp_listeners`.
       backlog: as for `open_tcp_listeners`.
-      handler_nursery: where the handlers run; None means in one of the server's own.
-      task_status: started with the list of listeners.
+      handler_nursery: the nursery for the handlers; None means one that belongs to this call.
+      task_status: set to the list of listeners once they are listening.
 
-    It returns only by being cancelled.
+    It runs until it is cancelled.
     """
     listeners = await open_tcp_listeners(port, host=host, backlog=backlog)
     await trio.serve_listeners(
@@ -105,18 +104,18 @@ async def serve_tcp(
 
 
 async def open_tcp_stream(host: str | bytes, port: int, **options: Any) -> SocketStream:
-    """Connect to a host and port, as `trio.open_tcp_stream`, whose options it takes.
+    """Connect to a host and port, as `trio.open_tcp_stream`.
 
     Args:
-      host: a name or an address.
+      host: a host name or an IP address.
       port: the port.
-      options: ``happy_eyeballs_delay`` and ``local_address``.
+      options: the options of `trio.open_tcp_stream`: ``happy_eyeballs_delay``, ``local_address``.
 
     Returns:
       A connected `SocketStream`.
 
     Raises:
-      OSError: no connection could be made.
+      OSError: every attempt to connect failed.
     """
     stream = await trio.open_tcp_stream(host, port, **options)
-    return SocketStream(_adopt(stream.socket))
+    return SocketStream(_own(stream.socket))

@@ -1,4 +1,4 @@
-"""The Winsock function itself, as a Trio program calls it."""
+"""The Winsock function ``WSARecv`` as an async function."""
 
 from __future__ import annotations
 
@@ -21,36 +21,40 @@ if TYPE_CHECKING:
 
 @trio.lowlevel.enable_ki_protection
 async def wsarecv(sock: Socket, buffers: Iterable[Buffer], flags: int = 0) -> ReceiveResult:
-    """Receive into several buffers: the Winsock function ``WSARecv``.
+    """Receive into several buffers, with flags: the Winsock function ``WSARecv``.
 
-    The buffers are filled in the order given, without holes.
+    The buffers are filled in order; the next one is used when the one before is full.
 
     Args:
       sock: a connected socket, or a bound datagram socket.
-      buffers: one or more writable, contiguous buffers, each as large as you like.  They must
-          not be resized before this returns.
+      buffers: one or more writable, contiguous buffers of any size.  Do not resize them before
+          this returns.
       flags: a combination of `MsgFlag.MSG_OOB`, ``MSG_PEEK``, ``MSG_WAITALL`` (receive until the
           buffers are full or the stream ends), ``MSG_PUSH_IMMEDIATE`` and ``MSG_PARTIAL``.
 
     Returns:
-      A `ReceiveResult`.  On a stream, no bytes mean that it has ended, unless there was no room.
+      A `ReceiveResult`.  On a stream, 0 bytes mean the end of the stream, unless all buffers
+      are empty.
 
     Raises:
       OSError: as from `Socket.recv`; WSAEINVAL if there are no buffers, WSAEOPNOTSUPP for flags
-          that the documentation of ``WSARecv`` rules out.
+          that the documentation of ``WSARecv`` does not allow.
       TypeError: a buffer is not writable.
       BufferError: a buffer is not contiguous.
       trio.BusyResourceError: another task is receiving on this socket.
-      trio.ClosedResourceError: another task closed this socket meanwhile.
+      trio.ClosedResourceError: another task closed this socket during the call.
 
-    If buffers are given but all of them are empty, a stream is received from as soon as there is
-    something to receive, which is left where it is.
+    If all buffers are empty, the call on a stream waits until data arrives, and leaves the data
+    where it is.
 
-    If cancelled, it has received nothing; what ``MSG_WAITALL`` had gathered by then is the
-    beginning of the next receive.  Source: ``WSARecv``.
+    If it is cancelled, no data is lost: the next receive starts with what ``MSG_WAITALL`` had
+    received so far.  Source: ``WSARecv``.
     """
     if not isinstance(sock, Socket):
-        raise TypeError("wsarecv requires a trio_wsarecv socket: see from_stdlib_socket")
+        raise TypeError(
+            "wsarecv requires a trio_wsarecv.Socket: "
+            "use from_stdlib_socket(), or the socket of a trio_wsarecv.SocketStream"
+        )
     buffers = list(buffers)
     flags = operator.index(flags)
     sizes = [writable_size(buffer) for buffer in buffers]
