@@ -61,6 +61,8 @@ def apps(session: nox.Session) -> None:
     """Have Hypercorn, httpx and anyio, unmodified, receive by this package, as `tests` does."""
     install(session, "test")
     session.install("--require-hashes", "-r", "tests/apps/requirements.txt")
+    if sys.platform == "win32":
+        session.install("pywin32")
     session.run("python", "-m", "pytest", "tests/apps", *session.posargs)
     if sys.platform == "linux":
         output = session.run("python", "-m", "tests.packages", "apps", silent=True)

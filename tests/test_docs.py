@@ -68,25 +68,28 @@ def test_every_row_of_the_documentation_has_one_here() -> None:
     assert set(FLAGS) <= set(MsgFlag.__members__)
 
 
-REFERENCES = sorted(set(re.findall(r"``([\w/]+\.py)::(\w+)``", page("wsarecv"))))
+NAMED = re.findall(r"^\.\. \[#(\w+)\] ``([\w/]+\.py)``: (.+)$", page("wsarecv"), re.MULTILINE)
 
 
-@pytest.mark.parametrize(("module", "test"), REFERENCES)
-def test_a_test_that_the_documentation_names_exists(module: str, test: str) -> None:
+@pytest.mark.parametrize(("test", "module", "words"), NAMED)
+def test_a_test_that_the_documentation_names_exists(test: str, module: str, words: str) -> None:
+    assert test == f"test {words}".replace(" ", "_")
     text = (TESTS / module).read_text(encoding="utf-8")
     assert re.search(rf"^ *(async )?def {test}\(", text, re.MULTILINE)
 
 
 def test_every_row_names_a_test_or_says_that_there_is_none() -> None:
     rows = re.split(r"^   \* - ", page("wsarecv"), flags=re.MULTILINE)[1:]
-    rows = [row.split("\n\n\n")[0] for row in rows if not row.startswith("WSARecv\n")]
+    rows = [row.split("\n\n\n")[0] for row in rows if not row.startswith("documented\n")]
     assert len(rows) > 50
     for row in rows:
         *_, tested = row.split("\n     - ")
         assert re.match(
-            r"(both|simulated|table|Windows|real Windows).*: ``|see |not tested", tested
+            r"(both|simulated|table|Windows|real Windows).*: \[#|see |not tested", tested
         )
 
 
-def test_no_reference_is_overlooked() -> None:
-    assert len(REFERENCES) == len(set(re.findall(r"[\w/]+\.py::\w+", page("wsarecv"))))
+def test_tests_are_numbered_in_the_order_of_the_page() -> None:
+    referred = re.findall(r"\[#(\w+)\]_", page("wsarecv"))
+    assert [test for test, _, _ in NAMED] == list(dict.fromkeys(referred))
+    assert len(NAMED) == len(re.findall(r"^\.\. \[#", page("wsarecv"), re.MULTILINE))

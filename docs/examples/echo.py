@@ -6,8 +6,11 @@ import trio_wsarecv
 
 
 async def echo(stream: trio_wsarecv.SocketStream) -> None:
-    async for data in stream:
-        await stream.send_all(data)
+    try:
+        async for data in stream:
+            await stream.send_all(data)
+    except trio.BrokenResourceError:
+        pass  # the client has reset the connection
 
 
 async def greet(port: int) -> None:

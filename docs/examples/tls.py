@@ -16,9 +16,12 @@ authority.configure_trust(client_context)
 
 async def echo(transport: trio_wsarecv.SocketStream) -> None:
     stream = trio.SSLStream(transport, server_context, server_side=True)
-    async for data in stream:
-        await stream.send_all(data)
-    await stream.aclose()
+    try:
+        async for data in stream:
+            await stream.send_all(data)
+        await stream.aclose()
+    except trio.BrokenResourceError:
+        pass  # the client has broken the connection, or does not speak TLS
 
 
 async def greet(port: int) -> None:

@@ -61,10 +61,12 @@ class Server:
 
 
 @contextmanager
-def hypercorn(*options: str, addresses: int = 1) -> Iterator[Server]:
-    """Serve the application on free ports, for as long as the block lasts."""
+def hypercorn(
+    *options: str, addresses: int = 1, application: str = "tests.apps.application:app"
+) -> Iterator[Server]:
+    """Serve an application on free ports, for as long as the block lasts."""
     command = [sys.executable, *PATCHED, "-m", "hypercorn", "--worker-class=trio"]
-    command += [f"--bind={FREE}", *options, "tests.apps.application:app"]
+    command += [f"--bind={FREE}", *options, application]
     with child(command, DEADLINE, env=environment(), stderr=subprocess.PIPE) as process:
         server = Server(process)
         server.start(addresses)

@@ -1,0 +1,59 @@
+"""The recipes of the documentation that need other people's packages."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.programs import Program
+
+from .content import digest
+from .received import on_windows
+from .servers import hypercorn
+
+if TYPE_CHECKING:
+    from .certificates import Certificates
+    from .conftest import Connect
+    from .servers import Server
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+MIB = 1 << 20
+
+
+async def test_fastapi_on_hypercorn_with_metrics_for_prometheus(connect: Connect) -> None:
+    content = bytes(MIB)
+    with hypercorn("--workers=0", application="docs.examples.web:app") as server:
+        async with connect(server.urls["http"]) as client:
+            answer = (await client.post("/upload", content=content)).json()
+            metrics = (await client.get("/metrics")).text
+    assert answer == {"bytes": MIB, "sha256": hashlib.sha256(content).hexdigest()}
+    counts = {
+        name: float(count)
+        for name, count in re.findall(r"^trio_wsarecv_(\w+)_total (\S+)$", metrics, re.MULTILINE)
+    }
+    assert counts["overlapped_sockets"] == (1 if on_windows else 0)
+    assert counts["readiness_sockets"] == 0
+    assert counts["bytes"] >= (MIB if on_windows else 0)
+
+
+def test_a_download_with_httpx(server: Server, certificates: Certificates) -> None:
+    url = f"{server.urls['https']}/download?{8 * MIB}"
+    program = Program(str(EXAMPLES / "fetch.py"), url, str(certificates.authority))
+    program.end()
+    expected = f"HTTP/2 {8 * MIB} {digest(8 * MIB)}\n"
+    assert (program.stdout, program.stderr, program.status) == (expected, "", 0)
+
+
+@pytest.mark.windows
+def test_a_windows_service() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    program = Program(str(Path(__file__).parent / "programs" / "runs_service.py"), str(port))
+    program.end()
+    *_, answer, engine = program.stdout.splitlines()
+    assert (answer, engine, program.status) == ("b'hello'", "1 overlapped", 0), program.stderr
