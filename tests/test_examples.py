@@ -27,7 +27,10 @@ PRINTED = {
     "echo": "b'hello'\n",
     "tls": "b'hello'\n",
     "messages": "b'still there?'\nb'HELLO'\n",
+    "tls_messages": "hello\ngoodbye\n",
     "shout": "b'HELLO'\nb'TOO LONG'\n",
+    "names": "alpha.example 192.0.2.1\nbeta.example 192.0.2.2\ngamma.example no such name\n",
+    "packets": "client-1 32 packets acknowledged\nclient-2 32 packets acknowledged\n",
 }
 
 

@@ -41,9 +41,12 @@ async def test_fastapi_on_hypercorn_with_metrics_for_prometheus(connect: Connect
     assert counts["bytes"] >= (MIB if on_windows else 0)
 
 
-def test_a_download_with_httpx(server: Server, certificates: Certificates) -> None:
-    url = f"{server.urls['https']}/download?{8 * MIB}"
-    program = Program(str(EXAMPLES / "fetch.py"), url, str(certificates.authority))
+def test_a_download_with_httpx(
+    server: Server, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    program = Program(str(EXAMPLES / "fetch.py"), f"{server.urls['https']}/download?{8 * MIB}")
     program.end()
     expected = f"HTTP/2 {8 * MIB} {digest(8 * MIB)}\n"
     assert (program.stdout, program.stderr, program.status) == (expected, "", 0)

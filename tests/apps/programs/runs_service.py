@@ -13,6 +13,8 @@ import servicemanager
 import trio_wsarecv
 from docs.examples import service
 
+assert sys.platform == "win32"
+
 service.PORT = int(sys.argv[1])
 servicemanager.Debugging(True)
 servicemanager.PrepareToHostSingle(service.EchoService)
