@@ -1,10 +1,10 @@
-"""Receiving datagrams with all that comes with them, and many at a time.
+"""Datagrams with ancillary data, and many datagrams at a time.
 
-Python has ``recvmsg`` on POSIX alone.  On Windows ``WSARecvMsg`` serves datagrams; a stream has no
-ancillary data there, and ``WSARecv`` gives all there is.
+Python has ``recvmsg`` on POSIX only.  On Windows datagrams are received by ``WSARecvMsg``; a stream
+has no ancillary data there and uses ``WSARecv``.
 
-Some filter drivers make ``WSARecvMsg`` fail with WSAEFAULT whatever it is given.  Where a program
-asks for no ancillary data, ``WSARecvFrom`` takes its place then.
+Some filter drivers make every ``WSARecvMsg`` fail with WSAEFAULT.  If a program asks for no
+ancillary data, ``WSARecvFrom`` is used instead.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 class DatagramCalls:
-    """The calls of a `Socket` that Python's own sockets do not have on Windows."""
+    """The methods of a `Socket` that Python's own sockets do not have on Windows."""
 
     #: The standard library's socket.
     stdlib: socket.socket
@@ -56,16 +56,16 @@ class DatagramCalls:
     async def recvmsg(
         self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
     ) -> ReceivedMessage:
-        """Receive up to ``bufsize`` bytes and the ancillary data that comes with them.
+        """Receive up to ``bufsize`` bytes, with ancillary data.
 
         Args:
-          bufsize: the most to receive, in bytes.
-          ancbufsize: how much room there is for ancillary data, in bytes.
+          bufsize: the maximum number of bytes to receive.
+          ancbufsize: the room for ancillary data, in bytes.
           flags: as for `socket.socket.recvmsg`; for datagrams on Windows, ``MSG_PEEK`` only.
 
         Returns:
           ``(data, ancdata, msg_flags, address)`` as `socket.socket.recvmsg` on POSIX; ``msg_flags``
-          has ``MSG_TRUNC`` if the datagram, ``MSG_CTRUNC`` if the ancillary data was cut off.
+          has ``MSG_TRUNC`` if the datagram was truncated, ``MSG_CTRUNC`` if ancillary data was.
 
         Raises:
           ValueError: a size is negative.
@@ -87,11 +87,11 @@ class DatagramCalls:
     async def recvmsg_into(
         self, buffers: Iterable[Buffer], ancbufsize: int = 0, flags: int = 0, /
     ) -> ReceivedMessageInto:
-        """Receive into buffers of yours, one after the other, and ancillary data with it.
+        """Receive into your own buffers, filled in order, with ancillary data.
 
         Args:
-          buffers: writable, contiguous buffers.  They must not be resized before this returns.
-          ancbufsize: how much room there is for ancillary data, in bytes.
+          buffers: writable, contiguous buffers.  Do not resize them before this returns.
+          ancbufsize: the room for ancillary data, in bytes.
           flags: as for `recvmsg`.
 
         Returns:
@@ -113,22 +113,23 @@ class DatagramCalls:
 
     @trio.lowlevel.enable_ki_protection
     async def recvfrom_many(self, max_datagrams: int, bufsize: int) -> list[Datagram]:
-        """Receive what has arrived, many datagrams at a time; wait for the first if need be.
+        """Wait for one datagram, and receive it with those that have arrived already.
 
         Args:
-          max_datagrams: the most to receive.  No other task runs between the first and the last.
-          bufsize: the most to receive of each, in bytes.
+          max_datagrams: the maximum number to receive.  No other task runs between the first and
+              the last.
+          bufsize: the maximum number of bytes to receive of each.
 
         Returns:
           At least one `Datagram`, a tuple ``(data, address)``, in the order of arrival.  One that
           did not fit is ``truncated``.
 
         Raises:
-          ValueError: ``max_datagrams`` is less than 1, or ``bufsize`` negative, or this socket
-              is a stream's.
+          ValueError: ``max_datagrams`` is less than 1, ``bufsize`` is negative, or the socket is
+              of type ``SOCK_STREAM``.
 
-        An error behind the first datagram, an ICMP "port unreachable" above all, ends the batch;
-        the next call raises it.  If cancelled, it has received nothing.  Source: ``WSARecvFrom``.
+        An error after the first datagram, such as ICMP "port unreachable", ends the batch; the
+        next call raises it.  If it is cancelled, no datagram is lost.  Source: ``WSARecvFrom``.
         """
         nbytes, _, _ = message_arguments(bufsize, 0, 0)
         batch = self._batch(OneOfMany(nbytes), max_datagrams)
@@ -138,17 +139,20 @@ class DatagramCalls:
     async def recvmsg_many(
         self, max_datagrams: int, bufsize: int, ancbufsize: int = 0
     ) -> list[ReceivedMessage]:
-        """Receive what has arrived, many datagrams at a time, with their ancillary data.
+        """Receive as `recvfrom_many`, with ancillary data.
 
         Args:
-          max_datagrams: the most to receive.  No other task runs between the first and the last.
-          bufsize: the most to receive of each, in bytes.
-          ancbufsize: how much room there is for the ancillary data of each, in bytes.
+          max_datagrams: as for `recvfrom_many`.
+          bufsize: as for `recvfrom_many`.
+          ancbufsize: the room for the ancillary data of each datagram, in bytes.
 
         Returns:
-          At least one ``(data, ancdata, msg_flags, address)``, as of `recvmsg`.
+          At least one ``(data, ancdata, msg_flags, address)``, as from `recvmsg`.
 
-        Raises what `recvfrom_many` does, and as it does.  Source: ``WSARecvMsg``.
+        Raises:
+          ValueError: as for `recvfrom_many`.
+
+        Source: ``WSARecvMsg``.
         """
         nbytes, control_size, _ = message_arguments(bufsize, ancbufsize, 0)
         batch = self._batch(Message(nbytes, control_size, 0), max_datagrams)
@@ -173,7 +177,7 @@ class DatagramCalls:
             elif request.room:
                 error = check_request(flags, sizes, sock.type)
             else:
-                # Where nothing can be received there is nothing to wait for.
+                # There is no room for data, so there is nothing to wait for.
                 await trio.lowlevel.checkpoint()
                 nothing: Any = request.take(b"")
                 return nothing  # type: ignore[no-any-return]
@@ -195,10 +199,10 @@ class DatagramCalls:
         return await receive(sock, receiver, request)
 
     def set_udp_connreset(self, enabled: bool) -> None:
-        """Set whether a datagram socket reports that something it sent met no receiver.
+        """Set whether receives report ICMP "port unreachable" for datagrams that were sent.
 
-        By default Windows fails the next receive with `ConnectionResetError`, once for each ICMP
-        message "port unreachable"; the socket stays usable.  Off Windows this does nothing.
+        By default Windows fails the next receive with `ConnectionResetError`, once for each such
+        message; the socket stays usable.  On other systems this does nothing.
 
         Source: ``SIO_UDP_CONNRESET``.
         """
