@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
@@ -17,6 +17,9 @@ from ._socket import Socket, own_socket
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+# The class of Trio's own sockets.
+_STOCK: Final = Socket.__bases__[-1]
 
 
 class SocketFactory(trio.abc.SocketFactory):
@@ -67,13 +70,13 @@ def patch_trio() -> None:
 def unpatch_trio() -> None:
     """Undo `patch_trio`; sockets that exist already stay as they are."""
     if sys.platform == "win32":
-        _replace_socket_class(Socket.__base__)
+        _replace_socket_class(_STOCK)
 
 
 def _replace_socket_class(replacement: Any) -> None:
     module: ModuleType | None = sys.modules.get("trio._socket")
     present = getattr(module, "_SocketType", None)
-    if present not in (Socket, Socket.__base__):
+    if present not in (Socket, _STOCK):
         raise RuntimeError(
             f"cannot patch trio {trio.__version__}: it has no class trio._socket._SocketType, "
             "or another library has replaced it"
