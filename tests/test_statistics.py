@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import pytest
 
@@ -10,9 +11,10 @@ import trio_wsarecv
 from trio_wsarecv import SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .peers import Counted
+from .peers import Counted, stdlib_pair
 from .simulation import Call, Simulation
 
+on_windows = sys.platform == "win32"
 pytestmark = pytest.mark.deadline(10)
 
 
@@ -21,6 +23,17 @@ def test_what_was_counted_stays_as_it_is() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         statistics.bytes = 0  # type: ignore[misc]
     assert all(type(value) is int for value in dataclasses.astuple(statistics))
+
+
+async def test_sockets_and_their_receives_are_counted() -> None:
+    counted = Counted()
+    with stdlib_pair() as (one, other):
+        for sock in (trio_wsarecv.from_stdlib_socket(one), trio_wsarecv.from_stdlib_socket(one)):
+            other.sendall(b"data")
+            assert await sock.recv(100) == b"data"
+        assert sock.engine.startswith("overlapped" if on_windows else "readiness: ")
+    assert counted.sockets == 1
+    assert counted.readiness == (0 if on_windows else 2)
 
 
 async def test_receives_are_counted_by_how_they_end(simulation: Simulation) -> None:

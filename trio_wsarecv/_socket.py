@@ -16,7 +16,7 @@ import trio
 
 from ._arguments import buffer_size_and_flags, size_and_flags
 from ._datagrams import DatagramCalls
-from ._engine.choose import is_new_for_trio
+from ._engine.choose import engine_of, is_new_for_trio
 from ._engine.readiness import when_readable
 from ._engine.receive import receive
 from ._engine.receiver import Receiver, receiver_of
@@ -59,6 +59,11 @@ class Socket(DatagramCalls, _TrioSocket):
         self.receiver: Receiver = receiver_of(sock)
         self.receiver.made_here |= is_new_for_trio(sys._getframe(1))
 
+    @property
+    def engine(self) -> str:
+        """Which engine receives in the current run, and why: none yet before the first receive."""
+        return engine_of(self.stdlib, self.receiver)
+
     @trio.lowlevel.enable_ki_protection
     async def recv(self, buflen: int, flags: int = 0, /) -> bytes:
         """Receive up to ``buflen`` bytes.
@@ -72,12 +77,7 @@ class Socket(DatagramCalls, _TrioSocket):
 
         Source: ``WSARecv``.
         """
-        if (
-            type(buflen) is not int
-            or not 0 < buflen <= sys.maxsize
-            or type(flags) is not int
-            or flags
-        ):
+        if not type(buflen) is type(flags) is int or flags or not 0 < buflen <= sys.maxsize:
             arguments = size_and_flags(buflen, flags)
             if arguments is None or not arguments[0]:
                 return await self._call_stdlib(self.stdlib.recv, buflen, flags)

@@ -30,6 +30,10 @@ class Statistics:
     overlapped: int = 0
     #: Calls to ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``, overlapped or not.
     wsarecv_calls: int = 0
+    #: Receives by the readiness engine; all others were overlapped.
+    readiness: int = 0
+    #: Sockets of this package that have been made: without one, it is not in use.
+    sockets: int = 0
     #: Sockets that got the overlapped engine, counted once for each `trio.run`.
     overlapped_sockets: int = 0
     #: Sockets that got the readiness engine, counted once for each `trio.run`.
@@ -42,7 +46,7 @@ class Counters:
     def __init__(self) -> None:
         self.immediate = self.pended = self.cancelled = self.received_despite_cancel = 0
         self.failed = self.bytes = self.overlapped = self.wsarecv_calls = 0
-        self.overlapped_sockets = self.readiness_sockets = 0
+        self.readiness = self.sockets = self.overlapped_sockets = self.readiness_sockets = 0
 
 
 counters = Counters()

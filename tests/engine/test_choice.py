@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import weakref
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,12 @@ import trio
 
 from tests.peers import Counted
 from tests.simulation import Call, Simulation
-from trio_wsarecv import SocketStream
+from trio_wsarecv import MsgFlag, SocketStream
+from trio_wsarecv._engine.choose import log_fallback
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.simulation.sockets import SocketOverSimulation
 
 pytestmark = pytest.mark.deadline(10)
@@ -63,6 +67,72 @@ async def test_where_no_packet_can_come_readiness_serves(
         assert isinstance(closing.error, trio.ClosedResourceError)
     assert "receive" not in simulation.events
     assert (counted.overlapped_sockets, counted.readiness_sockets) == (0, 1)
+    assert counted.readiness == counted.immediate + counted.pended > 3
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What is logged of fallbacks, as in a new process."""
+    log_fallback.cache_clear()
+    with caplog.at_level(logging.INFO, "trio_wsarecv"):
+        yield caplog
+    log_fallback.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (without_ifs_handles, "the provider's handles are not handles of the file system"),
+        (not_overlapped, "associated with another completion port, or not overlapped"),
+        (of_another_port, "associated with another completion port, or not overlapped"),
+    ],
+)
+async def test_a_socket_says_why_readiness_serves_it_and_the_log_once(
+    simulation: Simulation,
+    log: pytest.LogCaptureFixture,
+    make: type[SocketOverSimulation],
+    reason: str,
+) -> None:
+    for _ in range(2):
+        sock = make(simulation)
+        sock.peer.send(b"data")
+        assert await sock.recv(100) == b"data"
+        assert sock.engine == f"readiness: {reason}"
+    (record,) = log.records
+    assert (record.name, record.levelname) == ("trio_wsarecv", "INFO")
+    assert record.getMessage() == f"received by readiness: {reason}"
+
+
+async def test_peeking_is_logged_once(
+    simulation: Simulation, log: pytest.LogCaptureFixture
+) -> None:
+    sock = simulation.stream()
+    sock.peer.send(b"data")
+    for _ in range(2):
+        assert await sock.recv(100, MsgFlag.MSG_PEEK) == b"data"
+    assert sock.engine == "overlapped"
+    (record,) = log.records
+    assert "MSG_PEEK" in record.getMessage()
+
+
+def test_a_socket_says_which_engine_serves_it_in_this_run(
+    simulation: Simulation, log: pytest.LogCaptureFixture
+) -> None:
+    sock = simulation.stream()
+
+    async def main(engine: str) -> None:
+        simulation.deliver_automatically()
+        assert sock.engine.startswith("none yet: ")
+        sock.peer.send(b"data")
+        assert await sock.recv(100) == b"data"
+        assert sock.engine.startswith(engine)
+
+    for engine, count in ("overlapped", 0), ("readiness: ", 1):
+        trio.run(main, engine)
+        assert sock.engine.startswith("none yet: ")
+        assert len(log.records) == count
+    sock.close()
+    assert sock.engine == "none: it is closed"
 
 
 async def test_a_layered_provider_with_ifs_handles_is_received_on_overlapped(

@@ -8,13 +8,18 @@ packet.  Those sockets are received on by readiness.
 
 That a receive which succeeds inline needs no packet is set for connections over TCP that this
 package made itself: nobody else can be waiting for such packets there.
+
+On Windows, readiness is the exception: the first time that there is a reason for it, the logger
+``trio_wsarecv`` gets a record.
 """
 
 from __future__ import annotations
 
 import enum
+import logging
 import socket
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -46,7 +51,9 @@ class Choice(enum.Enum):
     NOT_WINDOWS = "readiness: overlapped receives exist on Windows only"
     NO_IFS_HANDLES = "readiness: the provider's handles are not handles of the file system"
     CLOSED = "none: it is closed"
+    NOT_YET = "none yet: the first receive of a run chooses it"
     FOREIGN_PORT = "readiness: associated with another completion port, or not overlapped"
+    PEEK = "readiness: MSG_PEEK is for receives that are not overlapped"
 
 
 #: The current run, once a socket has been received on in it.
@@ -77,11 +84,28 @@ def choose_engine(sock: socket.socket, receiver: Receiver) -> Choice:
     else:
         counters.readiness_sockets += 1
         receiver.receive_size = MAX_RECEIVE_SIZE  # since nothing waits there
-        receiver.engine = BY_STDLIB if choice is Choice.NOT_WINDOWS else BY_WINSOCK
+        receiver.engine = BY_WINSOCK if on_windows else BY_STDLIB
+        if on_windows:
+            log_fallback(choice)
     receiver.run = run
+    receiver.choice = choice
     receiver.mode = mode
     receiver.operation = None
     return choice
+
+
+def engine_of(sock: socket.socket, receiver: Receiver) -> str:
+    """Say which engine serves a socket in the current run, and why."""
+    if sock.fileno() == -1:
+        return Choice.CLOSED.value
+    chosen = trio.lowlevel.in_trio_run() and receiver.run is this_run.get(None)
+    return (receiver.choice if chosen else Choice.NOT_YET).value
+
+
+@cache  # so that it does so once for each reason
+def log_fallback(choice: Choice) -> None:
+    """Log that, on Windows, something is received by readiness."""
+    logging.getLogger("trio_wsarecv").info("received by %s", choice.value)
 
 
 def _associate(sock: socket.socket, receiver: Receiver) -> tuple[Choice, Mode]:

@@ -63,6 +63,7 @@ async def when_readable(
     if counters is None:
         counters = Counters()
     await trio.lowlevel.checkpoint_if_cancelled()
+    counters.readiness += 1
     result = outcome.capture(attempt)
     if isinstance(getattr(result, "error", None), BlockingIOError):
         counters.pended += 1

@@ -41,6 +41,7 @@ async def receive(sock: socket.socket, receiver: Receiver, request: Request[T]) 
         engine = receiver.engine
         if request.flags & PEEK and choose.on_windows:
             engine = BY_WINSOCK
+            choose.log_fallback(choose.Choice.PEEK)
         return await engine.receive(sock, receiver, request)
     except BaseException:
         if sock.fileno() != -1:

@@ -29,6 +29,7 @@ from .memory import NO_RUN, Run
 from .port import abandon
 
 if TYPE_CHECKING:
+    from .choose import Choice
     from .requests import Request, T
 
 
@@ -61,6 +62,8 @@ class Receiver:
     run: Run = NO_RUN
     #: What serves the socket in that run.
     engine: Engine = field(init=False)
+    #: Why.
+    choice: Choice = field(init=False)
     #: What a receive that succeeds inline tells the completion port.
     mode: Mode = Mode.DEFAULT
     #: What the last receive used, and the next one will.
@@ -157,5 +160,6 @@ def receiver_of(sock: socket.socket) -> Receiver:
     """Return the one `Receiver` of a standard library socket."""
     receiver = _receivers.get(sock)
     if receiver is None:
+        counters.sockets += 1
         receiver = _receivers[sock] = Receiver(sock.type == socket.SOCK_STREAM)
     return receiver
