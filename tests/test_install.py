@@ -86,6 +86,24 @@ def test_installing_needs_a_run() -> None:
         trio_wsarecv.install()
 
 
+async def test_turned_off_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIO_WSARECV", "0")
+    trio_wsarecv.install()
+    trio_wsarecv.patch_trio()
+    assert sample_type() is stock
+    assert await echo_through() == [stock] * 3
+
+
+@pytest.mark.parametrize("value", ["", "1", "on"])
+async def test_nothing_but_a_zero_turns_it_off(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIO_WSARECV", value)
+    with trio.socket.socket() as sock:
+        assert type(sock) is stock
+    trio_wsarecv.install()
+    with trio.socket.socket() as sock:
+        assert type(sock) is expected
+
+
 async def test_the_factory_is_one_of_trios() -> None:
     factory = trio_wsarecv.SocketFactory()
     assert isinstance(factory, trio.abc.SocketFactory)

@@ -3,10 +3,13 @@
 Trio lets a program replace the factory behind `trio.socket.socket`, once in each run.  Sockets that
 are made from existing ones, `trio.socket.from_stdlib_socket` above all, do not pass that factory.
 They are all made by one class, which `patch_trio` replaces.
+
+``TRIO_WSARECV=0`` in the environment keeps a program as it is, whatever it calls.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -35,19 +38,26 @@ class SocketFactory(trio.abc.SocketFactory):
         return own_socket(socket.socket(family, type, proto))
 
 
+def why_off() -> str | None:
+    """Say why `install` and `patch_trio` change nothing here; None if they do."""
+    if sys.platform != "win32":
+        return "overlapped receives exist on Windows only"
+    return "TRIO_WSARECV=0 in the environment" if os.environ.get("TRIO_WSARECV") == "0" else None
+
+
 def install() -> None:
     """Make every new socket of the current `trio.run` a `Socket`.
 
     From here on, `trio.socket.socket` and all that is built on it (`trio.open_tcp_stream`,
     `trio.serve_tcp`, `trio.SSLStream` over these, and libraries on top) receive by overlapped
-    ``WSARecv``.  Off Windows this does nothing.
+    ``WSARecv``.  Off Windows, or with ``TRIO_WSARECV=0`` in the environment, this does nothing.
 
     Raises:
       RuntimeError: there is no `trio.run` around.
 
     Source: `trio.socket.set_custom_socket_factory`.
     """
-    if sys.platform == "win32":
+    if not why_off():
         trio.lowlevel.current_trio_token()
         trio.socket.set_custom_socket_factory(SocketFactory())
 
@@ -57,13 +67,13 @@ def patch_trio() -> None:
 
     Beyond what `install` covers, this reaches `trio.socket.from_stdlib_socket`, ``fromfd``,
     ``fromshare`` and ``socketpair``, and so the servers that make their listening sockets
-    themselves.  It may be called before any run, and more than once.  Off Windows this does
-    nothing.
+    themselves.  It may be called before any run, and more than once.  Off Windows, or with
+    ``TRIO_WSARECV=0`` in the environment, this does nothing.
 
     Raises:
       RuntimeError: this version of Trio makes its sockets in another way.
     """
-    if sys.platform == "win32":
+    if not why_off():
         _replace_socket_class(Socket)
 
 
