@@ -3,55 +3,90 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from ._cli import say
 from ._cli.run import run_module, run_script
+from ._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+PROGRAM: Final = "python -m trio_wsarecv"
 # Quoted, for to some shells the brackets are a pattern.
-INSTALL_TOOLS = 'pip install "trio_wsarecv[cli]"'
-USAGE = f"""\
-usage: python -m trio_wsarecv run SCRIPT [ARGS...]
-       python -m trio_wsarecv run -m MODULE [ARGS...]
-       python -m trio_wsarecv doctor [--json]
-       python -m trio_wsarecv receive [OPTIONS] HOST PORT
+INSTALL_TOOLS: Final = 'pip install "trio_wsarecv[cli]"'
+USAGE: Final = f"""\
+Usage: {PROGRAM} run [--verbose] SCRIPT [ARGS...]
+       {PROGRAM} run [--verbose] -m MODULE [ARGS...]
+       {PROGRAM} doctor [--json]
+       {PROGRAM} receive [OPTIONS] HOST PORT
+       {PROGRAM} --version
 
-run      run a Trio program, unmodified, with its receives overlapped
-doctor   say which engine receives on each kind of socket here, and why
-receive  connect, receive until the peer closes the connection, and report
+run      run a Trio program, unmodified, with its receives overlapped; with --verbose,
+         say at its end how many there were
+doctor   say whether each kind of socket is received on overlapped here, and if not, why
+receive  connect, receive until the peer closes the connection, and report; needs the extra:
+         {INSTALL_TOOLS}
 
-doctor and receive tell more with --help, and need the extra: {INSTALL_TOOLS}
-"""
+With TRIO_WSARECV=0 in the environment, run leaves the program as it is."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Carry out the command that the arguments give, and return the exit status."""
     match arguments:
-        case ["run", "-m", name, *rest]:
-            run_module(name, rest)
-        case ["run", script, *rest] if not script.startswith("-"):
-            run_script(script, rest)
-        case ["doctor" | "receive" as command, *rest]:
-            return _run_tool(command, rest)
-        case ["-h" | "--help"] | ["run", "-h" | "--help"]:
-            print(USAGE, end="")
+        case ["-h" | "--help"] | ["run" | "doctor", "-h" | "--help"]:
+            say(USAGE)
+        case ["--version"]:
+            say(f"trio_wsarecv {__version__}")
+        case ["run", "--verbose", *rest]:
+            return _run(rest, verbose=True)
+        case ["run", *rest]:
+            return _run(rest, verbose=False)
+        case ["doctor"] | ["doctor", "--json"]:
+            from ._cli.doctor import doctor
+
+            return doctor(as_json=len(arguments) > 1)
+        case ["doctor", "--json", other, *_] | ["doctor", other, *_]:
+            return _refuse(f"No such option '{other}'.")
+        case ["receive", *rest]:
+            return _receive(rest)
+        case [command, *_]:
+            return _refuse(f"No such command '{command}'.")
         case _:
-            print(USAGE, end="", file=sys.stderr)
+            print(USAGE, file=sys.stderr)
             return 2
     return 0
 
 
-def _run_tool(command: str, arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], *, verbose: bool) -> int:
+    match arguments:
+        case ["-m", name, *rest]:
+            run_module(name, rest, verbose=verbose)
+        case ["-m"]:
+            return _refuse("Option '-m' requires an argument.")
+        case ["--", script, *rest]:
+            run_script(script, rest, verbose=verbose)
+        case [] | ["--"]:
+            return _refuse("Missing argument 'SCRIPT'.")
+        case [option, *_] if option.startswith("-"):
+            return _refuse(f"No such option '{option}'.")
+        case [script, *rest]:
+            run_script(script, rest, verbose=verbose)
+    return 0
+
+
+def _receive(arguments: Sequence[str]) -> int:
     try:
-        from ._cli.doctor import doctor
         from ._cli.receive import receive
     except ModuleNotFoundError as exc:
-        print(f"{command} needs {exc.name}: {INSTALL_TOOLS}", file=sys.stderr)
+        print(f"Error: receive needs {exc.name}: {INSTALL_TOOLS}", file=sys.stderr)
         return 1
-    tool = {"doctor": doctor, "receive": receive}[command]
-    sys.exit(tool.main(arguments, prog_name=f"python -m trio_wsarecv {command}"))
+    sys.exit(receive.main(arguments, prog_name=f"{PROGRAM} receive"))
+
+
+def _refuse(reason: str) -> int:
+    print(f"Error: {reason} Try '{PROGRAM} --help' for help.", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
+from trio.testing import MockClock
 
+import trio_wsarecv
 from tests.programs import environment
-from trio_wsarecv import __version__
+from trio_wsarecv import WinsockError, __version__
 from trio_wsarecv.__main__ import main
+from trio_wsarecv._cli import doctor, receive
+from trio_wsarecv._engine.choose import Choice
+from trio_wsarecv._winsock.calls import winsock_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
+on_windows = sys.platform == "win32"
+
+
 def status_of(*arguments: str) -> int:
-    """Run a tool and return its exit status."""
+    """Run a command and return its exit status."""
     with pytest.raises(SystemExit) as exit_:
-        main(arguments)
+        sys.exit(main(arguments))
     assert isinstance(exit_.value.code, int)
     return exit_.value.code
 
 
 @contextmanager
-def serving(answer: bytes, *, asked: bool = True) -> Iterator[tuple[int, list[bytes]]]:
+def serving(
+    answer: bytes, *, asked: bool = True, before_end: Callable[[], object] = lambda: None
+) -> Iterator[tuple[int, list[bytes]]]:
     """Serve one connection: receive a line, if asked, send the answer, close."""
     received: list[bytes] = []
 
@@ -40,6 +54,7 @@ def serving(answer: bytes, *, asked: bool = True) -> Iterator[tuple[int, list[by
             if asked:
                 received.append(lines.readline())
             connection.sendall(answer)
+            before_end()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(20)
@@ -49,25 +64,81 @@ def serving(answer: bytes, *, asked: bool = True) -> Iterator[tuple[int, list[by
         server.join()
 
 
+def report_of_doctor(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    status = status_of("doctor", "--json")
+    return status, json.loads(capsys.readouterr().out)
+
+
 def test_doctor_says_which_engine_each_kind_of_socket_gets(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert status_of("doctor", "--json") == 0
-    report = json.loads(capsys.readouterr().out)
+    status, report = report_of_doctor(capsys)
+    assert status == 0
     assert report["versions"]["trio_wsarecv"] == __version__
-    expected = "overlapped" if sys.platform == "win32" else "readiness"
+    assert report["recvmsg"] is None
+    expected = "overlapped" if on_windows else "readiness"
     assert len(report["sockets"]) == 4
     for finding in report["sockets"]:
         if finding["error"] is None:
             assert finding["engine"].startswith(expected)
-            assert (finding["provider"] is not None) == (sys.platform == "win32")
+            assert (finding["provider"] is not None) == on_windows
 
 
-def test_doctor_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_begins_with_its_verdict_and_says_nothing_twice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("click", "rich", "trio_wsarecv._cli.receive"):  # it needs no extra
+        monkeypatch.setitem(sys.modules, name, None)
     assert status_of("doctor") == 0
-    text = capsys.readouterr().out
-    assert "TCP over IPv4" in text
-    assert __version__ in text
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == (
+        "all is well: every kind of socket is received on overlapped"
+        if on_windows
+        else f"off: {Choice.NOT_WINDOWS.value.removeprefix('readiness: ')}"
+    )
+    assert lines[1].split() == ["trio_wsarecv", __version__]
+    assert len(lines) == len({line.split(maxsplit=1)[-1] for line in lines})
+    assert len(lines) == (10 if on_windows else 6)
+
+
+@pytest.mark.windows
+def test_doctor_says_why_something_is_not_received_overlapped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choices = iter([Choice.NO_IFS_HANDLES, Choice.OVERLAPPED] * 2)
+    monkeypatch.setattr(doctor, "choose_engine", lambda *_: next(choices))
+    status, report = report_of_doctor(capsys)
+    assert status == 1
+    reason = Choice.NO_IFS_HANDLES.value
+    assert report["verdict"] == f"TCP over IPv4, UDP over IPv4: {reason}"
+
+
+@pytest.mark.windows
+def test_doctor_says_that_it_is_turned_off(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRIO_WSARECV", "0")
+    status, report = report_of_doctor(capsys)
+    assert (status, report["verdict"]) == (1, "off: TRIO_WSARECV=0 in the environment")
+
+
+@pytest.mark.parametrize("ends", ["in an error", "never"])
+def test_doctor_says_that_a_filter_driver_breaks_recvmsg(
+    ends: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def recvmsg(*_: object) -> None:
+        if ends == "never":
+            await trio.sleep_forever()
+        raise winsock_error(WinsockError.WSAEFAULT)
+
+    monkeypatch.setattr(trio_wsarecv.Socket, "recvmsg", recvmsg)
+    monkeypatch.setattr(doctor, "_PATIENCE", 0.01)
+    status, report = report_of_doctor(capsys)
+    assert status == (1 if on_windows else 0)
+    assert "recvmsg fails" in report["verdict"]
+    reason = "no datagram" if ends == "never" else "10014" if on_windows else "WSAEFAULT"
+    assert reason in report["recvmsg"]
+    assert report["recvmsg"] in report["verdict"]
 
 
 def test_doctor_says_of_which_kind_no_socket_can_be_made(
@@ -80,9 +151,9 @@ def test_doctor_says_of_which_kind_no_socket_can_be_made(
             super().__init__(family, *arguments, **options)
 
     monkeypatch.setattr(socket, "socket", WithoutIPv6)
-    assert status_of("doctor", "--json") == (1 if sys.platform == "win32" else 0)
-    findings = json.loads(capsys.readouterr().out)["sockets"]
-    missing = [finding for finding in findings if finding["engine"] is None]
+    status, report = report_of_doctor(capsys)
+    assert status == 0  # nothing is received on by anything else
+    missing = [finding for finding in report["sockets"] if finding["engine"] is None]
     assert [(finding["kind"], finding["error"]) for finding in missing] == [
         ("TCP over IPv6", "no such family here"),
         ("UDP over IPv6", "no such family here"),
@@ -110,6 +181,7 @@ def test_receive_writes_what_it_receives_and_reports(
     report = json.loads(line)
     assert report["bytes"] == len(content)
     assert report["receives"] == report["immediate"] + report["pended"] > 1
+    assert report["ended"] == "closed"
 
 
 def test_receive_reports_in_words_and_shows_no_progress_in_a_pipe(
@@ -129,7 +201,8 @@ def test_receive_shows_its_progress_on_a_terminal(
         assert status_of("receive", "127.0.0.1", str(port)) == 0
     text = capsys.readouterr().err
     assert "5 bytes in " in text
-    assert "bytes/s" in text or "?" in text
+    assert re.search(r"5 bytes(?! in )", text)
+    assert "/?" not in text  # nobody knows how much there will be
 
 
 def test_receive_says_in_one_line_that_nobody_is_there(
@@ -140,7 +213,7 @@ def test_receive_says_in_one_line_that_nobody_is_there(
         port = nobody.getsockname()[1]
         assert status_of("receive", "127.0.0.1", str(port)) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: 127.0.0.1 port {port}: ")
+    assert line.startswith(f"Error: 127.0.0.1 port {port}: ")
     assert "refused" in line
 
 
@@ -177,27 +250,137 @@ def test_receive_says_in_one_line_that_nobody_reads_its_output(content: bytes) -
     assert line.startswith("Error: Could not write to file '<stdout>': ")
 
 
-def test_a_wrong_command_gets_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["dance"]) == 2
+@pytest.mark.parametrize("as_json", [False, True])
+def test_receive_interrupted_reports_what_has_come(
+    as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written, interrupted = threading.Event(), threading.Event()
+
+    def write(_: object, data: bytes) -> None:
+        if data:
+            written.set()
+
+    def interrupt() -> None:
+        assert written.wait(20)
+        signal.raise_signal(signal.SIGINT)
+        assert interrupted.wait(20)
+
+    monkeypatch.setattr(receive, "_write", write)
+    with serving(b"12345", asked=False, before_end=interrupt) as (port, _):
+        options = ["--json"] if as_json else []
+        assert status_of("receive", "127.0.0.1", str(port), *options) == 130
+        interrupted.set()
+    (line,) = capsys.readouterr().err.splitlines()
+    if as_json:
+        report = json.loads(line)
+        assert (report["bytes"], report["ended"]) == (5, "interrupted")
+        assert report["seconds"] > 0
+    else:
+        assert line.startswith("5 bytes in ")
+        assert line.endswith("; interrupted")
+
+
+def test_receive_interrupted_while_it_connects(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def connect(*_: object) -> None:
+        async with trio.open_nursery() as nursery:  # as Trio's own does
+            nursery.start_soon(trio.sleep_forever)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(receive, "open_tcp_stream", connect)
+    assert status_of("receive", "127.0.0.1", "1") == 130
+    assert capsys.readouterr().err.startswith("0 bytes in 0.000 s, 0 receives")
+
+
+def test_receive_gives_up_when_its_time_is_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock, ended = MockClock(), threading.Event()
+    monkeypatch.setattr(trio, "run", partial(trio.run, clock=clock))
+    monkeypatch.setattr(receive, "_write", lambda _, data: clock.jump(100 if data else 1))
+    with serving(b"12345", asked=False, before_end=lambda: ended.wait(20)) as (port, _):
+        assert status_of("receive", "127.0.0.1", str(port), "--timeout", "100.5") == 1
+        ended.set()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("5 bytes in ")
+    assert line.endswith("; timed out")
+
+
+def test_receive_lets_through_what_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def connect(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(receive, "open_tcp_stream", connect)
+    with pytest.raises(ZeroDivisionError):
+        main(["receive", "127.0.0.1", "1"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["dance"], "No such command 'dance'."),
+        (["--json"], "No such command '--json'."),
+        (["doctor", "--jsno"], "No such option '--jsno'."),
+        (["doctor", "--json", "more"], "No such option 'more'."),
+        (["run"], "Missing argument 'SCRIPT'."),
+        (["run", "--"], "Missing argument 'SCRIPT'."),
+        (["run", "-m"], "Option '-m' requires an argument."),
+        (["run", "--fast", "x.py"], "No such option '--fast'."),
+        (["run", "--verbose", "--fast"], "No such option '--fast'."),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(
+    arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("usage: ")
+    assert captured.err == f"Error: {reason} Try 'python -m trio_wsarecv --help' for help.\n"
+
+
+def test_every_error_is_spelled_alike(capsys: pytest.CaptureFixture[str]) -> None:
     assert status_of("receive", "127.0.0.1", "0") == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("Error: ")
 
 
-@pytest.mark.parametrize("tool", ["doctor", "receive"])
-def test_every_tool_explains_itself(tool: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert status_of(tool, "--help") == 0
-    assert f"Usage: python -m trio_wsarecv {tool}" in capsys.readouterr().out
-    assert main(["--help"]) == 0
-    assert tool in capsys.readouterr().out
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status_of("receive", "--help") == 0
+    assert "Usage: python -m trio_wsarecv receive" in capsys.readouterr().out
+    assert main([]) == 2
+    usage = capsys.readouterr().err
+    for arguments in (["-h"], ["--help"], ["run", "--help"], ["doctor", "-h"]):
+        assert main(arguments) == 0
+        assert capsys.readouterr().out == usage
+    for command in ("run", "doctor", "receive"):
+        assert f"python -m trio_wsarecv {command}" in usage
 
 
-def test_without_the_extra_a_tool_says_what_to_install(
+def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"trio_wsarecv {__version__}\n"
+
+
+def test_without_the_extra_receive_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "click", None)
-    for name in ("trio_wsarecv._cli.doctor", "trio_wsarecv._cli.receive"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    assert main(["doctor"]) == 1
-    assert 'pip install "trio_wsarecv[cli]"' in capsys.readouterr().err
+    monkeypatch.delitem(sys.modules, receive.__name__)
+    assert main(["receive"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == 'Error: receive needs click: pip install "trio_wsarecv[cli]"'
+
+
+def test_doctor_ends_in_silence_where_nobody_reads_it() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "trio_wsarecv", "doctor"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

@@ -5,16 +5,47 @@ from __future__ import annotations
 import ast
 import atexit
 import io
+import pickle
+import re
 import runpy
 import sys
 from contextlib import redirect_stdout
+from multiprocessing import spawn
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.programs import PROGRAMS, Program, run
-from trio_wsarecv.__main__ import main
+from trio_wsarecv import unpatch_trio
+from trio_wsarecv._cli.run import patch_trio_and_workers
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 on_windows = sys.platform == "win32"
+# What is said of a program that makes no Trio socket.
+WARNING = "trio_wsarecv: the program made no Trio socket; does it run on asyncio?\n"
+OFF = "off: overlapped receives exist on Windows only"
+
+
+def ran(*command: str, stdin: bytes = b"", cwd: Path = PROGRAMS) -> tuple[Program, Program]:
+    """Run a program under ``run``, and plainly; return both."""
+    ours = under_run(*command, stdin=stdin, cwd=cwd)
+    plain = Program(*command, stdin=stdin, cwd=cwd)
+    run(ours, plain)
+    assert (ours.status, ours.stdout) == (plain.status, plain.stdout), ours.stderr
+    return ours, plain
+
+
+def under_run(*command: str, stdin: bytes = b"", cwd: Path = PROGRAMS) -> Program:
+    return Program("-m", "trio_wsarecv", "run", *command, stdin=stdin, cwd=cwd)
+
+
+def program_in(folder: Path, source: str, name: str = "program.py") -> str:
+    """Write a program into a folder, and return its path."""
+    path = folder / name
+    path.write_text(source)
+    return str(path)
 
 
 def run_plainly(name: str, *arguments: str) -> tuple[object, str]:
@@ -64,7 +95,7 @@ def test_a_program_does_what_it_does_plainly(name: str, sockets: tuple[int, int]
 
 
 def test_a_program_ends_with_the_status_that_it_chooses() -> None:
-    ours = Program("-m", "trio_wsarecv", "run", "ends.py", "status")
+    ours = under_run("ends.py", "status")
     assert run_plainly("ends.py", "status") == (3, "receiving\n")
     ours.end()
     assert (ours.status, ours.stdout) == (3, "receiving\natexit\n")
@@ -72,15 +103,34 @@ def test_a_program_ends_with_the_status_that_it_chooses() -> None:
 
 
 def test_a_program_ends_with_the_error_that_it_did_not_handle() -> None:
-    ours = Program("-m", "trio_wsarecv", "run", "ends.py", "exception")
-    plain = Program("ends.py", "exception")
-    run(ours, plain)
-    assert (ours.status, ours.stdout) == (plain.status, plain.stdout)
+    ours, plain = ran("ends.py", "exception")
     assert (ours.status, ours.stdout) == (1, "receiving\natexit\n")
-    # The traceback begins with how the program was started, but the program's part is the same.
-    start = "  |     raise combined_error"
-    assert ours.stderr.partition(start)[2] == plain.stderr.partition(start)[2]
+    assert ours.stderr == plain.stderr
     assert "ValueError: the reason" in ours.stderr
+
+
+def test_a_module_ends_with_the_error_that_it_did_not_handle(tmp_path: Path) -> None:
+    program_in(tmp_path, "import there_is_no_such_module")
+    ours, plain = ran("-m", "program", cwd=tmp_path)
+    # But for the lines on what has started it.
+    first, *own = ours.stderr.splitlines(keepends=True)
+    assert plain.stderr.startswith(first)
+    assert plain.stderr.endswith("".join(own))
+    assert len(own) == 3
+    assert "program.py" in own[0]
+
+
+def test_a_program_that_cannot_begin_says_what_it_says_plainly(tmp_path: Path) -> None:
+    ours, plain = ran(program_in(tmp_path, "here is an error"))
+    assert (ours.status, ours.stderr) == (1, plain.stderr)
+    assert "SyntaxError" in ours.stderr
+
+
+def test_a_program_has_the_last_word_on_its_exceptions(tmp_path: Path) -> None:
+    source = "import sys; sys.excepthook = lambda *_: print('hooked'); 1 / 0"
+    ours = under_run(program_in(tmp_path, source))
+    ours.end()
+    assert (ours.status, ours.stdout, ours.stderr) == (1, "hooked\n", "")
 
 
 @pytest.mark.parametrize(
@@ -94,43 +144,75 @@ def test_a_program_ends_with_the_error_that_it_did_not_handle() -> None:
     ids=" ".join,
 )
 def test_a_program_finds_what_it_finds_plainly(command: tuple[str, ...]) -> None:
-    plain = Program(*command, stdin=b"input")
-    ours = Program("-m", "trio_wsarecv", "run", *command, stdin=b"input")
-    run(plain, ours)
+    ours, plain = ran(*command, stdin=b"input")
     assert plain.stdout.splitlines()[-2:-1] == ["stdin input"], plain.stderr
-    assert (ours.stdout, ours.stderr, ours.status) == (plain.stdout, plain.stderr, plain.status)
+    assert ours.stderr == plain.stderr + WARNING * on_windows
+
+
+def test_a_script_may_have_the_name_of_an_option(tmp_path: Path) -> None:
+    program_in(tmp_path, "import sys; print(sys.argv); sys.exit()", name="-m")
+    ours = under_run("--", "-m", "-x", cwd=tmp_path)
+    ours.end()
+    assert (ours.status, ours.stdout) == (0, "['-m', '-x']\n")
+    assert ours.stderr == WARNING * on_windows
 
 
 def test_everything_that_a_program_makes_is_ours() -> None:
-    ours = Program("-m", "trio_wsarecv", "run", "kind.py")
-    missing = Program("-m", "trio_wsarecv", "run", "there_is_no_such_program.py")
-    run(ours, missing)
-    assert ours.stdout.split() == (["trio_wsarecv"] if on_windows else ["trio"]) * 4
-    assert (ours.status, ours.stderr) == (0, "")
-    assert missing.status != 0
-    assert "there_is_no_such_program.py" in missing.stderr.splitlines()[-1]
-
-
-def test_everything_that_worker_processes_make_is_ours() -> None:
-    ours = Program("-m", "trio_wsarecv", "run", "workers.py")
+    ours = under_run("kind.py")
     ours.end()
-    assert ours.stdout.split() == (["trio_wsarecv"] if on_windows else ["trio"]) * 2
+    assert ours.stdout.split() == (["trio_wsarecv"] if on_windows else ["trio"]) * 4
     assert (ours.status, ours.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status"),
-    [((), 2), (("run",), 2), (("run", "--fast", "x.py"), 2), (("walk", "x.py"), 2), (("-h",), 0)],
+    ("command", "status", "reason"),
+    [
+        (
+            ("nowhere.py",),
+            2,
+            f"can't open file {str(PROGRAMS / 'nowhere.py')!r}: [Errno 2] No such",
+        ),
+        (("-m", "nowhere"), 1, "No module named nowhere\n"),
+        (("-m", "tests"), 1, "No module named tests.__main__; 'tests' is a package and cannot be"),
+    ],
 )
-def test_without_a_program_there_is_help(
-    arguments: tuple[str, ...], status: int, capsys: pytest.CaptureFixture[str]
+def test_what_is_missing_is_named_in_one_line_as_python_does(
+    command: tuple[str, ...], status: int, reason: str
 ) -> None:
-    try:
-        result = main(list(arguments))
-    except SystemExit as exc:
-        result = exc.code  # type: ignore[assignment]
-    assert result == status
-    captured = capsys.readouterr()
-    silent, helpful = captured if status else reversed(captured)
-    assert silent == ""
-    assert helpful.startswith("usage: python -m trio_wsarecv")
+    ours = under_run(*command)
+    ours.end()
+    assert (ours.status, ours.stdout) == (status, "")
+    assert ours.stderr.startswith(f"{sys.executable}: {reason}")
+    assert ours.stderr.count("\n") == 1
+
+
+def test_turned_off_it_leaves_a_program_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIO_WSARECV", "0")
+    ours = under_run("--verbose", "kind.py")
+    ours.end()
+    assert ours.stdout.split() == ["trio"] * 4
+    off = "off: TRIO_WSARECV=0 in the environment" if on_windows else OFF
+    assert ours.stderr == f"trio_wsarecv: process {ours.pid}: {off}\n"
+
+
+def test_asked_to_it_says_at_the_end_what_was_received_how() -> None:
+    ours = under_run("--verbose", "two_runs.py")
+    ours.end()
+    report = re.fullmatch(r"trio_wsarecv: process (\d+): (.+)\n", ours.stderr)
+    assert report, ours.stderr
+    assert (ours.status, report[1]) == (0, str(ours.pid))
+    if on_windows:
+        assert re.fullmatch(r"[1-9]\d* receives overlapped, [1-9]\d* by readiness", report[2])
+    else:
+        assert report[2] == OFF
+
+
+def test_asked_to_every_process_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_exit: list[object] = []
+    monkeypatch.setattr(atexit, "register", at_exit.append)
+    monkeypatch.setattr(spawn, "get_preparation_data", spawn.get_preparation_data)
+    patch_trio_and_workers(verbose=True)
+    if on_windows:
+        pickle.loads(pickle.dumps(spawn.get_preparation_data("a worker's")))
+    unpatch_trio()
+    assert len(at_exit) == (2 if on_windows else 1)

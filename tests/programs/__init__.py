@@ -23,17 +23,18 @@ def environment() -> dict[str, str]:
 class Program:
     """A program that has been started, in the folder of the programs."""
 
-    def __init__(self, *arguments: str, stdin: bytes = b"") -> None:
+    def __init__(self, *arguments: str, stdin: bytes = b"", cwd: Path = PROGRAMS) -> None:
         # Pipes, not files: under Wine, CPython cannot start with a file as standard stream.
         self._process = subprocess.Popen(
             [sys.executable, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            cwd=PROGRAMS,
+            cwd=cwd,
             env=environment(),
         )
         self._stdin = stdin
+        self.pid = self._process.pid
 
     def end(self) -> None:
         try:

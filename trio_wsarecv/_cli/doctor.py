@@ -1,4 +1,7 @@
-"""``python -m trio_wsarecv doctor``: what this machine's Winsock can do."""
+"""``python -m trio_wsarecv doctor``: what this machine's Winsock can do.
+
+It needs nothing but the package itself, so that every report of a problem can have it.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,15 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 import cffi
-import click
-import rich.console
-import rich.table
 import trio
 
 from .._engine.choose import Choice, choose_engine
 from .._engine.receiver import receiver_of
+from .._install import why_off
+from .._socket import from_stdlib_socket
 from .._version import __version__
 from .._winsock.provider import Provider, provider_of
+from . import say
 
 _KINDS: Final = {
     "TCP over IPv4": (socket.AF_INET, socket.SOCK_STREAM),
@@ -26,6 +29,7 @@ _KINDS: Final = {
     "UDP over IPv4": (socket.AF_INET, socket.SOCK_DGRAM),
     "UDP over IPv6": (socket.AF_INET6, socket.SOCK_DGRAM),
 }
+_PATIENCE: Final = 5  # seconds, for a datagram over loopback
 
 
 @dataclass(frozen=True)
@@ -52,21 +56,48 @@ def examine(kind: str) -> Finding:
         return Finding(kind, None, None, str(exc))
 
 
-async def examine_all() -> list[Finding]:
-    """Examine every kind of socket, each in the completion port of this run."""
-    await trio.lowlevel.checkpoint()
-    return [examine(kind) for kind in _KINDS]
+async def try_recvmsg() -> str | None:
+    """Receive a datagram with room for ancillary data; return the error if that fails.
 
-
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def doctor(as_json: bool) -> None:
-    """Say which engine receives on each kind of socket here, and why.
-
-    Exit status: 0 if all of them can be received on as well as this system allows, 1 if, on
-    Windows, some are received on by readiness.
+    Filter drivers have been seen, AdGuard's for one, that let ``WSARecvMsg`` fail with WSAEFAULT.
     """
-    findings = trio.run(examine_all)
+    try:
+        with from_stdlib_socket(socket.socket(type=socket.SOCK_DGRAM)) as sock:
+            await sock.bind(("127.0.0.1", 0))
+            await sock.sendto(b"doctor", sock.getsockname())
+            with trio.fail_after(_PATIENCE):
+                await sock.recvmsg(100, 100)
+    except OSError as exc:
+        return str(exc)
+    except trio.TooSlowError:
+        return f"no datagram in {_PATIENCE} s"
+    return None
+
+
+async def examine_all() -> tuple[list[Finding], str | None]:
+    """Examine every kind of socket, each in the completion port of this run."""
+    return [examine(kind) for kind in _KINDS], await try_recvmsg()
+
+
+def doctor(*, as_json: bool) -> int:
+    """Print what was found out, the verdict first.
+
+    Returns:
+      The exit status: 1 if, on Windows, something is not received overlapped, else 0.
+    """
+    findings, error = trio.run(examine_all)
+    off = why_off()
+    problems = [f"off: {off}"] if off else []
+    if sys.platform == "win32":
+        kinds: dict[str | None, list[str]] = {}  # that have the same engine
+        for finding in findings:
+            kinds.setdefault(finding.engine, []).append(finding.kind)
+        for engine, names in kinds.items():
+            if engine not in {None, Choice.OVERLAPPED.value}:
+                problems.append(f"{', '.join(names)}: {engine}")
+    if error:
+        problems.append(f"recvmsg fails, as it does with some filter drivers: {error}")
+    verdict = "; ".join(problems) or "all is well: every kind of socket is received on overlapped"
     versions = {
         "trio_wsarecv": __version__,
         "trio": trio.__version__,
@@ -75,30 +106,18 @@ def doctor(as_json: bool) -> None:
         "system": platform.platform(),
     }
     if as_json:
-        report = {"versions": versions, "sockets": [_as_dict(finding) for finding in findings]}
-        click.echo(json.dumps(report, indent=2))
+        sockets = [_as_dict(finding) for finding in findings]
+        report = {"verdict": verdict, "versions": versions, "sockets": sockets, "recvmsg": error}
+        say(json.dumps(report, indent=2))
     else:
-        _print_tables(versions, findings)
-    overlapped = [finding.engine == Choice.OVERLAPPED.value for finding in findings]
-    sys.exit(1 if sys.platform == "win32" and not all(overlapped) else 0)
+        known = {
+            each.kind: each.error or (each.provider and each.provider.name) for each in findings
+        }
+        rows = {**versions, **known}.items()
+        say("\n".join([verdict, *(f"{name:<15}{text}" for name, text in rows if text)]))
+    return int(sys.platform == "win32" and bool(problems))
 
 
 def _as_dict(finding: Finding) -> dict[str, object]:
     provider = finding.provider._asdict() if finding.provider else None
     return {**asdict(finding), "provider": provider}
-
-
-def _print_tables(versions: dict[str, str], findings: list[Finding]) -> None:
-    console = rich.console.Console()
-    for name, version in versions.items():
-        console.print(f"{name:<14}{version}", highlight=False)
-    table = rich.table.Table("socket", "engine", "provider", "chain", "IFS handles")
-    for finding in findings:
-        provider = finding.provider
-        details = (
-            (provider.name, str(provider.chain_length), "yes" if provider.has_ifs_handles else "no")
-            if provider
-            else ("-", "-", "-")
-        )
-        table.add_row(finding.kind, finding.engine or f"none: {finding.error}", *details)
-    console.print(table)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import os
 import sys
 import time
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 import rich.console
@@ -19,13 +20,18 @@ from .._statistics import statistics
 from .._tcp import open_tcp_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from typing_extensions import Buffer
 
     from .._stream import SocketStream
 
 _BUFFER_SIZE: Final = 256 * 1024
+_INTERRUPTED: Final = 130  # as shells say it: 128 and the number of SIGINT
+_REPORT: Final = (
+    "{bytes} bytes in {seconds:.3f} s, {receives} receives: "
+    "{immediate} at once, {pended} after waiting; {ended}"
+)
 
 
 @contextmanager
@@ -37,7 +43,7 @@ def progress_bar() -> Iterator[Callable[[int], None]]:
         return
     columns = (
         rich.progress.SpinnerColumn(),
-        rich.progress.DownloadColumn(),
+        rich.progress.FileSizeColumn(),
         rich.progress.TransferSpeedColumn(),
     )
     with rich.progress.Progress(*columns, console=console, transient=True) as progress:
@@ -50,17 +56,16 @@ def progress_bar() -> Iterator[Callable[[int], None]]:
 
 
 async def receive_all(
-    stream: SocketStream, output: IO[bytes] | None, advance: Callable[[int], None]
-) -> int:
-    """Receive until the peer closes the connection; return how many bytes came."""
+    stream: SocketStream, output: IO[bytes] | None, report: dict[str, Any]
+) -> None:
+    """Receive until the peer closes the connection; count the bytes as they come."""
     buffer = bytearray(_BUFFER_SIZE)
-    total = 0
     _write(output, b"")  # which makes the file, also if nothing comes
-    while received := await stream.receive_into(buffer):
-        _write(output, memoryview(buffer)[:received])
-        advance(received)
-        total += received
-    return total
+    with progress_bar() as advance:
+        while received := await stream.receive_into(buffer):
+            report["bytes"] += received
+            _write(output, memoryview(buffer)[:received])
+            advance(received)
 
 
 def _write(output: IO[bytes] | None, data: Buffer) -> None:
@@ -83,54 +88,77 @@ def _write(output: IO[bytes] | None, data: Buffer) -> None:
 @click.argument("port", type=click.IntRange(1, 65535))
 @click.option("--send", metavar="TEXT", help="Send this first; \\r and \\n are understood.")
 @click.option("--output", type=click.File("wb"), help="Write what is received here; - is stdout.")
+@click.option(
+    "--timeout",
+    "seconds",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=math.inf,
+    help="Give up after so long.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Report as one JSON object.")
 def receive(
-    host: str, port: int, send: str | None, output: IO[bytes] | None, as_json: bool
+    host: str,
+    port: int,
+    send: str | None,
+    output: IO[bytes] | None,
+    seconds: float,
+    as_json: bool,
 ) -> None:
     """Connect to HOST and PORT, receive until the peer closes the connection, and report.
 
     The report goes to the standard error stream, and so does a progress bar if that is a
     terminal.
 
-    Exit status: 0 if the peer closed the connection, 1 if there was none, it broke, or
-    the output could not be written.
+    Exit status: 0 if the peer closed the connection, 1 if there was none, it broke, the
+    time was up, or the output could not be written, 130 if you interrupted it.
     """
+    ended, status = "closed", 0
+    report: dict[str, Any] = {"bytes": 0, "seconds": 0.0}
+    before = statistics()
     try:
-        report = trio.run(_connect_and_receive, host, port, send, output)
+        trio.run(_connect_and_receive, host, port, send, output, seconds, report)
+    except trio.TooSlowError:
+        ended, status = "timed out", 1
     except (OSError, trio.BrokenResourceError) as exc:
-        click.echo(f"error: {host} port {port}: {_reason(exc)}", err=True)
-        sys.exit(1)
-    if as_json:
-        click.echo(json.dumps(report), err=True)
-    else:
-        click.echo(
-            "{bytes} bytes in {seconds:.3f} s, {receives} receives: "
-            "{immediate} at once, {pended} after waiting".format(**report),
-            err=True,
-        )
+        raise click.ClickException(f"{host} port {port}: {_reason(exc)}") from exc
+    except BaseException as exc:
+        if not _is_interrupt(exc):
+            raise
+        ended, status = "interrupted", _INTERRUPTED
+    after = statistics()
+    report["immediate"] = after.immediate - before.immediate
+    report["pended"] = after.pended - before.pended
+    report["receives"] = report["immediate"] + report["pended"]
+    report["ended"] = ended
+    click.echo(json.dumps(report) if as_json else _REPORT.format(**report), err=True)
+    sys.exit(status)
 
 
 async def _connect_and_receive(
-    host: str, port: int, send: str | None, output: IO[bytes] | None
-) -> dict[str, float]:
-    async with await open_tcp_stream(host, port) as stream:
-        before = statistics()
-        started = time.perf_counter()
-        if send is not None:
-            text = send.replace("\\r", "\r").replace("\\n", "\n")
-            await stream.send_all(text.encode())
-        with progress_bar() as advance:
-            total = await receive_all(stream, output, advance)
-        seconds = time.perf_counter() - started
-        after = statistics()
-    immediate, pended = after.immediate - before.immediate, after.pended - before.pended
-    return {
-        "bytes": total,
-        "seconds": seconds,
-        "receives": immediate + pended,
-        "immediate": immediate,
-        "pended": pended,
-    }
+    host: str,
+    port: int,
+    send: str | None,
+    output: IO[bytes] | None,
+    seconds: float,
+    report: dict[str, Any],
+) -> None:
+    with trio.fail_after(seconds):
+        async with await open_tcp_stream(host, port) as stream:
+            started = time.perf_counter()
+            try:
+                if send is not None:
+                    text = send.replace("\\r", "\r").replace("\\n", "\n")
+                    await stream.send_all(text.encode())
+                await receive_all(stream, output, report)
+            finally:
+                report["seconds"] = time.perf_counter() - started
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    # Trio may have it in a group, as long as it connects.
+    parts: Sequence[BaseException] = getattr(error, "exceptions", ())
+    return isinstance(error, KeyboardInterrupt) or any(map(_is_interrupt, parts))
 
 
 def _reason(error: BaseException) -> str:

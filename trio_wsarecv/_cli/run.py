@@ -7,80 +7,141 @@ A server may do its work in processes that `multiprocessing` starts; Hypercorn d
 otherwise.  On Windows each is a new interpreter, which does not have what was changed in the one
 that started it.  The first thing that it does is to unpickle what that one says of itself, and so
 it can be told.
+
+A program that fails shows its own traceback, which begins where the program does.
 """
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import io
 import os
 import runpy
 import sys
+from contextlib import contextmanager
+from functools import partial
 from importlib.machinery import PathFinder
 from multiprocessing import spawn
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .._install import patch_trio
+from .._install import patch_trio, why_off
+from .._statistics import statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from importlib.machinery import ModuleSpec
+    from types import TracebackType
+    from typing import NoReturn
 
 
 _describe_process = spawn.get_preparation_data
 
 
-def patch_trio_and_workers() -> None:
-    """Call `patch_trio` here and in all processes that `multiprocessing` starts from here on."""
+def patch_trio_and_workers(verbose: bool = False) -> None:
+    """Call `patch_trio` here and in all processes that `multiprocessing` starts from here on.
+
+    Args:
+      verbose: whether each of them reports at its end how much was received.
+    """
     patch_trio()
-    if sys.platform == "win32":
-        spawn.get_preparation_data = _describe_patched_process
+    if not why_off():
+        spawn.get_preparation_data = partial(_describe_patched_process, verbose)
+    if verbose:
+        atexit.register(_report)
 
 
 class _Patch:
     """Unpickling it is a call of `patch_trio_and_workers`."""
 
-    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
-        return patch_trio_and_workers, ()
+    def __init__(self, verbose: bool) -> None:
+        self._verbose = verbose
+
+    def __reduce__(self) -> tuple[Callable[[bool], None], tuple[bool]]:
+        return patch_trio_and_workers, (self._verbose,)
 
 
-def _describe_patched_process(name: str) -> dict[str, Any]:
-    return {**_describe_process(name), "trio_wsarecv": _Patch()}
+def _describe_patched_process(verbose: bool, name: str) -> dict[str, Any]:
+    atexit.unregister(_warn)  # since the sockets may be made there
+    return {**_describe_process(name), "trio_wsarecv": _Patch(verbose)}
 
 
-def run_script(path: str, arguments: Sequence[str]) -> None:
+def _report() -> None:
+    count = statistics()
+    overlapped = count.immediate + count.pended - count.readiness
+    off, on = why_off(), f"{overlapped} receives overlapped, {count.readiness} by readiness"
+    text = f"off: {off}" if off else on
+    print(f"trio_wsarecv: process {os.getpid()}: {text}", file=sys.stderr)
+
+
+def _warn(sockets: int) -> None:
+    if statistics().sockets == sockets:
+        text = "the program made no Trio socket; does it run on asyncio?"
+        print(f"trio_wsarecv: {text}", file=sys.stderr)
+
+
+@contextmanager
+def _program(verbose: bool) -> Iterator[None]:
+    # What is run in the block has Trio patched, and the end of a program of its own.
+    patch_trio_and_workers(verbose)
+    if not (verbose or why_off()):
+        atexit.register(_warn, statistics().sockets)
+    try:
+        yield
+    except BaseException as exc:
+        if exc.code if isinstance(exc, SystemExit) else isinstance(exc, Exception):
+            atexit.unregister(_warn)  # a program that fails has its own last words
+        hook, own = sys.excepthook, _own_part(exc.__traceback__)
+        sys.excepthook = lambda kind, error, _: hook(kind, error.with_traceback(own), own)
+        raise
+
+
+def _own_part(traceback: TracebackType | None) -> TracebackType | None:
+    while traceback and traceback.tb_frame.f_globals["__name__"] in {__name__, "runpy"}:
+        traceback = traceback.tb_next
+    return traceback
+
+
+def run_script(path: str, arguments: Sequence[str], *, verbose: bool) -> None:
     """Run a script as ``python path arguments…`` would, with Trio patched.
 
     Args:
       path: a file, or a folder or archive that has a ``__main__`` module.
       arguments: what the script finds in ``sys.argv`` after its own name.
+      verbose: as for `patch_trio_and_workers`.
     """
-    patch_trio_and_workers()
-    location = os.path.abspath(path)
-    spec = PathFinder.find_spec("__main__", [location])
-    code, filename = _load_main(spec) if spec else _compile_file(location)
-    sys.argv[:] = [path, *arguments]
-    sys.path[0] = location if spec else os.path.dirname(os.path.realpath(location))
-    module = ModuleType("__main__")
-    module.__file__ = filename
-    module.__spec__ = spec
-    module.__package__ = "" if spec else None
-    module.__dict__["__builtins__"] = builtins
-    sys.modules["__main__"] = module
-    exec(code, module.__dict__)
+    with _program(verbose):
+        location = os.path.abspath(path)
+        spec = PathFinder.find_spec("__main__", [location])
+        code, filename = _load_main(spec) if spec else _compile_file(location)
+        sys.argv[:] = [path, *arguments]
+        sys.path[0] = location if spec else os.path.dirname(os.path.realpath(location))
+        module = ModuleType("__main__")
+        module.__file__ = filename
+        module.__spec__ = spec
+        module.__package__ = "" if spec else None
+        module.__dict__["__builtins__"] = builtins
+        sys.modules["__main__"] = module
+        exec(code, module.__dict__)
 
 
-def run_module(name: str, arguments: Sequence[str]) -> None:
+def run_module(name: str, arguments: Sequence[str], *, verbose: bool) -> None:
     """Run a module as ``python -m name arguments…`` would, with Trio patched.
 
     Args:
       name: the name of a module or package that can be imported.
       arguments: what the module finds in ``sys.argv`` after its own name.
+      verbose: as for `patch_trio_and_workers`.
     """
-    patch_trio_and_workers()
-    sys.argv[:] = [name, *arguments]
-    runpy.run_module(name, run_name="__main__", alter_sys=True)
+    with _program(verbose):
+        sys.argv[:] = [name, *arguments]
+        try:
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
+        except ImportError as exc:
+            if _own_part(exc.__traceback__):
+                raise
+            _fail(1, str(exc))  # there is no such module
 
 
 def _load_main(spec: ModuleSpec) -> tuple[CodeType, str]:
@@ -93,6 +154,11 @@ def _compile_file(location: str) -> tuple[CodeType, str]:
         with io.open_code(location) as file:
             source = file.read()
     except OSError as exc:
-        print(f"{sys.executable}: can't open file {location!r}: {exc}", file=sys.stderr)
-        sys.exit(2)
+        _fail(2, f"can't open file {location!r}: [Errno {exc.errno}] {exc.strerror}")
     return compile(source, location, "exec", dont_inherit=True), location
+
+
+def _fail(status: int, reason: str) -> NoReturn:
+    # As Python does it.
+    print(f"{sys.executable}: {reason}", file=sys.stderr)
+    sys.exit(status)
