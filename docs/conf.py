@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from trio_wsarecv._version import __version__
 
@@ -10,7 +11,7 @@ project = "trio_wsarecv"
 author = "trio_wsarecv contributors"
 project_copyright = author
 release = __version__
-version = release.partition("+")[0]
+version = release.partition(".dev")[0]
 
 extensions = [
     "myst_parser",
@@ -19,10 +20,15 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
     "sphinxcontrib.svgbob",
+    "sphinxcontrib.towncrier.ext",
     "sphinxcontrib_trio",
 ]
 default_role = "obj"
-exclude_patterns = ["_build", "newsfragments"]
+exclude_patterns = ["_build"]
+
+# What the next release will say stands above the releases.
+towncrier_draft_autoversion_mode = "draft"
+towncrier_draft_working_directory = Path(__file__).parents[1]
 
 # sphinxcontrib_trio extends the classes that autodoc consisted of before Sphinx 9.
 autodoc_use_legacy_class_based = True
