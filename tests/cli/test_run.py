@@ -175,6 +175,7 @@ def test_everything_that_a_program_makes_is_ours() -> None:
         (("-m", "nowhere"), 1, "No module named nowhere\n"),
         (("-m", "tests"), 1, "No module named tests.__main__; 'tests' is a package and cannot be"),
     ],
+    ids=["script", "module", "package"],
 )
 def test_what_is_missing_is_named_in_one_line_as_python_does(
     command: tuple[str, ...], status: int, reason: str
@@ -211,8 +212,11 @@ def test_asked_to_every_process_says_it(monkeypatch: pytest.MonkeyPatch) -> None
     at_exit: list[object] = []
     monkeypatch.setattr(atexit, "register", at_exit.append)
     monkeypatch.setattr(spawn, "get_preparation_data", spawn.get_preparation_data)
-    patch_trio_and_workers(verbose=True)
-    if on_windows:
-        pickle.loads(pickle.dumps(spawn.get_preparation_data("a worker's")))
-    unpatch_trio()
+    try:
+        patch_trio_and_workers(verbose=True)
+        if on_windows:
+            told = spawn.get_preparation_data("a worker")["trio_wsarecv"]
+            pickle.loads(pickle.dumps(told))  # as the worker does first
+    finally:
+        unpatch_trio()
     assert len(at_exit) == (2 if on_windows else 1)

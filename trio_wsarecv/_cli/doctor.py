@@ -61,6 +61,7 @@ async def try_recvmsg() -> str | None:
 
     Filter drivers have been seen, AdGuard's for one, that let ``WSARecvMsg`` fail with WSAEFAULT.
     """
+    await trio.lowlevel.checkpoint()
     try:
         with from_stdlib_socket(socket.socket(type=socket.SOCK_DGRAM)) as sock:
             await sock.bind(("127.0.0.1", 0))
