@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .speak import check_call
+from .speak import Problem, check_call
 
 HERE = Path(__file__).resolve().parent
 TOOL = "x86_64-w64-mingw32-"
@@ -34,6 +34,20 @@ def compile_binaries(root: Path, scratch: Path, python: str) -> None:
 
 
 def exported_names(dll: Path) -> list[str]:
-    listing = check_call([TOOL + "objdump", "-p", dll])
+    """Return the names that a DLL exports.
+
+    :raises Problem: none can be read out of what objdump prints.
+    """
+    names = names_in(check_call([TOOL + "objdump", "-p", dll]))
+    if not names:  # built to forward nothing, python3.dll fails much later
+        raise Problem(f"{dll.name} seems to export nothing: objdump prints a table of another form")
+    return names
+
+
+def names_in(listing: str) -> list[str]:
+    """Read the names in the export table that ``objdump -p`` prints.
+
+    A line of it is ``[   0] NAME`` in binutils 2.40, ``[   0] +base[   1]  0000 NAME`` in 2.44.
+    """
     table = listing.partition("[Ordinal/Name Pointer] Table")[2]
-    return re.findall(r"^\s+\[ *\d+\] (\w+)$", table, re.MULTILINE)
+    return re.findall(r"^\s+\[ *\d+\](?: \+base\[ *\d+\] +[0-9a-f]+)? (\w+)$", table, re.MULTILINE)
