@@ -7,6 +7,7 @@ import inspect
 import os
 import signal
 import sys
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import cffi
@@ -19,6 +20,7 @@ import trio_wsarecv
 from .datagrams import Pair, bound
 from .peers import peer as peer
 from .simulation import Simulation, simulated_winsock
+from .windows import SYSTEM, WINE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -39,17 +41,20 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 DEADLINE = 30.0
 
-if sys.platform == "win32":
-    import ctypes
-
-    on_wine = hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
-    cannot_run = {"windows": False, "real_windows": on_wine}
-else:
-    cannot_run = {"windows": True, "real_windows": True}
-
 
 def pytest_report_header() -> str:
-    return f"trio {trio.__version__}, cffi {cffi.__version__}"
+    return f"{SYSTEM}, trio {trio.__version__}, cffi {cffi.__version__}"
+
+
+def reason_to_skip(item: pytest.Item) -> str | None:
+    """Say why a test cannot run on this system, if so."""
+    real_windows = item.get_closest_marker("real_windows")
+    if sys.platform != "win32":
+        marked = real_windows or item.get_closest_marker("windows")
+        return "needs a Windows CPython" if marked else None
+    if real_windows and WINE and real_windows.kwargs.get("wine", (inf,)) > WINE:
+        return f"{SYSTEM} does not do here what Windows does"
+    return None
 
 
 def with_deadline(test: AsyncTest, seconds: float) -> AsyncTest:
@@ -70,9 +75,8 @@ def with_deadline(test: AsyncTest, seconds: float) -> AsyncTest:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for marker, skipped in cannot_run.items():
-            if skipped and item.get_closest_marker(marker):
-                item.add_marker(pytest.mark.skip(reason=f"marked {marker}"))
+        if reason := reason_to_skip(item):
+            item.add_marker(pytest.mark.skip(reason=reason))
 
         if isinstance(item, pytest.Function):
             deadline = item.get_closest_marker("deadline")

@@ -19,8 +19,8 @@ from .datagrams import (
     receive_when,
     when,
 )
-from .peers import on_wine
 from .receiving import on_windows, winerror
+from .windows import SYSTEM, WINE
 
 
 def nobody() -> Any:
@@ -38,13 +38,13 @@ async def test_a_connected_socket_learns_once_that_nobody_is_there(
     receive: Method, pending: bool
 ) -> None:
     # Windows says "reset", Linux and Wine say "refused".
-    if on_wine and not pending:
-        pytest.skip("Wine keeps it to itself until the receive after the next")
+    if WINE and not pending:
+        pytest.skip(f"{SYSTEM} keeps it to itself until the receive after the next")
     with trio_wsarecv.from_stdlib_socket(bound()) as sock:
         with bound() as other:
             address = other.getsockname()
             await sock.connect(address)
-        for _ in range(1 if on_wine else 2):
+        for _ in range(1 if WINE else 2):
             with pytest.raises(UNREACHABLE):
                 await receive_when(
                     pending, lambda: receive(sock, 100), lambda: sock.stdlib.send(b"?")
@@ -53,7 +53,7 @@ async def test_a_connected_socket_learns_once_that_nobody_is_there(
             other.bind(address)
             # Wine wakes nobody who waits once it has reported an error, plain Trio included.
             received = await receive_when(
-                pending and not on_wine,
+                pending and not WINE,
                 lambda: receive(sock, 100),
                 lambda: other.sendto(b"here I am", sock.getsockname()),
             )

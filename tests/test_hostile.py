@@ -23,8 +23,9 @@ from trio.testing import wait_all_tasks_blocked
 import trio_wsarecv
 from trio_wsarecv import IncompleteReceiveError, MsgFlag, wsarecv
 
-from .peers import Counted, on_wine
+from .peers import Counted
 from .simulation import Call
+from .windows import SYSTEM, WINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ DOCUMENTED = (
 )
 
 hostile = settings(
-    max_examples=100 if on_wine else 300,
+    max_examples=100 if WINE else 300,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
@@ -377,8 +378,8 @@ async def test_no_call_on_a_closed_socket_reaches_the_kernel(case: Case) -> None
 @pytest.mark.parametrize("size", [1, 10])
 async def test_waiting_for_what_is_out_of_band_is_waiting(size: int) -> None:
     flags = MsgFlag.MSG_OOB
-    if on_wine:
-        pytest.skip("Wine may fail to cancel that while ordinary data is there")
+    if WINE:
+        pytest.skip(f"{SYSTEM} may fail to cancel that while ordinary data is there")
     sock, other = tcp_pair()
     with sock, other:
         other.sendall(DATA)

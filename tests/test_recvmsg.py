@@ -18,9 +18,10 @@ import trio_wsarecv
 from trio_wsarecv import MsgFlag, WinsockError
 
 from .children import child
-from .peers import Counted, on_wine, pattern, socket_pair
+from .peers import Counted, pattern, socket_pair
 from .receiving import leave_to_the_next, on_windows, winerror
 from .simulation import Call
+from .windows import WINE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -425,5 +426,5 @@ async def test_a_datagram_is_answered_from_where_it_was_sent_to() -> None:
                 await client.sendto(b"hello", (host, port))
                 answer, address = await client.recvfrom(100)
                 assert answer == f"you sent this to {host}: hello".encode()
-                if not on_wine:  # whose sockets send from any address of their interface
+                if not WINE:  # whose sockets send from any address of their interface
                     assert address == (host, port)

@@ -317,16 +317,19 @@ async def test_a_reset_is_the_error_that_python_raises(
     assert counted.failed == 1
 
 
-@pytest.mark.real_windows
+@pytest.mark.real_windows(wine=(10,))
 @both
 async def test_a_reset_before_the_receive_is_the_same_error(
     peer: HostilePeer, receive: Callable[..., Any]
 ) -> None:
     async with peer.connect("reset") as stream:
         await trio.lowlevel.wait_readable(stream.socket)
+        counted = Counted()
         with pytest.raises(ConnectionResetError) as caught:
             await receive(stream.socket, 10)
         assert getattr(caught.value, "winerror", None) == 10054
+        assert (counted.failed, counted.pended) == (1, 0)
+        await wait_all_tasks_blocked()  # a packet that nobody waits for would end the run
 
 
 async def test_serves_both_families_and_datagrams() -> None:

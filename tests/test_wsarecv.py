@@ -14,6 +14,7 @@ from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 
 import trio_wsarecv
 from trio_wsarecv import MsgFlag, ReceiveResult, WinsockError, wsarecv
+from trio_wsarecv._winsock import calls
 
 from .peers import Counted, pattern, socket_pair, stdlib_pair
 from .receiving import leave_to_the_next, on_windows, winerror
@@ -204,6 +205,20 @@ async def test_what_the_documentation_rules_out_does_not_reach_the_kernel(
         assert counted.wsarecv_calls == counted.immediate == counted.pended == 0
         assert not any(filled(buffers))
         assert await sock.recv(10) == b"data"
+
+
+@pytest.mark.real_windows(wine=(10,))
+def test_windows_itself_refuses_a_receive_without_buffers() -> None:
+    with stdlib_pair() as (one, other):
+        other.sendall(b"data")
+        memory = calls.ffi.new("RECEIVE *")
+        received, flags, overlapped = (
+            calls.ffi.addressof(memory, name) for name in ("received", "flags", "overlapped")
+        )
+        arguments = (one.fileno(), memory.wsabuf, 0, received, flags, overlapped, calls.NULL)
+        assert calls.ws2_32.WSARecv(*arguments) == -1
+        assert calls.ws2_32.WSAGetLastError() == WinsockError.WSAEINVAL
+        assert one.recv(10) == b"data"
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from trio.testing import wait_all_tasks_blocked
 import trio_wsarecv
 from trio_wsarecv import MsgFlag, wsarecv
 
-from .peers import Counted, on_wine, socket_pair
+from .peers import Counted, socket_pair
 from .receiving import on_windows
 from .simulation import Call
+from .windows import WINE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,7 +147,7 @@ async def test_out_of_band_data_is_received_when_asked_for() -> None:
 @pytest.mark.windows
 async def test_out_of_band_data_is_waited_for_and_loses_nothing_when_cancelled() -> None:
     with socket_pair() as (sock, other):
-        if not on_wine:  # which may fail to cancel this while ordinary data is there
+        if not WINE:  # which may fail to cancel this while ordinary data is there
             other.sendall(b"data")
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
@@ -167,7 +168,7 @@ async def test_out_of_band_data_is_waited_for_and_loses_nothing_when_cancelled()
 
             await wait_all_tasks_blocked()
             other.send(b"!", socket.MSG_OOB)
-        if on_wine:
+        if WINE:
             other.sendall(b"data")
         assert await sock.recv(10) == b"data"
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
+
+from tests.windows import WINE
 
 from .result import Result
 from .scenarios import WSAEMSGSIZE, received
-
-if sys.platform == "win32":
-    from tests.peers import on_wine
-else:
-    on_wine = False
 
 ERROR_HANDLES_CLOSED = 676
 ERROR_CONNECTION_ABORTED = 1236
@@ -33,7 +29,7 @@ class Difference:
 #: By world and scenario.
 DIFFERENCES = {
     ("_overlapped", "closing while a receive waits"): Difference(
-        [Result("closed", code=ERROR_HANDLES_CLOSED if on_wine else ERROR_CONNECTION_ABORTED)],
+        [Result("closed", code=ERROR_HANDLES_CLOSED if WINE else ERROR_CONNECTION_ABORTED)],
         "here the handle is closed under the receive, where the package has the kernel give the "
         "receive up first; Windows says STATUS_CONNECTION_ABORTED then, Wine HANDLES_CLOSED",
     ),
@@ -52,7 +48,7 @@ DIFFERENCES = {
         "time, for cancelling one of several on a connection gives all of them up",
     ),
 }
-if on_wine:
+if WINE:
     DIFFERENCES["_overlapped", "closing a datagram socket while a receive waits"] = Difference(
         [Result("closed", code=ERROR_HANDLES_CLOSED)],
         "as above; Windows says STATUS_CANCELLED for datagrams, as for a receive given up",

@@ -14,18 +14,7 @@ from pathlib import Path
 import trio
 
 import trio_wsarecv
-
-
-def system() -> str:
-    """Say what this is: Windows, or what plays its part."""
-    if sys.platform == "win32":
-        import ctypes
-
-        wine_get_version = getattr(ctypes.WinDLL("ntdll"), "wine_get_version", None)
-        if wine_get_version is not None:
-            wine_get_version.restype = ctypes.c_char_p
-            return f"Wine {wine_get_version().decode()}"
-    return platform.platform()
+from tests.windows import SYSTEM
 
 
 def main() -> None:
@@ -43,7 +32,7 @@ def main() -> None:
     except SystemExit as exc:
         if exc.code:
             raise
-    python = f"Python {platform.python_version()}, sys.platform {sys.platform}, under {system()}"
+    python = f"Python {platform.python_version()}, sys.platform {sys.platform}, under {SYSTEM}"
     statistics = dataclasses.asdict(trio_wsarecv.statistics())
     print(json.dumps({"python": f"{python}, Trio {trio.__version__}", **statistics}))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import trio_wsarecv
+from tests.windows import WINE
 
 from .hostile import pattern as pattern
 
@@ -22,18 +23,11 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(__file__).with_name("hostile.py")
 
-if sys.platform == "win32":
-    import ctypes
-
-    on_wine = hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
-else:
-    on_wine = False
-
 
 def start(*arguments: str) -> subprocess.Popen[bytes]:
     """Start the hostile peer with the system's own Python."""
     command = [sys.executable, str(SCRIPT), *arguments]
-    if on_wine:
+    if WINE:
         script = PureWindowsPath(SCRIPT).as_posix().removeprefix("Z:")
         command = ["start", "/unix", "/usr/bin/env", "python3", "-I", script, *arguments]
     # Not our standard streams: whoever reads those to their end would wait for the peer as well.
