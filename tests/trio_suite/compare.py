@@ -7,6 +7,9 @@ Some depend on time, above all those that fill a connection under Wine: on plain
 now pass and now fail.  So tests that end differently are run again, both ways, and it is no
 difference if plain Trio, too, ends one as it ended with `patch_trio()`; or if that never happens
 again.  The output names them all.
+
+And some hang under one Wine or another, again on plain Trio, too (`hanging`): they have a deadline,
+and to reach it is how they end.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from tests.children import SET_UP, WINDOWS_PYTHON, child, end_on_termination
 
+from .hanging import HUNG
 from .suite import NOT_RUN, Run, started
 
 if TYPE_CHECKING:
@@ -30,6 +34,8 @@ REPEATABLE = 5
 
 #: Tests that may end differently, each with the reason.
 EXPECTED_DIFFERENCES: dict[str, str] = {}
+
+FAILURES = ("failed", "error", "xpassed", HUNG)
 
 PLAIN = "plain Trio"
 PATCHED = "with patch_trio()"
@@ -145,7 +151,7 @@ def show(tests: Collection[str], *runs: Run) -> None:
 
 def show_failures(plain: Run, patched: Run) -> None:
     for test, outcome in plain.outcomes.items():
-        if outcome == patched.outcomes.get(test) and outcome in ("failed", "error", "xpassed"):
+        if outcome == patched.outcomes.get(test) and outcome in FAILURES:
             print(f"{outcome} both times: {test}: {plain.messages[test]}")
             if patched.messages[test] != plain.messages[test]:
                 print(f"  {PATCHED}: {patched.messages[test]}")

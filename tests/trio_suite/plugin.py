@@ -16,6 +16,8 @@ import pytest
 
 import trio_wsarecv
 
+from .hanging import HUNG, MAY_HANG, Hung, with_deadline
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -40,6 +42,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if only := config.getoption("--only"):
         wanted = set(json.loads(only.read_text()))
         items[:] = [item for item in items if name_of(item) in wanted]
+    for item in items:
+        if isinstance(item, pytest.Function) and (reason := MAY_HANG.get(name_of(item))):
+            item.obj = with_deadline(item.obj, reason)
 
 
 def pytest_collection_finish() -> None:
@@ -83,6 +88,8 @@ class Recorder:
         expected = hasattr(report, "wasxfail")
         if report.failed:
             self.outcome = "failed" if report.when == "call" else "error"
+            if call.excinfo and call.excinfo.errisinstance(Hung):
+                self.outcome = HUNG
         elif report.skipped:
             self.outcome = "xfailed" if expected else "skipped"
         elif report.when == "call":
