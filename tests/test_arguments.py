@@ -7,6 +7,7 @@ import ctypes
 import mmap
 import socket
 import sys
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
 
+from .datagrams import bound
 from .peers import Counted, socket_pair, stdlib_pair, stream_pair
 from .simulation import Call
 
@@ -258,6 +260,37 @@ async def test_a_socket_without_a_connection_gives_trios_own_error(call: Receive
         trio.socket.from_stdlib_socket(socket.socket()) as stock,
     ):
         assert await outcome_of(call, ours) == await outcome_of(call, stock)
+
+
+HUGE: dict[str, Receive] = {
+    "recv(size)": lambda sock: sock.recv(2**31),
+    "recv(index)": lambda sock: sock.recv(cast(Index(2**31))),
+    "recv(size, MSG_PEEK)": lambda sock: sock.recv(2**31, socket.MSG_PEEK),
+    "recv(size, negative)": lambda sock: sock.recv(2**31, -(2**31)),
+    "recvfrom(size)": lambda sock: sock.recvfrom(2**31),
+    "recvfrom(index, MSG_PEEK)": lambda sock: sock.recvfrom(cast(Index(2**31)), socket.MSG_PEEK),
+    "recvfrom(size, negative)": lambda sock: sock.recvfrom(2**31, -(2**31)),
+    "recvmsg(size)": lambda sock: cast(sock).recvmsg(2**31),
+    "recvmsg(size, size)": lambda sock: cast(sock).recvmsg(10, 2**30),
+    "recvmsg_into(buffers, size)": lambda sock: cast(sock).recvmsg_into([bytearray(9)], 2**30),
+}
+
+
+@pytest.mark.parametrize("call", HUGE.values(), ids=HUGE)
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+async def test_memory_is_not_reserved_for_a_size_that_nothing_has(call: Receive, kind: int) -> None:
+    datagrams = trio_wsarecv.from_stdlib_socket(bound())
+    with socket_pair() as (stream, other), bound() as sender, datagrams:
+        sock = stream if kind == socket.SOCK_STREAM else datagrams
+        other.sendall(b"data")
+        sender.sendto(b"data", datagrams.getsockname())
+        await trio.lowlevel.wait_readable(sock)
+        tracemalloc.start()
+        try:
+            await outcome_of(call, sock)
+            assert tracemalloc.get_traced_memory()[1] < 1 << 26
+        finally:
+            tracemalloc.stop()
 
 
 @pytest.mark.real_windows

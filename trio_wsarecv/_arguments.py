@@ -6,6 +6,7 @@ import operator
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from ._engine.requests import MAX_WAITING
 from ._winsock.buffers import writable_size
 from ._winsock.operation import MAX_RECEIVE
 
@@ -24,6 +25,15 @@ def size_and_flags(size: Any, flags: Any) -> tuple[int, int] | None:
     return (size, flags) if 0 <= size <= sys.maxsize and 0 <= flags <= _MAX_INT else None
 
 
+def capped(size: Any) -> Any:
+    """Return a size for the standard library's call, which reserves memory for all of it."""
+    try:
+        number = operator.index(size)
+    except TypeError:
+        return size
+    return MAX_WAITING if MAX_WAITING < number <= sys.maxsize else size
+
+
 def buffer_size_and_flags(buffer: Buffer, nbytes: Any, flags: Any) -> tuple[int, int] | None:
     """Return how many bytes of a buffer to fill (all if ``nbytes`` is 0), and the flags.
 
@@ -40,7 +50,7 @@ def buffer_size_and_flags(buffer: Buffer, nbytes: Any, flags: Any) -> tuple[int,
 
 
 def message_arguments(nbytes: Any, control_size: Any, flags: Any) -> tuple[int, int, int]:
-    """Return the arguments of ``recvmsg`` as integers.
+    """Return the arguments of ``recvmsg`` as integers, the sizes capped.
 
     Raises:
       TypeError: one of them is not an integer.
@@ -57,4 +67,4 @@ def message_arguments(nbytes: Any, control_size: Any, flags: Any) -> tuple[int, 
         raise ValueError("negative buffer size in recvmsg()")
     if not 0 <= control_size <= MAX_RECEIVE:
         raise ValueError("invalid ancillary data buffer length")
-    return nbytes, control_size, flags
+    return min(nbytes, MAX_WAITING), min(control_size, MAX_WAITING), flags

@@ -20,7 +20,6 @@ from ._arguments import message_arguments
 from ._engine.batch import Batch, Datagram, OneOfMany
 from ._engine.messages import Message, MessageInto, check_request
 from ._engine.receive import receive
-from ._engine.requests import MAX_WAITING
 from ._winsock import datagram
 from ._winsock.buffers import writable_size
 from ._winsock.calls import winsock_error
@@ -74,7 +73,7 @@ class DatagramCalls:
         """
         nbytes, control_size, flags = message_arguments(bufsize, ancbufsize, flags)
         if self.receiver.is_stream:
-            buffer = bytearray(min(nbytes, MAX_WAITING))
+            buffer = bytearray(nbytes)
             count, *rest = await self.recvmsg_into([buffer], control_size, flags)
             return bytes(memoryview(buffer)[:count]), *rest
         request = Message(nbytes, control_size, flags)

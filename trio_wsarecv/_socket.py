@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
-from ._arguments import buffer_size_and_flags, size_and_flags
+from ._arguments import buffer_size_and_flags, capped, size_and_flags
 from ._datagrams import DatagramCalls
 from ._engine.choose import engine_of, is_new_for_trio
 from ._engine.readiness import when_readable
@@ -80,7 +80,7 @@ class Socket(DatagramCalls, _TrioSocket):
         if not type(buflen) is type(flags) is int or flags or not 0 < buflen <= sys.maxsize:
             arguments = size_and_flags(buflen, flags)
             if arguments is None or not arguments[0]:
-                return await self._call_stdlib(self.stdlib.recv, buflen, flags)
+                return await self._call_stdlib(self.stdlib.recv, capped(buflen), flags)
             buflen, flags = arguments
         return await receive(self.stdlib, self.receiver, bytes_request(buflen, flags))
 
@@ -116,15 +116,10 @@ class Socket(DatagramCalls, _TrioSocket):
 
         Source: ``WSARecvFrom``.
         """
-        if (
-            type(bufsize) is not int
-            or not 0 <= bufsize <= sys.maxsize
-            or type(flags) is not int
-            or flags
-        ):
+        if not type(bufsize) is type(flags) is int or flags or not 0 <= bufsize <= sys.maxsize:
             arguments = size_and_flags(bufsize, flags)
             if arguments is None:
-                return await self._call_stdlib(self.stdlib.recvfrom, bufsize, flags)
+                return await self._call_stdlib(self.stdlib.recvfrom, capped(bufsize), flags)
             bufsize, flags = arguments
         request = bytes_request(bufsize, flags, with_sender=True)
         return await receive(self.stdlib, self.receiver, request)
