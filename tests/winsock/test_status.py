@@ -8,6 +8,7 @@ import pickle
 import pytest
 
 from trio_wsarecv import MsgFlag, WinsockError
+from trio_wsarecv._winsock.calls import winsock_error
 from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.status import (
     STATUS_ERRORS,
@@ -127,6 +128,12 @@ def test_a_code_without_a_name_becomes_an_os_error() -> None:
     error = os_error(87, "parameter")
     assert type(error) is OSError
     assert error.winerror == 87  # type: ignore[attr-defined,unused-ignore]
+
+
+@pytest.mark.windows
+def test_a_code_that_the_system_has_no_text_for_gets_the_text_that_python_gives_it() -> None:
+    error = winsock_error(0xABCDE)
+    assert (error.winerror, error.strerror) == (0xABCDE, "Windows Error 0xabcde")  # type: ignore[attr-defined,unused-ignore]
 
 
 # Whether a packet follows.

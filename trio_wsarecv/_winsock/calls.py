@@ -78,6 +78,7 @@ def winsock_error(code: int) -> OSError:
     if sys.platform != "win32":
         return os_error(code, WinsockError(code).name)
     _, text = ffi.getwinerror(code)
-    if "%" in text:  # what cffi gives, unformatted, where the system has no text for the code
+    # What cffi gives where the system has no text: unformatted on Python 3.11, else in capitals.
+    if text.startswith("Windows Error 0x"):
         text = f"Windows Error 0x{code:x}"
     return os_error(code, text)
