@@ -124,6 +124,12 @@ def loss(session: nox.Session) -> None:
     session.run("python", "-u", "-m", "tests.loss.compare", *session.posargs)
 
 
+@nox.session(python=False)
+def debian13(session: nox.Session) -> None:
+    """Run `demo` and `tests`, or the sessions named, in a bare Debian 13 in a folder; as root."""
+    session.run(sys.executable, "-m", "tests.debian", *session.posargs)
+
+
 @nox.session
 def demo(session: nox.Session) -> None:
     """Receive a large file in a Windows CPython, see a receive cancelled, and what was measured."""
