@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class TrioFinder:
     """Lets `trio.run` start, by a patch to Trio that is made when, and if, Trio is imported.
 
-    Trio asks each socket for its SIO_BSP_HANDLE_SELECT, which Wine 8.0 refuses with error 10045.
+    Trio asks each socket for its SIO_BSP_HANDLE_SELECT, which Wine, 10.0 too, refuses as 10045.
     It grants SIO_BASE_HANDLE, the same handle where no layered service providers are installed.
     """
 
