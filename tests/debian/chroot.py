@@ -48,7 +48,9 @@ def ensure(root: Path, suite: str, env: Mapping[str, str]) -> None:
             check_call(["apt-get", "install", "-y", "--no-install-recommends", "debootstrap"])
         with tempfile.TemporaryDirectory(dir=root.parent, prefix=".building-") as folder:
             new = Path(folder, "root")
-            check_call([*ISOLATED, "debootstrap", "--variant=minbase", suite, new], env=env)
+            # Certificates now: were they installed later, this machine's would be overwritten.
+            options = ["--variant=minbase", "--include=ca-certificates"]
+            check_call([*ISOLATED, "debootstrap", *options, suite, new], env=env)
             new.rename(root)
 
 
