@@ -36,10 +36,17 @@ def build(folder: Path) -> Binaries:
     )
 
 
+def build_http_load(folder: Path) -> Path:
+    """Compile the load generator for web servers, which needs OpenSSL's headers."""
+    libraries = ("-lssl", "-lcrypto", *(WINSOCK if sys.platform == "win32" else ()))
+    return _compile("gcc", "http_load", folder, libraries)
+
+
 def _compile(compiler: str, name: str, folder: Path, libraries: tuple[str, ...]) -> Path:
     if not shutil.which(compiler):
         sys.exit(
-            f"bench: {compiler} is missing; on Debian: apt-get install gcc gcc-mingw-w64-x86-64"
+            f"bench: {compiler} is missing; on Debian: apt-get install gcc gcc-mingw-w64-x86-64 "
+            "libssl-dev"
         )
     target = folder / f"{name}.exe"
     source = SOURCES / f"{name}.c"

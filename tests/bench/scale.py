@@ -15,6 +15,7 @@ class Scale:
         self.idle_rounds = 1 if quick else 2
         self.bursts = 500 if quick else 2000
         self.burst_rounds = 1
+        self.download = 64 if quick else 256  # MiB
 
 
 class ScaleAgainst(Scale):

@@ -24,6 +24,7 @@ class Table:
       more_is_better: whether a larger figure is better.
       rows: for each subject, its figure in each round.
       notes: what else there is to say.
+      base: the subject whose figures those of the others are divided by.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Table:
     more_is_better: bool
     rows: dict[str, list[float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    base: str = STOCK
 
     def median(self, subject: str) -> float:
         return statistics.median(self.rows[subject])
@@ -53,10 +55,10 @@ class Table:
         better = "more" if self.more_is_better else "less"
         width = max(map(len, self.rows))
         result = [f"{self.title}: {self.figure}, {self.unit} ({better} is better)"]
-        result.append(f"  {'':{width}}  {'median':>10}  {'spread':>19}  {'÷ trio':>7}")
+        result.append(f"  {'':{width}}  {'median':>10}  {'spread':>19}  {f'÷ {self.base}':>7}")
         for name, values in self.rows.items():
             spread = f"{min(values):,.4g} – {max(values):,.4g}"
-            ratio = f"{self.ratio(name, STOCK):.2f}" if STOCK in self.rows else ""
+            ratio = f"{self.ratio(name, self.base):.2f}" if self.base in self.rows else ""
             result.append(
                 f"  {name:{width}}  {self.median(name):>10,.4g}  {spread:>19}  {ratio:>7}"
             )
@@ -69,7 +71,9 @@ class Table:
                 "median": self.median(name),
                 "minimum": min(values),
                 "maximum": max(values),
-                "ratio to trio": self.ratio(name, STOCK) if STOCK in self.rows else None,
+                f"ratio to {self.base}": self.ratio(name, self.base)
+                if self.base in self.rows
+                else None,
                 "rounds": values,
             }
             for name, values in self.rows.items()
