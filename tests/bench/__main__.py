@@ -22,29 +22,35 @@ from tests import packages
 from . import against, build, cores, everybody, machine, summary
 from .processes import Child
 from .scale import Scale, ScaleAgainst
+from .web import pages
 from .where import measure as measure_shares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 VERSIONS = """
-import importlib.metadata, platform
-names = ["trio", "cffi", "winloop"]
-versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
+import importlib.metadata, platform, sys
+versions = [f"{name} {importlib.metadata.version(name)}" for name in sys.argv[1:]]
 print("bench versions", ", ".join([f"CPython {platform.python_version()}", *versions]))
 """
+COMPARED = ("trio", "cffi", "winloop")
+
+
+def versions(where: machine.Machine, names: Sequence[str]) -> str:
+    """Return the versions of Python and of these packages there."""
+    child = Child([*where.launcher, where.python, "-c", VERSIONS, *names], where.environ)
+    try:
+        return child.answer("versions").strip()
+    finally:
+        child.finish()
 
 
 def about(where: machine.Machine, scale: Scale, quick: bool) -> dict[str, Any]:
     """Return what there is to say about a measurement."""
-    child = Child([*where.launcher, where.python, "-c", VERSIONS], where.environ)
-    try:
-        versions = child.answer("versions").strip()
-    finally:
-        child.finish()
     return {
         "system": where.name,
-        "versions": versions,
+        "versions": versions(where, COMPARED),
+        "web versions": versions(where, pages.COMPARED),
         "pinning": where.pinning,
         "quick": quick,
         "rounds": scale.rounds,
@@ -73,18 +79,22 @@ def compare_with_all(
     scale, folder = Scale(options.quick), packages.ensure("bench")
     whole = not (options.quick or options.only)
     output = options.output or (summary.OUTPUT if whole else None)
+    http_load = build.build_http_load(binaries.load.parent) if pages.wanted(want) else None
     with machine.windows(folder) as where:
         print(where.pinning, flush=True)
         tables = everybody.measure(where, binaries, scale, want)
         said = about(where, scale, options.quick)
         if output:
             output.mkdir(parents=True, exist_ok=True)
+        web = pages.measure(where, http_load, scale, want, output) if http_load else []
         if whole or "where" in options.only:
             measure_shares(where, binaries.load, output)
     growths = everybody.grow(folder, binaries, scale) if whole or "growth" in options.only else []
     print(*summary.as_text(tables), sep="\n")
     if output:
-        everybody.write(output, said, tables, growths, whole=whole)
+        everybody.write(output, said, tables, web, growths, whole=whole)
+        if web:
+            pages.write(output, said, web)
         print(f"results in {os.path.relpath(output)}")
     if whole or "cores" in options.only:
         cores.measure_all(binaries.client, cores.ROUNDS, cores.SECONDS, output)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 SOURCES = Path(__file__).parent / "native"
 OPTIONS = ("-O2", "-Wall", "-Wextra", "-Werror")
 WINSOCK = ("-lws2_32", "-lwinmm")
+OPENSSL = ("-lssl", "-lcrypto")
+PACKAGES = "on Debian: apt-get install gcc gcc-mingw-w64-x86-64 libssl-dev"
 
 
 class Binaries(NamedTuple):
@@ -37,18 +39,16 @@ def build(folder: Path) -> Binaries:
 
 
 def build_http_load(folder: Path) -> Path:
-    """Compile the load generator for web servers, which needs OpenSSL's headers."""
-    libraries = ("-lssl", "-lcrypto", *(WINSOCK if sys.platform == "win32" else ()))
+    """Compile the load generator for web servers, which needs OpenSSL."""
+    libraries = (*OPENSSL, *WINSOCK) if sys.platform == "win32" else OPENSSL
     return _compile("gcc", "http_load", folder, libraries)
 
 
 def _compile(compiler: str, name: str, folder: Path, libraries: tuple[str, ...]) -> Path:
     if not shutil.which(compiler):
-        sys.exit(
-            f"bench: {compiler} is missing; on Debian: apt-get install gcc gcc-mingw-w64-x86-64 "
-            "libssl-dev"
-        )
+        sys.exit(f"bench: {compiler} is missing; {PACKAGES}")
     target = folder / f"{name}.exe"
     source = SOURCES / f"{name}.c"
-    subprocess.run([compiler, *OPTIONS, str(source), "-o", str(target), *libraries], check=True)
+    if subprocess.call([compiler, *OPTIONS, str(source), "-o", str(target), *libraries]):
+        sys.exit(f"bench: {source.name} cannot be compiled; {PACKAGES}")
     return target

@@ -89,14 +89,21 @@ def grow(folder: Path, binaries: Binaries, scale: Scale) -> list[Growth]:
 
 
 def write(
-    output: Path, about: dict[str, Any], tables: list[Table], growths: list[Growth], *, whole: bool
+    output: Path,
+    about: dict[str, Any],
+    tables: list[Table],
+    pages: list[Table],
+    growths: list[Growth],
+    *,
+    whole: bool,
 ) -> None:
     """Write the JSON file, the summary and the plots.
 
     Args:
       output: the folder for them.
       about: what the JSON file says of the measurement.
-      tables: all tables.
+      tables: all tables that are on one page.
+      pages: those of web servers and clients, which have one of their own.
       growths: all growths.
       whole: whether these are all, and plots that lie there are to go.
     """
@@ -106,7 +113,7 @@ def write(
             plotted.unlink()
     results = {
         "about": about,
-        "tables": {table.key: table.as_json() for table in tables},
+        "tables": {table.key: table.as_json() for table in [*tables, *pages]},
         "growth": {each.key: each.as_json() for each in growths},
     }
     text = json.dumps(results, indent=1, ensure_ascii=False)

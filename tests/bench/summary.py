@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .subjects import LOOPS, OURS, RAW, RUN, STOCK, STYLES
+from .subjects import LOOPS, OURS, RAW, RUN, SOCKET, STOCK, STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +19,7 @@ OUTPUT: Final = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
 #: Whom we are compared with; of those in a group, with the best.
 AGAINST: Final = {
     "Trio": [STOCK],
+    "recv_into": [SOCKET],
     **{loop: [f"{loop} {style}" for style in STYLES.values()] for loop in LOOPS},
     "raw C": [RAW],
 }

@@ -18,8 +18,9 @@ async def main() -> None:
     config.bind = ["127.0.0.1:0"]
     config.errorlog = None
     until_told = partial(trio.to_thread.run_sync, sys.stdin.read)
+    serving = partial(serve, app, config, shutdown_trigger=until_told)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
-        (url,) = await nursery.start(partial(serve, app, config, shutdown_trigger=until_told))
+        (url,) = await nursery.start(serving)
         say("port", url.rpartition(":")[2])
 
 

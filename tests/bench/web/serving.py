@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CONNECTIONS: Final = 20
 RATE: Final = 200  # requests per second, all connections together
 LATE: Final = 1.1  # times what a turn should take, from which on the rate was another
-WARM_UP: Final = 200  # requests
+WARM_UP: Final = 100  # requests
 #: A turn's length, in multiples of that of the other works.
 PACED_TURN: Final = 3
 BUSY_TURN: Final = 1.5
@@ -119,7 +119,9 @@ def tables(scheme: str, paced: Samples, busy: Samples) -> list[Table]:
             figure=figure.title,
             unit=figure.unit,
             more_is_better=figure.more_is_better,
-            rows={name: [getattr(each, field) for each in those] for name, those in samples.items()},
+            rows={
+                name: [getattr(each, field) for each in those] for name, those in samples.items()
+            },
             base=servers.TRIO,
         )
 
@@ -133,12 +135,9 @@ def tables(scheme: str, paced: Samples, busy: Samples) -> list[Table]:
         slowest = min(each.requests for each in those)
         if slowest * LATE < RATE:
             result[0].notes.append(f"{name}: answered only {slowest:.0f} requests/s in one turn")
-    for each, samples in ((result[0], paced), (result[2], busy)):
-        parts = (f"{name} {wine(those):.0f}" for name, those in samples.items())
-        each.notes.append(f"of it Wine's server, µs: {', '.join(parts)}")
+    for each, samples in ((result[0], paced), (result[1], busy)):
+        for name, those in samples.items():
+            used = statistics.median(1e-6 * one.requests * one.processor for one in those)
+            wine = statistics.median(one.wine for one in those)
+            each.notes.append(f"{name}: busy {used:.0%} of the time; Wine's server {wine:.0f} µs")
     return result
-
-
-def wine(samples: list[Sample]) -> float:
-    """Return the median of what is Wine's server's."""
-    return statistics.median(each.wine for each in samples)

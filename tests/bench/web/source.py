@@ -1,6 +1,7 @@
-"""A server of large files, native to this system: ``python -m tests.bench.web.source [CERTIFICATE]``.
+"""A server of large files, native to this system: ``python -m tests.bench.web.source [FILE]``.
 
-``GET /N`` gives N bytes, N being a multiple of `PIECE`.
+``GET /N`` gives N bytes, N being a multiple of `PIECE`.  With the file of a certificate and its key
+the server speaks TLS.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import ssl
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -40,8 +40,7 @@ def main() -> None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print("bench port", server.server_port, flush=True)
-    for _ in sys.stdin:
-        print("bench spent", time.process_time(), flush=True)
+    sys.stdin.read()
 
 
 if __name__ == "__main__":
