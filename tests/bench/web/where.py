@@ -61,10 +61,10 @@ FILES: Final = {
     "<attrs generated methods": TRIO,
     "/programs/http_app.py": REST,
 }
-TURN: Final = "turns of tasks"
+STEPS: Final = "steps of a task, from one wait to the next"
 IN_PYTHON: Final = "calls of functions written in Python"
 IN_C: Final = "calls of functions written in C"
-COUNTS: Final = (SENDING, RECEIVING, READINESS, PACKETS, TURN, IN_PYTHON, IN_C)
+COUNTS: Final = (SENDING, RECEIVING, READINESS, PACKETS, STEPS, IN_PYTHON, IN_C)
 
 Function = tuple[str, int, str]
 
@@ -104,7 +104,7 @@ class Profile:
             if found and found in CALLS.values():
                 self.counts[found] += times
             if "'run' of '_contextvars.Context'" in function[2]:
-                self.counts[TURN] += times
+                self.counts[STEPS] += times
         whole = seconds.total()
         self.shares = Counter({name: own / whole for name, own in seconds.items()})
 
