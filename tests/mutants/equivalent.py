@@ -10,7 +10,6 @@ from typing import Final
 #: By module, by reason: the line before and after.
 EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
     "_winsock/status.py": {
-        "what follows makes an equal verdict, which takes longer": [("return RECEIVED", "pass")],
         "for Windows, where these tests do not run": [
             ("return OSError(None, text, None, int(error))", "pass")
         ],
@@ -20,18 +19,12 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
             ("_SIZE: Final = 628", "_SIZE: Final = 629"),
         ],
     },
-    "_engine/overlapped.py": {
-        "how often other tasks have their turn is a choice": [
-            ("_MAX_INLINE: Final = 32", "_MAX_INLINE: Final = 33"),
-            ("_MAX_INLINE: Final = 32", "_MAX_INLINE: Final = 31"),
-            ("rounds = 0", "rounds = 1"),
-            ("rounds = 0", "rounds = -1"),
-            ("rounds += 1", "rounds += 2"),
-            ("if rounds % _MAX_INLINE == 0:", "if rounds % _MAX_INLINE == 1:"),
-        ],
-        "every caller is protected from KeyboardInterrupt already, and so is what it calls": [
+    "_engine/receive.py": {
+        "every public call is protected from KeyboardInterrupt already, and so is what it calls": [
             ("@trio.lowlevel.enable_ki_protection", ""),
         ],
+    },
+    "_engine/overlapped.py": {
         "with 1024 bytes wanted, the checkpoint comes before the receive instead of after it": [
             (
                 "if receiver.receive_size > MIN_RECEIVE_SIZE < request.wants:",

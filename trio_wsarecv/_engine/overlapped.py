@@ -48,7 +48,6 @@ _GIVE_BYTES: Final = {Result.RECEIVED, Result.TRUNCATED, Result.RECEIVED_THEN_FA
 class OverlappedEngine:
     """Receives by overlapped operations, one at a time for each socket."""
 
-    @trio.lowlevel.enable_ki_protection
     async def receive(self, sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
         """Receive what was asked for: submit, and wait for a packet if one follows."""
         repeated = kept = waited = False

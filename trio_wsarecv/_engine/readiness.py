@@ -43,7 +43,6 @@ class ReadinessEngine:
     ) -> None:
         self._attempt = attempt
 
-    @trio.lowlevel.enable_ki_protection
     async def receive(self, sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
         """Receive what was asked for, as often as it takes."""
         attempt = partial(self._attempt, sock, receiver, request)

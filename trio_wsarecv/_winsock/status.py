@@ -110,8 +110,6 @@ def judge(status: int, nbytes: int, *, cancelling: bool, closing: bool) -> Verdi
 
     Bytes that have arrived are never given up, whatever the status says and whatever was asked.
     """
-    if status == _S.SUCCESS:
-        return RECEIVED
     if status >> 30 < 2:  # the severities success and informational
         return Verdict(Result.RECEIVED, flags=_FLAGS.get(status, MsgFlag(0)))
     if status == _S.BUFFER_OVERFLOW:
