@@ -15,6 +15,7 @@ from tests.simulation.behaviour import FlagsOut, InlineIosb, IosbWrite
 from tests.simulation.request import Result
 from trio_wsarecv import (
     MsgFlag,
+    Socket,
     SocketFactory,
     SocketStream,
     WinsockError,
@@ -186,6 +187,19 @@ async def test_only_what_the_package_makes_may_have_it() -> None:
     ):
         may_have_it = [sock.receiver.made_here for sock in (adopted, made, duplicate)]
     assert may_have_it == [False, True, False]
+
+
+async def test_of_the_sockets_of_a_patched_trio_those_may_have_it_that_are_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("trio._socket._SocketType", Socket)
+    with (
+        trio.socket.socket() as made,
+        trio.socket.socket(fileno=socket.socket().detach()) as of_a_handle,
+        trio.socket.from_stdlib_socket(socket.socket()) as adopted,
+    ):
+        sockets: list[Any] = [made, of_a_handle, adopted]
+        assert [sock.receiver.made_here for sock in sockets] == [True, False, False]
 
 
 async def test_it_is_set_once_for_a_socket(simulation: Simulation) -> None:

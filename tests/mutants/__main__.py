@@ -40,7 +40,7 @@ def _first(folder: str, *files: str) -> tuple[tuple[str, ...], ...]:
 MODULES = {
     "_winsock/status.py": _first("winsock", "status"),
     "_winsock/codes.py": (
-        ("tests/winsock/test_status.py", "tests/native/test_status_table.py"),
+        ("tests/winsock/test_layout.py", "tests/native/test_status_table.py"),
         *(ENGINE, REST),
     ),
     "_winsock/parse.py": _first("winsock", "parse"),

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
+_ROOM: Final = "room = [] if {} else [bytes(MAX_RECEIVE_SIZE) for _ in range(_MOST_RESULTS)]"
+_ALLOCATOR: Final = "_allocate = ffi.new_allocator(should_clear_after_alloc={})"
+
 #: By module, by reason: the line before and after.
 EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
     "_winsock/status.py": {
@@ -40,6 +43,19 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
             for other in (1, -1)
         ],
         "the coroutine has nothing to do when it is closed": [("waiter.close()", "pass")],
+    },
+    "_engine/memory.py": {
+        "for how many results there is room behind the first block is a choice": [
+            ("_MOST_RESULTS: Final = 4", "_MOST_RESULTS: Final = 5"),
+            ("_MOST_RESULTS: Final = 4", "_MOST_RESULTS: Final = 3"),
+        ],
+        "where a block lies is seen from the time that receives take": [
+            (_ROOM.format("self._made"), _ROOM.format("not self._made")),
+        ],
+        "the room is free when the method returns": [("del room", "pass")],
+        "nobody reads what has not been received": [
+            (_ALLOCATOR.format(False), _ALLOCATOR.format(True)),
+        ],
     },
 }
 

@@ -32,6 +32,10 @@ ADDRESSES: dict[str, tuple[bytes, Any]] = {
     ),
     "none": (b"", None),
     "of another family": (b"\x22\x00" + bytes(range(14)), (0x22, bytes(range(14)))),
+    "of another family, with more behind it": (
+        b"\x22\x00" + bytes(range(30)),
+        (0x22, bytes(range(14))),
+    ),
     "untouched": (bytes(16), (0, bytes(14))),
 }
 
