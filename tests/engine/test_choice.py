@@ -13,10 +13,10 @@ import trio
 from tests.peers import Counted
 from tests.simulation import Call, Simulation
 from trio_wsarecv import MsgFlag, SocketStream
-from trio_wsarecv._engine.choose import log_fallback
+from trio_wsarecv._engine.choose import Choice, choose_engine, log_fallback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.simulation.sockets import SocketOverSimulation
 
@@ -133,6 +133,29 @@ def test_a_socket_says_which_engine_serves_it_in_this_run(
         assert len(log.records) == count
     sock.close()
     assert sock.engine == "none: it is closed"
+
+
+def closed(simulation: Simulation) -> SocketOverSimulation:
+    sock = simulation.stream()
+    sock.close()
+    return sock
+
+
+CHOICES = {
+    Simulation.stream: Choice.OVERLAPPED,
+    without_ifs_handles: Choice.NO_IFS_HANDLES,
+    not_overlapped: Choice.FOREIGN_PORT,
+    of_another_port: Choice.FOREIGN_PORT,
+    closed: Choice.CLOSED,
+}
+
+
+@pytest.mark.parametrize(("make", "choice"), CHOICES.items())
+async def test_the_choice_says_why(
+    simulation: Simulation, make: Callable[[Simulation], SocketOverSimulation], choice: Choice
+) -> None:
+    sock = make(simulation)
+    assert choose_engine(sock.stdlib, sock.receiver) is choice
 
 
 async def test_a_layered_provider_with_ifs_handles_is_received_on_overlapped(

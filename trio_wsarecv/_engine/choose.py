@@ -90,7 +90,6 @@ def choose_engine(sock: socket.socket, receiver: Receiver) -> Choice:
     receiver.run = run
     receiver.choice = choice
     receiver.mode = mode
-    receiver.operation = None
     return choice
 
 
