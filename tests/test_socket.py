@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import gc
 import os
+import signal
 import socket
 import ssl
 import sys
@@ -19,6 +20,7 @@ from trio.testing import wait_all_tasks_blocked
 import trio_wsarecv
 
 from .peers import Counted, HostilePeer, pattern, socket_pair, stdlib_pair
+from .receiving import leave_to_the_next
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +84,45 @@ async def test_accepts_connections_of_its_own_kind() -> None:
             await wait_all_tasks_blocked()
             client.connect(listener.getsockname())
             client.sendall(b"hello")
+
+
+async def test_the_sender_of_the_bytes_of_a_stream_is_what_the_standard_library_gives() -> None:
+    with stdlib_pair() as (one, other):
+        other.sendall(b"data")
+        _, sender = one.recvfrom(4)
+    with socket_pair() as (sock, other):
+        other.sendall(b"data")
+        assert await sock.recvfrom(2) == (b"da", sender)
+        assert await sock.recvfrom_into(bytearray(2)) == (2, sender)
+        # Bytes that were pushed back have the same.
+        await leave_to_the_next(sock, other, b"data")
+        assert await sock.recvfrom(2) == (b"da", sender)
+        assert await sock.recvfrom_into(bytearray(2)) == (2, sender)
+
+
+def test_an_interrupt_loses_no_connection_that_is_accepted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accept = socket.socket.accept
+    accepted = []
+
+    def interrupted_accept(sock: socket.socket) -> tuple[socket.socket, Any]:
+        connection = accept(sock)
+        signal.raise_signal(signal.SIGINT)
+        return connection
+
+    async def main() -> None:
+        sock, _ = await listener.accept()
+        accepted.append(sock)
+        await trio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(socket.socket, "accept", interrupted_accept)
+    listener = trio_wsarecv.from_stdlib_socket(socket.create_server(("127.0.0.1", 0)))
+    with listener, socket.create_connection(listener.getsockname()) as client:
+        with pytest.raises(KeyboardInterrupt):
+            trio.run(main)
+        with accepted[0]:
+            assert accepted[0].getpeername() == client.getsockname()
 
 
 async def test_a_duplicate_is_of_the_same_kind_and_received_on_by_readiness() -> None:
