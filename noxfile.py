@@ -110,7 +110,7 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Receive from bad peers in a Windows CPython, streams and datagrams; `--help` says how much."""
+    """Receive from bad peers in a Windows CPython; `-- --help` says how much that can be."""
     install(session, "test")
     session.run("python", "-u", "-m", "tests.soak", *session.posargs)
 

@@ -104,7 +104,7 @@ def test_an_interrupt_loses_no_connection_that_is_accepted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     accept = socket.socket.accept
-    accepted = []
+    accepted: list[trio_wsarecv.Socket] = []
 
     def interrupted_accept(sock: socket.socket) -> tuple[socket.socket, Any]:
         connection = accept(sock)
