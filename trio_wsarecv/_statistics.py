@@ -32,7 +32,7 @@ class Statistics:
     wsarecv_calls: int = 0
     #: Receives by the readiness engine; all others were overlapped.
     readiness: int = 0
-    #: Sockets of this package that have been made: without one, it is not in use.
+    #: Sockets of this package that were created; 0 means that it is not in use.
     sockets: int = 0
     #: Sockets that got the overlapped engine, counted once for each `trio.run`.
     overlapped_sockets: int = 0
