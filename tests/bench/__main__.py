@@ -1,9 +1,10 @@
 """Measures trio_wsarecv side by side with what else there is: ``python -m tests.bench``.
 
-A whole run writes all that ``docs/benchmarks/`` has: a JSON file with every round of every table, a
-plot of each, and what the pages of the documentation include.  A part of it, or a quick run, writes
-to the folder that ``--output`` names, if any.  With ``--against COMMIT`` only the package of the
-work tree and that of the commit are compared, and ``--output`` is the JSON file to be written.
+A whole run writes all that ``docs/benchmarks/`` has: a JSON file, plots, and what the pages of the
+documentation include.  A part of it, or a quick run, writes to the folder that ``--output`` names,
+if any.  With ``--replot`` nothing is measured, and the plots are drawn again from the JSON file.
+With ``--against COMMIT`` only the package of the work tree and that of the commit are compared, and
+``--output`` is the JSON file to be written.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests import packages
 
-from . import against, build, cores, everybody, machine, summary
+from . import against, build, cores, everybody, machine, plots, summary
 from .processes import Child
 from .scale import Scale, ScaleAgainst
 from .web import pages
@@ -62,9 +63,10 @@ def compare(
 ) -> None:
     """Compare with the package of a commit."""
     commit, scale = options.against, ScaleAgainst(options.quick)
-    with machine.windows(packages.ensure("bench")) as where:
+    folder = packages.ensure("bench")
+    with machine.windows(folder) as where:
         print(where.pinning, flush=True)
-        tables = against.measure(where, binaries, commit, scale, want)
+        tables = against.measure(where, folder, binaries, commit, scale, want)
         said = {**about(where, scale, options.quick), "against": commit}
     print(*against.lines(tables, commit), sep="\n")
     if options.output:
@@ -82,7 +84,7 @@ def compare_with_all(
     http_load = build.build_http_load(binaries.load.parent) if pages.wanted(want) else None
     with machine.windows(folder) as where:
         print(where.pinning, flush=True)
-        tables = everybody.measure(where, binaries, scale, want)
+        tables = everybody.measure(where, folder, binaries, scale, want)
         said = about(where, scale, options.quick)
         if output:
             output.mkdir(parents=True, exist_ok=True)
@@ -92,7 +94,7 @@ def compare_with_all(
     growths = everybody.grow(folder, binaries, scale) if whole or "growth" in options.only else []
     print(*summary.as_text(tables), sep="\n")
     if output:
-        everybody.write(output, said, tables, web, growths, whole=whole)
+        everybody.write(output, said, tables, web, growths)
         if web:
             pages.write(output, said, web)
         print(f"results in {os.path.relpath(output)}")
@@ -104,11 +106,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less of everything")
     parser.add_argument("--only", action="append", default=[], help="tables that begin like this")
+    parser.add_argument("--replot", action="store_true", help="draw the plots again, no more")
     parser.add_argument("--against", metavar="COMMIT", help="compare with its package alone")
     parser.add_argument(
         "--output", type=Path, help="a folder; with --against, a JSON file to be written"
     )
     options = parser.parse_args()
+    if options.replot:
+        plots.draw(options.output or summary.OUTPUT)
+        return
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
 
     def want(key: str) -> bool:

@@ -26,7 +26,7 @@ from .subjects import OURS, RUN, Subject, started, subjects
 from .works import BURSTS, IDLE, WORKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .build import Binaries
     from .machine import Machine
@@ -79,8 +79,20 @@ class Tables(dict[str, "Table"]):
             self[new.key] = new
 
 
+def pairs_of(where: Machine, binaries: Binaries, folders: Mapping[str, Path]) -> list[Subject]:
+    """Return every program twice, once with each of the packages."""
+    return [
+        replace(subject, name=name_of(subject.name, side))
+        for program in PROGRAMS
+        for side, folder in folders.items()
+        for subject in subjects(where.with_package(folder), binaries)
+        if subject.name == program
+    ]
+
+
 def measure(
     where: Machine,
+    folder: Path,
     binaries: Binaries,
     commit: str,
     scale: ScaleAgainst,
@@ -90,13 +102,7 @@ def measure(
     tables = Tables()
     works = [work for work in WORKS if want(work.key)]
     with packages(commit) as folders:
-        pairs = [
-            replace(subject, name=name_of(subject.name, side))
-            for program in PROGRAMS
-            for side, folder in folders.items()
-            for subject in subjects(where.with_package(folder), binaries)
-            if subject.name == program
-        ]
+        pairs = pairs_of(where, binaries, folders)
         for start in range(scale.starts if works or want("cancel") else 1):
             print(f"processes started, {start + 1} of {scale.starts} times", flush=True)
             with started(pairs if start % 2 else reversed(pairs)) as children:
@@ -119,7 +125,13 @@ def measure(
             print(f"memory, {work.key}", flush=True)
             tables.add(
                 memory.measure(
-                    binaries.load, pairs, work, where.server, scale.bursts, scale.burst_rounds
+                    binaries.load,
+                    folder,
+                    lambda machine: pairs_of(machine, binaries, folders),
+                    [subject.name for subject in pairs],
+                    work,
+                    scale.bursts,
+                    scale.burst_rounds,
                 )
             )
     return list(tables.values())

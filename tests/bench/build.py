@@ -20,6 +20,8 @@ class Binaries(NamedTuple):
     client: Path
     sink: Path
     raw: Path
+    datagrams: Path
+    raw_datagrams: Path
 
 
 def build(folder: Path) -> Binaries:
@@ -35,6 +37,8 @@ def build(folder: Path) -> Binaries:
         _compile(native, "client", folder, native_libraries),
         _compile(native, "sink", folder, native_libraries),
         _compile(windows, "raw", folder, WINSOCK),
+        _compile(native, "datagrams", folder, native_libraries),
+        _compile(windows, "raw_datagrams", folder, WINSOCK),
     )
 
 

@@ -1,4 +1,4 @@
-"""All subjects and all works, with the tables and plots of the documentation."""
+"""All subjects and all works, and what the documentation has of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from . import cancelling, counting, growth, machine, memory, plot, rounds, summary
+from . import (
+    cancelling,
+    counting,
+    datagrams,
+    growth,
+    machine,
+    memory,
+    plots,
+    rounds,
+    summary,
+)
 from .headroom import headroom
 from .subjects import OURS, RAW, RUN, STOCK, started, subjects
 from .works import BURSTS, IDLE, WORKS
@@ -33,10 +43,22 @@ def report(table: Table | Growth) -> None:
 
 
 def measure(
-    where: machine.Machine, binaries: Binaries, scale: Scale, want: Callable[[str], bool]
+    where: machine.Machine,
+    folder: Path,
+    binaries: Binaries,
+    scale: Scale,
+    want: Callable[[str], bool],
 ) -> list[Table]:
-    """Do all works but the growths, and return the tables."""
-    tables = []
+    """Do all works but the growths, and return the tables.
+
+    Args:
+      where: the machine.
+      folder: the packages that the subjects need, on machines of their own too.
+      binaries: the native programs.
+      scale: how much is done.
+      want: whether a table is wanted, by its key.
+    """
+    tables: list[Table] = []
     everyone = subjects(where, binaries)
 
     def done(*new: Table) -> None:
@@ -46,19 +68,19 @@ def measure(
 
     if want("calls"):
         done(*counting.measure(where, HERE / "calls.py", scale.receives))
-    if any(want(work.key) for work in WORKS):
-        with started(everyone) as children:
-            for work in filter(lambda work: want(work.key), WORKS):
-                able = {s.name: children[s.name] for s in everyone if s.does(work.name)}
+    for cast, works, load in (
+        (everyone, WORKS, binaries.load),
+        (datagrams.subjects(where, binaries), datagrams.WORKS, binaries.datagrams),
+    ):
+        wanted = [work for work in works if want(work.key)]
+        with started(cast if wanted else ()) as children:
+            for work in wanted:
+                able = {s.name: children[s.name] for s in cast if s.does(work.name)}
                 figures, *processor = rounds.measure(
-                    binaries.load,
-                    able,
-                    work,
-                    where.server,
-                    rounds=scale.rounds,
-                    seconds=scale.seconds,
+                    load, able, work, where.server, rounds=scale.rounds, seconds=scale.seconds
                 )
-                figures.notes.append(headroom(where, binaries, work, figures))
+                if works is WORKS:
+                    headroom(where, binaries, work, figures)
                 done(figures, *processor)
     if want("cancel"):
         with started(s for s in everyone if s.name in CANCELLING) as children:
@@ -74,8 +96,17 @@ def measure(
                 if work is IDLE
                 else (BURSTING, scale.bursts, scale.burst_rounds)
             )
-            those = [s for s in everyone if s.name in names]
-            done(memory.measure(binaries.load, those, work, where.server, connections, times))
+            done(
+                memory.measure(
+                    binaries.load,
+                    folder,
+                    lambda machine: subjects(machine, binaries),
+                    names,
+                    work,
+                    connections,
+                    times,
+                )
+            )
     return tables
 
 
@@ -94,8 +125,6 @@ def write(
     tables: list[Table],
     pages: list[Table],
     growths: list[Growth],
-    *,
-    whole: bool,
 ) -> None:
     """Write the JSON file, the summary and the plots.
 
@@ -105,25 +134,15 @@ def write(
       tables: all tables that are on one page.
       pages: those of web servers and clients, which have one of their own.
       growths: all growths.
-      whole: whether these are all, and plots that lie there are to go.
     """
     about["processors"] = psutil.cpu_count()
-    if whole:
-        for plotted in output.glob("*.svg"):
-            plotted.unlink()
     results = {
         "about": about,
         "tables": {table.key: table.as_json() for table in [*tables, *pages]},
         "growth": {each.key: each.as_json() for each in growths},
     }
     text = json.dumps(results, indent=1, ensure_ascii=False)
-    (output / "results.json").write_text(f"{text}\n", "utf-8")
-    line = (
-        f"measured on {about['system']}, {about['versions']}; {about['rounds']} alternating rounds"
-    )
-    page = summary.as_rst(f"M{line[1:]}", tables, growths)
+    (output / summary.RESULTS).write_text(f"{text}\n", "utf-8")
+    page = summary.as_rst(about, tables, growths)
     (output / "summary.inc").write_text(page, "utf-8")
-    for table in tables:
-        plot.plot(table, line, output / f"{table.key}.svg")
-    for each in growths:
-        plot.plot_growth(each, line, output / f"{each.key}.svg")
+    plots.draw(output)

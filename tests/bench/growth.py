@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from .scale import Scale
     from .table import Table
 
-CONNECTIONS: Final = (1, 10, 100, 1000, 5000)
-SIZES: Final = (1, 64, 1024, 16 * 1024, 64 * 1024, 256 * 1024, 1024 * 1024)
+#: The amounts, by the machine that they share: Wine's server is slow to forget many connections.
+CONNECTIONS: Final = ((1, 10, 100), (1000,), (5000,))
+SIZES: Final = ((1, 64, 1024, 16 * 1024, 64 * 1024, 256 * 1024, 1024 * 1024),)
 RATE: Final = 1000  # messages per second
 RATE_OF_SIZES: Final = 200  # so that the largest do not fill the machine
 
@@ -76,8 +77,6 @@ def measure(
 ) -> Iterator[Growth]:
     """Measure both growths.
 
-    Every amount has a machine of its own, for Wine's server is slow to forget many connections.
-
     Args:
       folder: the packages that the subjects need.
       binaries: the native programs.
@@ -94,28 +93,22 @@ def measure(
         f"larger and larger messages, {RATE_OF_SIZES}/s, over one connection",
         "bytes in a message",
     )
-    for growth, work_of, amounts in (
+    for growth, work_of, groups in (
         (connections, _connections, CONNECTIONS),
         (sizes, _size, SIZES),
     ):
-        for amount in amounts:
+        for amounts in groups:
             with machine.windows(folder) as where:
-                growth.points[amount] = _point(where, binaries, names, work_of(amount), scale)
+                chosen = [each for each in subjects(where, binaries) if each.name in names]
+                with started(chosen) as children:
+                    for amount in amounts:
+                        growth.points[amount], *_ = rounds.measure(
+                            binaries.load,
+                            children,
+                            work_of(amount),
+                            where.server,
+                            rounds=scale.growth_rounds,
+                            seconds=scale.seconds,
+                            last=amount == amounts[-1],
+                        )
         yield growth
-
-
-def _point(
-    where: machine.Machine, binaries: Binaries, names: Collection[str], work: Work, scale: Scale
-) -> Table:
-    chosen = [subject for subject in subjects(where, binaries) if subject.name in names]
-    with started(chosen) as children:
-        table, *_ = rounds.measure(
-            binaries.load,
-            children,
-            work,
-            where.server,
-            rounds=scale.rounds,
-            seconds=scale.seconds,
-            last=True,
-        )
-    return table

@@ -2,12 +2,17 @@
 
 The process is compared with itself when it had a few connections, never received on.  So what a
 burst leaves to all connections in common counts, too.
+
+Every process has a machine of its own.  It is killed in the end, which spares it the closing of
+thousands of connections; and Wine's server dies of an assertion (``set_fd_events``) when a process
+is killed whose overlapped receives wait, and with it whatever else it serves.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import machine
 from .meter import resident_bytes
 from .processes import Session
 from .subjects import started
@@ -15,9 +20,11 @@ from .table import Table
 from .works import IDLE, MEMORY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from .machine import Machine
+    from .processes import Child
     from .subjects import Subject
     from .works import Work
 
@@ -26,9 +33,10 @@ FEW = 50
 
 def measure(
     load: Path,
-    subjects: Iterable[Subject],
+    folder: Path,
+    cast: Callable[[Machine], Iterable[Subject]],
+    names: Iterable[str],
     work: Work,
-    server: int | None,
     connections: int,
     rounds: int,
 ) -> Table:
@@ -36,9 +44,10 @@ def measure(
 
     Args:
       load: the generator.
-      subjects: who is measured.
+      folder: the packages that the subjects need.
+      cast: what gives the subjects of a machine.
+      names: those of them that are measured.
       work: what is done on each of the many connections before they are idle.
-      server: Wine's server.
       connections: how many are many.
       rounds: how often.
     """
@@ -48,18 +57,26 @@ def measure(
         figure=MEMORY.title,
         unit=MEMORY.unit,
         more_is_better=MEMORY.more_is_better,
+        rows={name: [] for name in names},
     )
     for _ in range(rounds):
-        for subject in subjects:
-            with started([subject]) as children:
-                child = children[subject.name]
-                session = Session(load, child, IDLE.with_connections(FEW), server)
-                before = resident_bytes(child.pid)
-                session.finish()
-                session = Session(load, child, work.with_connections(connections), server)
-                if work.load != IDLE.load:
-                    session.round(1, connections)
-                grown = (resident_bytes(child.pid) - before) / (connections - FEW)
-                session.abandon()
-            table.rows.setdefault(subject.name, []).append(grown / 1024)
+        for name, figures in table.rows.items():
+            with machine.windows(folder) as where:
+                (subject,) = (each for each in cast(where) if each.name == name)
+                with started([subject]) as children:
+                    grown = _grown(load, children[name], work.with_connections(connections), where)
+            figures.append(grown / (connections - FEW) / 1024)
     return table
+
+
+def _grown(load: Path, child: Child, work: Work, where: Machine) -> int:
+    """Return by how many bytes a process has grown with its connections."""
+    session = Session(load, child, IDLE.with_connections(FEW), where.server)
+    before = resident_bytes(child.pid)
+    session.finish()
+    session = Session(load, child, work, where.server)
+    if work.load != IDLE.load:
+        session.round(1, work.connections)
+    after = resident_bytes(child.pid)
+    session.abandon()
+    return after - before

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 QUIET = 0.025  # seconds in which a subject that has nothing more to do uses no processor time
 
+LAST_WORDS = 2.0  # seconds
+
 DEADLINE = 120.0  # seconds for any answer; thousands of connections take their time
 
 
@@ -51,8 +53,11 @@ class Child:
 
     def tell(self, line: str) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{line}\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise ProcessError(f"ended before {line!r}: {self.last_words()}") from None
 
     def expect(self, name: str) -> list[float]:
         """Wait for the line ``bench NAME FIGURES…`` and return its figures."""
@@ -80,7 +85,11 @@ class Child:
     def last_words(self) -> str:
         """End the process at once, and return what it said before."""
         self._process.kill()
-        output, _ = self._process.communicate()
+        try:
+            output, _ = self._process.communicate(timeout=LAST_WORDS)
+        except subprocess.TimeoutExpired as late:
+            # Wine's services may be the subject's children, and have its standard output.
+            output = (late.output or b"").decode(errors="replace")
         return f"{' '.join(map(str, self._command))}\n{output}"
 
     def kill(self) -> None:
@@ -108,7 +117,7 @@ class Sample(NamedTuple):
       units: how much was done, in units of the work.
       seconds: how long it took, on the generator's clock.
       processor: the processor time of the subject, and of Wine's server, in seconds.
-      generator: the processor time of the generator, in seconds.
+      generator: how long the generator was busy, in seconds.
     """
 
     units: float
@@ -128,11 +137,15 @@ class Session:
         self._generator = Child([str(load), *arguments])
         (port,) = self._generator.expect("port")
         subject.tell(f"{work.name} {port:.0f} {work.connections}")
-        try:
-            self._generator.expect("connected")
-        except ProcessError as error:
-            raise ProcessError(f"{error}{subject.last_words()}") from None
+        self._expect("connected")
         self.settle()
+
+    def _expect(self, name: str) -> list[float]:
+        """Wait for a line of the generator; if none comes, the subject may know why."""
+        try:
+            return self._generator.expect(name)
+        except ProcessError as error:
+            raise ProcessError(f"{error}{self._subject.last_words()}") from None
 
     def settle(self) -> None:
         """Wait until the subject has done all there was to do."""
@@ -148,7 +161,7 @@ class Session:
         """Do the work so many times, with ``unit`` units of it each time."""
         before = processor_seconds(*self._pids)
         self._generator.tell(str(count))
-        seconds, generator = self._generator.expect("round")
+        seconds, generator = self._expect("round")
         self.settle()
         processor = processor_seconds(*self._pids) - before
         self.units += count * unit

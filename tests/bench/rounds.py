@@ -6,13 +6,14 @@ turns that are next to each other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import statistics
+from typing import TYPE_CHECKING, Final
 
 from .processes import ProcessError, Session
 from .table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from .processes import Child, Sample
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 WARM_UP = 0.2  # seconds
 IDLE = 5.0  # microseconds in which no message can have been received
 BUSY = 0.7  # the share of the time from which on a generator may be what is waited for
+BEHIND = 0.95  # the share of the rate below which a generator has not kept to its schedule
+SENDING: Final = {"bulk", "frames", "burst"}  # whose generators wait for nothing but an answer
 
 
 def measure(
@@ -62,26 +65,31 @@ def measure(
     for name, session in sessions.items():
         figures.rows[name] = [work.value(sample) for sample in samples[name]]
         processor.rows[name] = [work.processor_value(sample) for sample in samples[name]]
+        limit = _limit(work, samples[name])
+        if limit:
+            figures.limits[name] = limit
         if last:
             session.abandon()
             continue
         receives = session.finish()
-        busy = max(sample.generator / sample.seconds for sample in samples[name])
-        if work.load == "bulk" or work.load == "frames":
-            figures.notes += _warning(name, busy)
         if work.rate:
             figures.notes.append(f"{name}: {session.units / receives:.2f} messages per receive")
     return [figures, processor] if work.figure.more_is_better else [figures]
 
 
-def _warning(name: str, busy: float) -> list[str]:
-    if busy < BUSY:
-        return []
-    return [f"{name}: the generator was busy up to {busy:.0%} of the time; processor time decides"]
+def _limit(work: Work, samples: Sequence[Sample]) -> str:
+    """Say what the generator has limited, if anything."""
+    rate = statistics.median(sample.units / sample.seconds for sample in samples)
+    busy = statistics.median(sample.generator / sample.seconds for sample in samples)
+    if work.rate and rate < BEHIND * work.rate:
+        return f"{rate:,.0f} messages/s came instead of {work.rate:,}"
+    if work.load in SENDING and busy > BUSY:
+        return f"the generator was busy {busy:.0%} of the time; processor time decides"
+    return ""
 
 
 def _table(work: Work, figure: Figure, key: str) -> Table:
-    return Table(key, work.title, figure.title, figure.unit, figure.more_is_better)
+    return Table(key, work.title, figure.title, figure.unit, figure.more_is_better, base=work.base)
 
 
 def _calibrate(session: Session, work: Work, seconds: float) -> int:

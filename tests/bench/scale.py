@@ -7,8 +7,9 @@ class Scale:
     """How much is done in a quick run, and in a full one."""
 
     def __init__(self, quick: bool) -> None:
-        self.rounds = 3 if quick else 5
-        self.seconds = 0.15 if quick else 0.3
+        self.rounds = 3 if quick else 9
+        self.seconds = 0.15 if quick else 0.2
+        self.growth_rounds = 3 if quick else 5
         self.receives = 50 if quick else 200
         self.cancelled = (100, 1000) if quick else (500, 5000)
         self.idle = 500 if quick else 5000

@@ -53,13 +53,15 @@ class Subject:
         return self.works is None or work in self.works
 
 
+def program(machine: Machine, name: str, *arguments: str, run: bool = False) -> tuple[str, ...]:
+    """Return what starts one of the programs with these arguments."""
+    path = windows_path(PROGRAMS / f"{name}.py")
+    run_it = ("-m", "trio_wsarecv", "run") if run else ()
+    return (*machine.launcher, machine.python, *run_it, path, *arguments)
+
+
 def subjects(machine: Machine, binaries: Binaries) -> list[Subject]:
     """Return all that are compared on this machine."""
-
-    def program(name: str, *arguments: str, run: bool = False) -> tuple[str, ...]:
-        path = windows_path(PROGRAMS / f"{name}.py")
-        run_it = ("-m", "trio_wsarecv", "run") if run else ()
-        return (*machine.launcher, machine.python, *run_it, path, *arguments)
 
     def raw(mode: str) -> tuple[str, ...]:
         return (*machine.launcher, str(binaries.raw), mode)
@@ -72,12 +74,12 @@ def subjects(machine: Machine, binaries: Binaries) -> list[Subject]:
     asyncio_works = frozenset({"paced", "bulk", "chunks", "frames", "echo", "idle"})
     raw_works = frozenset({"paced", "bulk", "frames", "echo", "idle", "cancel"})
     return [
-        subject(STOCK, program("trio_program")),
-        subject(SOCKET, program("trio_socket_program"), frozenset({"bulk", "frames"})),
-        subject(OURS, program("trio_wsarecv_program")),
-        subject(RUN, program("trio_program", run=True)),
+        subject(STOCK, program(machine, "trio_program")),
+        subject(SOCKET, program(machine, "trio_socket_program"), frozenset({"bulk", "frames"})),
+        subject(OURS, program(machine, "trio_wsarecv_program")),
+        subject(RUN, program(machine, "trio_program", run=True)),
         *(
-            subject(f"{loop} {title}", program(f"asyncio_{style}", loop), asyncio_works)
+            subject(f"{loop} {title}", program(machine, f"asyncio_{style}", loop), asyncio_works)
             for loop in LOOPS
             for style, title in STYLES.items()
         ),

@@ -31,6 +31,8 @@ from .machine import Machine  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ALLOWED = sorted(os.sched_getaffinity(0))
+
 
 @contextmanager
 def wine(packages: Path, *, pinned: bool) -> Iterator[Machine]:
@@ -47,8 +49,7 @@ def wine(packages: Path, *, pinned: bool) -> Iterator[Machine]:
                 shutil.copy(file, prefix)
         environ = {**python.environ(), "WINEPREFIX": folder}
         environ["PYTHONPATH"] += ";" + windows_path(packages)
-        allowed = os.sched_getaffinity(0)
-        first, *_, last = sorted(allowed) * 2
+        first, last, before = ALLOWED[0], ALLOWED[-1], os.sched_getaffinity(0)
         here: tuple[str, ...] = ()
         pinning = Machine.pinning
         if pinned:
@@ -77,6 +78,6 @@ def wine(packages: Path, *, pinned: bool) -> Iterator[Machine]:
                 pinning=pinning,
             )
         finally:
-            os.sched_setaffinity(0, allowed)
+            os.sched_setaffinity(0, before)
             subprocess.call(["wineserver", "--kill"], env=environ)
             server.wait()

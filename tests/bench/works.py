@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from .programs import BURST, LENGTH, MESSAGE, ROUND
+from .subjects import STOCK
 
 if TYPE_CHECKING:
     from .processes import Sample
@@ -37,6 +38,8 @@ THROUGHPUT = Figure("throughput", "MiB/s", True)
 PROCESSOR_PER_MIB = Figure("processor time per MiB", "µs", False)
 REQUESTS = Figure("requests per second", "1/s", True)
 MEMORY = Figure("resident memory per connection", "KiB", False)
+DATAGRAMS = Figure("datagrams per second", "1/s", True)
+PROCESSOR_PER_DATAGRAM = Figure("processor time per datagram", "µs", False)
 PROCESSOR_PER_REQUEST = Figure("processor time per request", "µs", False)
 
 
@@ -56,6 +59,7 @@ class Work:
       rate: messages per second, all connections together; 0 if as fast as can be.
       size: of a message, in bytes.
       start: how often to do it at first, to see how long it takes.
+      base: the subject whose figures those of the others are divided by.
     """
 
     key: str
@@ -69,6 +73,7 @@ class Work:
     rate: int = 0
     size: int = MESSAGE
     start: int = 1
+    base: str = STOCK
 
     def with_connections(self, connections: int) -> Work:
         """Return the same work on another number of connections."""

@@ -134,7 +134,7 @@ def tables(scheme: str, paced: Samples, busy: Samples) -> list[Table]:
     for name, those in paced.items():
         slowest = min(each.requests for each in those)
         if slowest * LATE < RATE:
-            result[0].notes.append(f"{name}: answered only {slowest:.0f} requests/s in one turn")
+            result[0].limits[name] = f"answered only {slowest:.0f} requests/s in one turn"
     for each, samples in ((result[0], paced), (result[1], busy)):
         for name, those in samples.items():
             used = statistics.median(1e-6 * one.requests * one.processor for one in those)
