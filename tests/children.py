@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,27 @@ def end(process: subprocess.Popen[str]) -> None:
         process.wait(GRACE)
     except subprocess.TimeoutExpired:
         process.kill()
+
+
+def remaining(marker: str) -> list[str]:
+    """Return the processes that have this argument, once they have had the time to end."""
+    deadline = time.monotonic() + 5
+    while True:
+        found = [
+            process.name
+            for process in Path("/proc").glob("[0-9]*")
+            if marker.encode() in command_line(process)
+        ]
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
+
+
+def command_line(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""  # it has just ended
 
 
 def end_on_termination() -> None:

@@ -12,18 +12,22 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 import uuid
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 assert sys.platform != "win32"
 
+from tests.children import remaining  # noqa: E402
+
 from .environment import REPOSITORY, WindowsPython, ensure  # noqa: E402
 from .prefix import windows_path  # noqa: E402
 from .server import find_server  # noqa: E402
 from .speak import Problem  # noqa: E402
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
@@ -53,27 +57,6 @@ def run(*args: str, stdin: bytes = b"", cwd: Path | None = None) -> bytes:
     result = subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, timeout=DEADLINE)
     assert (result.stderr, result.returncode) == (b"", 0)
     return result.stdout
-
-
-def remaining(marker: str) -> list[str]:
-    """The processes that have this argument, once they have had the time to end."""
-    deadline = time.monotonic() + 5
-    while True:
-        found = [
-            process.name
-            for process in Path("/proc").glob("[0-9]*")
-            if marker.encode() in command_line(process)
-        ]
-        if not found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.05)
-
-
-def command_line(process: Path) -> bytes:
-    try:
-        return (process / "cmdline").read_bytes()
-    except OSError:
-        return b""  # it has just ended
 
 
 def test_it_is_a_windows_python_with_the_package() -> None:
