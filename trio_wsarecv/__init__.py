@@ -7,6 +7,7 @@ by readiness.
 
 from ._engine.batch import Datagram as Datagram
 from ._engine.messages import ReceiveResult as ReceiveResult
+from ._engine.requests import IncompleteReceiveError as IncompleteReceiveError
 from ._install import SocketFactory as SocketFactory
 from ._install import install as install
 from ._install import patch_trio as patch_trio
@@ -15,7 +16,6 @@ from ._socket import Socket as Socket
 from ._socket import from_stdlib_socket as from_stdlib_socket
 from ._statistics import Statistics as Statistics
 from ._statistics import statistics as statistics
-from ._stream import IncompleteReceiveError as IncompleteReceiveError
 from ._stream import SocketStream as SocketStream
 from ._tcp import SocketListener as SocketListener
 from ._tcp import open_tcp_listeners as open_tcp_listeners

@@ -37,23 +37,6 @@ def adopt(sock: trio.socket.SocketType) -> Socket:
     return Socket(socket.socket(sock.family, sock.type, sock.proto, sock.detach()))
 
 
-class IncompleteReceiveError(EOFError):
-    """The stream ended before an exact receive was complete.
-
-    Attributes:
-      partial: the bytes that were received before the end of the stream.
-      expected: the number of bytes requested.
-    """
-
-    def __init__(self, partial: bytes, expected: int) -> None:
-        super().__init__(f"the stream ended after {len(partial)} of {expected} bytes")
-        self.partial = partial
-        self.expected = expected
-
-    def __reduce__(self) -> tuple[type[IncompleteReceiveError], tuple[bytes, int]]:
-        return type(self), (self.partial, self.expected)
-
-
 class SocketStream(trio.abc.HalfCloseableStream):
     """A connected `Socket` as a `trio.abc.HalfCloseableStream`.
 
@@ -164,9 +147,15 @@ class SocketStream(trio.abc.HalfCloseableStream):
         nbytes = operator.index(nbytes)
         if nbytes < 0:
             raise ValueError("nbytes must not be negative")
-        request = ExactBytes(nbytes)
-        await self._fill(request, nbytes)
-        return request.received()
+        if not nbytes:
+            await trio.lowlevel.checkpoint()
+            return b""
+        sock = self.socket
+        try:
+            data: bytes = await receive(sock.stdlib, sock.receiver, ExactBytes(nbytes))
+        except OSError as exc:
+            raise stream_error(exc) from exc
+        return data
 
     @trio.lowlevel.enable_ki_protection
     async def receive_exactly_into(self, buffer: Buffer) -> None:
@@ -185,20 +174,14 @@ class SocketStream(trio.abc.HalfCloseableStream):
         Source: ``WSARecv``.
         """
         nbytes = writable_size(buffer)
-        await self._fill(Exactly(buffer, nbytes), nbytes)
-
-    @trio.lowlevel.enable_ki_protection
-    async def _fill(self, request: Exactly, nbytes: int) -> None:
         if not nbytes:
             await trio.lowlevel.checkpoint()
             return
         sock = self.socket
         try:
-            received = await receive(sock.stdlib, sock.receiver, request)
+            await receive(sock.stdlib, sock.receiver, Exactly(buffer, nbytes))
         except OSError as exc:
             raise stream_error(exc) from exc
-        if received < nbytes:
-            raise IncompleteReceiveError(request.received(), nbytes)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of the data, as `trio.abc.SendStream.send_all`."""

@@ -143,7 +143,6 @@ class Into(Request[Any]):
         self.flags = flags
         self.wants = 0
         self._buffer = buffer
-        self._missing = nbytes
         self._filled = 0
         self._with_sender = with_sender
 
@@ -178,18 +177,48 @@ class Into(Request[Any]):
         return (nbytes, _STDLIB_SENDER) if self._with_sender else nbytes
 
 
+class IncompleteReceiveError(EOFError):
+    """The stream ended before an exact receive was complete.
+
+    Attributes:
+      partial: the bytes that were received before the end of the stream.
+      expected: the number of bytes requested.
+    """
+
+    def __init__(self, partial: bytes, expected: int) -> None:
+        super().__init__(f"the stream ended after {len(partial)} of {expected} bytes")
+        self.partial = partial
+        self.expected = expected
+
+    def __reduce__(self) -> tuple[type[IncompleteReceiveError], tuple[bytes, int]]:
+        return type(self), (self.partial, self.expected)
+
+
 class Exactly(Into):
-    """The first ``nbytes`` bytes of a buffer; the result is less only if the stream ends before."""
+    """The first ``nbytes`` bytes of a buffer, all of them."""
+
+    def __init__(self, buffer: Buffer, nbytes: int) -> None:
+        super().__init__(buffer, nbytes)
+        self._missing = nbytes
 
     def complete(self, operation: Operation, nbytes: int, flags: int) -> Any:
         return self._count(nbytes)
 
-    def _count(self, nbytes: int) -> Answer[int]:
+    def _count(self, nbytes: int) -> Any:
         self._filled += nbytes
         self._missing -= nbytes
-        if nbytes and self._missing:
-            self.room = min(self._missing, MAX_RECEIVE)
-            return AGAIN
+        if not self._missing:
+            return self._result()
+        if not nbytes:
+            partial, self._filled = self.received(), 0  # since they are not pushed back
+            raise IncompleteReceiveError(partial, len(partial) + self._missing)
+        self.room = self._next_room()
+        return AGAIN
+
+    def _next_room(self) -> int:
+        return min(self._missing, MAX_RECEIVE)
+
+    def _result(self) -> Any:
         return self._filled
 
 
@@ -202,13 +231,14 @@ class ExactBytes(Exactly):
         super().__init__(bytearray(min(nbytes, _MIN_RESERVED)), nbytes)
         self.room = len(self._buffer)
 
-    def _count(self, nbytes: int) -> Answer[int]:
-        answer = super()._count(nbytes)
-        if self._missing and self._filled == len(self._buffer):
+    def _next_room(self) -> int:
+        if self._filled == len(self._buffer):
             # No view of the old memory is in anyone's hands but the kernel's, which is done.
             self._buffer = self._buffer + bytes(min(self._missing, self._filled))
-        self.room = min(len(self._buffer) - self._filled, MAX_RECEIVE)
-        return answer
+        return min(len(self._buffer) - self._filled, MAX_RECEIVE)
+
+    def _result(self) -> bytes:
+        return self.received()
 
 
 def offered(nbytes: int, receiver: Receiver) -> int:
