@@ -147,7 +147,7 @@ def _draw(key: str, plot: Plot, tables: Sequence[dict[str, Any]], about: str, ta
         if name in _shown(table)
     }
     figure.suptitle(plot.title, x=0.01, ha="left", fontsize=12)
-    footer = [textwrap.fill(line, 150) for line in (FOOTER, about, *sorted(limits))]
+    footer = [textwrap.fill(line, 170) for line in (FOOTER, about, *sorted(limits))]
     figure.supxlabel("\n".join(footer), x=0.01, ha="left", fontsize=8)
     figure.savefig(target, metadata={"Date": None})
     pyplot.close(figure)
