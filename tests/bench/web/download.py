@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.bench.machine import Machine
     from tests.bench.scale import Scale
 
-WARM_UP: Final = 8  # MiB
+WARM_UP: Final = 32  # MiB
 CLIENTS: Final[dict[str, tuple[str, ...]]] = {STOCK: (), RUN: ("-m", "trio_wsarecv", "run")}
 
 
