@@ -26,7 +26,7 @@ _STOCK: Final = Socket.__bases__[-1]
 
 
 class SocketFactory(trio.abc.SocketFactory):
-    """The `trio.abc.SocketFactory` that makes a `Socket`."""
+    """The `trio.abc.SocketFactory` that creates a `Socket`."""
 
     def socket(
         self,
@@ -48,12 +48,13 @@ def why_off() -> str | None:
 def install() -> None:
     """Make every new socket of the current `trio.run` a `Socket`.
 
-    From here on, `trio.socket.socket` and all that is built on it (`trio.open_tcp_stream`,
-    `trio.serve_tcp`, `trio.SSLStream` over these, and libraries on top) receive by overlapped
-    ``WSARecv``.  Off Windows, or with ``TRIO_WSARECV=0`` in the environment, this does nothing.
+    From here on, `trio.socket.socket` and everything that uses it (`trio.open_tcp_stream`,
+    `trio.serve_tcp`, `trio.SSLStream` over these, and libraries) receives by overlapped
+    ``WSARecv``.  On other systems, or with ``TRIO_WSARECV=0`` in the environment, this does
+    nothing.
 
     Raises:
-      RuntimeError: there is no `trio.run` around.
+      RuntimeError: it is called outside of `trio.run`.
 
     Source: `trio.socket.set_custom_socket_factory`.
     """
@@ -65,20 +66,20 @@ def install() -> None:
 def patch_trio() -> None:
     """Make every new Trio socket of this process a `Socket`.
 
-    Beyond what `install` covers, this reaches `trio.socket.from_stdlib_socket`, ``fromfd``,
-    ``fromshare`` and ``socketpair``, and so the servers that make their listening sockets
-    themselves.  It may be called before any run, and more than once.  Off Windows, or with
-    ``TRIO_WSARECV=0`` in the environment, this does nothing.
+    In addition to `install`, this covers `trio.socket.from_stdlib_socket`, ``fromfd``,
+    ``fromshare`` and ``socketpair``, and so servers that create their listening sockets
+    themselves.  Call it before `trio.run` or in it; calling it again has no effect.  On other
+    systems, or with ``TRIO_WSARECV=0`` in the environment, this does nothing.
 
     Raises:
-      RuntimeError: this version of Trio makes its sockets in another way.
+      RuntimeError: this version of Trio creates its sockets in another way.
     """
     if not why_off():
         _replace_socket_class(Socket)
 
 
 def unpatch_trio() -> None:
-    """Undo `patch_trio`; sockets that exist already stay as they are."""
+    """Undo `patch_trio`.  Existing sockets do not change."""
     if sys.platform == "win32":
         _replace_socket_class(_STOCK)
 

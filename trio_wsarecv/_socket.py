@@ -39,18 +39,18 @@ T = TypeVar("T")
 class Socket(DatagramCalls, _TrioSocket):
     """A `trio.socket.SocketType` that receives by overlapped ``WSARecv``.
 
-    Make one with `from_stdlib_socket`, or let `install` or `patch_trio` have Trio make them.
+    Create one with `from_stdlib_socket`, or let Trio create them, by `install` or `patch_trio`.
     Everything but receiving is as in Trio.  Every call that receives raises
 
-    * `OSError` as `socket.socket.recv` does, `ConnectionResetError` if the peer has reset the
-      connection; where a datagram does not fit, and no flags say so, its beginning is in the
-      exception's attribute ``partial``,
+    * `OSError` as `socket.socket.recv` does: `ConnectionResetError` if the peer has reset the
+      connection; if a datagram does not fit and the call returns no flags, the beginning of the
+      datagram is in the attribute ``partial`` of the exception,
     * `trio.BusyResourceError` if another task is receiving on this socket,
-    * `trio.ClosedResourceError` if another task closes it meanwhile.
+    * `trio.ClosedResourceError` if another task closes it during the call.
 
-    While a receive waits, it is the first to get what arrives: ``is_readable`` is false then,
-    and a buffer that is being received into cannot be resized.  A call that is cancelled has
-    received nothing; data that was on its way is returned by it all the same, or by the next one.
+    A receive that waits gets the data first: ``is_readable`` is false meanwhile.  A buffer cannot
+    be resized while a receive writes to it.  If a call is cancelled, no data is lost: data that
+    has arrived is returned by this call or by the next one.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -61,7 +61,7 @@ class Socket(DatagramCalls, _TrioSocket):
 
     @property
     def engine(self) -> str:
-        """Which engine receives in the current run, and why: none yet before the first receive."""
+        """The engine in the current run, and the reason; none before the first receive."""
         return engine_of(self.stdlib, self.receiver)
 
     @trio.lowlevel.enable_ki_protection
@@ -69,7 +69,7 @@ class Socket(DatagramCalls, _TrioSocket):
         """Receive up to ``buflen`` bytes.
 
         Args:
-          buflen: the most to receive, in bytes.
+          buflen: the maximum number of bytes to receive.
           flags: as for `socket.socket.recv`.
 
         Returns:
@@ -86,15 +86,15 @@ class Socket(DatagramCalls, _TrioSocket):
 
     @trio.lowlevel.enable_ki_protection
     async def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
-        """Receive up to ``nbytes`` bytes into a buffer of yours, without a copy.
+        """Receive up to ``nbytes`` bytes into your own buffer, without a copy.
 
         Args:
-          buffer: a writable, contiguous buffer.  It must not be resized before this returns.
-          nbytes: the most to receive, in bytes; 0 means as many as the buffer holds.
+          buffer: a writable, contiguous buffer.  Do not resize it before this returns.
+          nbytes: the maximum number of bytes to receive; 0 means the size of the buffer.
           flags: as for `socket.socket.recv_into`.
 
         Returns:
-          The number of bytes received; 0 at the end of the stream, or if there is no room.
+          The number of bytes received; 0 at the end of the stream, or if the buffer is empty.
 
         Source: ``WSARecv``.
         """
@@ -105,10 +105,10 @@ class Socket(DatagramCalls, _TrioSocket):
 
     @trio.lowlevel.enable_ki_protection
     async def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
-        """Receive up to ``bufsize`` bytes, and the address that they came from.
+        """Receive up to ``bufsize`` bytes, and the sender's address.
 
         Args:
-          bufsize: the most to receive, in bytes.
+          bufsize: the maximum number of bytes to receive.
           flags: as for `socket.socket.recvfrom`.
 
         Returns:
@@ -128,11 +128,11 @@ class Socket(DatagramCalls, _TrioSocket):
     async def recvfrom_into(
         self, buffer: Buffer, nbytes: int = 0, flags: int = 0
     ) -> tuple[int, Any]:
-        """Receive into a buffer of yours, and tell the address that the bytes came from.
+        """Receive into your own buffer, and return the sender's address.
 
         Args:
-          buffer: a writable, contiguous buffer.  It must not be resized before this returns.
-          nbytes: the most to receive, in bytes; 0 means as many as the buffer holds.
+          buffer: a writable, contiguous buffer.  Do not resize it before this returns.
+          nbytes: the maximum number of bytes to receive; 0 means the size of the buffer.
           flags: as for `socket.socket.recvfrom_into`.
 
         Returns:
@@ -155,11 +155,11 @@ class Socket(DatagramCalls, _TrioSocket):
         return own_socket(sock), address
 
     def dup(self) -> Socket:
-        """Duplicate the socket; the duplicate is of this class, and received on by readiness."""
+        """Duplicate the socket.  The duplicate is of this class, and uses readiness."""
         return Socket(self.stdlib.dup())
 
     def is_readable(self) -> bool:
-        """Tell whether a receive would return at once."""
+        """Return whether a receive would return immediately."""
         return bool(self.receiver.pushed_back) or super().is_readable()
 
     def shutdown(self, flag: int) -> None:
@@ -170,9 +170,9 @@ class Socket(DatagramCalls, _TrioSocket):
             self.receiver.cancel()
 
     def detach(self) -> int:
-        """Give up the handle without closing it, and return it.
+        """Detach the handle without closing it, and return it.
 
-        Bytes that a cancelled receive of an exact size has left stay behind.
+        Data that a cancelled exact receive has left in the socket object stays behind.
 
         Raises:
           trio.BusyResourceError: a task is receiving on this socket.
@@ -182,7 +182,7 @@ class Socket(DatagramCalls, _TrioSocket):
         return super().detach()
 
     def close(self) -> None:
-        """Close the socket: a task that is receiving gets `trio.ClosedResourceError`."""
+        """Close the socket.  A task that is receiving gets `trio.ClosedResourceError`."""
         if self.stdlib.fileno() != -1:
             self.receiver.close(self.stdlib)
 
@@ -204,6 +204,6 @@ def from_stdlib_socket(sock: socket.socket) -> Socket:
       sock: a socket of any family and type; it becomes non-blocking.
 
     Raises:
-      TypeError: it is not exactly a `socket.socket` (an `ssl.SSLSocket` is not, for one).
+      TypeError: ``sock`` is not exactly a `socket.socket`, but for instance an `ssl.SSLSocket`.
     """
     return Socket(sock)
