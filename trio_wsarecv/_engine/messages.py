@@ -93,8 +93,12 @@ class Scattered(Request[Any]):
         self._whole: bytearray | None = None
 
     def prepare(self, operation: Operation, receiver: Receiver, repeated: bool) -> None:
-        buffers, offset = self._targets(is_stream=receiver.is_stream)
         nbytes = offered(MAX_RECEIVE, receiver) if repeated else MAX_RECEIVE
+        if len(self._buffers) == 1:  # which needs no array
+            nbytes = min(nbytes, self.room)
+            operation.set_buffer(self._buffers[0], self._filled, nbytes, self.flags)
+            return
+        buffers, offset = self._targets(is_stream=receiver.is_stream)
         operation.set_buffers(buffers, offset, nbytes, self.flags)
 
     def _targets(self, *, is_stream: bool) -> tuple[Sequence[Buffer], int]:
