@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import random
+import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +19,6 @@ from .datagrams import Pair, bound, families
 from .peers import socket_pair
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Awaitable, Callable
 
     Receive = Callable[[trio_wsarecv.Socket, int, int], Awaitable[list[Any]]]
@@ -132,6 +133,35 @@ async def test_the_room_for_ancillary_data_is_checked(pair: Pair) -> None:
 async def test_a_stream_has_no_datagrams(receive: Receive) -> None:
     with socket_pair() as (sock, _), pytest.raises(ValueError, match="stream"):
         await receive(sock, 1, 10)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the simulation has errors behind datagrams")
+@both
+async def test_the_systems_error_behind_the_first_comes_with_the_next_call(
+    pair: Pair, receive: Receive
+) -> None:
+    # Linux tells of an ICMP error before what has arrived already; others need not.
+    class Failing(socket.socket):
+        calls = 0
+
+        def recvmsg(self, *arguments: Any) -> Any:
+            self.calls += 1
+            if self.calls == 2:
+                raise ConnectionRefusedError
+            return super().recvmsg(*arguments)
+
+    for sent in (b"one", b"two"):
+        pair.send(sent)
+    failing = Failing(fileno=pair.sock.stdlib.dup().detach())
+    with failing, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pair.sock, "stdlib", failing)
+        for expected in (b"one", None, b"two"):
+            if expected is None:
+                with pytest.raises(ConnectionRefusedError):
+                    await receive(pair.sock, 2, 10)
+            else:
+                ((data, *_),) = await receive(pair.sock, 2, 10)
+                assert data == expected
 
 
 @both

@@ -10,7 +10,7 @@ import trio
 
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Call, Simulation, simulated_winsock
-from tests.simulation.behaviour import FlagsOut, ShortControl
+from tests.simulation.behaviour import ShortControl
 from trio_wsarecv import MsgFlag, WinsockError, statistics
 from trio_wsarecv._winsock.codes import NtStatus
 
@@ -135,18 +135,29 @@ async def test_each_message_has_its_ancillary_data_and_flags(
     assert set(map(repr, ancillary)) <= {repr(PKTINFO_PARSED)}
 
 
-@pytest.mark.parametrize("flags_out", FlagsOut)
 @everywhere
 async def test_no_flag_of_one_datagram_goes_into_the_receive_of_the_next(
-    simulation: Simulation, ifs_handles: bool, flags_out: FlagsOut
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, ifs_handles: bool
 ) -> None:
-    simulation.behave(flags_out=flags_out)
+    flags_in = []
+    receive_from = simulation.ws2_32.WSARecvFrom
+
+    def leaving_flags(
+        s: int, buffers: Any, count: int, received: Any, flags: Any, *rest: Any
+    ) -> int:
+        flags_in.append(flags[0])
+        result = receive_from(s, buffers, count, received, flags, *rest)
+        flags[0] = MsgFlag.MSG_PARTIAL
+        return result
+
+    monkeypatch.setattr(simulation.ws2_32, "WSARecvFrom", leaving_flags)
     sock = simulation.datagrams()
     sock.peer.ifs_handles = ifs_handles
-    for data in (b"too long", b"fits", b"too long", b"fits"):
+    for data in (b"too long", b"fits", b"too long"):
         sock.peer.send(data)
     batch = await receive_when(simulation, False, lambda: None, sock.recvfrom_many, 9, 4)
-    assert [datagram.truncated for datagram in batch] == [True, False, True, False]
+    assert [datagram.truncated for datagram in batch] == [True, False, True]
+    assert flags_in == [0] * 4
 
 
 @everywhere
