@@ -125,11 +125,11 @@ def tables(scheme: str, paced: Samples, busy: Samples) -> list[Table]:
             base=servers.TRIO,
         )
 
-    moderate, many = f"{RATE} requests/s", "as many requests as are answered"
+    moderate, full = f"{RATE} requests/s", "full load"
     result = [
         table("paced", moderate, PROCESSOR_PER_REQUEST, paced, "processor"),
-        table("busy", many, REQUESTS, busy, "requests"),
-        table("busy-processor", many, PROCESSOR_PER_REQUEST, busy, "processor"),
+        table("busy", full, REQUESTS, busy, "requests"),
+        table("busy-processor", full, PROCESSOR_PER_REQUEST, busy, "processor"),
     ]
     for name, those in paced.items():
         slowest = min(each.requests for each in those)
