@@ -131,7 +131,6 @@ def measure(
                     [subject.name for subject in pairs],
                     work,
                     scale.bursts,
-                    scale.burst_rounds,
                 )
             )
     return list(tables.values())

@@ -91,10 +91,8 @@ def measure(
             done(few, many, cancelling.growth(few, many))
     for work in (IDLE, *BURSTS):
         if want(work.key):
-            names, connections, times = (
-                (ONE_OF_EACH, scale.idle, scale.idle_rounds)
-                if work is IDLE
-                else (BURSTING, scale.bursts, scale.burst_rounds)
+            names, connections = (
+                (ONE_OF_EACH, scale.idle) if work is IDLE else (BURSTING, scale.bursts)
             )
             done(
                 memory.measure(
@@ -104,7 +102,6 @@ def measure(
                     names,
                     work,
                     connections,
-                    times,
                 )
             )
     return tables

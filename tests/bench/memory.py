@@ -38,9 +38,8 @@ def measure(
     names: Iterable[str],
     work: Work,
     connections: int,
-    rounds: int,
 ) -> Table:
-    """Compare a process with few idle connections and the same with many, each time a new one.
+    """Compare a process with few idle connections and the same with many.
 
     Args:
       load: the generator.
@@ -49,7 +48,6 @@ def measure(
       names: those of them that are measured.
       work: what is done on each of the many connections before they are idle.
       connections: how many are many.
-      rounds: how often.
     """
     table = Table(
         key=work.key,
@@ -57,15 +55,13 @@ def measure(
         figure=MEMORY.title,
         unit=MEMORY.unit,
         more_is_better=MEMORY.more_is_better,
-        rows={name: [] for name in names},
     )
-    for _ in range(rounds):
-        for name, figures in table.rows.items():
-            with machine.windows(folder) as where:
-                (subject,) = (each for each in cast(where) if each.name == name)
-                with started([subject]) as children:
-                    grown = _grown(load, children[name], work.with_connections(connections), where)
-            figures.append(grown / (connections - FEW) / 1024)
+    for name in names:
+        with machine.windows(folder) as where:
+            (subject,) = (each for each in cast(where) if each.name == name)
+            with started([subject]) as children:
+                grown = _grown(load, children[name], work.with_connections(connections), where)
+        table.rows[name] = [grown / (connections - FEW) / 1024]
     return table
 
 

@@ -7,15 +7,13 @@ class Scale:
     """How much is done in a quick run, and in a full one."""
 
     def __init__(self, quick: bool) -> None:
-        self.rounds = 3 if quick else 9
+        self.rounds = 3 if quick else 7
         self.seconds = 0.15 if quick else 0.2
         self.growth_rounds = 3 if quick else 5
         self.receives = 50 if quick else 200
         self.cancelled = (100, 1000) if quick else (500, 5000)
         self.idle = 500 if quick else 5000
-        self.idle_rounds = 1 if quick else 2
-        self.bursts = 500 if quick else 2000
-        self.burst_rounds = 1
+        self.bursts = 500 if quick else 1000
         self.download = 64 if quick else 256  # MiB
 
 
