@@ -117,7 +117,7 @@ def _bars(axes: Any, table: dict[str, Any]) -> None:
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_formatter("{x:,g}")
     better = "more" if table["more is better"] else "less"
-    axes.set_title(textwrap.fill(table["title"], 60), loc="left", fontsize=9)
+    axes.set_title(textwrap.fill(table["title"], 50), loc="left", fontsize=9)
     axes.set_xlabel(f"{table['figure']}, {table['unit']} ({better} is better)", fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
 
