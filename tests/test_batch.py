@@ -16,7 +16,8 @@ import trio_wsarecv
 from trio_wsarecv import Datagram
 
 from .datagrams import Pair, bound, families
-from .peers import socket_pair
+from .peers import Counted, socket_pair
+from .receiving import on_windows
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -88,6 +89,37 @@ async def test_what_does_not_fit_is_marked(pair: Pair) -> None:
     address = pair.sender.getsockname()
     assert [each.address for each in batch] == [address] * 4
     assert pickle.loads(pickle.dumps(batch[1])).truncated
+
+
+@both
+async def test_the_bytes_of_all_of_them_are_counted(pair: Pair, receive: Receive) -> None:
+    counted = Counted()
+    for data in (b"one", b"three"):
+        pair.send(data)
+    received = 0
+    while received < 2:
+        received += len(await receive(pair.sock, 9, 100))
+    assert counted.bytes == 8
+
+
+@pytest.mark.skipif(on_windows, reason="the standard library has no recvmsg there")
+@both
+async def test_an_error_behind_the_first_comes_with_the_next_call(
+    pair: Pair, receive: Receive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[Any] = [(b"data", [], 0, pair.sender.getsockname()), ConnectionRefusedError()]
+
+    def recvmsg(*_: object) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr("socket.socket.recvmsg", recvmsg, raising=False)
+    ((data, *_),) = await receive(pair.sock, 9, 100)
+    assert data == b"data"
+    with pytest.raises(ConnectionRefusedError):
+        await receive(pair.sock, 9, 100)
 
 
 @both

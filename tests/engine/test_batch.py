@@ -160,6 +160,18 @@ async def test_no_flag_of_one_datagram_goes_into_the_receive_of_the_next(
     assert flags_in == [0] * 4
 
 
+async def test_where_wsarecvmsg_fails_a_truncated_datagram_says_nothing_of_the_next(
+    simulation: Simulation,
+) -> None:
+    simulation.behave(message_faults=True)
+    sock = simulation.datagrams()
+    for data in (b"too long", b"fits", b"too long", b"fits"):
+        sock.peer.send(data)
+    batch = await receive_when(simulation, False, lambda: None, sock.recvmsg_many, 9, 4)
+    truncated = MsgFlag.MSG_TRUNC
+    assert [flags for _, _, flags, _ in batch] == [truncated, 0, truncated, 0]
+
+
 @everywhere
 @when
 @both

@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import assert_checkpoints
 
+from tests.engine.flows import LARGE, both_modes, make_flow
 from tests.receiving import every_receive, winerror
 from tests.simulation import Call, CancelAnswer, Simulation
 from tests.simulation.behaviour import WINE_HANDLES_CLOSED, IosbWrite
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.receiving import Receive
+    from tests.simulation.sockets import SocketOverSimulation
 
 pytestmark = pytest.mark.deadline(10)
 
@@ -186,6 +188,32 @@ async def test_closing_is_seen_between_two_parts_of_one_receive(
     assert simulation.events.count("receive") == 1
     assert sock.peer.handles == 0
     assert not sock.receiver.pushed_back
+
+
+class ClosesAfterTheFirstStep(trio.abc.Instrument):
+    """Closes a socket when a receive on it has come to its first checkpoint."""
+
+    def __init__(self, sock: SocketOverSimulation) -> None:
+        self._sock = sock
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        if self._sock.receiver.claimed:
+            self._sock.close()
+
+
+@both_modes
+async def test_closing_is_seen_before_a_large_receive(
+    simulation: Simulation, made_here: bool
+) -> None:
+    sock = simulation.stream(made_here=made_here)
+    await make_flow(simulation, sock)
+    sock.peer.send(bytes(LARGE))
+    closes = ClosesAfterTheFirstStep(sock)
+    trio.lowlevel.add_instrument(closes)
+    with pytest.raises(trio.ClosedResourceError):
+        await sock.recv(LARGE)
+    trio.lowlevel.remove_instrument(closes)
+    assert sock.peer.handles == 0
 
 
 async def test_closing_drops_what_was_pushed_back_and_the_error_that_waits(
