@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
+# Lines that are long.
+_FOLLOWS: Final = "self.packet_follows_success: bool = packet_follows(0, {}, mode)"
+_EXPORT: Final = 'export = ffi.from_buffer("char[]", buffer, require_writable={})'
 _ROOM: Final = "room = [] if {} else [bytes(MAX_RECEIVE_SIZE) for _ in range(_MOST_RESULTS)]"
 _ALLOCATOR: Final = "_allocate = ffi.new_allocator(should_clear_after_alloc={})"
 
@@ -20,6 +23,58 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
     "_winsock/provider.py": {
         "Windows fills less room than it is given": [
             ("_SIZE: Final = 628", "_SIZE: Final = 629"),
+        ],
+    },
+    "_winsock/parse.py": {
+        "how many addresses are remembered is a choice": [
+            ("@lru_cache(maxsize=1024)", ""),
+            ("@lru_cache(maxsize=1024)", "@lru_cache(maxsize= 1023)"),
+            ("@lru_cache(maxsize=1024)", "@lru_cache(maxsize= 1025)"),
+        ],
+        "an address of the families in use takes 28 bytes at the most": [
+            ("STORAGE_SIZE: Final = 128", "STORAGE_SIZE: Final = 127"),
+            ("STORAGE_SIZE: Final = 128", "STORAGE_SIZE: Final = 129"),
+        ],
+        "an address of an unknown family ends after 16 bytes": [
+            (
+                "NO_SENDER: Final = parse_address(bytes(16))",
+                "NO_SENDER: Final = parse_address(bytes( 17))",
+            ),
+        ],
+    },
+    "_winsock/operation.py": {
+        "the status does not matter where there is no error": [
+            (_FOLLOWS.format(0), _FOLLOWS.format(1)),
+            (_FOLLOWS.format(0), _FOLLOWS.format(-1)),
+        ],
+        "it is set anew for each receive": [
+            ("self.target: Any = self.small", "pass"),
+            ("self.room: int = 0", "self.room: int = 1"),
+            ("self.room: int = 0", "self.room: int = -1"),
+            ("self.room: int = 0", "pass"),
+            ("self.raise_cancel: Callable[[], NoReturn] | None = None", "pass"),
+        ],
+        "a buffer that cannot be written to has been refused before": [
+            (_EXPORT.format(True), _EXPORT.format(False)),
+        ],
+        "for a Windows that leaves the count alone where a message does not fit": [
+            ("self.memory.received = 0", "self.memory.received = 1"),
+            ("self.memory.received = 0", "pass"),
+        ],
+    },
+    "_winsock/datagram.py": {
+        "what is smaller than asked for is made anew": [
+            ("self._own: Any = None", "pass"),
+            ("self._own_size = 0", "self._own_size = 1"),
+            ("self._own_size = 0", "self._own_size = -1"),
+        ],
+        "each request sets it": [
+            ("self._control_size = 0", "self._control_size = 1"),
+            ("self._control_size = 0", "self._control_size = -1"),
+            ("self._control_size = 0", "pass"),
+        ],
+        "it makes the same room anew": [
+            ("if size > len(self._control):", "if size >= len(self._control):"),
         ],
     },
     "_engine/receive.py": {
@@ -43,6 +98,21 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
             for other in (1, -1)
         ],
         "the coroutine has nothing to do when it is closed": [("waiter.close()", "pass")],
+        "None is as false": [("return False", "pass")],
+    },
+    "_engine/receiver.py": {
+        "nobody compares receivers or hashes them": [
+            ("@dataclass(eq=False, slots=True)", "@dataclass(eq=True, slots=True)"),
+        ],
+        "slots make it small and quick, which is a choice": [
+            ("@dataclass(eq=False, slots=True)", "@dataclass(eq=False, slots=False)"),
+        ],
+    },
+    "_engine/batch.py": {
+        "nothing is pushed back for a socket of datagrams": [
+            ("self.room = one.room", "pass"),
+            ("return [self._one.take(data)]", "pass"),
+        ],
     },
     "_engine/memory.py": {
         "for how many results there is room behind the first block is a choice": [

@@ -140,6 +140,6 @@ def _mutant(source: str, mutated: str) -> Mutant:
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     changes = [change for change in matcher.get_opcodes() if change[0] != "equal"]
     (_, first, _, first_new, _), (_, _, last, _, last_new) = changes[0], changes[-1]
-    before = " ".join(line.strip() for line in old[first:last])
+    before = " ".join(line.strip() for line in old[first:last]).strip()
     after = " ".join(" ".join(line.split()) for line in new[first_new:last_new])
     return Mutant(first + 1, before, after, mutated)

@@ -80,6 +80,7 @@ def test_a_datagram_operation_has_memory_of_its_own_for_what_is_asked_for() -> N
     operation = DatagramOperation(1, Mode.DEFAULT)
     assert operation.reserve(MIN_RECEIVE_SIZE) == operation.small
     largest = operation.reserve(MAX_DATAGRAM)
+    assert operation.reserve(MAX_DATAGRAM) == largest
     assert operation.reserve(MAX_DATAGRAM // 16) == largest
     assert operation.reserve(MAX_DATAGRAM // 16 - 1) != largest
 

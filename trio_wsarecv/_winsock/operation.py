@@ -137,7 +137,6 @@ class Operation:
             wsabuf.buf = export + skipped
             wsabuf.len = min(len(export) - skipped, nbytes - self.room)
             self.room += wsabuf.len
-        self.exports.append(wsabufs)
         self.memory.flags = flags
         self._bind((wsabufs, count))
 
