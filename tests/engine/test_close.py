@@ -207,6 +207,7 @@ async def test_closing_is_seen_before_a_large_receive(
 ) -> None:
     sock = simulation.stream(made_here=made_here)
     await make_flow(simulation, sock)
+    simulation.deliver_automatically()
     sock.peer.send(bytes(LARGE))
     closes = ClosesAfterTheFirstStep(sock)
     trio.lowlevel.add_instrument(closes)

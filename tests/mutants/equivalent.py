@@ -10,6 +10,7 @@ from typing import Final
 # Lines that are long.
 _FOLLOWS: Final = "self.packet_follows_success: bool = packet_follows(0, {}, mode)"
 _EXPORT: Final = 'export = ffi.from_buffer("char[]", buffer, require_writable={})'
+_SIZEOF: Final = "size = 0 if result == NULL else ffi.sizeof(result[{}])"
 _ROOM: Final = "room = [] if {} else [bytes(MAX_RECEIVE_SIZE) for _ in range(_MOST_RESULTS)]"
 _ALLOCATOR: Final = "_allocate = ffi.new_allocator(should_clear_after_alloc={})"
 
@@ -72,6 +73,10 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
             ("self._control_size = 0", "self._control_size = 1"),
             ("self._control_size = 0", "self._control_size = -1"),
             ("self._control_size = 0", "pass"),
+        ],
+        "for memory of cffi, which cannot be read behind its end; that of the simulation can": [
+            (_SIZEOF.format("0"), _SIZEOF.format(" 1")),
+            (_SIZEOF.format("0"), _SIZEOF.format(" -1")),
         ],
         "it makes the same room anew": [
             ("if size > len(self._control):", "if size >= len(self._control):"),

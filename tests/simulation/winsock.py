@@ -119,8 +119,12 @@ class Ws2:
         lpCompletionRoutine: Any,
         /,
     ) -> int:
+        if s < 0:
+            raise OverflowError("can't convert negative number to unsigned")
         if self._kernel.endpoint(s) is None:
             return self._fail(WinsockError.WSAENOTSOCK)
+        if cbOutBuffer != (real.sizeof("uintptr_t") if lpvOutBuffer else 0):
+            return self._fail(WinsockError.WSAEFAULT)
         given = bytes(real.buffer(lpvInBuffer, cbInBuffer)) if cbInBuffer else b""
         self.ioctls.append((s, dwIoControlCode, given))
         if dwIoControlCode == SIO_GET_EXTENSION_FUNCTION_POINTER:

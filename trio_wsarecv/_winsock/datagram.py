@@ -156,8 +156,6 @@ def wsarecvmsg_function(sock: socket.socket) -> Any:
     Raises:
       OSError: the provider has none.
     """
-    if sock.fileno() == -1:
-        raise calls.winsock_error(WinsockError.WSAENOTSOCK)
     key = (sock.family, sock.type, sock.proto)
     if key not in _functions:
         function = ffi.new("LPFN_WSARECVMSG *")
