@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,8 +12,13 @@ import trio_wsarecv
 from trio_wsarecv import SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .peers import Counted, stdlib_pair
+from .peers import Counted, socket_pair, stdlib_pair
+from .receiving import every_receive
 from .simulation import Call, Simulation
+
+if TYPE_CHECKING:
+    from .datagrams import Pair
+    from .receiving import Receive
 
 on_windows = sys.platform == "win32"
 pytestmark = pytest.mark.deadline(10)
@@ -82,6 +88,18 @@ async def test_receives_are_counted_by_how_they_end(simulation: Simulation) -> N
         assert isinstance(reset.error, ConnectionResetError)
         assert (counted.pended, counted.failed, counted.bytes) == (4, 2, 12)
     assert counted.overlapped == counted.wsarecv_calls == 6
+
+
+@every_receive
+async def test_the_bytes_that_any_call_receives_are_counted(pair: Pair, receive: Receive) -> None:
+    counted = Counted()
+    pair.send(b"datagram")
+    await receive(pair.sock)
+    assert counted.bytes == 8
+    with socket_pair() as (sock, other):
+        other.sendall(b"data")
+        await receive(sock)
+    assert counted.bytes == 12
 
 
 @pytest.mark.parametrize("kind", ["recv", "recvmsg", "wsarecv"])

@@ -45,6 +45,21 @@ async def test_what_the_kernel_is_given_is_what_was_asked_for(simulation: Simula
     simulation.check_quiet()
 
 
+@pytest.mark.parametrize("count", [1023, 1024, 1025, 3000])
+async def test_a_call_is_given_1024_buffers_at_the_most(simulation: Simulation, count: int) -> None:
+    for sock in (simulation.stream(), simulation.datagrams()):
+        buffers = [bytearray(2) for _ in range(count)]
+        async with simulation.nursery() as nursery:
+            call = Call(nursery, wsarecv, sock, buffers)
+            await simulation.run()
+            (request,) = sock.peer.requests
+            assert len(request.buffers) <= 1024
+            sock.peer.send(b"datagram!")
+            await simulation.step()
+            assert call.value == (9, 0)
+        assert filled(buffers) == b"datagram!".ljust(2 * count, b"\0")
+
+
 async def test_winsock_is_not_asked_to_wait_for_all(simulation: Simulation) -> None:
     # It refuses that on a non-blocking socket.
     sock = simulation.stream()
@@ -75,6 +90,16 @@ async def test_kernel_buffers_go_on_where_the_last_receive_stopped(
         assert call.value == (9, 0)
     assert filled(buffers) == b"abcdefghi"
     simulation.check_quiet()
+
+
+async def test_any_number_of_buffers_without_room_is_passed_over(simulation: Simulation) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.stream()
+    nothing = [bytearray(0)] * 1500
+    one, two = bytearray(1), bytearray(1)
+    sock.peer.send(b"12")
+    assert await wsarecv(sock, [*nothing, one, *nothing, two, *nothing], WAITALL) == (2, 0)
+    assert one + two == b"12"
 
 
 @pytest.mark.parametrize("pending", [False, True])

@@ -11,6 +11,11 @@ from typing import Final
 _FOLLOWS: Final = "self.packet_follows_success: bool = packet_follows(0, {}, mode)"
 _EXPORT: Final = 'export = ffi.from_buffer("char[]", buffer, require_writable={})'
 _SIZEOF: Final = "size = 0 if result == NULL else ffi.sizeof(result[{}])"
+_SCATTER: Final = "nbytes, _, native_flags, _ = sock.recvmsg_into(parts, {}, native)"
+_IGNORED: Final = "# type: ignore[attr-defined, unused-ignore]"
+_WINDOW: Final = (
+    "while first < len(buffers) - {} and offset >= (size := memoryview(buffers[first]).nbytes):"
+)
 _ROOM: Final = "room = [] if {} else [bytes(MAX_RECEIVE_SIZE) for _ in range(_MOST_RESULTS)]"
 _ALLOCATOR: Final = "_allocate = ffi.new_allocator(should_clear_after_alloc={})"
 
@@ -117,6 +122,18 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
         "nothing is pushed back for a socket of datagrams": [
             ("self.room = one.room", "pass"),
             ("return [self._one.take(data)]", "pass"),
+        ],
+    },
+    "_engine/messages.py": {
+        "it is compared with 1024": [
+            ("self.wants = 0", "self.wants = 1"),
+            ("self.wants = 0", "self.wants = -1"),
+        ],
+        "what has been filled is passed over in the last buffers, too": [
+            (_WINDOW.format(1), _WINDOW.format(2)),
+        ],
+        "nobody looks at the ancillary data": [
+            (_SCATTER.format(0) + "  " + _IGNORED, _SCATTER.format(1) + " " + _IGNORED),
         ],
     },
     "_engine/memory.py": {
