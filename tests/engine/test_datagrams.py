@@ -17,7 +17,7 @@ from tests.datagrams import (
     when,
 )
 from tests.peers import pattern
-from tests.receiving import winerror
+from tests.receiving import SENDER, winerror
 from tests.simulation import Call, Simulation, simulated_winsock
 from tests.simulation.behaviour import InlineIosb, TooLong
 from trio_wsarecv import WinsockError
@@ -310,3 +310,18 @@ async def test_a_receive_of_nothing_takes_a_datagram_as_any_other(
         sock.peer.send(b"")
         assert await getattr(sock, receive)(argument) == nothing
     assert not sock.peer.waiting
+
+
+@pytest.mark.parametrize("method", ["recv", "recvfrom", "recvmsg"])
+async def test_no_more_room_is_made_than_a_datagram_can_fill(
+    simulation: Simulation, method: str
+) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, getattr(sock, method), 1 << 20)
+        await simulation.run()
+        (request,) = sock.peer.requests
+        assert request.buffers[0][1] == 65536
+        sock.peer.send(b"data", SENDER)
+        await simulation.step()
+        assert call.succeeded

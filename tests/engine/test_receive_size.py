@@ -277,6 +277,23 @@ async def test_the_end_met_while_draining_stays_the_end(simulation: Simulation) 
             assert again.value == b""
 
 
+@pytest.mark.parametrize(("nbytes", "flags"), [(SMALL, 0), (LARGE, MsgFlag.MSG_OOB)])
+async def test_a_flow_lends_no_large_memory_to_what_needs_little(
+    simulation: Simulation, nbytes: int, flags: int
+) -> None:
+    sock = simulation.stream()
+    await make_flow(simulation, sock)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, nbytes, flags)
+        await simulation.run()
+        assert capacity(sock) == SMALL
+        # What is large and has to wait is cancelled.
+        assert "cancel" not in simulation.events
+        sock.peer.send_urgent(b"!") if flags else sock.peer.send(b"!")
+        await simulation.step()
+        assert call.value == b"!"
+
+
 async def test_a_small_receive_that_is_filled_does_not_make_the_next_a_large_one(
     simulation: Simulation,
 ) -> None:

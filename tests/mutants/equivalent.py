@@ -11,6 +11,7 @@ from typing import Final
 _FOLLOWS: Final = "self.packet_follows_success: bool = packet_follows(0, {}, mode)"
 _EXPORT: Final = 'export = ffi.from_buffer("char[]", buffer, require_writable={})'
 _SIZEOF: Final = "size = 0 if result == NULL else ffi.sizeof(result[{}])"
+_CLAMP: Final = "self.room = nbytes if nbytes {} MAX_RECEIVE else MAX_RECEIVE"
 _SCATTER: Final = "nbytes, _, native_flags, _ = sock.recvmsg_into(parts, {}, native)"
 _IGNORED: Final = "# type: ignore[attr-defined, unused-ignore]"
 _WINDOW: Final = (
@@ -122,6 +123,15 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
         "nothing is pushed back for a socket of datagrams": [
             ("self.room = one.room", "pass"),
             ("return [self._one.take(data)]", "pass"),
+        ],
+    },
+    "_engine/requests.py": {
+        "it is compared with 1024": [
+            ("self.wants = 0", "self.wants = 1"),
+            ("self.wants = 0", "self.wants = -1"),
+        ],
+        "both are the same number then": [
+            (_CLAMP.format("<"), _CLAMP.format("<=")),
         ],
     },
     "_engine/messages.py": {
