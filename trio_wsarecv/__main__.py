@@ -68,9 +68,10 @@ def _run(arguments: Sequence[str], *, verbose: bool) -> int:
             run_script(script, rest, verbose=verbose)
         case [] | ["--"]:
             return _refuse("Missing argument 'SCRIPT'.")
-        case [option, *_] if option.startswith("-"):
-            return _refuse(f"No such option '{option}'.")
-        case [script, *rest]:
+        case _:
+            script, *rest = arguments
+            if script.startswith("-"):
+                return _refuse(f"No such option '{script}'.")
             run_script(script, rest, verbose=verbose)
     return 0
 

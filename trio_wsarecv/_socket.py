@@ -61,7 +61,11 @@ class Socket(DatagramCalls, _TrioSocket):
 
     @property
     def engine(self) -> str:
-        """The engine in the current run, and the reason; none before the first receive."""
+        """The engine in the current run, and the reason.
+
+        ``"overlapped"``, or ``"readiness: "`` and the reason.  The first receive of a run chooses
+        it; before that, and outside a run, it is ``"none yet: "`` and a sentence that says so.
+        """
         return engine_of(self.stdlib, self.receiver)
 
     @trio.lowlevel.enable_ki_protection

@@ -173,9 +173,8 @@ def test_everything_that_a_program_makes_is_ours() -> None:
             f"can't open file {str(PROGRAMS / 'nowhere.py')!r}: [Errno 2] No such",
         ),
         (("-m", "nowhere"), 1, "No module named nowhere\n"),
-        (("-m", "tests"), 1, "No module named tests.__main__; 'tests' is a package and cannot be"),
     ],
-    ids=["script", "module", "package"],
+    ids=["script", "module"],
 )
 def test_what_is_missing_is_named_in_one_line_as_python_does(
     command: tuple[str, ...], status: int, reason: str
