@@ -11,6 +11,11 @@ from typing import Final
 _FOLLOWS: Final = "self.packet_follows_success: bool = packet_follows(0, {}, mode)"
 _EXPORT: Final = 'export = ffi.from_buffer("char[]", buffer, require_writable={})'
 _SIZEOF: Final = "size = 0 if result == NULL else ffi.sizeof(result[{}])"
+_TRUNCATED: Final = '_STDLIB_TRUNCATED: Final = getattr(socket, "MSG_TRUNC", {})'
+_REMEMBERED: Final = "bytes_request = lru_cache(maxsize={})(Bytes)"
+_NAMES: Final = (
+    '(getattr(socket, flag.name or "", {}), flag) for flag in (MsgFlag.MSG_OOB, MsgFlag.MSG_TRUNC)'
+)
 _CLAMP: Final = "self.room = nbytes if nbytes {} MAX_RECEIVE else MAX_RECEIVE"
 _SCATTER: Final = "nbytes, _, native_flags, _ = sock.recvmsg_into(parts, {}, native)"
 _IGNORED: Final = "# type: ignore[attr-defined, unused-ignore]"
@@ -84,6 +89,13 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
             (_SIZEOF.format("0"), _SIZEOF.format(" 1")),
             (_SIZEOF.format("0"), _SIZEOF.format(" -1")),
         ],
+        "how much room there is to begin with is a choice": [
+            ("_MIN_CONTROL_SIZE: Final = 512", "_MIN_CONTROL_SIZE: Final = 511"),
+            ("_MIN_CONTROL_SIZE: Final = 512", "_MIN_CONTROL_SIZE: Final = 513"),
+        ],
+        "nobody reads what has not been received": [
+            (_ALLOCATOR.format(False), _ALLOCATOR.format(True)),
+        ],
         "it makes the same room anew": [
             ("if size > len(self._control):", "if size >= len(self._control):"),
         ],
@@ -120,12 +132,28 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
         ],
     },
     "_engine/batch.py": {
+        "every system that uses it has the name": [
+            (_TRUNCATED.format(0), _TRUNCATED.format(1)),
+            (_TRUNCATED.format(0), _TRUNCATED.format(-1)),
+        ],
         "nothing is pushed back for a socket of datagrams": [
             ("self.room = one.room", "pass"),
             ("return [self._one.take(data)]", "pass"),
         ],
     },
     "_engine/requests.py": {
+        "how much to reserve is a choice": [
+            ("MAX_WAITING: Final = 16 * 1024 * 1024", f"MAX_WAITING: Final = {other}")
+            for other in (
+                *("15 * 1024 * 1024", "16 * 1023 * 1024", "16 * 1024 * 1023"),
+                *("17 * 1024 * 1024", "16 * 1025 * 1024", "16 * 1024 * 1025"),
+            )
+        ],
+        "how many requests are remembered is a choice": [
+            (_REMEMBERED.format("256"), _REMEMBERED.format(" 255")),
+            (_REMEMBERED.format("256"), _REMEMBERED.format(" 257")),
+        ],
+        "every request has all methods": [("@abstractmethod", "")],
         "it is compared with 1024": [
             ("self.wants = 0", "self.wants = 1"),
             ("self.wants = 0", "self.wants = -1"),
@@ -142,6 +170,11 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
         "what has been filled is passed over in the last buffers, too": [
             (_WINDOW.format(1), _WINDOW.format(2)),
         ],
+        "every system that uses them has the names": [
+            (_NAMES.format(0), _NAMES.format(1)),
+            (_NAMES.format(0), _NAMES.format(-1)),
+        ],
+        "a function ends so": [("return None", "pass")],
         "nobody looks at the ancillary data": [
             (_SCATTER.format(0) + "  " + _IGNORED, _SCATTER.format(1) + " " + _IGNORED),
         ],
