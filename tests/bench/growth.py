@@ -54,9 +54,10 @@ class Growth:
         result = [f"{self.title}: {self.figure} (less is better)"]
         result.append(f"  {self.axis:>24}" + "".join(f"{name:>16}" for name in names))
         for amount, table in self.points.items():
-            medians = "".join(f"{table.median(name):>16,.1f}" for name in names)
+            medians = "".join(f"{table.cell(name):>16}" for name in names)
             result.append(f"  {amount:>24,}{medians}")
-        return [*result, ""]
+        said = [f"  {line}" for table in self.points.values() for line in table.said()]
+        return [*result, *said, ""]
 
     def as_json(self) -> dict[str, Any]:
         """Return what the JSON file has of it."""
