@@ -108,7 +108,8 @@ def test_an_interrupt_loses_no_connection_that_is_accepted(
 
     def interrupted_accept(sock: socket.socket) -> tuple[socket.socket, Any]:
         connection = accept(sock)
-        signal.raise_signal(signal.SIGINT)
+        if sock is listener.stdlib:  # and not what Trio wakes itself by, on Windows
+            signal.raise_signal(signal.SIGINT)
         return connection
 
     async def main() -> None:
