@@ -76,7 +76,7 @@ async def when_readable(
     else:
         counters.immediate += 1
         await trio.lowlevel.cancel_shielded_checkpoint()
-    if isinstance(result, outcome.Error):
+    if isinstance(getattr(result, "error", None), OSError):
         counters.failed += 1
     return result.unwrap()
 
