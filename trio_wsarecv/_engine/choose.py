@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from .._statistics import counters
-from .._winsock.operation import MIN_RECEIVE_SIZE
 from .._winsock.provider import provider_of
 from .._winsock.status import Mode
 from . import port
@@ -80,7 +79,6 @@ def choose_engine(sock: socket.socket, receiver: Receiver) -> Choice:
     if choice is Choice.OVERLAPPED:
         counters.overlapped_sockets += 1
         receiver.engine = _OVERLAPPED
-        receiver.receive_size = MIN_RECEIVE_SIZE
     else:
         counters.readiness_sockets += 1
         receiver.receive_size = MAX_RECEIVE_SIZE  # since nothing waits there
