@@ -12,6 +12,7 @@ _FOLLOWS: Final = "self.packet_follows_success: bool = packet_follows(0, {}, mod
 _EXPORT: Final = 'export = ffi.from_buffer("char[]", buffer, require_writable={})'
 _SIZEOF: Final = "size = 0 if result == NULL else ffi.sizeof(result[{}])"
 _TRUNCATED: Final = '_STDLIB_TRUNCATED: Final = getattr(socket, "MSG_TRUNC", {})'
+_ONE: Final = "operation.set_buffer(self._buffers[{}], self._filled, nbytes, self.flags)"
 _REMEMBERED: Final = "bytes_request = lru_cache(maxsize={})(Bytes)"
 _NAMES: Final = (
     '(getattr(socket, flag.name or "", {}), flag) for flag in (MsgFlag.MSG_OOB, MsgFlag.MSG_TRUNC)'
@@ -169,6 +170,16 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
         ],
         "what has been filled is passed over in the last buffers, too": [
             (_WINDOW.format(1), _WINDOW.format(2)),
+        ],
+        "how many buffers a call is given is a choice, within what systems take": [
+            ("_MAX_BUFFERS: Final = 1024", "_MAX_BUFFERS: Final = 1023"),
+        ],
+        "of one buffer it is the last, too": [(_ONE.format("0"), _ONE.format(" -1"))],
+        "an array of one buffer does the same": [
+            (
+                "if len(self._buffers) == 1:  # which needs no array",
+                "if len(self._buffers) == 0: # which needs no array",
+            ),
         ],
         "every system that uses them has the names": [
             (_NAMES.format(0), _NAMES.format(1)),

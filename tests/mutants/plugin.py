@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pytest
 
 #: Seconds after which a test of a mutant is taken to hang.
-DEADLINE = 5.0
+DEADLINE = 15.0
 
 hypothesis.settings.register_profile(
     "mutants",

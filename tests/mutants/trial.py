@@ -25,7 +25,7 @@ OPTIONS = (
     *("-p", "tests.mutants.plugin", "--hypothesis-profile=mutants"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # of what has been imported already
 )
-HANG = 15  # seconds after which a test is taken to hang, where no Trio deadline can reach it
+HANG = 30  # seconds after which a test is taken to hang, where no Trio deadline can reach it
 DEADLINE = 120.0  # seconds for all tests of a mutant
 MEMORY = 8 << 30  # bytes of address space, for a mutant may ask for more than there is
 
