@@ -100,6 +100,18 @@ async def test_the_sender_of_the_bytes_of_a_stream_is_what_the_standard_library_
         assert await sock.recvfrom_into(bytearray(2)) == (2, sender)
 
 
+async def test_a_receive_on_a_closed_socket_fails_as_in_the_standard_library() -> None:
+    with stdlib_pair() as (one, other):
+        sock = trio_wsarecv.from_stdlib_socket(other)
+        for each in (one, sock):
+            each.close()
+        with pytest.raises(OSError, match=r".") as expected:
+            one.recv(1)
+        with pytest.raises(OSError, match=r".") as caught:
+            await sock.recv(1)
+        assert caught.value.errno == expected.value.errno
+
+
 def test_an_interrupt_loses_no_connection_that_is_accepted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -325,3 +325,16 @@ async def test_no_more_room_is_made_than_a_datagram_can_fill(
         sock.peer.send(b"data", SENDER)
         await simulation.step()
         assert call.succeeded
+
+
+@pytest.mark.parametrize("method", ["recv_into", "recvfrom_into"])
+async def test_a_part_of_a_message_is_no_error(simulation: Simulation, method: str) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        buffer = bytearray(10)
+        call = Call(nursery, getattr(sock, method), buffer)
+        await simulation.run()
+        sock.peer.end(NtStatus.RECEIVE_PARTIAL, b"part")
+        await simulation.step()
+        assert call.succeeded
+        assert buffer == b"part" + bytes(6)
