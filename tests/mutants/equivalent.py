@@ -155,6 +155,7 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
             (_REMEMBERED.format("256"), _REMEMBERED.format(" 257")),
         ],
         "every request has all methods": [("@abstractmethod", "")],
+        "that is None": [("return AGAIN", "pass")],
         "it is compared with 1024": [
             ("self.wants = 0", "self.wants = 1"),
             ("self.wants = 0", "self.wants = -1"),
