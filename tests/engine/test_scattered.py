@@ -102,6 +102,14 @@ async def test_any_number_of_buffers_without_room_is_passed_over(simulation: Sim
     assert one + two == b"12"
 
 
+async def test_several_buffers_without_room_take_nothing(simulation: Simulation) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.stream()
+    sock.peer.send(b"data")
+    assert await wsarecv(sock, [bytearray(0), bytearray(0)]) == (0, 0)
+    assert sock.peer.waiting == b"data"
+
+
 @pytest.mark.parametrize("pending", [False, True])
 async def test_waiting_for_all_loses_nothing_when_it_fails(
     simulation: Simulation, pending: bool
