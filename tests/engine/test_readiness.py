@@ -79,6 +79,11 @@ async def test_receives_by_readiness_are_counted(simulation: Simulation) -> None
         assert await sock.recv(100) == b"data"
     assert (counted.pended, counted.cancelled, counted.immediate, counted.bytes) == (1, 1, 1, 4)
     assert (counted.overlapped, counted.wsarecv_calls) == (0, 2)
+    assert counted.failed == 0
+    sock.peer.reset()
+    with pytest.raises(ConnectionResetError):
+        await sock.recv(100)
+    assert counted.failed == 1
 
 
 # Peeking.
