@@ -14,6 +14,7 @@ from tests.simulation.behaviour import ShortControl
 from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._winsock.calls import ffi
 from trio_wsarecv._winsock.codes import NtStatus
+from trio_wsarecv._winsock.datagram import MessageOperation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -280,6 +281,19 @@ async def test_messages_and_plain_receives_take_turns(
         result = await receive_when(simulation, False, message, lambda s: s.recvfrom(10), sock)
         assert result == (b"data", SENDER_ADDRESS)
     simulation.check_quiet()
+
+
+async def test_flags_of_messages_are_told_and_no_others(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.datagrams()
+    told = MsgFlag.MSG_BCAST | MsgFlag.MSG_MCAST | MsgFlag.MSG_TRUNC | MsgFlag.MSG_CTRUNC
+    for flag in MsgFlag:
+        monkeypatch.setattr(MessageOperation, "flags", lambda _, flag=flag: flag)
+        sock.peer.send(b"data", SENDER)
+        _, _, flags, _ = await sock.recvmsg(10, 100)
+        assert flags == flag & told
 
 
 # A stream has no messages: it gives bytes, and refuses the flags that `wsarecv` refuses.
