@@ -283,6 +283,15 @@ async def test_messages_and_plain_receives_take_turns(
     simulation.check_quiet()
 
 
+async def test_a_receive_without_buffers_leaves_nothing_behind(simulation: Simulation) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.datagrams()
+    for data in (b"dropped", b"data"):
+        sock.peer.send(data, SENDER)
+    assert await sock.recvmsg_into([]) == (0, [], MsgFlag.MSG_TRUNC, SENDER_ADDRESS)
+    assert await sock.recvmsg(10) == (b"data", [], 0, SENDER_ADDRESS)
+
+
 async def test_flags_of_messages_are_told_and_no_others(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -137,6 +137,7 @@ class Operation:
             wsabuf.buf = export + skipped
             wsabuf.len = min(len(export) - skipped, nbytes - self.room)
             self.room += wsabuf.len
+        self.exports.append(wsabufs)  # even where it is the only thing to give back
         self.memory.flags = flags
         self._bind((wsabufs, count))
 
