@@ -12,6 +12,7 @@ from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Call, Simulation, simulated_winsock
 from tests.simulation.behaviour import ShortControl
 from trio_wsarecv import MsgFlag, WinsockError, statistics
+from trio_wsarecv._engine.batch import Batch, OneOfMany
 from trio_wsarecv._winsock.codes import NtStatus
 
 from .test_messages import PKTINFO, PKTINFO_PARSED, TTL, TTL_PARSED
@@ -272,3 +273,9 @@ async def test_nothing_is_lost_whatever_comes_of_cancelling(receive: Receive, se
         assert received == [b"%d" % number for number in range(sent)]
         assert cancelled
         simulation.check_quiet()
+
+
+def test_what_was_pushed_back_is_a_batch_of_one(simulation: Simulation) -> None:
+    sock = simulation.datagrams()
+    batch = Batch(OneOfMany(10), 3, sock.stdlib, sock.receiver)
+    assert batch.take(b"data") == [b"data"]
