@@ -76,10 +76,9 @@ class DatagramCalls:
             buffer = bytearray(nbytes)
             count, *rest = await self.recvmsg_into([buffer], control_size, flags)
             return bytes(memoryview(buffer)[:count]), *rest
+        await self._check(flags, [nbytes])
         request = Message(nbytes, control_size, flags)
-        message: ReceivedMessage = await self._receive_message(
-            request, [nbytes], control_size, flags
-        )
+        message: ReceivedMessage = await self._receive_message(request, control_size)
         return message
 
     @trio.lowlevel.enable_ki_protection
@@ -104,10 +103,13 @@ class DatagramCalls:
         except BufferError as exc:
             raise TypeError(str(exc)) from None
         _, control_size, flags = message_arguments(0, ancbufsize, flags)
+        if self.receiver.is_stream and not any(sizes) and not hasattr(self.stdlib, "recvmsg_into"):
+            # There is no room for data, so there is nothing to wait for.
+            await trio.lowlevel.checkpoint()
+            return 0, [], 0, None
+        await self._check(flags, sizes)
         request = MessageInto(buffers, sizes, control_size, flags)
-        message: ReceivedMessageInto = await self._receive_message(
-            request, sizes, control_size, flags
-        )
+        message: ReceivedMessageInto = await self._receive_message(request, control_size)
         return message
 
     @trio.lowlevel.enable_ki_protection
@@ -155,7 +157,7 @@ class DatagramCalls:
         """
         nbytes, control_size, _ = message_arguments(bufsize, ancbufsize, 0)
         batch = self._batch(Message(nbytes, control_size, 0), max_datagrams)
-        messages: list[ReceivedMessage] = await self._receive_message(batch, [], control_size, 0)
+        messages: list[ReceivedMessage] = await self._receive_message(batch, control_size)
         return messages
 
     def _batch(self, one: Bytes, max_datagrams: int) -> Batch:
@@ -166,36 +168,34 @@ class DatagramCalls:
             raise ValueError("a stream has no datagrams")
         return Batch(one, most, self.stdlib, self.receiver)
 
-    async def _receive_message(
-        self, request: Request[T], sizes: Sequence[int], control_size: int, flags: int
-    ) -> T:
+    async def _receive_message(self, request: Request[T], control_size: int) -> T:
+        # By WSARecvMsg, but for a stream, and where that is known to be broken and not needed.
         sock, receiver = self.stdlib, self.receiver
-        if not hasattr(sock, "recvmsg_into"):
-            if not receiver.is_stream:
-                error = WinsockError.WSAEOPNOTSUPP if flags & ~_PEEK else None
-            elif request.room:
-                error = check_request(flags, sizes, sock.type)
-            else:
-                # There is no room for data, so there is nothing to wait for.
-                await trio.lowlevel.checkpoint()
-                nothing: Any = request.take(b"")
-                return nothing  # type: ignore[no-any-return]
-            if error is not None:
-                await trio.lowlevel.checkpoint()
-                raise winsock_error(error)
         kind = (sock.family, sock.type, sock.proto)
-        wants_control = control_size > 0
-        request.is_message = not receiver.is_stream and (
-            wants_control or kind not in datagram.without_messages
-        )
+        can_do_without = not control_size
+        is_broken = kind in datagram.without_messages
+        request.is_message = not (receiver.is_stream or (can_do_without and is_broken))
         try:
             return await receive(sock, receiver, request)
         except OSError as exc:
-            if exc.errno != errno.EFAULT or wants_control or not request.is_message:
+            may_be_broken = exc.errno == errno.EFAULT and request.is_message
+            if not (may_be_broken and can_do_without):
                 raise
         datagram.without_messages.add(kind)
         request.is_message = False
         return await receive(sock, receiver, request)
+
+    async def _check(self, flags: int, sizes: Sequence[int]) -> None:
+        # On Windows; elsewhere the standard library's call knows best what to refuse.
+        if hasattr(self.stdlib, "recvmsg_into"):
+            return
+        if self.receiver.is_stream:
+            error = check_request(flags, sizes, self.stdlib.type)
+        else:
+            error = WinsockError.WSAEOPNOTSUPP if flags & ~_PEEK else None
+        if error is not None:
+            await trio.lowlevel.checkpoint()
+            raise winsock_error(error)
 
     def set_udp_connreset(self, enabled: bool) -> None:
         """Set whether receives report ICMP "port unreachable" for datagrams that were sent.

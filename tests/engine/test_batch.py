@@ -198,6 +198,29 @@ async def test_an_error_behind_the_first_ends_the_batch_and_comes_with_the_next_
 
 
 @both
+async def test_an_error_that_came_with_the_first_ends_the_batch(
+    simulation: Simulation, receive: Receive
+) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, receive, sock, 9, 10)
+        await simulation.run()
+        sock.peer.end(NtStatus.PORT_UNREACHABLE, b"one")
+        sock.peer.send_error(NtStatus.HOST_UNREACHABLE)
+        sock.peer.send(b"two")
+        await simulation.step()
+        assert call.value == [b"one"]
+        for code in (WinsockError.WSAECONNRESET, WinsockError.WSAEHOSTUNREACH):
+            call = Call(nursery, receive, sock, 9, 10)
+            await simulation.step()
+            assert winerror(call.error) == code
+        call = Call(nursery, receive, sock, 9, 10)
+        await simulation.step()
+        assert call.value == [b"two"]
+    simulation.check_quiet()
+
+
+@both
 async def test_an_error_before_the_first_is_raised_at_once(
     simulation: Simulation, receive: Receive
 ) -> None:

@@ -83,6 +83,8 @@ class Batch(Request[list[Any]]):
     def complete(self, operation: Operation, nbytes: int, flags: int) -> list[Any]:
         complete = self._one.complete
         batch = [complete(operation, nbytes, flags)]
+        if self._receiver.deferred_error:  # which came with the first
+            return batch
         # Another task may have closed the socket while this one waited.
         while len(batch) < self._most and self._sock.fileno() != -1:
             counters.wsarecv_calls += 1
