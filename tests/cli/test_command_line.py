@@ -41,6 +41,22 @@ def status_of(*arguments: str) -> int:
     return exit_.value.code
 
 
+def run_unread(*arguments: str) -> tuple[int, str]:
+    """Run a command whose output nobody reads; return its exit status and what it says of it."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "trio_wsarecv", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        error = process.stderr.read().decode()
+    return process.returncode, error
+
+
 @contextmanager
 def serving(
     answer: bytes, *, asked: bool = True, before_end: Callable[[], object] = lambda: None
@@ -235,18 +251,9 @@ def test_receive_makes_a_file_also_of_nothing(tmp_path: Path) -> None:
 def test_receive_says_in_one_line_that_nobody_reads_its_output(content: bytes) -> None:
     with serving(content) as (port, _):
         arguments = ["receive", "127.0.0.1", str(port), "--send", "\\n", "--output", "-"]
-        with subprocess.Popen(
-            [sys.executable, "-m", "trio_wsarecv", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(),
-        ) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            process.stdout.close()
-            (line,) = process.stderr.read().decode().splitlines()
-    assert process.returncode == 1
+        status, error = run_unread(*arguments)
+    assert status == 1
+    (line,) = error.splitlines()
     assert line.startswith("Error: Could not write to file '<stdout>': ")
 
 
@@ -372,15 +379,4 @@ def test_without_the_extra_receive_says_what_to_install(
 
 
 def test_doctor_ends_in_silence_where_nobody_reads_it() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "trio_wsarecv", "doctor"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(),
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        assert process.stderr.read() == b""
-    assert process.returncode == 0
+    assert run_unread("doctor") == (0, "")

@@ -13,7 +13,8 @@ VARIABLES = re.compile(r"(?i:\w+_proxy)|PIP_\w+|UV_\w+|SSL_CERT_\w+|\w+_CA_BUNDL
 
 FILES = [
     *("/etc/hosts", "/etc/resolv.conf"),
-    *("/etc/ssl/certs/ca-certificates.crt", "/etc/pip.conf", "/root/.config/pip/pip.conf"),
+    *("/etc/ssl/certs/ca-certificates.crt", "/etc/pip.conf"),
+    str(Path.home() / ".config/pip/pip.conf"),
 ]
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
-from tests.simulation import Call, Simulation, simulated_winsock
+from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import ShortControl
 from trio_wsarecv import MsgFlag, WinsockError, statistics
 from trio_wsarecv._engine.batch import Batch, OneOfMany
 from trio_wsarecv._winsock.codes import NtStatus
 
+from .cancelling import cancel_at_random
 from .test_messages import PKTINFO, PKTINFO_PARSED, TTL, TTL_PARSED
 
 if TYPE_CHECKING:
@@ -268,34 +268,7 @@ async def test_a_batch_is_one_receive_and_as_many_calls_as_it_takes(
 @pytest.mark.parametrize("seed", range(8))
 @both
 async def test_nothing_is_lost_whatever_comes_of_cancelling(receive: Receive, seed: int) -> None:
-    rng = random.Random(seed)
-    with simulated_winsock(seed) as simulation:
-        sock = simulation.datagrams()
-        received: list[bytes] = []
-        sent = cancelled = 0
-        async with simulation.nursery() as nursery:
-            for _ in range(100):
-                call = Call(nursery, receive, sock, 3, 100)
-                await simulation.run()
-                for _ in range(rng.randrange(5)):
-                    sock.peer.send(b"%d" % sent)
-                    sent += 1
-                if rng.random() < 0.7:
-                    call.scope.cancel()
-                await simulation.step()
-                if not call.done:
-                    call.scope.cancel()
-                    await simulation.step()
-                if call.cancelled:
-                    cancelled += 1
-                else:
-                    received += call.value
-            simulation.deliver_automatically()
-            while len(received) < sent:
-                received += await receive(sock, 3, 100)
-        assert received == [b"%d" % number for number in range(sent)]
-        assert cancelled
-        simulation.check_quiet()
+    await cancel_at_random(seed, lambda sock: receive(sock, 3, 100))
 
 
 def test_what_was_pushed_back_is_a_batch_of_one(simulation: Simulation) -> None:

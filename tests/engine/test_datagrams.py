@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import struct
 from typing import Any
 
 import pytest
 
+import trio_wsarecv
 from tests.datagrams import (
     WITH_ADDRESS,
     WITHOUT_FLAGS,
@@ -18,10 +18,12 @@ from tests.datagrams import (
 )
 from tests.peers import pattern
 from tests.receiving import SENDER, winerror
-from tests.simulation import Call, Simulation, simulated_winsock
+from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import InlineIosb, TooLong
 from trio_wsarecv import WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
+
+from .cancelling import cancel_at_random
 
 pytestmark = pytest.mark.deadline(10)
 
@@ -112,34 +114,10 @@ async def test_a_datagram_is_truncated_wherever_the_data_goes(
 async def test_datagrams_are_not_lost_whatever_comes_of_cancelling(
     receive: Method, seed: int
 ) -> None:
-    rng = random.Random(seed)
-    with simulated_winsock(seed) as simulation:
-        sock = simulation.datagrams()
-        received: list[bytes] = []
-        sent = cancelled = 0
-        async with simulation.nursery() as nursery:
-            for _ in range(100):
-                call = Call(nursery, receive, sock, 100)
-                await simulation.run()
-                for _ in range(rng.randrange(3)):
-                    sock.peer.send(b"%d" % sent)
-                    sent += 1
-                if rng.random() < 0.7:
-                    call.scope.cancel()
-                await simulation.step()
-                if not call.done:
-                    call.scope.cancel()
-                    await simulation.step()
-                if call.cancelled:
-                    cancelled += 1
-                else:
-                    received.append(call.value.data)
-            simulation.deliver_automatically()
-            while len(received) < sent:
-                received.append((await receive(sock, 100)).data)
-        assert received == [b"%d" % i for i in range(sent)]
-        assert cancelled
-        simulation.check_quiet()
+    async def receive_one(sock: trio_wsarecv.Socket) -> list[bytes]:
+        return [(await receive(sock, 100)).data]
+
+    await cancel_at_random(seed, receive_one)
 
 
 @when

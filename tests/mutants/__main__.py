@@ -27,6 +27,7 @@ ENGINE = ("tests/engine",)
 REST = (
     *("tests/native", "tests/winsock", "tests/test_wsarecv.py", "tests/test_wsarecv_flags.py"),
     *("tests/test_stream.py", "tests/test_recvmsg.py", "tests/test_socket.py"),
+    "tests/test_socket_handle.py",
     *("tests/test_batch.py", "tests/test_cancellation.py", "tests/test_statistics.py"),
 )
 

@@ -56,12 +56,7 @@ int main(int argc, char **argv)
     missing = calloc((size_t)count, sizeof *missing);
     start_network();
     for (int i = 0; i < count; i++) {
-        struct sockaddr_in address = loopback(atoi(argv[1]));
-        SOCKET sock = socket(AF_INET, SOCK_STREAM, 0);
-        if (sock == INVALID_SOCKET || connect(sock, (struct sockaddr *)&address, sizeof address))
-            fail("connect");
-        no_delay(sock);
-        polled[i].fd = sock;
+        polled[i].fd = connect_to(atoi(argv[1]));
         polled[i].events = POLLIN;
     }
     printf("bench connected\n");

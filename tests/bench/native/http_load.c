@@ -176,12 +176,7 @@ int main(int argc, char **argv)
             fail("reading the certificate of the authority");
     }
     for (int i = 0; i < count; i++) {
-        struct sockaddr_in address = loopback(atoi(argv[1]));
-        SOCKET sock = socket(AF_INET, SOCK_STREAM, 0);
-        if (sock == INVALID_SOCKET || connect(sock, (struct sockaddr *)&address, sizeof address))
-            fail("connect");
-        no_delay(sock);
-        polled[i].fd = sock;
+        polled[i].fd = connect_to(atoi(argv[1]));
         polled[i].events = POLLIN;
         if (context)
             shake_hands(i, context);

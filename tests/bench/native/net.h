@@ -107,6 +107,16 @@ static inline void no_delay(SOCKET sock)
     setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, (const char *)&on, sizeof on);
 }
 
+static inline SOCKET connect_to(int port)
+{
+    struct sockaddr_in address = loopback(port);
+    SOCKET sock = socket(AF_INET, SOCK_STREAM, 0);
+    if (sock == INVALID_SOCKET || connect(sock, (struct sockaddr *)&address, sizeof address))
+        fail("connect");
+    no_delay(sock);
+    return sock;
+}
+
 static inline void send_all(SOCKET sock, const char *data, size_t size)
 {
     while (size) {

@@ -60,13 +60,8 @@ int main(int argc, char **argv)
     size_t answer_each = (size_t)atol(argv[3]);
     SOCKET *sockets = calloc((size_t)count, sizeof *sockets);
     start_network();
-    for (int i = 0; i < count; i++) {
-        struct sockaddr_in address = loopback(atoi(argv[1]));
-        sockets[i] = socket(AF_INET, SOCK_STREAM, 0);
-        if (connect(sockets[i], (struct sockaddr *)&address, sizeof address))
-            fail("connect");
-        no_delay(sockets[i]);
-    }
+    for (int i = 0; i < count; i++)
+        sockets[i] = connect_to(atoi(argv[1]));
     if (answer_each)
         receive_bulk(sockets[0], answer_each);
     else
