@@ -39,7 +39,7 @@ class Machine:
     receiver_launcher: tuple[str, ...] = ()
     server: int | None = None
     folder: Path = REPOSITORY
-    pinning: str = "nothing is pinned to a processor"
+    pinning: str = "nothing is pinned to a processor, so the figures wander"
 
     def with_package(self, folder: Path) -> Machine:
         """Return the same machine, on which the package in this folder is the one imported.
