@@ -103,11 +103,13 @@ class Conversation(Machine):
 
     Attributes:
       sent: what has been sent and not been received: datagrams and ICMP messages.
+      deferred: what the last receive has left for the next one, which raises it even if it peeks.
     """
 
     def __init__(self, simulation: Simulation, clock: CrashingClock) -> None:
         super().__init__(simulation, clock, simulation.datagrams())
         self.sent: list[Datagram | SendError] = []
+        self.deferred: OSError | None = None
         self.count = 0
 
     def peer_does(self, step: Step) -> None:
@@ -123,15 +125,15 @@ class Conversation(Machine):
                 self.endpoint.send_error(status)
 
     async def receive(self, how: str, nbytes: int) -> None:
-        # An error that had to wait behind other datagrams comes once, even with a peek.
-        takes = how != "peek" or self.sock.receiver.deferred_error is not None
+        takes = how != "peek"
         try:
             if how in MANY:
                 return await self.receive_many(how, nbytes)
             data, flags, *rest = await self.parts(how, nbytes)
         except OSError as error:
-            self.check_error(error, nbytes, takes=takes)
+            self.check_error(error, nbytes, takes=takes or error is self.deferred)
             raise
+        self.deferred = self.sock.receiver.deferred_error
         datagram = self.next(takes=takes)
         assert isinstance(datagram, Datagram)
         assert data == datagram.data[:nbytes]
@@ -150,6 +152,7 @@ class Conversation(Machine):
             ]
         else:
             batch = await self.sock.recvmsg_many(MOST, nbytes, 100)
+        self.deferred = self.sock.receiver.deferred_error
         assert 1 <= len(batch) <= MOST
         for data, ancillary, flags, address in batch:
             datagram = self.next(takes=True)
