@@ -76,9 +76,8 @@ class DatagramCalls:
             buffer = bytearray(nbytes)
             count, *rest = await self.recvmsg_into([buffer], control_size, flags)
             return bytes(memoryview(buffer)[:count]), *rest
-        await self._check(flags, [nbytes])
-        request = Message(nbytes, control_size, flags)
-        message: ReceivedMessage = await self._receive_message(request, control_size)
+        request, refusal = Message(nbytes, control_size, flags), self._refusal(flags, [nbytes])
+        message: ReceivedMessage = await self._receive_message(request, control_size, refusal)
         return message
 
     @trio.lowlevel.enable_ki_protection
@@ -107,9 +106,9 @@ class DatagramCalls:
             # There is no room for data, so there is nothing to wait for.
             await trio.lowlevel.checkpoint()
             return 0, [], 0, None
-        await self._check(flags, sizes)
         request = MessageInto(buffers, sizes, control_size, flags)
-        message: ReceivedMessageInto = await self._receive_message(request, control_size)
+        refusal = self._refusal(flags, sizes)
+        message: ReceivedMessageInto = await self._receive_message(request, control_size, refusal)
         return message
 
     @trio.lowlevel.enable_ki_protection
@@ -168,8 +167,13 @@ class DatagramCalls:
             raise ValueError("a stream has no datagrams")
         return Batch(one, most, self.stdlib, self.receiver)
 
-    async def _receive_message(self, request: Request[T], control_size: int) -> T:
+    async def _receive_message(
+        self, request: Request[T], control_size: int, refusal: WinsockError | None = None
+    ) -> T:
         # By WSARecvMsg, but for a stream, and where that is known to be broken and not needed.
+        if refusal is not None:
+            await trio.lowlevel.checkpoint()
+            raise winsock_error(refusal)
         sock, receiver = self.stdlib, self.receiver
         kind = (sock.family, sock.type, sock.proto)
         can_do_without = not control_size
@@ -185,17 +189,13 @@ class DatagramCalls:
         request.is_message = False
         return await receive(sock, receiver, request)
 
-    async def _check(self, flags: int, sizes: Sequence[int]) -> None:
+    def _refusal(self, flags: int, sizes: Sequence[int]) -> WinsockError | None:
         # On Windows; elsewhere the standard library's call knows best what to refuse.
         if hasattr(self.stdlib, "recvmsg_into"):
-            return
+            return None
         if self.receiver.is_stream:
-            error = check_request(flags, sizes, self.stdlib.type)
-        else:
-            error = WinsockError.WSAEOPNOTSUPP if flags & ~_PEEK else None
-        if error is not None:
-            await trio.lowlevel.checkpoint()
-            raise winsock_error(error)
+            return check_request(flags, sizes, self.stdlib.type)
+        return WinsockError.WSAEOPNOTSUPP if flags & ~_PEEK else None
 
     def set_udp_connreset(self, enabled: bool) -> None:
         """Set whether receives report ICMP "port unreachable" for datagrams that were sent.
