@@ -47,6 +47,7 @@ MODULES = {
     "_winsock/parse.py": _first("winsock", "parse"),
     "_winsock/provider.py": _first("winsock", "parse"),
     "_winsock/buffers.py": _first("engine", "buffers"),
+    "_winsock/calls.py": _first("winsock", "status", "operation"),
     "_winsock/operation.py": _first("winsock", "operation"),
     "_winsock/datagram.py": _first("winsock", "datagram"),
     "_engine/overlapped.py": _first("engine", "packets", "skip_mode", "receive_size", "close"),

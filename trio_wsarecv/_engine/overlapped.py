@@ -16,7 +16,7 @@ been woken and has submitted the next operation there; ours posts nothing.
 from __future__ import annotations
 
 import socket
-from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -90,7 +90,8 @@ class OverlappedEngine:
                             receiver.receive_size = MIN_RECEIVE_SIZE
                             operation.cancel()
                     try:
-                        await trio.lowlevel.wait_task_rescheduled(partial(port.abort, operation))
+                        # As a method, which takes a third of the memory of a partial.
+                        await trio.lowlevel.wait_task_rescheduled(MethodType(port.abort, operation))
                     except BaseException:
                         # The abort function leaves the waking to the packet, so this is no
                         # cancellation: the whole run is coming down.
