@@ -101,7 +101,7 @@ def wheel(session: nox.Session) -> None:
 def mutants(session: nox.Session) -> None:
     """Change the source in one place at a time and see that the fast tests notice.
 
-    All modules take an hour or two; `-- _engine/overlapped status` tries these alone, in minutes.
+    All modules take an hour; `-- _engine/overlapped status` tries these alone, in minutes.
     A mutant whose tests go on for two minutes is killed.
     """
     install(session, "test", "mutants")
