@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests import packages
 
-from . import against, build, cores, everybody, machine, plots, summary
+from . import against, build, cores, everybody, machine, plots, speed, summary
 from .processes import Child
 from .scale import Scale, ScaleAgainst
 from .web import pages
@@ -46,13 +46,16 @@ def versions(where: machine.Machine, names: Sequence[str]) -> str:
         child.finish()
 
 
-def about(where: machine.Machine, scale: Scale, quick: bool) -> dict[str, Any]:
+def about(
+    where: machine.Machine, scale: Scale, quick: bool, memory: speed.MemorySpeed
+) -> dict[str, Any]:
     """Return what there is to say about a measurement."""
     return {
         "system": where.name,
         "versions": versions(where, COMPARED),
         "web versions": versions(where, pages.COMPARED),
         "pinning": where.pinning,
+        "memory": f"before: {memory}; after: {speed.measure()}",
         "quick": quick,
         "rounds": scale.rounds,
     }
@@ -63,12 +66,12 @@ def compare(
 ) -> None:
     """Compare with the package of a commit."""
     commit, scale = options.against, ScaleAgainst(options.quick)
-    folder = packages.ensure("bench")
+    folder, memory = packages.ensure("bench"), speed.measure()
     with machine.windows(folder) as where:
         print(where.pinning, flush=True)
         tables = against.measure(where, folder, binaries, commit, scale, want)
-        said = {**about(where, scale, options.quick), "against": commit}
-    print(*against.lines(tables, commit), sep="\n")
+        said = {**about(where, scale, options.quick, memory), "against": commit}
+    print(*against.lines(tables, commit), f"memory, {said['memory']}", sep="\n")
     if options.output:
         results = {"about": said, "tables": {table.key: table.as_json() for table in tables}}
         options.output.write_text(json.dumps(results, indent=1, ensure_ascii=False), "utf-8")
@@ -79,13 +82,15 @@ def compare_with_all(
 ) -> None:
     """Compare with everybody, and write all that the documentation has of it."""
     scale, folder = Scale(options.quick), packages.ensure("bench")
+    memory = speed.measure()
     whole = not (options.quick or options.only)
     output = options.output or (summary.OUTPUT if whole else None)
     http_load = build.build_http_load(binaries.load.parent) if pages.wanted(want) else None
     with machine.windows(folder) as where:
         print(where.pinning, flush=True)
         tables = everybody.measure(where, folder, binaries, scale, want)
-        said = about(where, scale, options.quick)
+        said = about(where, scale, options.quick, memory)
+        print(f"memory, {said['memory']}")
         if output:
             output.mkdir(parents=True, exist_ok=True)
         web = pages.measure(where, http_load, scale, want, output) if http_load else []
