@@ -1,8 +1,8 @@
 """An echo server on all processors: ``all_cores.py [PORT [WORKERS]]``.
 
 A Python process keeps one processor busy. So the parent opens the listening socket and starts a
-worker for each processor; all of them accept from that socket, and whoever gets a connection
-serves it to its end. Enter, or the end of the input, ends the server.
+worker for each processor; all of them accept from that socket, and the worker that accepts a
+connection serves it to its end. Enter, or the end of the input, ends the server.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ import trio_wsarecv
 
 
 def say(text: object) -> None:
-    """In a worker: write a line as a whole, for it must not mix with another worker's."""
+    """In a worker: write a whole line, so that lines of several workers do not mix."""
     os.write(1, f"{text}\n".encode())
 
 
 async def echo(stream: trio_wsarecv.SocketStream) -> None:
     say(f"worker {os.getpid()} serves a connection")
-    with contextlib.suppress(trio.BrokenResourceError):  # the client has broken off
+    with contextlib.suppress(trio.BrokenResourceError):  # the client has reset the connection
         async for data in stream:
             await stream.send_all(data)
 

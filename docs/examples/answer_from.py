@@ -1,8 +1,8 @@
 """Answers each datagram from the address that it was sent to: ``answer_from.py [PORT]``.
 
-A machine has many addresses. A socket that receives on all of them answers from whichever the
-system likes best, and a client that asked another one throws the answer away. So whenever a
-datagram comes to an address for the first time, that address gets a socket of its own.
+A machine has many addresses. A socket that receives on all of them answers from the address that
+the system chooses, and a client that asked another one discards the answer. So when the first
+datagram to an address arrives, that address gets a socket of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import trio
 
 import trio_wsarecv
 
-# What tells where a datagram was sent to: its number, its layout, and where the address is in it.
+# Ancillary data with the destination address: its type, its layout, and where the address is.
 if sys.platform == "win32":
     IP_PKTINFO, IN_PKTINFO, ADDRESS = 19, struct.Struct("4sI"), 0  # address, interface
 else:
@@ -25,7 +25,7 @@ CONTROL_SIZE = 64  # room for one IN_PKTINFO and its header
 
 
 def open_socket(host: str, port: int) -> trio_wsarecv.Socket:
-    """Open a datagram socket that is told where each datagram was sent to."""
+    """Open a datagram socket that receives the destination address of each datagram."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
@@ -38,11 +38,11 @@ def sent_to(ancdata: list[tuple[int, int, bytes]]) -> str:
     for level, kind, data in ancdata:
         if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO):
             return socket.inet_ntoa(IN_PKTINFO.unpack(data)[ADDRESS])
-    raise LookupError("the system did not tell")
+    raise LookupError("no destination address in the ancillary data")
 
 
 async def main(port: int) -> None:
-    """Answer datagrams for as long as nobody ends that."""
+    """Answer datagrams until cancelled."""
     sockets: dict[str, trio_wsarecv.Socket] = {}
 
     async def answer_all(sock: trio_wsarecv.Socket) -> None:
