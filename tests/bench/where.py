@@ -25,8 +25,8 @@ HERE = Path(__file__).parent
 SECONDS = 0.5
 
 SYSTEM = "receiving and sending: recv, send, WSARecv"
-PACKETS = "looking for packets: GetQueuedCompletionStatusEx"
-BYTES = "making bytes of what came"
+PACKETS = "fetching packets: GetQueuedCompletionStatusEx"
+BYTES = "creating bytes objects"
 TRIO = "Trio's own lines"
 OURS = "this package's lines"
 PROGRAM = "the program"

@@ -33,8 +33,8 @@ REQUESTS: Final = 1000
 
 SENDING: Final = "sending: send"
 RECEIVING: Final = "receiving: recv, WSARecv"
-READINESS: Final = "asking to be told when to receive: DeviceIoControl, WSAIoctl"
-PACKETS: Final = "looking for packets: GetQueuedCompletionStatusEx"
+READINESS: Final = "polling for readiness: DeviceIoControl, WSAIoctl"
+PACKETS: Final = "fetching packets: GetQueuedCompletionStatusEx"
 TRIO: Final = "Trio"
 OURS: Final = "this package"
 HYPERCORN: Final = "Hypercorn"
