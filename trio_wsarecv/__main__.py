@@ -22,13 +22,13 @@ Usage: {PROGRAM} run [--verbose] SCRIPT [ARGS...]
        {PROGRAM} receive [OPTIONS] HOST PORT
        {PROGRAM} --version
 
-run      run a Trio program, unmodified, with its receives overlapped; with --verbose,
-         say at its end how many there were
-doctor   say whether each kind of socket is received on overlapped here, and if not, why
+run      run a Trio program, unmodified, with overlapped receives; with --verbose, report
+         at its end how many there were
+doctor   check whether each kind of socket uses overlapped receives here; if not, say why
 receive  connect, receive until the peer closes the connection, and report; needs the extra:
          {INSTALL_TOOLS}
 
-With TRIO_WSARECV=0 in the environment, run leaves the program as it is."""
+With TRIO_WSARECV=0 in the environment, run only runs the program."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,11 +47,12 @@ def main(arguments: Sequence[str]) -> int:
 
             return doctor(as_json=len(arguments) > 1)
         case ["doctor", "--json", other, *_] | ["doctor", other, *_]:
-            return _refuse(f"No such option '{other}'.")
+            return _refuse(_surplus(other))
         case ["receive", *rest]:
             return _receive(rest)
         case [command, *_]:
-            return _refuse(f"No such command '{command}'.")
+            kind = "option" if command.startswith("-") else "command"
+            return _refuse(f"No such {kind} '{command}'.")
         case _:
             print(USAGE, file=sys.stderr)
             return 2
@@ -83,6 +84,13 @@ def _receive(arguments: Sequence[str]) -> int:
         print(f"Error: receive needs {exc.name}: {INSTALL_TOOLS}", file=sys.stderr)
         return 1
     sys.exit(receive.main(arguments, prog_name=f"{PROGRAM} receive"))
+
+
+def _surplus(argument: str) -> str:
+    # In click's words.
+    if argument.startswith("-"):
+        return f"No such option '{argument}'."
+    return f"Got unexpected extra argument ({argument})."
 
 
 def _refuse(reason: str) -> int:

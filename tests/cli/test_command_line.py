@@ -108,7 +108,7 @@ def test_doctor_begins_with_its_verdict_and_says_nothing_twice(
     assert status_of("doctor") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == (
-        "all is well: every kind of socket is received on overlapped"
+        "all is well: every kind of socket uses overlapped receives"
         if on_windows
         else f"off: {Choice.NOT_WINDOWS.value.removeprefix('readiness: ')}"
     )
@@ -327,9 +327,9 @@ def test_receive_lets_through_what_it_does_not_know(monkeypatch: pytest.MonkeyPa
     ("arguments", "reason"),
     [
         (["dance"], "No such command 'dance'."),
-        (["--json"], "No such command '--json'."),
+        (["--json"], "No such option '--json'."),
         (["doctor", "--jsno"], "No such option '--jsno'."),
-        (["doctor", "--json", "more"], "No such option 'more'."),
+        (["doctor", "--json", "more"], "Got unexpected extra argument (more)."),
         (["run"], "Missing argument 'SCRIPT'."),
         (["run", "--"], "Missing argument 'SCRIPT'."),
         (["run", "-m"], "Option '-m' requires an argument."),

@@ -84,7 +84,7 @@ def doctor(*, as_json: bool) -> int:
     """Print what was found out, the verdict first.
 
     Returns:
-      The exit status: 1 if, on Windows, something is not received overlapped, else 0.
+      The exit status: 1 if, on Windows, a check fails, else 0.
     """
     findings, error = trio.run(examine_all)
     off = why_off()
@@ -98,7 +98,7 @@ def doctor(*, as_json: bool) -> int:
                 problems.append(f"{', '.join(names)}: {engine}")
     if error:
         problems.append(f"recvmsg fails, as it does with some filter drivers: {error}")
-    verdict = "; ".join(problems) or "all is well: every kind of socket is received on overlapped"
+    verdict = "; ".join(problems) or "all is well: every kind of socket uses overlapped receives"
     versions = {
         "trio_wsarecv": __version__,
         "trio": trio.__version__,

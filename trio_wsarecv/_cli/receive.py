@@ -30,7 +30,7 @@ _BUFFER_SIZE: Final = 256 * 1024
 _INTERRUPTED: Final = 130  # as shells say it: 128 and the number of SIGINT
 _REPORT: Final = (
     "{bytes} bytes in {seconds:.3f} s, {receives} receives: "
-    "{immediate} at once, {pended} after waiting; {ended}"
+    "{immediate} immediate, {pended} after waiting; {ended}"
 )
 
 
@@ -69,7 +69,7 @@ async def receive_all(
 
 
 def _write(output: IO[bytes] | None, data: Buffer) -> None:
-    """Write to the output and flush, so that slow data shows at once."""
+    """Write to the output and flush, so that slow data shows immediately."""
     if output is None:
         return
     try:
@@ -87,14 +87,14 @@ def _write(output: IO[bytes] | None, data: Buffer) -> None:
 @click.argument("host")
 @click.argument("port", type=click.IntRange(1, 65535))
 @click.option("--send", metavar="TEXT", help="Send this first; \\r and \\n are understood.")
-@click.option("--output", type=click.File("wb"), help="Write what is received here; - is stdout.")
+@click.option("--output", type=click.File("wb"), help="Write the data to this file; - is stdout.")
 @click.option(
     "--timeout",
     "seconds",
     metavar="SECONDS",
     type=click.FloatRange(min=0, min_open=True),
     default=math.inf,
-    help="Give up after so long.",
+    help="Stop after this time, and report.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Report as one JSON object.")
 def receive(
@@ -110,8 +110,8 @@ def receive(
     The report goes to the standard error stream, and so does a progress bar if that is a
     terminal.
 
-    Exit status: 0 if the peer closed the connection, 1 if there was none, it broke, the
-    time was up, or the output could not be written, 130 if you interrupted it.
+    Exit status: 0 if the peer closed the connection; 1 if there was no connection, it broke,
+    the timeout expired, or the output could not be written; 130 after Control-C.
     """
     ended, status = "closed", 0
     report: dict[str, Any] = {"bytes": 0, "seconds": 0.0}
