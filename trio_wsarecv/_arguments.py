@@ -62,9 +62,9 @@ def message_arguments(nbytes: Any, control_size: Any, flags: Any) -> tuple[int, 
         max(map(abs, (nbytes, control_size))) > sys.maxsize
         or not -_MAX_INT <= flags + 1 <= _MAX_INT + 1
     ):
-        raise OverflowError("an argument is too large for C")
+        raise OverflowError("an argument is too large for a C integer")
     if nbytes < 0:
-        raise ValueError("negative buffer size in recvmsg()")
+        raise ValueError("bufsize must not be negative")
     if not 0 <= control_size <= MAX_RECEIVE:
-        raise ValueError("invalid ancillary data buffer length")
+        raise ValueError("ancbufsize must not be negative, or larger than 1 GiB")
     return min(nbytes, MAX_WAITING), min(control_size, MAX_WAITING), flags

@@ -94,6 +94,10 @@ class DatagramCalls:
         Returns:
           ``(nbytes, ancdata, msg_flags, address)`` as `socket.socket.recvmsg_into` on POSIX.
 
+        Raises:
+          TypeError: a buffer is not a writable, contiguous buffer.
+          ValueError: ``ancbufsize`` is negative.
+
         Source: ``WSARecvMsg``; for a stream ``WSARecv``.
         """
         buffers = list(buffers)
@@ -202,6 +206,12 @@ class DatagramCalls:
 
         By default Windows fails the next receive with `ConnectionResetError`, once for each such
         message; the socket stays usable.  On other systems this does nothing.
+
+        Args:
+          enabled: whether they do.
+
+        Raises:
+          OSError: the socket is closed, or Windows refuses to change it.
 
         Source: ``SIO_UDP_CONNRESET``.
         """

@@ -79,6 +79,9 @@ class Socket(DatagramCalls, _TrioSocket):
         Returns:
           The bytes; ``b""`` at the end of the stream.
 
+        Raises:
+          ValueError: ``buflen`` is negative.
+
         Source: ``WSARecv``.
         """
         if not type(buflen) is type(flags) is int or flags or not 0 < buflen <= sys.maxsize:
@@ -100,6 +103,10 @@ class Socket(DatagramCalls, _TrioSocket):
         Returns:
           The number of bytes received; 0 at the end of the stream, or if the buffer is empty.
 
+        Raises:
+          TypeError: ``buffer`` is not a writable, contiguous buffer.
+          ValueError: ``nbytes`` is negative or larger than the buffer.
+
         Source: ``WSARecv``.
         """
         arguments = buffer_size_and_flags(buffer, nbytes, flags)
@@ -117,6 +124,9 @@ class Socket(DatagramCalls, _TrioSocket):
 
         Returns:
           The bytes and the sender's address, as `socket.socket.recvfrom`.
+
+        Raises:
+          ValueError: ``bufsize`` is negative.
 
         Source: ``WSARecvFrom``.
         """
@@ -141,6 +151,10 @@ class Socket(DatagramCalls, _TrioSocket):
 
         Returns:
           The number of bytes and the sender's address, as `socket.socket.recvfrom_into`.
+
+        Raises:
+          TypeError: ``buffer`` is not a writable, contiguous buffer.
+          ValueError: ``nbytes`` is negative or larger than the buffer.
 
         Source: ``WSARecvFrom``.
         """

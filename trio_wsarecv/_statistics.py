@@ -25,7 +25,7 @@ class Statistics:
     failed: int = 0
     #: Bytes received.
     bytes: int = 0
-    #: Overlapped operations submitted: one for each receive by the overlapped engine, and one
+    #: Overlapped operations submitted, one for each receive by the overlapped engine, and one
     #: more each time it had to be repeated.
     overlapped: int = 0
     #: Calls to ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``, overlapped or not.
