@@ -44,9 +44,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
     receives into your own buffer, and receives an exact number of bytes.
 
     Args:
-      socket: a connected Trio socket of type ``SOCK_STREAM``, for instance the ``socket`` of a
-          `trio.SocketStream`.  The stream owns it from now on, and closes it in `aclose`.  A
-          socket that is not a `Socket` hands its handle over, and counts as closed afterwards.
+      socket (trio.socket.SocketType): a connected Trio socket of type ``SOCK_STREAM``, for
+          instance the ``socket`` of a `trio.SocketStream`.  The stream owns it from now on, and
+          closes it in `aclose`.  A socket that is not a `Socket` hands its handle over, and counts
+          as closed afterwards.
 
     Raises:
       TypeError: ``socket`` is not a Trio socket.
