@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
 
+from trio_wsarecv._winsock import datagram
 from trio_wsarecv._winsock.calls import address_of, ffi
 from trio_wsarecv._winsock.datagram import MAX_DATAGRAM, DatagramOperation, overflow_area
 from trio_wsarecv._winsock.operation import MIN_RECEIVE_SIZE, Operation, State
@@ -87,3 +89,18 @@ def test_a_datagram_operation_has_memory_of_its_own_for_what_is_asked_for() -> N
 
 def test_the_area_for_what_does_not_fit_takes_the_largest_datagram() -> None:
     assert ffi.sizeof(overflow_area) >= 65535
+
+
+def test_the_area_for_what_does_not_fit_lives_as_long_as_the_operation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # At its exit, the interpreter drops the module's own reference.
+    area = ffi.new("char[]", MAX_DATAGRAM)
+    alive = weakref.ref(area)
+    with monkeypatch.context() as patch:
+        patch.setattr(datagram, "overflow_area", area)
+        operation = DatagramOperation(1, Mode.DEFAULT)
+    del area
+    assert alive() is not None
+    del operation
+    assert alive() is None

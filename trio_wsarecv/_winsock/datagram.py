@@ -57,6 +57,8 @@ class DatagramOperation(Operation):
         self._length: Any = ffi.new("int32_t *")
         self._own: Any = None
         self._own_size = 0
+        # An operation that is abandoned outlives this module's names, and keeps what it refers to.
+        self._overflow_area: Any = overflow_area
         super().__init__(handle, mode)
         self.memory.wsabuf[1] = {"buf": overflow_area, "len": MAX_DATAGRAM}
 
