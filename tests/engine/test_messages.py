@@ -194,6 +194,23 @@ async def test_room_for_control_messages_differs_from_receive_to_receive(
         assert flags == (0 if ancdata else MsgFlag.MSG_CTRUNC)
 
 
+async def test_much_room_for_control_messages_is_given_back_when_little_is_asked_for(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.datagrams()
+    rooms = [(8192, 8192), (0, 8192), (8193, 8193), (0, 512), (20_000, 20_000)]
+    async with simulation.nursery() as nursery:
+        for asked, room in (*rooms, (1250, 20_000), (1249, 1249)):
+            call = Call(nursery, recvmsg, sock, 10, asked)
+            await simulation.run()
+            (request,) = sock.peer.requests
+            assert request.control_size == room
+            sock.peer.send(b"data", SENDER)
+            await simulation.step()
+            assert call.value == (b"data", [], 0, SENDER_ADDRESS)
+    simulation.check_quiet()
+
+
 @pytest.mark.parametrize("method", ["recvfrom", "recvmsg"])
 async def test_a_receive_that_is_repeated_has_room_for_sender_and_control_messages(
     simulation: Simulation, method: str

@@ -24,6 +24,7 @@ _WINDOW: Final = (
     "while first < len(buffers) - {} and offset >= (size := memoryview(buffers[first]).nbytes):"
 )
 _ROOM: Final = "room = [] if {} else [bytes(MAX_RECEIVE_SIZE) for _ in range(_MOST_RESULTS)]"
+_CONTROL: Final = "if not room {} len(self._control) <= _MOST_SPARE * room:"
 _ALLOCATOR: Final = "_allocate = ffi.new_allocator(should_clear_after_alloc={})"
 
 #: By module, by reason: the line before and after.
@@ -90,15 +91,11 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
             (_SIZEOF.format("0"), _SIZEOF.format(" 1")),
             (_SIZEOF.format("0"), _SIZEOF.format(" -1")),
         ],
-        "how much room there is to begin with is a choice": [
-            ("_MIN_CONTROL_SIZE: Final = 512", "_MIN_CONTROL_SIZE: Final = 511"),
-            ("_MIN_CONTROL_SIZE: Final = 512", "_MIN_CONTROL_SIZE: Final = 513"),
-        ],
         "nobody reads what has not been received": [
             (_ALLOCATOR.format(False), _ALLOCATOR.format(True)),
         ],
         "it makes the same room anew": [
-            ("if size > len(self._control):", "if size >= len(self._control):"),
+            (_CONTROL.format("<="), _CONTROL.format("<")),
         ],
     },
     "_engine/receive.py": {

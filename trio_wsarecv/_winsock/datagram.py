@@ -95,8 +95,9 @@ class MessageOperation(DatagramOperation):
     def set_control_size(self, size: int) -> None:
         """Have room for so many bytes of control messages."""
         self._control_size = size
-        if size > len(self._control):
-            self._control = ffi.new("char[]", size)
+        room = max(size, _MIN_CONTROL_SIZE)
+        if not room <= len(self._control) <= _MOST_SPARE * room:
+            self._control = ffi.new("char[]", room)
             self._bind(self._buffers)
 
     def _call(self, received: object, overlapped: object) -> Callable[[], int]:
