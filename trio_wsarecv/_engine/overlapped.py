@@ -1,16 +1,16 @@
 """The overlapped engine: a receive becomes an operation that the kernel completes.
 
 On a socket that is associated with a completion port, an operation that the kernel accepts ends in
-exactly one packet on that port, but for one that succeeds inline where the mode says that there is
-none; an operation that it refuses ends in none.  `packet_follows` knows.  Trio cannot go on when a
+exactly one packet on that port, unless it succeeds inline in skip mode.  An operation that the
+kernel refuses ends in no packet.  `packet_follows` decides which it is.  Trio cannot go on when a
 packet comes that no task waits for.  So between submitting and waiting there is no checkpoint and
-nothing that can raise, KeyboardInterrupt included.
+nothing that can raise, not even KeyboardInterrupt.
 
-Trio's own `trio.lowlevel.wait_overlapped` enters the task as the one that waits.  The task then
-sleeps under an abort function of ours, for two reasons.  The request to cancel has to be on record
-when the result is judged.  And where Trio's abort function finds the operation already completed,
-it posts a packet of its own that carries the same address and may arrive when the task has long
-been woken and has submitted the next operation there; ours posts nothing.
+`trio.lowlevel.wait_overlapped` registers the task as the one that waits for the operation's packet.
+The task then sleeps with an abort function of ours, for two reasons.  The request to cancel has to
+be on record when the result is judged.  And where Trio's abort function finds the operation already
+completed, it posts a packet of its own with the same address.  That packet may arrive after the
+task has been woken and has submitted its next operation there.  Ours posts nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .receiver import Receiver
     from .requests import Request, T
 
-# How often to receive inline without letting other tasks run.
+# The most receives that complete inline in a row before other tasks run.
 _MAX_INLINE: Final = 32
 
 # As plain integers, whose operators are not written in Python.
@@ -50,11 +50,11 @@ class OverlappedEngine:
 
     async def receive(self, sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
         """Receive what was asked for: submit, and wait for a packet if one follows."""
-        repeated = kept = waited = False
+        repeated = pended = waited = False
         rounds = 0
         while True:
             if receiver.receive_size > MIN_RECEIVE_SIZE < request.wants:
-                # Much is waiting, it seems.  Other tasks run before there is a large result.
+                # Much is probably waiting.  Let other tasks run before there is a large result.
                 await trio.lowlevel.checkpoint()
                 waited = True
             else:
@@ -70,8 +70,8 @@ class OverlappedEngine:
                 error = calls.ws2_32.WSAGetLastError() if operation.submit() else 0
                 counters.wsarecv_calls += 1
                 counters.overlapped += 1
-                pended = error == _IO_PENDING
-                if pended or (
+                pending = error == _IO_PENDING
+                if pending or (
                     packet_follows(error, operation.status, operation.mode)
                     if error
                     else operation.packet_follows_success
@@ -82,11 +82,11 @@ class OverlappedEngine:
                         operation.handle, operation.address
                     )
                     waiter.send(None)
-                    if pended:
-                        counters.pended += not kept
-                        kept = True
+                    if pending:
+                        counters.pended += not pended
+                        pended = True
                         if operation.block is not None:
-                            # What waits must not hold much.  Aborted, it is repeated with little.
+                            # A receive that waits must not hold much: repeat it with little.
                             receiver.receive_size = MIN_RECEIVE_SIZE
                             operation.cancel()
                     try:
@@ -120,7 +120,7 @@ class OverlappedEngine:
                 if verdict is not RECEIVED and _must_repeat(receiver, operation, verdict, repeated):
                     repeated = True
                     continue
-                counters.immediate += not kept
+                counters.immediate += not pended
                 if nbytes > operation.room:
                     nbytes = operation.room
                     flags |= _TRUNCATED
@@ -131,7 +131,7 @@ class OverlappedEngine:
                             waited = True
                         if sock.fileno() != -1:
                             nbytes = receiver.drain(operation, request.wants)
-                    # Whoever has left nothing would wait next time.
+                    # If this one was not filled, nothing is left, and the next one would wait.
                     filled = nbytes == request.wants
                     receiver.receive_size = MAX_RECEIVE_SIZE if filled else MIN_RECEIVE_SIZE
                 counters.bytes += nbytes
@@ -141,7 +141,7 @@ class OverlappedEngine:
                     receiver.release(operation)
             if result is not AGAIN:
                 break
-            repeated = kept = False
+            repeated = pended = False
             rounds += 1
             if rounds % _MAX_INLINE == 0:
                 await trio.lowlevel.checkpoint()
@@ -152,14 +152,14 @@ class OverlappedEngine:
 
 
 def _judge(operation: Operation, status: int, nbytes: int) -> Verdict:
-    # Says how an operation has ended that has not simply succeeded, and finishes the closing.
+    # Judges an operation that has not simply succeeded, and completes a close.
     if operation.closing:
         socket.close(operation.handle)
     if operation.is_message and status == NtStatus.BUFFER_OVERFLOW:
         return RECEIVED  # the count tells if data is lost, the flags if control data is
     cancelling = operation.raise_cancel is not None
     verdict = judge(status, nbytes, cancelling=cancelling, closing=operation.closing)
-    # Trio repeats its request at the next checkpoint.
+    # The cancellation is not lost: Trio delivers it at the next checkpoint.
     counters.received_despite_cancel += cancelling and verdict.result in _GIVE_BYTES
     return verdict
 
@@ -167,10 +167,10 @@ def _judge(operation: Operation, status: int, nbytes: int) -> Verdict:
 def _must_repeat(
     receiver: Receiver, operation: Operation, verdict: Verdict, repeated: bool
 ) -> bool:
-    # Acts on what is not simply received: raises, or says whether to submit the receive again.
+    # Raises what the verdict asks for, or says whether to submit the receive again.
     match verdict.result:
         case Result.ABORTED:
-            # By us, since it was large; or a neighbour on the same connection was cancelled.
+            # By us because it was large, or along with another receive of the connection.
             return True
         case Result.CANCELLED:
             counters.cancelled += 1

@@ -1,8 +1,8 @@
 """Receiving on a socket, by whichever engine serves it: the one entry for every request.
 
 One task at a time receives.  Bytes that were pushed back come first, an error that had to wait
-comes next, and only then the engine is asked.  A request that fails half-way, by cancellation
-above all, pushes back what it had gathered.
+comes next, and only then the engine is asked.  A request that fails halfway, usually because it is
+cancelled, pushes back what it has received.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 async def receive(sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
     """Receive what was asked for; raise what every public call that receives does."""
     if receiver.claimed:
-        await trio.lowlevel.checkpoint()  # for whoever has been woken, but has not run yet
+        await trio.lowlevel.checkpoint()  # since that task may have been woken, but not run yet
         if receiver.claimed:
             raise trio.BusyResourceError("another task is receiving on this socket")
     receiver.claimed = True
     try:
         if receiver.pushed_back or receiver.deferred_error:
-            answer = await _take_at_hand(sock, receiver, request)
+            answer = await _take_pushed_back(sock, receiver, request)
             if answer is not AGAIN:
                 return answer
         run = choose.this_run.get(None)
@@ -51,8 +51,10 @@ async def receive(sock: socket.socket, receiver: Receiver, request: Request[T]) 
         receiver.claimed = False
 
 
-async def _take_at_hand(sock: socket.socket, receiver: Receiver, request: Request[T]) -> Answer[T]:
-    # Gives what needs no engine: bytes that were pushed back, or the error that had to wait.
+async def _take_pushed_back(
+    sock: socket.socket, receiver: Receiver, request: Request[T]
+) -> Answer[T]:
+    # Gives bytes that were pushed back, or raises the error that had to wait: no engine is needed.
     await trio.lowlevel.checkpoint()
     if request.flags & OOB or sock.fileno() == -1:
         return AGAIN
