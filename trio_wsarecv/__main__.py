@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROGRAM: Final = "python -m trio_wsarecv"
-# Quoted, for to some shells the brackets are a pattern.
+# Quoted, because brackets are a pattern in some shells.
 INSTALL_TOOLS: Final = 'pip install "trio_wsarecv[cli]"'
 USAGE: Final = f"""\
 Usage: {PROGRAM} run [--verbose] SCRIPT [ARGS...]

@@ -1,8 +1,8 @@
 """Making Trio itself use `Socket`: for one run, through its own hook, or for the whole process.
 
 Trio lets a program replace the factory behind `trio.socket.socket`, once in each run.  Sockets that
-are made from existing ones, `trio.socket.from_stdlib_socket` above all, do not pass that factory.
-They are all made by one class, which `patch_trio` replaces.
+are made from existing ones, as by `trio.socket.from_stdlib_socket`, do not use that factory.  They
+are all made by one class, which `patch_trio` replaces.
 
 ``TRIO_WSARECV=0`` in the environment keeps a program as it is, whatever it calls.
 """
@@ -48,7 +48,7 @@ def why_off() -> str | None:
 def install() -> None:
     """Make every new socket of the current `trio.run` a `Socket`.
 
-    From here on, `trio.socket.socket` and everything that uses it (`trio.open_tcp_stream`,
+    From then on, `trio.socket.socket` and everything that uses it (`trio.open_tcp_stream`,
     `trio.serve_tcp`, `trio.SSLStream` over these, and libraries) receives by overlapped
     ``WSARecv``.  On other systems, or with ``TRIO_WSARECV=0`` in the environment, this does
     nothing.

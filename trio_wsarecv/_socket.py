@@ -1,8 +1,8 @@
 """A Trio socket whose receives are overlapped.
 
 `Socket` is a subclass of the class that Trio's own sockets have, so that everything but receiving
-is inherited, `isinstance` holds, and whatever a library reads of a Trio socket is there.  It takes
-over the calls that receive and those that end the life of the handle.
+is inherited, `isinstance` holds, and libraries find all that they read from a Trio socket.  It
+overrides the calls that receive and those that close the handle or hand it over.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ class Socket(DatagramCalls, _TrioSocket):
 
         Source: ``WSARecv``.
         """
+        # The usual arguments need no further check, which would cost a call.
         if not type(buflen) is type(flags) is int or flags or not 0 < buflen <= sys.maxsize:
             arguments = size_and_flags(buflen, flags)
             if arguments is None or not arguments[0]:
@@ -164,7 +165,7 @@ class Socket(DatagramCalls, _TrioSocket):
         return await receive(self.stdlib, self.receiver, Into(buffer, *arguments, with_sender=True))
 
     async def _call_stdlib(self, function: Callable[..., T], *arguments: Any) -> T:
-        # For arguments with which nothing is received: it knows best what to return or to raise.
+        # For arguments with which nothing is received: what it returns or raises is right.
         return await when_readable(self.stdlib, partial(function, *arguments))
 
     async def accept(self) -> tuple[Socket, Any]:

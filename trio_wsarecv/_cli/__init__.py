@@ -7,7 +7,7 @@ import sys
 
 
 def say(text: str) -> None:
-    """Write to the standard output; whoever reads it may have gone, as ``head`` does."""
+    """Write to the standard output, even if its reader has gone, as ``head`` does."""
     try:
         print(text, flush=True)
     except OSError:

@@ -59,7 +59,7 @@ def examine(kind: str) -> Finding:
 async def try_recvmsg() -> str | None:
     """Receive a datagram with room for ancillary data; return the error if that fails.
 
-    Filter drivers have been seen, AdGuard's for one, that let ``WSARecvMsg`` fail with WSAEFAULT.
+    Some filter drivers, such as AdGuard's, make ``WSARecvMsg`` fail with WSAEFAULT.
     """
     await trio.lowlevel.checkpoint()
     try:
@@ -81,7 +81,7 @@ async def examine_all() -> tuple[list[Finding], str | None]:
 
 
 def doctor(*, as_json: bool) -> int:
-    """Print what was found out, the verdict first.
+    """Print the findings, the verdict first.
 
     Returns:
       The exit status: 1 if, on Windows, a check fails, else 0.

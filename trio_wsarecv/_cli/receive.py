@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .._stream import SocketStream
 
 _BUFFER_SIZE: Final = 256 * 1024
-_INTERRUPTED: Final = 130  # as shells say it: 128 and the number of SIGINT
+_INTERRUPTED: Final = 130  # the shells' convention: 128 and the number of SIGINT
 _REPORT: Final = (
     "{bytes} bytes in {seconds:.3f} s, {receives} receives: "
     "{immediate} immediate, {pended} after waiting; {ended}"
@@ -36,7 +36,7 @@ _REPORT: Final = (
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[int], None]]:
-    """Show how much has been received, if that is for a terminal; give what to tell it with."""
+    """Show how much has been received, on a terminal; yield a function that adds to it."""
     console = rich.console.Console(stderr=True)
     if not console.is_terminal:
         yield lambda nbytes: None
@@ -60,7 +60,7 @@ async def receive_all(
 ) -> None:
     """Receive until the peer closes the connection; count the bytes as they come."""
     buffer = bytearray(_BUFFER_SIZE)
-    _write(output, b"")  # which makes the file, also if nothing comes
+    _write(output, b"")  # which makes the file even if nothing comes
     with progress_bar() as advance:
         while received := await stream.receive_into(buffer):
             report["bytes"] += received
@@ -77,7 +77,7 @@ def _write(output: IO[bytes] | None, data: Buffer) -> None:
         output.flush()
     except OSError as exc:
         with suppress(OSError):
-            output.close()  # here, for click would fail with what is still in the file's buffer
+            output.close()  # or click would fail with what is still in the file's buffer
         raise click.ClickException(
             f"Could not write to file {output.name!r}: {exc.strerror}"
         ) from exc
@@ -156,13 +156,13 @@ async def _connect_and_receive(
 
 
 def _is_interrupt(error: BaseException) -> bool:
-    # Trio may have it in a group, as long as it connects.
+    # While Trio connects, it may raise it in a group.
     parts: Sequence[BaseException] = getattr(error, "exceptions", ())
     return isinstance(error, KeyboardInterrupt) or any(map(_is_interrupt, parts))
 
 
 def _reason(error: BaseException) -> str:
-    # Trio groups what went wrong with each address; the last one has the last word.
+    # Trio groups the errors of all addresses; the last one is reported.
     cause = error.__cause__
     while errors := getattr(cause, "exceptions", None):
         cause = errors[-1]

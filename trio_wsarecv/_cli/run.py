@@ -1,12 +1,11 @@
 """Running an unmodified Trio program with its receives overlapped.
 
-What ``python SCRIPT`` does cannot be had from `runpy`, which names the program in ``sys.argv`` as
-it names its file.  What ``python -m MODULE`` does can.
+`runpy` does what ``python -m MODULE`` does.  For ``python SCRIPT`` it is not enough, since it puts
+the same name into ``sys.argv`` and ``__file__``.
 
-A server may do its work in processes that `multiprocessing` starts; Hypercorn does, unless told
-otherwise.  On Windows each is a new interpreter, which does not have what was changed in the one
-that started it.  The first thing that it does is to unpickle what that one says of itself, and so
-it can be told.
+A server may do its work in processes that `multiprocessing` starts, as Hypercorn does by default.
+On Windows each is a new interpreter, in which nothing is patched.  The first thing that it does is
+to unpickle a description of the process that started it.  That description carries the patch.
 
 A program that fails shows its own traceback, which begins where the program does.
 """
@@ -40,7 +39,7 @@ _describe_process = spawn.get_preparation_data
 
 
 def patch_trio_and_workers(verbose: bool = False) -> None:
-    """Call `patch_trio` here and in all processes that `multiprocessing` starts from here on.
+    """Call `patch_trio` here and in all processes that `multiprocessing` starts from now on.
 
     Args:
       verbose: whether each of them reports at its end how much was received.
@@ -53,7 +52,7 @@ def patch_trio_and_workers(verbose: bool = False) -> None:
 
 
 class _Patch:
-    """Unpickling it is a call of `patch_trio_and_workers`."""
+    """Calls `patch_trio_and_workers` where it is unpickled."""
 
     def __init__(self, verbose: bool) -> None:
         self._verbose = verbose
@@ -83,7 +82,7 @@ def _warn(sockets: int) -> None:
 
 @contextmanager
 def _program(verbose: bool) -> Iterator[None]:
-    # What is run in the block has Trio patched, and the end of a program of its own.
+    # The block runs a program: with Trio patched, and with a traceback that is all its own.
     patch_trio_and_workers(verbose)
     if not (verbose or why_off()):
         atexit.register(_warn, statistics().sockets)

@@ -1,16 +1,16 @@
 """Which engine a socket gets in the current run.
 
-Windows refuses to associate a socket with a second completion port, be it that of a later
-`trio.run`, through a duplicate of the handle or because some other library came first, with
-ERROR_INVALID_PARAMETER; so it does for a socket that was made without overlapped I/O.  A layered
-provider whose handles are not handles of the file system cannot promise that a receive ends in a
-packet.  Those sockets are received on by readiness.
+Windows refuses to associate a socket with a second completion port: the call fails with
+ERROR_INVALID_PARAMETER.  That happens in a later `trio.run`, on a duplicate of the handle, and
+after another library has associated the socket.  A socket that was made without overlapped I/O
+fails in the same way.  A layered provider whose handles are not file system handles cannot promise
+that a receive ends in a packet.  All of these sockets are received on by readiness.
 
-That a receive which succeeds inline needs no packet is set for connections over TCP that this
-package made itself: nobody else can be waiting for such packets there.
+Skip mode, in which a receive that succeeds inline queues no packet, is set for TCP sockets that
+this package made itself: nobody else can be waiting for such packets there.
 
-On Windows, readiness is the exception: the first time that there is a reason for it, the logger
-``trio_wsarecv`` gets a record.
+On Windows readiness is the exception, so the logger ``trio_wsarecv`` gets one record for each
+reason.
 """
 
 from __future__ import annotations
@@ -60,7 +60,11 @@ this_run: trio.lowlevel.RunVar[Run | None] = trio.lowlevel.RunVar("trio_wsarecv.
 
 
 def is_new_for_trio(caller: FrameType) -> bool:
-    """Tell whether `trio.socket.socket` has just made the socket that its callee wraps."""
+    """Tell whether a `Socket` wraps what `trio.socket.socket` has just made.
+
+    Args:
+      caller: the frame that makes the `Socket`, called by `trio.socket.socket` in that case.
+    """
     frame = caller.f_back
     code = trio.socket.socket.__code__
     return frame is not None and frame.f_code is code and frame.f_locals["fileno"] is None
@@ -99,7 +103,7 @@ def engine_of(sock: socket.socket, receiver: Receiver) -> str:
     return (receiver.choice if chosen else Choice.NOT_YET).value
 
 
-@cache  # so that it does so once for each reason
+@cache  # which makes it once for each reason
 def log_fallback(choice: Choice) -> None:
     """Log that, on Windows, something is received by readiness."""
     logging.getLogger("trio_wsarecv").info("received by %s", choice.value)

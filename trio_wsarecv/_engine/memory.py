@@ -3,7 +3,7 @@
 What is posted to the kernel is locked into physical memory until data comes, so a connection that
 is quiet must not hold much.  Large blocks belong to the run.  A flow that has data waiting borrows
 one for a receive that completes inline, and gives it back when the bytes have been copied out.  So
-the run hardly ever needs more than one, however many connections there are.
+a run rarely needs more than one, however many connections there are.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from .._winsock.calls import ffi
 #: The size of a block, and so the most bytes that a receive which makes bytes asks for.
 MAX_RECEIVE_SIZE: Final = 256 * 1024
 
-# What the blocks of a run may come to: 16 MiB.
+# The most blocks of a run, 16 MiB in all.
 _MOST_BLOCKS: Final = 64
 
-# How many large results a flow has at a time, that of the last receive among them, and to spare.
+# How many large results a flow has at a time, that of the last receive included, and some spare.
 _MOST_RESULTS: Final = 4
 
 _allocate = ffi.new_allocator(should_clear_after_alloc=False)

@@ -205,7 +205,7 @@ def _come_along(
 
 
 def _flags_out(flags: int, flags_in: int, nbytes: int) -> int:
-    # Winsock tells of out-of-band data by a status, or by its success alone.
+    # Winsock reports out-of-band data by a status, or just by succeeding.
     return flags | (flags_in & OOB if nbytes else 0)
 
 

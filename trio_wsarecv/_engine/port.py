@@ -1,9 +1,9 @@
 """What is asked of Trio and its completion port.
 
-A socket's file object can be associated with one completion port in its life, and with what that
-port is told of receives that succeed inline: by default a packet, as for those that wait.  With
-``FILE_SKIP_COMPLETION_PORT_ON_SUCCESS`` there is none.  That mode cannot be taken back, and
-duplicates of the handle share it.  So it is for sockets that nobody else had before.
+A socket's file object can be associated with one completion port in its life.  By default, a
+receive that succeeds inline queues a packet, as one that waits does.  In skip mode, that is with
+``FILE_SKIP_COMPLETION_PORT_ON_SUCCESS``, it queues none.  The mode cannot be unset, and duplicates
+of the handle share it, so it is only for sockets that nobody else has had.
 
 Trio dequeues the packets and wakes the task that waits for each by the address of its
 ``OVERLAPPED``.  It cannot go on when a packet comes that no task waits for.
@@ -41,7 +41,9 @@ completion_port = cast("CompletionPort", trio.lowlevel)
 def associate(handle: int) -> bool:
     """Associate a socket with the completion port of the current run.
 
-    Not if it belongs to another port, or was made without overlapped I/O: tell whether it is.
+    Returns:
+      Whether Windows did so; it refuses a socket that belongs to another port, or was made without
+      overlapped I/O.
     """
     try:
         completion_port.register_with_iocp(handle)
@@ -53,7 +55,7 @@ def associate(handle: int) -> bool:
 
 
 def skip_on_success(handle: int) -> bool:
-    """Have no packets for receives that succeed inline; tell whether that could be set."""
+    """Set skip mode for a socket; return whether that succeeded."""
     return bool(calls.kernel32.SetFileCompletionNotificationModes(handle, _SKIP_ON_SUCCESS))
 
 

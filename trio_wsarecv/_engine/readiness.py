@@ -1,6 +1,6 @@
 """The readiness engine: wait until the socket is readable, then receive without blocking.
 
-It serves where an overlapped receive cannot be: off Windows, on a socket that already belongs to
+It serves where no overlapped receive is possible: off Windows, on a socket that already belongs to
 another completion port, with a provider whose handles are not the file system's, and for
 ``MSG_PEEK``, which Winsock documents for non-overlapped sockets only.  A receive that is not yet
 possible has no effect at all, so cancelling it loses nothing.
@@ -35,7 +35,8 @@ R = TypeVar("R")
 class ReadinessEngine:
     """Receives when the socket is readable.
 
-    What it attempts then gives the number of bytes and the answer of the request.
+    Args:
+      attempt: receives without blocking; returns the number of bytes and the request's answer.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class ReadinessEngine:
         self._attempt = attempt
 
     async def receive(self, sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
-        """Receive what was asked for, as often as it takes."""
+        """Receive what was asked for, in as many receives as it takes."""
         attempt = partial(self._attempt, sock, receiver, request)
         while True:
             nbytes, answer = await when_readable(sock, attempt, counters)

@@ -4,10 +4,10 @@ There is one `Receiver` for each standard library socket, shared by all that wra
 a time may receive, and the kernel has at most one operation of a socket: it would fill the buffers
 of several in the order of their submission, but it gives up all of them when one is cancelled.
 
-A socket whose operation is in the kernel must not lose its handle: the number may serve another
-socket at once, and a cancellation would meet a stranger's operation.  So closing takes the handle
-away from the socket, which is closed from then on, asks the kernel to give the operation up, and
-leaves the closing of the handle to the moment when the packet is in.
+While the kernel has an operation, its handle must stay open: Windows may give the same number to
+another socket immediately, and a cancellation would meet that socket's operation.  So closing
+detaches the handle from the socket, which is closed from then on, and asks the kernel to cancel the
+operation.  The handle itself is closed when the packet is in.
 """
 
 from __future__ import annotations
@@ -97,10 +97,14 @@ class Receiver:
             operation.block = None
 
     def drain(self, operation: Operation, nbytes: int) -> int:
-        """Take what has arrived behind what filled an operation's own memory, without waiting.
+        """Add what has arrived after the bytes that filled an operation's own memory.
+
+        Args:
+          operation: the operation, which has completed.
+          nbytes: the most bytes to have in the end.
 
         Returns:
-          How many bytes there are then, of ``nbytes`` at the most.
+          How many bytes there are now.
         """
         if self.borrow_block(operation) is None:
             return MIN_RECEIVE_SIZE

@@ -33,10 +33,10 @@ PEEK: Final = int(MsgFlag.MSG_PEEK)
 OOB: Final = int(MsgFlag.MSG_OOB)
 TRUNCATED: Final = int(MsgFlag.MSG_TRUNC)
 
-#: As many bytes as a socket may have waiting, about: memory is reserved for all that is asked for.
+#: About the most bytes that a socket can have waiting: no memory is reserved for more.
 MAX_WAITING: Final = 16 * 1024 * 1024
 
-# As many bytes of an exact receive are reserved before any has come.
+# How many bytes of an exact receive memory is reserved for before any has come.
 _MIN_RESERVED: Final = 1 << 20
 
 # What the standard library gives as the sender of a stream's bytes.
@@ -54,16 +54,16 @@ class Request(ABC, Generic[T]):
 
     #: The flags to receive with.
     flags: int
-    #: The most bytes that it takes of those that were pushed back.
+    #: How many bytes it has room for; it takes no more of those that were pushed back.
     room: int
-    #: The most bytes that it makes of a stream, in memory that is not the program's; else 0.
+    #: How many bytes of a stream it asks for where it makes bytes; 0 if it fills a buffer.
     wants: int
     #: Whether it takes ``WSARecvMsg``.
     is_message: bool = False
 
     @abstractmethod
     def prepare(self, operation: Operation, receiver: Receiver, repeated: bool) -> None:
-        """Say where to receive, and with which flags; little, if the same was given up before."""
+        """Set buffers and flags; few bytes of a stream, if the receive has been given up before."""
 
     @abstractmethod
     def complete(self, operation: Operation, nbytes: int, flags: int) -> Answer[T]:
@@ -129,7 +129,7 @@ class Bytes(Request[Any]):
         return (data, _STDLIB_SENDER) if self._with_sender else data
 
 
-#: `Bytes`, made once for each size: programs ask for the same again and again.
+#: `Bytes`, which has no state, made once for each size: programs ask for the same again and again.
 bytes_request = lru_cache(maxsize=256)(Bytes)
 
 
@@ -233,7 +233,7 @@ class ExactBytes(Exactly):
 
     def _next_room(self) -> int:
         if self._filled == len(self._buffer):
-            # No view of the old memory is in anyone's hands but the kernel's, which is done.
+            # Another one, since this one is still exported and cannot be resized.
             self._buffer = self._buffer + bytes(min(self._missing, self._filled))
         return min(len(self._buffer) - self._filled, MAX_RECEIVE)
 
@@ -242,7 +242,7 @@ class ExactBytes(Exactly):
 
 
 def offered(nbytes: int, receiver: Receiver) -> int:
-    """Return how much of a program's buffers to offer where a receive of all was given up."""
+    """Return how much of a program's buffers to offer after a receive into all was given up."""
     return min(nbytes, MIN_RECEIVE_SIZE) if receiver.is_stream else nbytes
 
 

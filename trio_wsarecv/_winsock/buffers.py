@@ -1,7 +1,7 @@
 """Buffers of a program, as Python's buffer protocol gives them.
 
-Whoever exports a buffer keeps it from being resized until the export is given back, so every view
-here lives no longer than it is needed.
+A buffer cannot be resized while it is exported, so every view here lives no longer than it is
+needed.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 The declarations are compiled (to Python, no C compiler takes part) into the committed module
 ``generated``.  All integer types have a fixed width, so that the layouts are those of Windows
-wherever the module is imported: ``unsigned long``, for one, is four bytes there and eight on
+wherever the module is imported: ``unsigned long`` is four bytes on Windows, but eight on
 64-bit Linux.
 
-``python -m trio_wsarecv._winsock.cdef`` writes the module anew; with ``--check`` it writes nothing
+``python -m trio_wsarecv._winsock.cdef`` writes the module; with ``--check`` it writes nothing
 and exits with status 1 if the committed module is not what these declarations give.
 """
 

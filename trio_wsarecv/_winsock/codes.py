@@ -1,4 +1,4 @@
-"""The codes in which Winsock speaks: error codes, receive flags and NTSTATUS values.
+"""Winsock's error codes, receive flags and NTSTATUS values.
 
 Values and names are those of ``winerror.h``, ``winsock2.h`` and ``ntstatus.h``.
 """

@@ -2,10 +2,10 @@
 
 ``WSARecvFrom`` and ``WSARecvMsg`` write more than the data at completion: the sender's address
 and its length, the control messages, and flags.  All of that belongs to the kernel as long as the
-buffers do.  ``WSARecvMsg`` is no export of ``ws2_32.dll``; each provider gives its address out.
+buffers do.  ``ws2_32.dll`` does not export ``WSARecvMsg``: each provider gives its address.
 
 What Windows reports of a datagram that does not fit differs from call to call, and whether a
-packet follows then is written nowhere.  So a datagram always has room: after the program's buffers
+packet follows then is not documented.  So a datagram always has room: after the program's buffers
 comes an area that all operations share, since nobody reads it.  The byte count tells what did not
 fit.
 """
@@ -125,7 +125,7 @@ class MessageOperation(DatagramOperation):
         return flags
 
 
-# Both calls leave results where they found parameters, which are set anew for each.
+# Both calls overwrite their parameters with results, so these are set before each call.
 
 
 def _receive_from(function: Callable[..., int], length: Any, arguments: tuple[object, ...]) -> int:

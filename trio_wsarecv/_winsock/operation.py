@@ -66,7 +66,7 @@ class Operation:
       room: how many bytes the request has room for.
       block: large memory that a request has borrowed, or None.
       exports: the program's buffers, held in place.
-      submit: calls Winsock; returns 0, or anything else if ``WSAGetLastError`` has more to say.
+      submit: calls Winsock; returns 0, or anything else if ``WSAGetLastError`` has the code.
       state: who has the operation.
       raise_cancel: what Trio handed over when it asked for cancellation, else None.
       closing: whether the socket was closed while the kernel had this operation.
@@ -137,7 +137,7 @@ class Operation:
             wsabuf.buf = export + skipped
             wsabuf.len = min(len(export) - skipped, nbytes - self.room)
             self.room += wsabuf.len
-        self.exports.append(wsabufs)  # even where it is the only thing to give back
+        self.exports.append(wsabufs)  # so that there is something to release, buffers or not
         self.memory.flags = flags
         self._bind((wsabufs, count))
 
@@ -169,11 +169,11 @@ class Operation:
         return 0 if error == _MSGSIZE else error
 
     def drain(self, block: Any, nbytes: int) -> int:
-        """Add to what filled `small` what has arrived behind it, in a block of memory.
+        """Copy what filled `small` into a block, and receive what has arrived after it.
 
         Args:
-          block: where all of it will be.
-          nbytes: the most bytes there shall be.
+          block: where all bytes will be.
+          nbytes: the most bytes to have there in the end.
 
         Returns:
           0; else the Winsock error code, and nothing has been added.

@@ -1,8 +1,8 @@
 """What Winsock says of the provider behind a socket.
 
 A provider may be a chain: layers that other software has put on top of the system's own.  Such a
-layer says whether the handles that it gives out are handles of the file system; only of those can
-one be sure that an overlapped receive ends in exactly one packet.
+layer says whether the handles that it gives out are handles of the file system.  Only on those does
+an overlapped receive certainly end in exactly one packet.
 """
 
 from __future__ import annotations

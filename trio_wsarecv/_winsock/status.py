@@ -31,12 +31,15 @@ class Mode(enum.Enum):
 def packet_follows(error: int, status: int, mode: Mode) -> bool:
     """Tell whether a completion packet follows a receive that has just been submitted.
 
-    The error is 0 if the call succeeded, the status that in the ``OVERLAPPED`` after the call.
+    Args:
+      error: 0 if the call succeeded, else its Winsock error code.
+      status: the NTSTATUS in the ``OVERLAPPED`` after the call.
+      mode: the mode of the socket.
 
     A message that does not fit is completed inline with a *warning* status: the call reports
     WSAEMSGSIZE, yet the operation has run and its packet is on the way.  Receives of datagrams
-    always have room for the largest there can be, so this is left to control data of a size that
-    nobody foresaw.
+    always have room for the largest there can be, so this happens only to control data that is
+    larger than expected.
     """
     if not error:
         return mode is Mode.DEFAULT
