@@ -14,7 +14,6 @@ from ._engine.receive import receive
 from ._engine.requests import ExactBytes, Exactly, Into, bytes_request
 from ._socket import Socket
 from ._winsock.buffers import writable_size
-from ._winsock.operation import MAX_RECEIVE
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -90,7 +89,6 @@ class SocketStream(trio.abc.HalfCloseableStream):
             max_bytes = operator.index(max_bytes)
             if max_bytes < 1:
                 raise ValueError("max_bytes must be >= 1")
-            max_bytes = min(max_bytes, MAX_RECEIVE)
         sock = self.socket
         try:
             return await receive(sock.stdlib, sock.receiver, bytes_request(max_bytes))
