@@ -6,7 +6,7 @@ import array
 import mmap
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import trio
@@ -16,25 +16,12 @@ import trio_wsarecv
 from trio_wsarecv import MsgFlag, ReceiveResult, WinsockError, wsarecv
 from trio_wsarecv._winsock import calls
 
+from .datagrams import bound
 from .peers import Counted, pattern, socket_pair, stdlib_pair
 from .receiving import leave_to_the_next, on_windows, winerror
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
 PUSH, PARTIAL = MsgFlag.MSG_PUSH_IMMEDIATE, MsgFlag.MSG_PARTIAL
-
-
-def datagram_socket() -> trio_wsarecv.Socket:
-    sock = socket.socket(type=socket.SOCK_DGRAM)
-    sock.bind(("127.0.0.1", 0))
-    return trio_wsarecv.from_stdlib_socket(sock)
-
-
-def filled(buffers: Sequence[bytearray]) -> bytes:
-    return b"".join(buffers)
 
 
 SIZES = {
@@ -69,7 +56,7 @@ async def test_buffers_are_filled_in_order_without_holes(sizes: list[int], pendi
         (result,) = results
         expected = min(sum(sizes), 100)
         assert result == (expected, MsgFlag(0))
-        assert filled(buffers) == data[: result.nbytes] + b"." * (sum(sizes) - result.nbytes)
+        assert b"".join(buffers) == data[: result.nbytes] + b"." * (sum(sizes) - result.nbytes)
         rest = data[result.nbytes :]
         if rest:
             assert await sock.recv(1000) == rest
@@ -82,21 +69,24 @@ async def test_any_number_of_buffers_can_be_filled(count: int) -> None:
     with socket_pair() as (sock, other):
         other.sendall(data + b"rest")
         assert await wsarecv(sock, buffers, WAITALL) == (len(data), MsgFlag(0))
-        assert filled(buffers) == data
+        assert b"".join(buffers) == data
         assert await sock.recv(100) == b"rest"
 
 
 @pytest.mark.parametrize("count", [2, 1024, 1025, 3000])
 async def test_a_datagram_goes_into_any_number_of_buffers(count: int) -> None:
     data = pattern(count)
-    with datagram_socket() as sock, socket.socket(type=socket.SOCK_DGRAM) as sender:
+    with (
+        trio_wsarecv.from_stdlib_socket(bound()) as sock,
+        socket.socket(type=socket.SOCK_DGRAM) as sender,
+    ):
         for sent in (data, data[:-1], data + b"?", b""):
             buffers = [bytearray(b".") for _ in range(count)]
             sender.sendto(sent, sock.getsockname())
             nbytes, flags = await wsarecv(sock, buffers)
             assert nbytes == min(len(sent), count)
             assert flags == (MsgFlag.MSG_TRUNC if len(sent) > count else 0)
-            assert filled(buffers) == (sent + b"..")[:count].ljust(count, b".")
+            assert b"".join(buffers) == (sent + b"..")[:count].ljust(count, b".")
 
 
 async def test_buffers_may_be_of_any_kind_that_can_be_written_to() -> None:
@@ -155,7 +145,7 @@ async def test_the_end_of_the_stream_is_no_bytes() -> None:
         buffers = [bytearray(3), bytearray(3)]
         for flags, nbytes in ((0, 4), (0, 0), (WAITALL, 0), (PUSH, 0), (PEEK, 0)):
             assert await wsarecv(sock, buffers, flags) == (nbytes, 0)
-        assert filled(buffers) == b"last" + bytes(2)
+        assert b"".join(buffers) == b"last" + bytes(2)
 
 
 async def test_bytes_that_were_pushed_back_go_into_the_buffers_first() -> None:
@@ -164,10 +154,10 @@ async def test_bytes_that_were_pushed_back_go_into_the_buffers_first() -> None:
         buffers = [bytearray(2), bytearray(), bytearray(3)]
         assert await wsarecv(sock, buffers, PEEK) == (5, 0)
         assert await wsarecv(sock, buffers) == (5, 0)
-        assert filled(buffers) == b"01234"
+        assert b"".join(buffers) == b"01234"
         other.sendall(b"abcdef")
         assert await wsarecv(sock, [bytearray(1), bytearray(), *buffers], WAITALL) == (6, 0)
-        assert filled(buffers) == b"6789a"
+        assert b"".join(buffers) == b"6789a"
         assert await sock.recv(10) == b"bcdef"
 
 
@@ -193,7 +183,7 @@ REFUSED: dict[str, tuple[int, list[int], int, WinsockError]] = {
 async def test_what_the_documentation_rules_out_does_not_reach_the_kernel(
     kind: int, sizes: list[int], flags: int, code: WinsockError
 ) -> None:
-    with datagram_socket() as datagrams, socket_pair() as (stream, other):
+    with trio_wsarecv.from_stdlib_socket(bound()) as datagrams, socket_pair() as (stream, other):
         sock = stream if kind == socket.SOCK_STREAM else datagrams
         other.sendall(b"data")
         datagrams.stdlib.sendto(b"data", datagrams.getsockname())
@@ -203,7 +193,7 @@ async def test_what_the_documentation_rules_out_does_not_reach_the_kernel(
             await wsarecv(sock, buffers, flags)
         assert winerror(caught.value) == code
         assert counted.wsarecv_calls == counted.immediate == counted.pended == 0
-        assert not any(filled(buffers))
+        assert not any(b"".join(buffers))
         assert await sock.recv(10) == b"data"
 
 
@@ -262,7 +252,10 @@ async def test_only_a_socket_of_this_package_will_do() -> None:
 
 @pytest.mark.parametrize("flags", [0, PEEK, WAITALL, PUSH])
 async def test_a_closed_socket_is_no_socket(flags: int) -> None:
-    for sock in (datagram_socket(), trio_wsarecv.from_stdlib_socket(socket.socket())):
+    for sock in (
+        trio_wsarecv.from_stdlib_socket(bound()),
+        trio_wsarecv.from_stdlib_socket(socket.socket()),
+    ):
         sock.close()
         if sock.type == socket.SOCK_DGRAM and flags & WAITALL:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import trio
@@ -13,27 +13,14 @@ from trio.testing import wait_all_tasks_blocked
 import trio_wsarecv
 from trio_wsarecv import MsgFlag, wsarecv
 
+from .datagrams import bound
 from .peers import Counted, socket_pair
 from .receiving import on_windows
 from .simulation import Call
 from .windows import WINE
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
 PUSH, PARTIAL = MsgFlag.MSG_PUSH_IMMEDIATE, MsgFlag.MSG_PARTIAL
-
-
-def datagram_socket() -> trio_wsarecv.Socket:
-    sock = socket.socket(type=socket.SOCK_DGRAM)
-    sock.bind(("127.0.0.1", 0))
-    return trio_wsarecv.from_stdlib_socket(sock)
-
-
-def filled(buffers: Sequence[bytearray]) -> bytes:
-    return b"".join(buffers)
 
 
 async def test_waiting_for_all_takes_as_many_receives_as_it_needs() -> None:
@@ -48,7 +35,7 @@ async def test_waiting_for_all_takes_as_many_receives_as_it_needs() -> None:
             for piece in (b"a", b"bcd", b"efghi", b"jklmno"):
                 await wait_all_tasks_blocked()
                 other.sendall(piece)
-        assert filled(buffers) == b"abcdefghijkl"
+        assert b"".join(buffers) == b"abcdefghijkl"
         assert await sock.recv(10) == b"mno"
 
 
@@ -65,7 +52,7 @@ async def test_waiting_for_all_ends_with_the_stream() -> None:
             other.sendall(b"abcde")
             await wait_all_tasks_blocked()
             other.close()
-        assert filled(buffers) == b"abcde......."
+        assert b"".join(buffers) == b"abcde......."
 
 
 @pytest.mark.parametrize("pieces", [[], [b"a"], [b"abc", b"defg"]], ids=len)
@@ -92,7 +79,7 @@ async def test_waiting_for_all_loses_nothing_when_cancelled(pieces: list[bytes])
         buffers = [bytearray(2) for _ in range(2)]
         if pieces:
             nbytes, _ = await wsarecv(sock, buffers)
-            assert filled(buffers)[:nbytes] == b"".join(pieces)[:4]
+            assert b"".join(buffers)[:nbytes] == b"".join(pieces)[:4]
         rest = bytearray(len(b"".join(pieces)[4:]) + 3)
         await trio_wsarecv.SocketStream(sock).receive_exactly_into(rest)
         assert rest == b"".join(pieces)[4:] + b"hij"
@@ -107,7 +94,7 @@ async def test_peeking_fills_the_buffers_and_eats_nothing(pending: bool) -> None
             async def peek() -> None:
                 buffers = [bytearray(2), bytearray(), bytearray(b"...")]
                 assert await wsarecv(sock, buffers, PEEK) == (4, 0)
-                assert filled(buffers) == b"data."
+                assert b"".join(buffers) == b"data."
 
             if pending:
                 await wait_all_tasks_blocked()
@@ -117,12 +104,12 @@ async def test_peeking_fills_the_buffers_and_eats_nothing(pending: bool) -> None
 
 
 async def test_peeking_at_a_datagram_leaves_all_of_it() -> None:
-    with datagram_socket() as sock:
+    with trio_wsarecv.from_stdlib_socket(bound()) as sock:
         sock.stdlib.sendto(b"datagram", sock.getsockname())
         buffers = [bytearray(2), bytearray(2)]
         for _ in range(2):
             assert await wsarecv(sock, buffers, PEEK) == (4, MsgFlag.MSG_TRUNC)
-            assert filled(buffers) == b"data"
+            assert b"".join(buffers) == b"data"
         assert await sock.recv(10) == b"datagram"
 
 
@@ -138,7 +125,7 @@ async def test_out_of_band_data_is_received_when_asked_for() -> None:
                 break
             except OSError:
                 assert not on_windows
-        assert (nbytes, filled(buffers)) == (1, b"!.")
+        assert (nbytes, b"".join(buffers)) == (1, b"!.")
         assert flags == OOB
         assert counted.bytes == 1
         assert await sock.recv(10) == b"data"
@@ -184,7 +171,7 @@ async def test_asking_for_an_immediate_push_changes_nothing_that_is_received() -
 
             await wait_all_tasks_blocked()
             other.sendall(b"data")
-        assert filled(buffers) == b"data....."
+        assert b"".join(buffers) == b"data....."
 
 
 async def test_a_receive_timeout_of_the_socket_has_no_effect() -> None:
