@@ -25,7 +25,7 @@ def install(session: nox.Session, *groups: str) -> None:
 
 def run_on_windows(session: nox.Session, seconds: int, *arguments: str, packages: str = "") -> None:
     """Run the Windows CPython under Wine for no longer than this, with a folder of packages."""
-    # From outside, for whatever hangs there may hang so that nothing inside can end it.
+    # From outside, since a process that hangs there may not be able to end itself.
     deadline = ("timeout", "--kill-after=10", str(seconds))
     env = {"PYTHONPATH": packages}
     session.run(*deadline, "python", WINDOWS_PYTHON, *arguments, external=True, env=env)
@@ -35,8 +35,8 @@ def run_on_windows(session: nox.Session, seconds: int, *arguments: str, packages
 def tests(session: nox.Session) -> None:
     """Run pytest: natively, and on Linux also in a Windows CPython under Wine.
 
-    There all tests together, which is what runs without arguments, have to see every branch of the
-    package taken: on one system or the other, for some of it is for one of them only.
+    Without arguments it runs all tests, and on Linux both runs together must cover every branch of
+    the package: some of it is for one system only.
     """
     install(session, "test", "coverage")
     pytest = ("-m", "pytest", *session.posargs)

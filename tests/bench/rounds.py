@@ -44,7 +44,7 @@ def measure(
       work: the work.
       server: Wine's server.
       rounds: how often each has its turn.
-      seconds: how long each turn shall last, about.
+      seconds: about how long each turn takes.
       last: whether to end the subjects then, which spares them the closing of many connections.
 
     Returns:
@@ -93,7 +93,7 @@ def _table(work: Work, figure: Figure, key: str) -> Table:
 
 
 def _calibrate(session: Session, work: Work, seconds: float) -> int:
-    """Warm up, and return how often to do the work to fill so many seconds."""
+    """Warm up, and return how many times to do the work to fill so many seconds."""
     if work.rate:
         session.round(int(work.rate * WARM_UP), work.unit)
         return int(work.rate * seconds)

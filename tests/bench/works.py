@@ -58,7 +58,7 @@ class Work:
       connections: how many there are.
       rate: messages per second, all connections together; 0 if as fast as can be.
       size: of a message, in bytes.
-      start: how often to do it at first, to see how long it takes.
+      start: how many times to do it at first, to see how long it takes.
       base: the subject whose figures those of the others are divided by.
     """
 

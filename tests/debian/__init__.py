@@ -1,1 +1,1 @@
-"""A Debian 13 in a folder of the cache, for whoever has another one: ``python -m tests.debian``."""
+"""A Debian 13 in a folder of the cache, for other systems: ``python -m tests.debian``."""

@@ -33,7 +33,7 @@ exit
 
 
 def ensure(root: Path, suite: str, env: Mapping[str, str]) -> None:
-    """Have a bare Debian in the folder ``root``: nobody ever sees half of one.
+    """Have a bare Debian in the folder ``root``, where it appears once it is complete.
 
     :raises Problem: it cannot be had; the text says why.
     """

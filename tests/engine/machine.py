@@ -275,7 +275,7 @@ def _run(machine_of: Callable[[CrashingClock], Machine], steps: list[Step]) -> N
         with pytest.raises(trio.TrioInternalError):
             trio.run(_play, machine_of, clock, steps, clock=clock)
     else:
-        # With this clock, whoever waits in vain has waited long enough at once.
+        # With this clock, a task that waits in vain reaches its deadline immediately.
         trio.run(_play, machine_of, clock, steps, clock=MockClock(autojump_threshold=0))
 
 

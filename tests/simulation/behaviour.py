@@ -42,7 +42,7 @@ class InlineIosb(enum.Enum):
 
 
 class FlagsOut(enum.Enum):
-    """What becomes of ``lpFlags``, which is documented as in and out."""
+    """What a call writes to ``lpFlags``, which is documented as in and out."""
 
     LEFT = "nothing"
     ON_SUCCESS = "a call that succeeds inline writes the flags of what it received"

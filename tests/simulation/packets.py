@@ -32,7 +32,7 @@ class PacketQueue:
     """A completion port.
 
     Args:
-      dequeued: hears of every packet that is taken off, before whoever takes it.
+      dequeued: called with every packet that is taken off, before the packet is handed out.
     """
 
     def __init__(self, dequeued: Callable[[Packet], None]) -> None:
@@ -52,7 +52,7 @@ class PacketQueue:
 
 
 class Associable:
-    """What can be associated with a completion port, be it one that is gone by now.
+    """What can be associated with a completion port, even one that no longer exists.
 
     Attributes:
       key: what the packets carry.

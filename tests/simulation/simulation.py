@@ -201,8 +201,8 @@ class Simulation:
     async def nursery(self) -> AsyncIterator[trio.Nursery]:
         """Open a nursery that does not hang on a packet that the test did not deliver.
 
-        The task that opens it is the one that delivers; should it come to wait for a packet
-        itself, packets are delivered automatically from there on.
+        The task that opens it is the one that delivers.  If it waits for a packet itself, packets
+        are delivered automatically from then on.
 
         Once the block is left, by an exception too, packets are delivered automatically.
         """

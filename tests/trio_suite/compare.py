@@ -137,7 +137,7 @@ def defects(run: Run, *, overlapped: bool) -> Iterator[str]:
 
 
 def quoted(log: str) -> str:
-    """Mark what pytest printed, lest it be taken for results of this project's tests."""
+    """Indent what pytest printed, to tell it from the results of this project's own tests."""
     return textwrap.indent(log, "  | ", lambda line: True)
 
 

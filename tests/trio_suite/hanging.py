@@ -1,4 +1,4 @@
-"""Tests that hang where Wine is not Windows, whoever's sockets they use.
+"""Tests that hang where Wine is not Windows, on Trio's sockets and on ours.
 
 Each has a deadline of its own, shorter than pytest's, at which the whole run would end.  To hang is
 then an outcome like others, and compared like others: it has to be so both ways, or neither.

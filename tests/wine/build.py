@@ -1,4 +1,4 @@
-"""Builds the environment under another name and renames it then: nobody ever sees half of one."""
+"""Builds the environment under another name and renames it when it is complete."""
 
 from __future__ import annotations
 
