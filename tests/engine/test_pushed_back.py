@@ -9,6 +9,7 @@ import weakref
 import pytest
 import trio
 
+from tests.peers import pattern
 from tests.receiving import winerror
 from tests.simulation import Call, Simulation
 from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, WinsockError, wsarecv
@@ -214,7 +215,39 @@ async def test_an_exact_receive_of_an_absurd_size_costs_little_and_loses_nothing
         assert await stream.receive_some() == b"some"
 
 
+async def test_an_exact_receive_takes_all_that_was_pushed_back_in_order(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    data = pattern(5 * MIB)
+    sock.receiver.push_back(data[: 4 * MIB])
+    sock.peer.send(data[4 * MIB :])
+    simulation.deliver_automatically()
+    # Each more than the memory that an exact receive begins with.
+    first = await stream.receive_exactly(2 * MIB + 7)
+    assert not simulation.events
+    second = await stream.receive_exactly(3 * MIB - 7)
+    is_in_order = first + second == data  # to show where it is not would take minutes
+    assert is_in_order
+
+
 # An error that had to wait, since there were bytes to give.
+
+
+async def test_an_error_that_waits_comes_before_what_an_exact_receive_still_misses(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    data = pattern(3 * MIB)
+    sock.receiver.push_back(data)
+    sock.receiver.defer(ConnectionResetError())
+    simulation.deliver_automatically()
+    with pytest.raises(trio.BrokenResourceError):
+        await stream.receive_exactly(4 * MIB)
+    assert not simulation.events
+    assert await stream.receive_exactly(3 * MIB) == data
 
 
 async def test_bytes_that_come_with_an_error_come_first(simulation: Simulation) -> None:

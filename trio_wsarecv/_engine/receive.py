@@ -58,10 +58,14 @@ async def _take_pushed_back(
     await trio.lowlevel.checkpoint()
     if request.flags & OOB or sock.fileno() == -1:
         return AGAIN
-    if receiver.pushed_back:
-        if request.flags & PEEK:
-            return request.take(receiver.pushed_back[: request.room])
-        return request.take(receiver.take_pushed_back(request.room))
+    if request.flags & PEEK and receiver.pushed_back:
+        return request.take(receiver.pushed_back[: request.room])
+    while receiver.pushed_back:
+        # An exact receive that reserves memory as bytes come takes them in parts.
+        answer = request.take(receiver.take_pushed_back(request.room))
+        if answer is not AGAIN:
+            return answer
     error, receiver.deferred_error = receiver.deferred_error, None
-    assert error is not None, "nobody else has the claim"
-    raise error
+    if error is not None:
+        raise error
+    return AGAIN
