@@ -338,6 +338,18 @@ async def test_a_message_of_a_stream_may_take_several_receives(simulation: Simul
     assert sock.peer.waiting == b"gh"
 
 
+@pytest.mark.parametrize("left", [b"abcd", b"abcdefgh"])
+async def test_a_message_of_a_stream_waits_for_what_is_missing_behind_bytes_pushed_back(
+    simulation: Simulation, left: bytes
+) -> None:
+    sock = simulation.stream()
+    sock.receiver.push_back(left)
+    sock.peer.send(b"abcdefgh"[len(left) :])
+    simulation.deliver_automatically()
+    assert await sock.recvmsg(6, 0, MsgFlag.MSG_WAITALL) == (b"abcdef", [], 0, None)
+    assert await sock.recv(6) == b"gh"
+
+
 async def test_a_message_of_a_stream_with_flags_that_there_are_not_is_refused(
     simulation: Simulation,
 ) -> None:

@@ -189,8 +189,8 @@ class MessageInto(Scattered):
         return message[0], message
 
     def take(self, data: bytes) -> Any:
-        super().take(data)
-        return len(data), [], 0, None
+        answer = super().take(data)
+        return answer if answer is AGAIN else (answer.nbytes, [], 0, None)
 
 
 def _come_along(
