@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import socket
 from typing import TYPE_CHECKING
@@ -108,6 +109,25 @@ async def test_several_buffers_without_room_take_nothing(simulation: Simulation)
     sock.peer.send(b"data")
     assert await wsarecv(sock, [bytearray(0), bytearray(0)]) == (0, 0)
     assert sock.peer.waiting == b"data"
+
+
+async def test_a_buffer_without_room_may_have_several_dimensions(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    nothing = ((ctypes.c_char * 0) * 3)()
+    buffer = bytearray(8)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, wsarecv, sock, [nothing, buffer], WAITALL)
+        await simulation.run()
+        sock.peer.send(b"some")
+        await simulation.step()
+        call.scope.cancel()
+        await simulation.step()
+        assert call.cancelled
+        sock.peer.send(b"more")
+        again = Call(nursery, wsarecv, sock, [nothing, buffer], WAITALL)
+        await simulation.step()
+        assert again.value == (8, 0)
+    assert buffer == b"somemore"
 
 
 @pytest.mark.parametrize("pending", [False, True])

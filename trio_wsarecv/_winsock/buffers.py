@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 @contextmanager
 def bytes_of(buffer: Buffer) -> Iterator[memoryview]:
     """Give a buffer as a view of bytes, for no longer than the block lasts."""
-    with memoryview(buffer) as view, view.cast("B") as octets:
+    with memoryview(buffer) as view, _octets(view) as octets:
         yield octets
+
+
+def _octets(view: memoryview) -> memoryview:
+    # One that is empty cannot be cast if it has several dimensions.
+    return view.cast("B") if view.nbytes else memoryview(bytearray())
 
 
 def writable_size(buffer: Buffer) -> int:
