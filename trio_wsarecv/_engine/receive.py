@@ -58,11 +58,12 @@ async def _take_pushed_back(
     await trio.lowlevel.checkpoint()
     if request.flags & OOB or sock.fileno() == -1:
         return AGAIN
-    if request.flags & PEEK and receiver.pushed_back:
-        return request.take(receiver.pushed_back[: request.room])
     while receiver.pushed_back:
+        data = bytes(receiver.pushed_back[: request.room])
+        answer = request.take(data)
+        if not request.flags & PEEK:
+            receiver.drop_pushed_back(len(data))
         # An exact receive that reserves memory as bytes come takes them in parts.
-        answer = request.take(receiver.take_pushed_back(request.room))
         if answer is not AGAIN:
             return answer
     error, receiver.deferred_error = receiver.deferred_error, None

@@ -55,7 +55,7 @@ class Receiver:
     #: Whether a task is receiving.
     claimed: bool = False
     #: Bytes that were received for a call that then failed; the next receive begins with them.
-    pushed_back: bytes = b""
+    pushed_back: bytes | memoryview = b""
     #: What the next receive fails with, because the last one had bytes to give.
     deferred_error: OSError | None = None
     #: The `trio.run` in which the engine was chosen.
@@ -116,12 +116,13 @@ class Receiver:
 
     def push_back(self, data: bytes) -> None:
         """Put bytes back, to be the first that the next receive gives."""
-        self.pushed_back = data + self.pushed_back
+        if data:
+            self.pushed_back = memoryview(data + self.pushed_back)
 
-    def take_pushed_back(self, nbytes: int) -> bytes:
-        """Take out the first ``nbytes`` bytes at the most of those that were pushed back."""
-        data, self.pushed_back = self.pushed_back[:nbytes], self.pushed_back[nbytes:]
-        return data
+    def drop_pushed_back(self, nbytes: int) -> None:
+        """Drop the first ``nbytes`` bytes of those that were pushed back, for they were taken."""
+        # Of a view, the rest is no copy.  An empty one would keep them all.
+        self.pushed_back = self.pushed_back[nbytes:] or b""
 
     def defer(self, error: OSError) -> None:
         """Have the next receive fail with an error, because this one has bytes to give."""
