@@ -7,11 +7,12 @@ import mmap
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
 
 from tests.receiving import SENDER, every_receive
 from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import IosbWrite
-from trio_wsarecv import SocketStream, WinsockError, wsarecv
+from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,40 @@ async def test_a_buffer_cannot_be_resized_while_the_kernel_has_it(
         buffer.append(0)
     assert len(buffer) == 11
     assert b"123456789" in buffer
+
+
+async def test_nothing_is_written_behind_a_buffer_that_was_resized_before_a_peek(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    buffer = bytearray(100)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv_into, buffer, 0, MsgFlag.MSG_PEEK)
+        await simulation.run()
+        del buffer[10:]  # nobody has it until there is data
+        sock.peer.send(bytes(50))
+        await simulation.step()
+        assert isinstance(call.error, ValueError)
+    buffer.append(0)
+
+
+async def test_nothing_is_written_behind_a_buffer_that_was_resized_between_two_parts(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream(made_here=True)
+    buffer = bytearray(1000)
+    sock.peer.send(b"x")
+    simulation.ws2_32.on_call = lambda: sock.peer.send(b"x")  # so that none has to wait
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, SocketStream(sock).receive_exactly_into, buffer)
+        while not sock.receiver.claimed:
+            await trio.lowlevel.checkpoint()
+        del buffer[50:]
+        await simulation.step()
+        assert isinstance(call.error, ValueError)
+    received = await sock.recv(100)
+    assert received.startswith(b"x" * 32)
+    buffer.append(0)
 
 
 ENDINGS = ["data", "cancelled", "closed", "failed", "refused", "aborted and cancelled"]

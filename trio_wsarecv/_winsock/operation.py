@@ -116,9 +116,14 @@ class Operation:
         """Receive up to ``nbytes`` bytes into a buffer, from ``offset`` on.
 
         It can be neither moved nor resized until `release`.
+
+        Raises:
+          ValueError: the buffer has become too small, before it came here.
         """
         export = ffi.from_buffer("char[]", buffer, require_writable=True)
         self.exports.append(export)
+        if offset + nbytes > len(export):
+            raise ValueError("the buffer was resized during a receive")
         self.wsabuf.buf = export + offset if offset else export
         self.wsabuf.len = self.room = nbytes
         self.memory.flags = flags
