@@ -239,6 +239,25 @@ async def test_an_error_met_while_draining_is_for_the_next_receive(simulation: S
     assert await sock.recv(100) == b""
 
 
+async def test_that_there_is_no_room_for_what_is_drained_is_no_error(
+    simulation: Simulation,
+) -> None:
+    # The connection is in order, and a receive of little is possible.
+    sock = simulation.stream()
+    counted = Counted()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, LARGE)
+        await simulation.run()
+        sock.peer.send(pattern(5000))
+        sock.peer.refusals.append(WinsockError.WSAENOBUFS)
+        await simulation.step()
+        assert call.value == pattern(5000)[:SMALL]
+        rest = Call(nursery, sock.recv, LARGE)
+        await simulation.step()
+        assert rest.value == pattern(5000)[SMALL:]
+    assert counted.failed == 0
+
+
 async def test_an_error_met_while_draining_keeps_nothing_alive(simulation: Simulation) -> None:
     sock = simulation.stream()
     await drain_into_a_reset(simulation, sock)

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from .requests import Request, T
 
 
+# What ends a receive that adds to one: there is nothing, or no room for what the program has not
+# asked for.
+_NO_MORE: Final = frozenset({WinsockError.WSAEWOULDBLOCK, WinsockError.WSAENOBUFS})
+
+
 class Engine(Protocol):
     """A way to receive on a socket."""
 
@@ -110,7 +115,7 @@ class Receiver:
             return MIN_RECEIVE_SIZE
         counters.wsarecv_calls += 1
         error = operation.drain(operation.block, nbytes)
-        if error and error != WinsockError.WSAEWOULDBLOCK:
+        if error and error not in _NO_MORE:
             self.defer(winsock_error(error))
         return MIN_RECEIVE_SIZE + (0 if error else int(operation.memory.received))
 
