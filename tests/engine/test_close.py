@@ -191,13 +191,14 @@ async def test_closing_is_seen_between_two_parts_of_one_receive(
 
 
 class ClosesAfterTheFirstStep(trio.abc.Instrument):
-    """Closes a socket when a receive on it has come to its first checkpoint."""
+    """Closes a socket when a receive on it, of that name if any, is at its first checkpoint."""
 
-    def __init__(self, sock: SocketOverSimulation) -> None:
+    def __init__(self, sock: SocketOverSimulation, name: str = "") -> None:
         self._sock = sock
+        self._name = name
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        if self._sock.receiver.claimed:
+        if self._sock.receiver.claimed and task.name.endswith(self._name):
             self._sock.close()
 
 
@@ -228,6 +229,28 @@ async def test_closing_drops_what_was_pushed_back_and_the_error_that_waits(
     with pytest.raises(OSError, match=r".") as caught:
         await sock.recv(100)
     assert winerror(caught.value) == WinsockError.WSAENOTSOCK
+
+
+@pytest.mark.parametrize("waits_for", ["another receive", "its turn"])
+async def test_closing_is_told_although_the_kernel_has_nothing_of_the_receive(
+    simulation: Simulation, waits_for: str
+) -> None:
+    for _ in range(10):  # since Trio runs tasks in any order
+        sock = simulation.stream()
+        async with simulation.nursery() as nursery:
+            if waits_for == "another receive":
+                Call(nursery, sock.recv, 100)
+                await simulation.run()
+                sock.peer.send(b"data")
+                simulation.deliver()
+            else:
+                sock.receiver.push_back(b"data")
+            closes = ClosesAfterTheFirstStep(sock, "recv_into")
+            trio.lowlevel.add_instrument(closes)
+            call = Call(nursery, sock.recv_into, bytearray(100))
+            await simulation.step()
+            trio.lowlevel.remove_instrument(closes)
+            assert isinstance(call.error, trio.ClosedResourceError)
 
 
 @pytest.mark.parametrize("used", [False, True])

@@ -28,6 +28,7 @@ from .._winsock.operation import MIN_RECEIVE_SIZE, STATUS_MASK, State
 from .._winsock.status import RECEIVED, Result, Verdict, judge, packet_follows
 from . import port
 from .memory import MAX_RECEIVE_SIZE
+from .receiver import closed_error
 from .requests import AGAIN
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class OverlappedEngine:
                 await trio.lowlevel.checkpoint_if_cancelled()
             if sock.fileno() == -1:
                 await trio.lowlevel.cancel_shielded_checkpoint()
-                raise _closed() if waited else calls.winsock_error(WinsockError.WSAENOTSOCK)
+                raise closed_error() if waited else calls.winsock_error(WinsockError.WSAENOTSOCK)
             operation = receiver.operation
             if operation is None or operation.is_message is not request.is_message:
                 operation = receiver.operation_for(sock, request)
@@ -177,7 +178,7 @@ def _must_repeat(
             assert operation.raise_cancel is not None
             operation.raise_cancel()
         case Result.CLOSED:
-            raise _closed()
+            raise closed_error()
         case Result.FAILED:
             large = receiver.is_stream and operation.room > MIN_RECEIVE_SIZE
             if verdict.error == WinsockError.WSAENOBUFS and large and not repeated:
@@ -187,7 +188,3 @@ def _must_repeat(
         case Result.RECEIVED_THEN_FAILED:
             receiver.defer(calls.winsock_error(verdict.error or 0))
     return False
-
-
-def _closed() -> trio.ClosedResourceError:
-    return trio.ClosedResourceError("another task closed this socket")

@@ -13,6 +13,7 @@ import trio
 
 from . import choose
 from .readiness import BY_WINSOCK
+from .receiver import closed_error
 from .requests import AGAIN, OOB, PEEK
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 async def receive(sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
     """Receive what was asked for; raise what every public call that receives does."""
     if receiver.claimed:
-        await trio.lowlevel.checkpoint()  # since that task may have been woken, but not run yet
+        await _let_others_run(sock)  # since that task may have been woken, but not run yet
         if receiver.claimed:
             raise trio.BusyResourceError("another task is receiving on this socket")
     receiver.claimed = True
@@ -55,7 +56,7 @@ async def _take_pushed_back(
     sock: socket.socket, receiver: Receiver, request: Request[T]
 ) -> Answer[T]:
     # Gives bytes that were pushed back, or raises the error that had to wait: no engine is needed.
-    await trio.lowlevel.checkpoint()
+    await _let_others_run(sock)
     if request.flags & OOB or sock.fileno() == -1:
         return AGAIN
     while receiver.pushed_back:
@@ -70,3 +71,11 @@ async def _take_pushed_back(
     if error is not None:
         raise error
     return AGAIN
+
+
+async def _let_others_run(sock: socket.socket) -> None:
+    # A checkpoint, in which another task may close the socket.
+    was_open = sock.fileno() != -1
+    await trio.lowlevel.checkpoint()
+    if was_open and sock.fileno() == -1:
+        raise closed_error()

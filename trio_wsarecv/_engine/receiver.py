@@ -173,3 +173,8 @@ def receiver_of(sock: socket.socket) -> Receiver:
         counters.sockets += 1
         receiver = _receivers[sock] = Receiver(sock.type == socket.SOCK_STREAM)
     return receiver
+
+
+def closed_error() -> trio.ClosedResourceError:
+    """Return the error of a receive whose socket was closed in the meantime."""
+    return trio.ClosedResourceError("another task closed this socket")
