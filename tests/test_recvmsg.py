@@ -305,6 +305,16 @@ async def test_bytes_that_were_pushed_back_come_first(receive: Receive) -> None:
 
 
 @both
+async def test_waiting_for_all_behind_bytes_that_were_pushed_back(receive: Receive) -> None:
+    # Elsewhere the value of this flag means something else, and nothing to a receive.
+    with socket_pair() as (sock, other):
+        await leave_to_the_next(sock, other, b"0123")
+        other.sendall(b"4567")
+        assert await receive(sock, 6, 0, MsgFlag.MSG_WAITALL) == (b"012345", [], 0, None)
+        assert await receive(sock, 6) == (b"67", [], 0, None)
+
+
+@both
 async def test_peeking_at_a_stream(receive: Receive) -> None:
     with socket_pair() as (sock, other):
         other.sendall(b"data")

@@ -185,8 +185,9 @@ class MessageInto(Scattered):
         return answer.nbytes, *_come_along(operation, self.flags, nbytes, flags)
 
     def call_stdlib(self, sock: socket.socket) -> tuple[int, Any]:
-        message = sock.recvmsg_into(self._buffers, self._control_size, self.flags)  # type: ignore[attr-defined, unused-ignore]
-        return message[0], message
+        with _parts(self._buffers, self._filled) as parts:
+            nbytes, *rest = sock.recvmsg_into(parts, self._control_size, self.flags)  # type: ignore[attr-defined, unused-ignore]
+        return nbytes, (self._filled + nbytes, *rest)
 
     def take(self, data: bytes) -> Any:
         answer = super().take(data)
