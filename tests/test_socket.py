@@ -110,6 +110,11 @@ async def test_tells_whether_it_is_readable() -> None:
         assert sock.is_readable()
         assert await sock.recv(10) == b"data"
         assert not sock.is_readable()
+        sock.receiver.defer(ConnectionResetError())
+        assert sock.is_readable()
+        with pytest.raises(ConnectionResetError):
+            await sock.recv(10)
+        assert not sock.is_readable()
 
 
 async def recv_into_buffer(sock: trio_wsarecv.Socket, nbytes: int, flags: int = 0) -> bytes:

@@ -179,7 +179,8 @@ class Socket(DatagramCalls, _TrioSocket):
 
     def is_readable(self) -> bool:
         """Return whether a receive would return immediately."""
-        return bool(self.receiver.pushed_back) or super().is_readable()
+        receiver = self.receiver
+        return bool(receiver.pushed_back or receiver.deferred_error) or super().is_readable()
 
     def shutdown(self, flag: int) -> None:
         """Shut the connection down, as `socket.socket.shutdown`."""
