@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -175,6 +176,23 @@ def test_a_handle_whose_closing_was_left_to_a_receive_is_closed_when_the_run_end
     crash_while_receiving(simulation, sock, lambda sock: sock.recv(100), before=sock.close)
     assert sock.peer.handles == 0
     assert simulation.events.count("close") == 1
+
+
+@crashes
+def test_what_the_kernel_has_survives_although_its_handle_cannot_be_closed(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sock = simulation.stream()
+
+    def refuse(handle: int) -> None:
+        raise BlockingIOError
+
+    def close() -> None:
+        sock.close()
+        monkeypatch.setattr(socket, "close", refuse)
+
+    crash_while_receiving(simulation, sock, lambda sock: sock.recv(100), before=close)
+    simulation.check()
 
 
 @crashes

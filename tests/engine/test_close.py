@@ -268,6 +268,23 @@ async def test_a_receive_on_a_socket_that_was_closed_fails_at_a_checkpoint(
     assert winerror(caught.value) == WinsockError.WSAENOTSOCK
 
 
+async def test_a_handle_that_winsock_refuses_to_close_is_no_error_of_the_receive(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.close()
+        monkeypatch.setattr(socket, "close", refuse_to_close)
+        await simulation.step()
+        assert isinstance(call.error, trio.ClosedResourceError)
+
+
+def refuse_to_close(handle: int) -> None:
+    raise BlockingIOError  # it lingers
+
+
 async def test_closing_is_seen_before_a_refused_receive_is_tried_with_less(
     simulation: Simulation,
 ) -> None:

@@ -15,7 +15,6 @@ task has been woken and has submitted its next operation there.  Ours posts noth
 
 from __future__ import annotations
 
-import socket
 from types import MethodType
 from typing import TYPE_CHECKING, Final
 
@@ -28,10 +27,12 @@ from .._winsock.operation import MIN_RECEIVE_SIZE, STATUS_MASK, State
 from .._winsock.status import RECEIVED, Result, Verdict, judge, packet_follows
 from . import port
 from .memory import MAX_RECEIVE_SIZE
-from .receiver import closed_error
+from .receiver import close_handle, closed_error
 from .requests import AGAIN
 
 if TYPE_CHECKING:
+    import socket
+
     from .._winsock.operation import Operation
     from .receiver import Receiver
     from .requests import Request, T
@@ -155,7 +156,7 @@ class OverlappedEngine:
 def _judge(operation: Operation, status: int, nbytes: int) -> Verdict:
     # Judges an operation that has not simply succeeded, and completes a close.
     if operation.closing:
-        socket.close(operation.handle)
+        close_handle(operation.handle)
     if operation.is_message and status == NtStatus.BUFFER_OVERFLOW:
         return RECEIVED  # the count tells if data is lost, the flags if control data is
     cancelling = operation.raise_cancel is not None

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import socket
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -157,7 +158,7 @@ class Receiver:
         """Give up an operation that the kernel has, since nobody will wait for its packet."""
         self.operation = None
         if operation.closing:
-            socket.close(operation.handle)
+            close_handle(operation.handle)
         elif sock.fileno() == operation.handle:
             operation.cancel()
         abandon(operation)
@@ -173,6 +174,16 @@ def receiver_of(sock: socket.socket) -> Receiver:
         counters.sockets += 1
         receiver = _receivers[sock] = Receiver(sock.type == socket.SOCK_STREAM)
     return receiver
+
+
+def close_handle(handle: int) -> None:
+    """Close the handle of a socket that its program has closed already.
+
+    Winsock may refuse to: WSAEWOULDBLOCK where the socket lingers.  Whoever closed it cannot be
+    told any more, and what a receive fails with is that it was closed.
+    """
+    with suppress(OSError):
+        socket.close(handle)
 
 
 def closed_error() -> trio.ClosedResourceError:
