@@ -192,6 +192,13 @@ def test_patching_can_be_repeated_and_undone() -> None:
             assert sample_type() is stock
 
 
+def test_patching_is_not_counted_as_a_socket() -> None:
+    counted = Counted()
+    trio_wsarecv.patch_trio()
+    trio_wsarecv.unpatch_trio()
+    assert counted.sockets == 0
+
+
 def test_sockets_keep_their_type_when_the_patch_is_undone() -> None:
     trio_wsarecv.patch_trio()
     with stdlib_pair() as (one, other):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from ._socket import Socket, own_socket
+from ._statistics import counters
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -93,8 +94,10 @@ def _replace_socket_class(replacement: Any) -> None:
             "or another library has replaced it"
         )
     module._SocketType = replacement  # type: ignore[union-attr]
+    count = counters.sockets
     with socket.socket() as sample:
         made = type(trio.socket.from_stdlib_socket(sample))
+    counters.sockets = count  # which is of those that the program makes
     if made is not replacement:
         module._SocketType = present  # type: ignore[union-attr]
         raise RuntimeError(
