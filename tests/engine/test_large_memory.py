@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 import trio
@@ -76,6 +76,22 @@ async def test_where_no_large_memory_is_left_a_receive_gives_what_it_has(
         assert call.value == pattern(5000)[:SMALL]
         await simulation.step()
     assert sock.peer.waiting == pattern(5000)[SMALL:]
+
+
+async def test_where_large_memory_cannot_be_had_a_receive_gives_what_it_has(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def allocate(declaration: str, size: int) -> NoReturn:
+        raise MemoryError
+
+    monkeypatch.setattr("trio_wsarecv._engine.memory._allocate", allocate)
+    sock = simulation.stream()
+    sock.peer.send(pattern(5000))
+    simulation.deliver_automatically()
+    received = b""
+    while len(received) < 5000:
+        received += await sock.recv(LARGE)
+    assert received == pattern(5000)
 
 
 async def test_after_a_large_receive_that_was_cancelled_the_next_asks_for_little(

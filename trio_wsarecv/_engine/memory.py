@@ -36,13 +36,16 @@ class Run:
         self._made = 0
 
     def new_block(self) -> Any:
-        """Make another block; None if the run has as many as it may have."""
+        """Make another block; None if the run has as many as it may have, or memory is short."""
         if self._made == _MOST_BLOCKS:
             return None
         # A heap may return free memory at its end to the system, and each page costs a fault when
         # it is used again.  So the first block lies behind room for the results of receives.
-        room = [] if self._made else [bytes(MAX_RECEIVE_SIZE) for _ in range(_MOST_RESULTS)]
-        block = _allocate("char[]", MAX_RECEIVE_SIZE)
+        try:
+            room = [] if self._made else [bytes(MAX_RECEIVE_SIZE) for _ in range(_MOST_RESULTS)]
+            block = _allocate("char[]", MAX_RECEIVE_SIZE)
+        except MemoryError:
+            return None
         del room
         self._made += 1
         return block
