@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from tests.engine.flows import LARGE
+from tests.peers import pattern
 from tests.receiving import every_receive
 from tests.simulation import Call, CancelAnswer, Simulation
 from tests.simulation.behaviour import IosbWrite
 from tests.simulation.packets import Packet
 from tests.simulation.port import Key
-from trio_wsarecv import SocketStream
+from trio_wsarecv import SocketStream, WinsockError, wsarecv
 from trio_wsarecv._engine import port
 from trio_wsarecv._winsock.codes import NtStatus
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from tests.receiving import Receive
+    from tests.simulation.sockets import SocketOverSimulation
     from trio_wsarecv._winsock.operation import Operation
 
 pytestmark = pytest.mark.deadline(10)
@@ -53,6 +56,61 @@ async def test_an_exact_receive_that_is_cancelled_beforehand_is_not_submitted(
     assert scope.cancelled_caught
     assert not simulation.events
     assert await sock.recv(4) == b"data"
+
+
+class CancelsAtACheckpoint(trio.abc.Instrument):
+    """Cancels a call while its receive lets other tasks run."""
+
+    def __init__(self, sock: SocketOverSimulation, call: Call) -> None:
+        self._sock = sock
+        self._call = call
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        if self._sock.receiver.claimed:
+            self._call.scope.cancel()
+
+
+INLINE: dict[str, tuple[Receive, object]] = {
+    "recv": (lambda sock: sock.recv(100), pattern(100)),
+    "recv_into": (lambda sock: sock.recv_into(bytearray(100)), 100),
+    "drained": (lambda sock: sock.recv(LARGE), pattern(5000)),
+    "wsarecv": (lambda sock: wsarecv(sock, [bytearray(100)]), (100, 0)),
+}
+
+
+@pytest.mark.parametrize("overlapped", [True, False])
+@pytest.mark.parametrize(("receive", "expected"), INLINE.values(), ids=INLINE)
+async def test_a_receive_that_completed_inline_is_not_cancelled_at_its_checkpoint(
+    simulation: Simulation, receive: Receive, expected: object, overlapped: bool
+) -> None:
+    sock = simulation.stream(made_here=True)
+    sock.peer.ifs_handles = overlapped
+    sock.peer.send(pattern(5000))
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, receive, sock)
+        cancels = CancelsAtACheckpoint(sock, call)
+        trio.lowlevel.add_instrument(cancels)
+        await simulation.run()
+        trio.lowlevel.remove_instrument(cancels)
+        assert call.scope.cancel_called
+        assert call.value == expected
+
+
+@pytest.mark.parametrize("overlapped", [True, False])
+async def test_an_error_that_is_told_once_is_not_lost_to_a_cancellation(
+    simulation: Simulation, overlapped: bool
+) -> None:
+    sock = simulation.stream(made_here=True)
+    sock.peer.ifs_handles = overlapped
+    sock.peer.refusals.append(WinsockError.WSAECONNRESET)
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        cancels = CancelsAtACheckpoint(sock, call)
+        trio.lowlevel.add_instrument(cancels)
+        await simulation.run()
+        trio.lowlevel.remove_instrument(cancels)
+        assert call.scope.cancel_called
+        assert isinstance(call.error, ConnectionResetError)
 
 
 CANCEL_ANSWERS = [

@@ -42,6 +42,8 @@ class Call:
     def value(self) -> Any:
         """What it returned; raises what it raised."""
         assert self.outcome is not None, "this call has not ended"
+        # Raised in the test itself, Cancelled would end it, and count as success.
+        assert not self.cancelled, "this call was cancelled"
         if isinstance(self.outcome, outcome.Value):
             return self.outcome.value
         return self.outcome.unwrap()
