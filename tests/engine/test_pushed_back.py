@@ -232,6 +232,13 @@ async def test_an_exact_receive_takes_all_that_was_pushed_back_in_order(
     assert is_in_order
 
 
+async def test_what_is_pushed_back_last_comes_first(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    for data in (b"cd", b"ab", b""):
+        sock.receiver.push_back(data)
+    assert await sock.recv(10) == b"abcd"
+
+
 async def test_what_is_left_of_bytes_pushed_back_is_neither_copied_nor_kept_for_longer(
     simulation: Simulation,
 ) -> None:
