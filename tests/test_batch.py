@@ -196,6 +196,35 @@ async def test_the_systems_error_behind_the_first_comes_with_the_next_call(
                 assert data == expected
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="has connections of messages")
+@both
+async def test_the_end_of_a_connection_of_messages_ends_the_batch(receive: Receive) -> None:
+    # It can be received any number of times, so a batch without a bound would never end.
+    one, other = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    with trio_wsarecv.from_stdlib_socket(one) as sock, other:
+        for data in (b"one", b"two"):
+            other.send(data)
+        assert [data for data, *_ in await receive(sock, 9, 10)] == [b"one", b"two"]
+        other.send(b"three")
+        other.close()
+        assert [data for data, *_ in await receive(sock, 9, 10)] == [b"three", b""]
+        assert [data for data, *_ in await receive(sock, 9, 10)] == [b""]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such sockets")
+@both
+async def test_nothing_from_nobody_is_a_datagram_too(receive: Receive) -> None:
+    one, other = socket.socketpair(type=socket.SOCK_DGRAM)
+    with trio_wsarecv.from_stdlib_socket(one) as sock, other:
+        sent = [b"one", b"", b"", b"two"]
+        for data in sent:
+            other.send(data)
+        received: list[bytes] = []
+        while len(received) < len(sent):
+            received += [data for data, *_ in await receive(sock, 9, 10)]
+        assert received == sent
+
+
 @both
 async def test_large_requests_reserve_little(pair: Pair, receive: Receive) -> None:
     pair.send(b"data")

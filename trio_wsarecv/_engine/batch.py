@@ -103,10 +103,12 @@ class Batch(Request[list[Any]]):
         return batch
 
     def call_stdlib(self, sock: socket.socket) -> tuple[int, list[Any]]:
-        nbytes, first = self._one.call_stdlib(sock)
-        batch = [first]
+        nbytes, datagram = self._one.call_stdlib(sock)
+        batch = [datagram]
+        more = nbytes
         try:
-            while len(batch) < self._most:
+            # No bytes from nobody may be the end of a connection, which can be received for ever.
+            while len(batch) < self._most and (more or datagram[-1] is not None):
                 more, datagram = self._one.call_stdlib(sock)
                 nbytes += more
                 batch.append(datagram)
