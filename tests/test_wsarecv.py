@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import mmap
 import socket
+import sys
 import threading
 from typing import Any
 
@@ -87,6 +88,19 @@ async def test_a_datagram_goes_into_any_number_of_buffers(count: int) -> None:
             assert nbytes == min(len(sent), count)
             assert flags == (MsgFlag.MSG_TRUNC if len(sent) > count else 0)
             assert b"".join(buffers) == (sent + b"..")[:count].ljust(count, b".")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no datagram is so large")
+@pytest.mark.parametrize("count", [2, 1023, 1024, 1500])
+async def test_a_large_datagram_goes_into_any_number_of_buffers(count: int) -> None:
+    data = pattern(100_000)
+    one, sender = socket.socketpair(type=socket.SOCK_DGRAM)
+    with trio_wsarecv.from_stdlib_socket(one) as sock, sender:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        sender.send(data)
+        buffers = [bytearray(100_000 // count + 1) for _ in range(count)]
+        assert await wsarecv(sock, buffers) == (len(data), 0)
+        assert filled(buffers)[: len(data)] == data
 
 
 async def test_buffers_may_be_of_any_kind_that_can_be_written_to() -> None:

@@ -20,7 +20,7 @@ from .._winsock.calls import ffi
 from .._winsock.codes import MsgFlag, WinsockError
 from .._winsock.datagram import MAX_DATAGRAM, DatagramOperation, MessageOperation
 from .._winsock.operation import MAX_RECEIVE
-from .requests import AGAIN, OOB, TRUNCATED, Answer, Bytes, Request, offered
+from .requests import AGAIN, MAX_WAITING, OOB, TRUNCATED, Answer, Bytes, Request, offered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -101,12 +101,14 @@ class Scattered(Request[Any]):
         buffers, offset = self._targets(is_stream=receiver.is_stream)
         operation.set_buffers(buffers, offset, nbytes, self.flags)
 
-    def _targets(self, *, is_stream: bool) -> tuple[Sequence[Buffer], int]:
+    def _targets(
+        self, *, is_stream: bool, largest: int = MAX_DATAGRAM
+    ) -> tuple[Sequence[Buffer], int]:
         # What one call is given: a stream is received in parts, a datagram all at a time.
         if is_stream:
             return _window(self._buffers, self._filled)
         if len(self._buffers) >= _MAX_BUFFERS:  # since one more comes behind them
-            self._whole = bytearray(min(self.room, MAX_DATAGRAM))
+            self._whole = bytearray(min(self.room, largest))
             return [self._whole], 0
         return self._buffers, 0
 
@@ -125,7 +127,9 @@ class Scattered(Request[Any]):
 
     def call_stdlib(self, sock: socket.socket) -> tuple[int, Answer[Any]]:
         native = self.flags & (MsgFlag.MSG_OOB | MsgFlag.MSG_PEEK)
-        buffers, offset = self._targets(is_stream=sock.type == socket.SOCK_STREAM)
+        # Off Windows there are datagrams that do not cross a network, and they may be larger.
+        is_stream = sock.type == socket.SOCK_STREAM
+        buffers, offset = self._targets(is_stream=is_stream, largest=MAX_WAITING)
         with _parts(buffers, offset) as parts:
             nbytes, _, native_flags, _ = sock.recvmsg_into(parts, 0, native)  # type: ignore[attr-defined, unused-ignore]
         flags = sum(int(flag) for value, flag in _STDLIB_FLAGS if native_flags & value)
