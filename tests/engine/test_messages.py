@@ -146,6 +146,25 @@ async def test_without_room_there_are_no_control_messages(
     assert result == (b"data", [], MsgFlag.MSG_CTRUNC, SENDER_ADDRESS)
 
 
+@pytest.mark.parametrize("receive", [recvmsg, recvmsg_into, recvmsg_many])
+async def test_the_last_control_message_needs_room_for_no_more_than_its_data(
+    simulation: Simulation, receive: Receive
+) -> None:
+    # So it is on POSIX: CMSG_LEN is enough, CMSG_SPACE is for those that others follow.
+    sock = simulation.datagrams()
+    message = b"data", SENDER, TTL + TOS
+    end = len(TTL) + POINTER + 8 + 1  # of the type of service, a byte
+    for room, ancdata, flags in (
+        (len(TTL + TOS), [TTL_PARSED, TOS_PARSED], 0),
+        (end, [TTL_PARSED, TOS_PARSED], 0),
+        (end - 1, [TTL_PARSED], MsgFlag.MSG_CTRUNC),
+        (POINTER + 8 + 4, [TTL_PARSED], MsgFlag.MSG_CTRUNC),
+        (POINTER + 8 + 3, [], MsgFlag.MSG_CTRUNC),
+    ):
+        result = await receive_when(simulation, False, message, receive, sock, 10, room)
+        assert result == (b"data", ancdata, flags, SENDER_ADDRESS)
+
+
 @short
 @when
 @both

@@ -114,14 +114,20 @@ class MessageOperation(DatagramOperation):
 
     def ancillary_data(self) -> AncillaryData:
         """Return the control messages of the completed receive, as many as have room."""
-        length = min(self._control_size, self._message.Control.len)
+        return self._ancillary_data(self._control_size)
+
+    def _ancillary_data(self, size: int) -> AncillaryData:
+        length = min(size, self._message.Control.len)
         return parse_ancillary(ffi.unpack(self._control, length))
 
     def flags(self) -> MsgFlag:
         """Return the flags of the completed receive."""
         flags = MsgFlag(self._message.dwFlags)
+        # What is behind the last message's data, for the next to be aligned, may go without room.
         if self._message.Control.len > self._control_size:
-            flags |= MsgFlag.MSG_CTRUNC
+            written = self._ancillary_data(len(self._control))
+            if len(written) > len(self.ancillary_data()):
+                flags |= MsgFlag.MSG_CTRUNC
         return flags
 
 
