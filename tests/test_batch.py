@@ -118,8 +118,10 @@ async def test_an_error_behind_the_first_comes_with_the_next_call(
     monkeypatch.setattr("socket.socket.recvmsg", recvmsg, raising=False)
     ((data, *_),) = await receive(pair.sock, 9, 100)
     assert data == b"data"
+    assert pair.sock.is_readable()
     with pytest.raises(ConnectionRefusedError):
         await receive(pair.sock, 9, 100)
+    assert not pair.sock.is_readable()
 
 
 @both

@@ -225,7 +225,7 @@ async def test_closing_drops_what_was_pushed_back_and_the_error_that_waits(
     sock.receiver.push_back(b"data")
     sock.receiver.defer(ConnectionResetError())
     sock.close()
-    assert not sock.receiver.pushed_back
+    assert not sock.receiver.has_something()
     with pytest.raises(OSError, match=r".") as caught:
         await sock.recv(100)
     assert winerror(caught.value) == WinsockError.WSAENOTSOCK

@@ -143,6 +143,7 @@ class Receiver:
     def close(self, sock: socket.socket) -> None:
         """Close the socket; if the kernel has an operation of it, the handle follows later."""
         self.pushed_back = b""
+        self.deferred_error = None
         self.receive_size = MIN_RECEIVE_SIZE
         if trio.lowlevel.in_trio_run():
             trio.lowlevel.notify_closing(sock)
