@@ -179,8 +179,7 @@ class Socket(DatagramCalls, _TrioSocket):
 
     def is_readable(self) -> bool:
         """Return whether a receive would return immediately."""
-        receiver = self.receiver
-        return bool(receiver.pushed_back or receiver.deferred_error) or super().is_readable()
+        return self.receiver.has_something() or super().is_readable()
 
     def shutdown(self, flag: int) -> None:
         """Shut the connection down, as `socket.socket.shutdown`."""

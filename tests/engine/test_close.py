@@ -218,6 +218,22 @@ async def test_closing_is_seen_before_a_large_receive(
     assert sock.peer.handles == 0
 
 
+@pytest.mark.parametrize("at_hand", ["bytes", "error"])
+async def test_closing_is_seen_before_what_is_at_hand_is_given(
+    simulation: Simulation, at_hand: str
+) -> None:
+    sock = simulation.stream()
+    if at_hand == "bytes":
+        sock.receiver.push_back(b"data")
+    else:
+        sock.receiver.defer(ConnectionResetError())
+    closes = ClosesAfterTheFirstStep(sock)
+    trio.lowlevel.add_instrument(closes)
+    with pytest.raises(trio.ClosedResourceError):
+        await sock.recv(100)
+    trio.lowlevel.remove_instrument(closes)
+
+
 async def test_closing_drops_what_was_pushed_back_and_the_error_that_waits(
     simulation: Simulation,
 ) -> None:

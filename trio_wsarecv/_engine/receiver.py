@@ -130,6 +130,10 @@ class Receiver:
         # Of a view, the rest is no copy.  An empty one would keep them all.
         self.pushed_back = self.pushed_back[nbytes:] or b""
 
+    def has_something(self) -> bool:
+        """Tell whether the next receive gets bytes or an error without asking the system."""
+        return bool(self.pushed_back or self.deferred_error)
+
     def defer(self, error: OSError) -> None:
         """Have the next receive fail with an error, because this one has bytes to give."""
         # Its traceback leads to the socket, which this must not keep alive.
