@@ -202,10 +202,11 @@ class DatagramCalls:
         return WinsockError.WSAEOPNOTSUPP if flags & ~_PEEK else None
 
     def set_udp_connreset(self, enabled: bool) -> None:
-        """Set whether receives report ICMP "port unreachable" for datagrams that were sent.
+        """Set whether receives report ICMP messages about datagrams that were sent.
 
-        By default Windows fails the next receive with `ConnectionResetError`, once for each such
-        message; the socket stays usable.  On other systems this does nothing.
+        By default Windows fails the next receive, once for each "port unreachable", and for each
+        "time exceeded" where a datagram has passed too many routers; the socket stays usable.  On
+        other systems this does nothing.
 
         Args:
           enabled: whether they do.
@@ -213,7 +214,7 @@ class DatagramCalls:
         Raises:
           OSError: the socket is closed, or Windows refuses to change it.
 
-        Source: ``SIO_UDP_CONNRESET``.
+        Source: ``SIO_UDP_CONNRESET``, ``SIO_UDP_NETRESET``.
         """
         if sys.platform == "win32":
             datagram.set_udp_connreset(self.stdlib, enabled)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.simulation import Simulation
 
 SIO_UDP_CONNRESET = 0x9800000C
+SIO_UDP_NETRESET = 0x9800000F
 SIO_GET_EXTENSION_FUNCTION_POINTER = 0xC8000006
 WSAID_WSARECVMSG = uuid.UUID("{f689d7c8-6f1f-436b-8a53-e54fe351c322}")
 
@@ -24,8 +25,26 @@ WSAID_WSARECVMSG = uuid.UUID("{f689d7c8-6f1f-436b-8a53-e54fe351c322}")
 def test_reports_of_nobody_there_can_be_switched(simulation: Simulation, enabled: bool) -> None:
     sock = simulation.datagrams()
     set_udp_connreset(sock.stdlib, enabled)
-    expected = (sock.fileno(), SIO_UDP_CONNRESET, bytes([enabled, 0, 0, 0]))
-    assert simulation.ws2_32.ioctls == [expected]
+    assert simulation.ws2_32.ioctls == [
+        (sock.fileno(), code, bytes([enabled, 0, 0, 0]))
+        for code in (SIO_UDP_CONNRESET, SIO_UDP_NETRESET)
+    ]
+
+
+def test_a_system_need_not_know_the_second_switch(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Wine does not.
+    ioctl = simulation.ws2_32.WSAIoctl
+    monkeypatch.setattr(
+        simulation.ws2_32,
+        "WSAIoctl",
+        lambda s, code, *rest: -1 if code == SIO_UDP_NETRESET else ioctl(s, code, *rest),
+    )
+    error = WinsockError.WSAEOPNOTSUPP
+    monkeypatch.setattr(simulation.ws2_32, "WSAGetLastError", lambda: error)
+    set_udp_connreset(simulation.datagrams().stdlib, False)
+    assert [code for _, code, _ in simulation.ws2_32.ioctls] == [SIO_UDP_CONNRESET]
 
 
 async def test_each_kind_of_socket_is_asked_once_for_its_own_wsarecvmsg(

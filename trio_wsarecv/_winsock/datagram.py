@@ -13,6 +13,7 @@ fit.
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,6 +45,7 @@ _allocate = ffi.new_allocator(should_clear_after_alloc=False)
 
 _SIO_GET_EXTENSION_FUNCTION_POINTER: Final = 0xC8000006
 _SIO_UDP_CONNRESET: Final = 0x9800000C
+_SIO_UDP_NETRESET: Final = 0x9800000F
 _WSAID_WSARECVMSG: Final = uuid.UUID("f689d7c8-6f1f-436b-8a53-e54fe351c322").bytes_le
 
 
@@ -174,8 +176,11 @@ def wsarecvmsg_function(sock: socket.socket) -> Any:
 
 
 def set_udp_connreset(sock: socket.socket, enabled: bool) -> None:
-    """Set whether an ICMP "port unreachable" fails the next receive."""
-    _control(sock, _SIO_UDP_CONNRESET, int(enabled).to_bytes(4, "little"), NULL)
+    """Set whether an ICMP "port unreachable" or "time exceeded" fails the next receive."""
+    argument = int(enabled).to_bytes(4, "little")
+    _control(sock, _SIO_UDP_CONNRESET, argument, NULL)
+    with suppress(OSError):  # for not every system knows it
+        _control(sock, _SIO_UDP_NETRESET, argument, NULL)
 
 
 def _control(sock: socket.socket, code: int, argument: bytes, result: Any) -> None:
