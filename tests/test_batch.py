@@ -198,6 +198,16 @@ async def test_the_systems_error_behind_the_first_comes_with_the_next_call(
                 assert data == expected
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a datagram arrives while it is sent")
+@both
+async def test_a_datagram_of_no_bytes_does_not_end_the_batch(pair: Pair, receive: Receive) -> None:
+    for data in (b"", b"one", b"", b"", b"two", b""):
+        pair.send(data)
+    batch = await receive(pair.sock, 9, 100)
+    assert [message[0] for message in batch] == [b"", b"one", b"", b"", b"two", b""]
+    assert {message[-1] for message in batch} == {pair.sender.getsockname()}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="has connections of messages")
 @both
 async def test_the_end_of_a_connection_of_messages_ends_the_batch(receive: Receive) -> None:
