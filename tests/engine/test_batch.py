@@ -99,7 +99,7 @@ async def test_what_does_not_fit_is_marked(
 ) -> None:
     sock = simulation.datagrams()
     sock.peer.ifs_handles = ifs_handles
-    sizes = (3, 5, 0, 2000, 4)
+    sizes = (4, 5, 0, 2000, 4, 3)
 
     def send() -> None:
         for size in sizes:

@@ -234,6 +234,21 @@ async def test_closing_is_seen_before_what_is_at_hand_is_given(
     trio.lowlevel.remove_instrument(closes)
 
 
+@pytest.mark.parametrize("at_hand", ["bytes", "error"])
+async def test_what_is_at_hand_stays_behind_when_the_handle_is_detached(
+    simulation: Simulation, at_hand: str
+) -> None:
+    sock = simulation.stream()
+    if at_hand == "bytes":
+        sock.receiver.push_back(b"data")
+    else:
+        sock.receiver.defer(ConnectionResetError())
+    sock.stdlib.detach()
+    with pytest.raises(OSError, match=r".") as caught:
+        await sock.recv(100)
+    assert winerror(caught.value) == WinsockError.WSAENOTSOCK
+
+
 async def test_closing_drops_what_was_pushed_back_and_the_error_that_waits(
     simulation: Simulation,
 ) -> None:

@@ -287,10 +287,16 @@ async def test_a_broken_function_is_not_called_again_on_sockets_of_its_kind(
         sock.peer.send(b"data", SENDER, PKTINFO)
         # WSARecvMsg would say that there was no room for the control message.
         assert await sock.recvmsg(10) == (b"data", [], 0, SENDER_ADDRESS)
-    for family in (socket.AF_INET6, socket.AF_INET):
+    for family, kind in (
+        (socket.AF_INET6, socket.SOCK_DGRAM),
+        (socket.AF_INET, socket.SOCK_RAW),
+        (socket.AF_INET, socket.SOCK_DGRAM),
+    ):
         sock = simulation.datagrams(family=family)
+        sock.stdlib.type = kind  # type: ignore[misc]
         sock.peer.send(b"data", SENDER, PKTINFO)
-        flags = 0 if family == socket.AF_INET else MsgFlag.MSG_CTRUNC
+        is_broken = (family, kind) == (socket.AF_INET, socket.SOCK_DGRAM)
+        flags = 0 if is_broken else MsgFlag.MSG_CTRUNC
         assert await sock.recvmsg(10) == (b"data", [], flags, SENDER_ADDRESS)
 
 
