@@ -104,7 +104,7 @@ def mutants(session: nox.Session) -> None:
     All modules take an hour; `-- _engine/overlapped status` tries these alone, in minutes.
     A mutant whose tests go on for two minutes is killed.
     """
-    install(session, "test", "mutants")
+    install(session, "test", "coverage", "mutants")
     session.run("python", "-u", "-m", "tests.mutants", *session.posargs)
 
 

@@ -1,8 +1,8 @@
 """Runs the fast tests on each mutant: ``python -m tests.mutants [MODULE[:LINE[-LINE]]…]``.
 
 First of all they run on the package as it is: where they fail there, they cannot judge a mutant.
-A mutant is killed when a test fails or hangs.  One that is known to be equivalent is counted and
-not tried.  The exit status is 1 if one survives.
+Those that run the line in question are tried first.  A mutant is killed when a test fails or hangs.
+One that is known to be equivalent is counted and not tried.  The exit status is 1 if one survives.
 """
 
 from __future__ import annotations
@@ -19,51 +19,48 @@ from pathlib import Path
 
 assert sys.platform != "win32"
 
+from .covering import Covering  # noqa: E402
 from .equivalent import reason  # noqa: E402
 from .mutation import Mutant, mutants_of  # noqa: E402
-from .trial import copy_repository, run_tests, try_source  # noqa: E402
+from .trial import copy_repository, measure_tests, try_source  # noqa: E402
 
+#: The tests, in the order in which they are tried.
+TABLES = ("tests/winsock", "tests/native/test_status_table.py")
 ENGINE = ("tests/engine",)
 REST = (
-    *("tests/native", "tests/winsock", "tests/test_wsarecv.py", "tests/test_wsarecv_flags.py"),
+    *("tests/native", "tests/test_wsarecv.py", "tests/test_wsarecv_flags.py"),
     *("tests/test_stream.py", "tests/test_recvmsg.py", "tests/test_socket.py"),
     "tests/test_socket_handle.py",
     *("tests/test_batch.py", "tests/test_cancellation.py", "tests/test_statistics.py"),
 )
 
 
-def _first(folder: str, *files: str) -> tuple[tuple[str, ...], ...]:
-    # What comes first kills most; what the rest of the tests are for is seen from their names.
-    return tuple(f"tests/{folder}/test_{name}.py" for name in files), ENGINE, REST
+#: The modules to mutate.
+MODULES = (
+    "_winsock/status.py",
+    "_winsock/codes.py",
+    "_winsock/parse.py",
+    "_winsock/provider.py",
+    "_winsock/buffers.py",
+    "_winsock/calls.py",
+    "_winsock/operation.py",
+    "_winsock/datagram.py",
+    "_engine/overlapped.py",
+    "_engine/requests.py",
+    "_engine/receiver.py",
+    "_engine/batch.py",
+    "_engine/messages.py",
+    "_engine/receive.py",
+    "_engine/readiness.py",
+    "_engine/choose.py",
+    "_engine/port.py",
+    "_engine/memory.py",
+)
 
 
-#: The modules to mutate, and the tests for each in the order in which they are run.
-MODULES = {
-    "_winsock/status.py": _first("winsock", "status"),
-    "_winsock/codes.py": (
-        ("tests/winsock/test_layout.py", "tests/native/test_status_table.py"),
-        *(ENGINE, REST),
-    ),
-    "_winsock/parse.py": _first("winsock", "parse"),
-    "_winsock/provider.py": _first("winsock", "parse"),
-    "_winsock/buffers.py": _first("engine", "buffers"),
-    "_winsock/calls.py": _first("winsock", "status", "operation"),
-    "_winsock/operation.py": _first("winsock", "operation"),
-    "_winsock/datagram.py": _first("winsock", "datagram"),
-    "_engine/overlapped.py": _first("engine", "packets", "skip_mode", "receive_size", "close"),
-    "_engine/requests.py": _first("engine", "pushed_back", "receive_size", "datagrams"),
-    "_engine/receiver.py": _first("engine", "pushed_back", "receive_size", "close", "messages"),
-    "_engine/batch.py": _first("engine", "batch"),
-    "_engine/messages.py": _first("engine", "scattered", "messages"),
-    "_engine/receive.py": _first("engine", "claim", "pushed_back", "readiness"),
-    "_engine/readiness.py": _first("engine", "readiness"),
-    "_engine/choose.py": _first("engine", "choice", "skip_mode"),
-    "_engine/port.py": _first("engine", "choice", "skip_mode", "cancellation"),
-    "_engine/memory.py": _first("engine", "large_memory"),
-}
-
-
-def try_module(module: str, lines: range, copies: queue.Queue[Path]) -> Counter[str]:
+def try_module(
+    module: str, lines: range, copies: queue.Queue[Path], covering: Covering
+) -> Counter[str]:
     """Try all mutants of some lines, and return how many were killed and how many were not."""
     source = (copies.queue[0] / "trio_wsarecv" / module).read_text(encoding="utf-8")
     mutants = [mutant for mutant in mutants_of(source) if mutant.line in lines]
@@ -74,7 +71,8 @@ def try_module(module: str, lines: range, copies: queue.Queue[Path]) -> Counter[
             return "equivalent"
         copy = copies.get()
         try:
-            outcome = try_source(copy, module, mutant.source, MODULES[module])
+            stages = covering.tests(module, mutant.line), TABLES, ENGINE, REST
+            outcome = try_source(copy, module, mutant.source, stages)
         finally:
             copies.put(copy)
         verdict = "killed" if outcome.killed else "SURVIVED"
@@ -115,16 +113,17 @@ def main(words: list[str]) -> int:
         first = Path(folder, "0")
         copy_repository(first)
         # The tests run there as it is, and so are compiled once for all mutants.
-        baseline = run_tests(first, [(*ENGINE, *REST)])
+        baseline = measure_tests(first, (*TABLES[:1], *ENGINE, *REST))
         if baseline.killed:
             print(f"The tests fail on the package as it is: {baseline.how}")
             return 1
+        covering = Covering(first)
         (first / "tried").touch()
         copies.put(first)
         for number in range(1, os.cpu_count() or 1):
             copies.put(Path(shutil.copytree(first, Path(folder, str(number)))))
         for module, lines in modules:
-            verdicts += try_module(module, lines, copies)
+            verdicts += try_module(module, lines, copies, covering)
     print(f"mutants: {_in_words(verdicts)}")
     return 1 if verdicts["SURVIVED"] or not verdicts else 0
 

@@ -9,9 +9,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import hypothesis
+import pytest
+from coverage import Coverage
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Generator
 
 #: Seconds after which a test of a mutant is taken to hang.
 DEADLINE = 15.0
@@ -28,3 +30,11 @@ hypothesis.settings.register_profile(
 def pytest_configure(config: pytest.Config) -> None:
     conftest = sys.modules["tests.conftest"]
     conftest.DEADLINE = DEADLINE  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    coverage = Coverage.current()
+    if coverage is not None:
+        coverage.switch_context(item.nodeid)
+    return (yield)

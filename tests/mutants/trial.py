@@ -11,8 +11,11 @@ import re
 import resource
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from . import covering
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +29,8 @@ OPTIONS = (
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # of what has been imported already
 )
 HANG = 30  # seconds after which a test is taken to hang, where no Trio deadline can reach it
-DEADLINE = 120.0  # seconds for all tests of a mutant
+DEADLINE = 120.0  # seconds for each stage of the tests of a mutant
+MEASURING = 900.0  # seconds for all tests, measured
 MEMORY = 8 << 30  # bytes of address space, for a mutant may ask for more than there is
 
 context = multiprocessing.get_context("forkserver")
@@ -54,22 +58,29 @@ def copy_repository(target: Path) -> None:
 
 def run_tests(copy: Path, stages: Sequence[Sequence[str]]) -> Outcome:
     """Run tests on a copy of the repository, one stage after the other until one fails."""
-    for tests in stages:
-        outcome = _run_stage(copy, tests)
+    for tests in filter(None, stages):
+        outcome = _run_stage(copy, tests, DEADLINE)
         if outcome.killed:
             return outcome
     return Outcome(False, "")
 
 
-def _run_stage(copy: Path, tests: Sequence[str]) -> Outcome:
+def measure_tests(copy: Path, tests: Sequence[str]) -> Outcome:
+    """Run tests on a copy as it is, for `covering.Covering`."""
+    return _run_stage(copy, tests, MEASURING, measured=True)
+
+
+def _run_stage(
+    copy: Path, tests: Sequence[str], deadline: float, *, measured: bool = False
+) -> Outcome:
     log = copy / "log.txt"
-    process = context.Process(target=_work, args=(copy, log, list(tests)))
+    process = context.Process(target=_work, args=(copy, log, list(tests), measured))
     process.start()
-    process.join(DEADLINE)
+    process.join(deadline)
     if process.is_alive():
         process.kill()
         process.join()
-        return Outcome(True, f"still running after {DEADLINE:.0f} s")
+        return Outcome(True, f"still running after {deadline:.0f} s")
     if not process.exitcode:
         return Outcome(False, "")
     output = log.read_text(encoding="utf-8", errors="replace")
@@ -90,7 +101,7 @@ def try_source(copy: Path, module: str, source: str, stages: Sequence[Sequence[s
         path.write_text(original, encoding="utf-8")
 
 
-def _work(copy: Path, log: Path, tests: list[str]) -> None:
+def _work(copy: Path, log: Path, tests: list[str], measured: bool) -> None:
     with log.open("wb") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
@@ -106,4 +117,6 @@ def _work(copy: Path, log: Path, tests: list[str]) -> None:
 
     import pytest
 
-    sys.exit(pytest.main([*OPTIONS, "-o", f"faulthandler_timeout={HANG}", *tests]))
+    options = [*OPTIONS, "-o", f"faulthandler_timeout={HANG}", *tests]
+    run = partial(pytest.main, options)
+    sys.exit(covering.measure(copy, run) if measured else run())
