@@ -17,6 +17,7 @@ assert sys.platform != "win32"
 
 from tests.wine.lock import locked  # noqa: E402
 from tests.wine.speak import check_call  # noqa: E402
+from tests.wine.system import APT_INSTALL  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,7 @@ def ensure(root: Path, suite: str, env: Mapping[str, str]) -> None:
             shutil.rmtree(leftover)
         if not shutil.which("debootstrap"):
             check_call(["apt-get", "update"])
-            check_call(["apt-get", "install", "-y", "--no-install-recommends", "debootstrap"])
+            check_call([*APT_INSTALL, "debootstrap"])
         with tempfile.TemporaryDirectory(dir=root.parent, prefix=".building-") as folder:
             new = Path(folder, "root")
             # Certificates now: were they installed later, this machine's would be overwritten.

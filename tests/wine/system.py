@@ -12,6 +12,9 @@ from .speak import Problem, check_call, say
 
 assert sys.platform != "win32"
 
+#: Waits while another apt is at work, as the daily one is after a machine's start.
+APT_INSTALL = ["apt-get", "-oDPkg::Lock::Timeout=600", "install", "-y", "--no-install-recommends"]
+
 COMMANDS = {
     "wine": ["wine", "wine64"],
     "wineserver": ["wine", "wine64"],
@@ -39,7 +42,7 @@ def install_missing_packages() -> None:
     packages = missing_packages()
     if not packages:
         return
-    install = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    install = [*APT_INSTALL, *packages]
     line = f"sudo apt-get update && sudo {' '.join(install)}"
     if not shutil.which("apt-get"):
         raise Problem(f"install what these Debian packages hold: {' '.join(packages)}")
