@@ -9,6 +9,9 @@ from pathlib import Path, PureWindowsPath
 
 from .speak import check_call, say
 
+#: Where Wine's programs are. Debian's packages after Debian 13 leave the wineserver in that folder.
+PATH = os.pathsep.join([*os.get_exec_path(), "/usr/lib/x86_64-linux-gnu/wine"])
+
 SETTINGS = r"""REGEDIT4
 
 ; A process that crashes ends at once: no dialogue, no debugger.
@@ -26,6 +29,7 @@ def wine_environ(prefix: Path) -> dict[str, str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("WINE")}
     environ.pop("DISPLAY", None)
     environ.update(
+        PATH=PATH,
         WINEPREFIX=str(prefix),
         WINEARCH="win64",
         WINEDEBUG="-all",

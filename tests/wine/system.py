@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 
+from .prefix import PATH
 from .speak import Problem, check_call, say
 
 assert sys.platform != "win32"
@@ -25,7 +26,9 @@ COMMANDS = {
 
 
 def missing_packages() -> list[str]:
-    missing = [packages for command, packages in COMMANDS.items() if not shutil.which(command)]
+    missing = [
+        packages for command, packages in COMMANDS.items() if not shutil.which(command, path=PATH)
+    ]
     wanted = [package for packages in missing for package in packages]
     if not any(map(importlib.util.find_spec, ["pip", "ensurepip"])):
         wanted.append("python3-venv")
