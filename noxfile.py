@@ -14,7 +14,7 @@ nox.options.sessions = ["lint", "docs", "wheel", "tests", "trio-tests"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 WINDOWS_PYTHON = "tests/wine/winpython.py"
-WINE_DEADLINE = 900  # seconds for all tests in the Windows CPython, set up included
+WINE_DEADLINE = 1500  # seconds for all tests in the Windows CPython, set up included
 OLDEST_ON_WINDOWS = [f"tests/test_{name}.py" for name in ("cancellation", "install", "stream")]
 
 

@@ -65,7 +65,8 @@ def serving(
     received: list[bytes] = []
 
     def serve() -> None:
-        connection, _ = listener.accept()
+        with listener:  # which nobody can connect to any more, and wait, if this fails
+            connection, _ = listener.accept()
         with connection, connection.makefile("rb") as lines:
             if asked:
                 received.append(lines.readline())
@@ -73,10 +74,11 @@ def serving(
             before_end()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(20)
+        listener.settimeout(40)  # a program may take long to start
+        port = listener.getsockname()[1]
         server = threading.Thread(target=serve)
         server.start()
-        yield listener.getsockname()[1], received
+        yield port, received
         server.join()
 
 
