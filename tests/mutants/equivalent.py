@@ -25,6 +25,7 @@ _WINDOW: Final = (
 )
 _ROOM: Final = "room = [] if {} else [bytes(MAX_RECEIVE_SIZE) for _ in range(_MOST_RESULTS)]"
 _CONTROL: Final = "if not room {} len(self._control) <= _MOST_SPARE * room:"
+_NO_TEXT: Final = 'if {}text.startswith("Windows Error 0x"):'
 _ALLOCATOR: Final = "_allocate = ffi.new_allocator(should_clear_after_alloc={})"
 
 #: By module, by reason: the line before and after.
@@ -54,6 +55,14 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
                 "NO_SENDER: Final = parse_address(bytes(16))",
                 "NO_SENDER: Final = parse_address(bytes( 17))",
             ),
+        ],
+    },
+    "_winsock/calls.py": {
+        "for Windows, where these tests do not run": [
+            ("_, text = ffi.getwinerror(code)", "pass"),
+            (_NO_TEXT.format(""), _NO_TEXT.format("not ")),
+            ('text = f"Windows Error 0x{code:x}"', "pass"),
+            ("return os_error(code, text)", "pass"),
         ],
     },
     "_winsock/operation.py": {
