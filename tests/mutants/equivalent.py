@@ -25,6 +25,7 @@ _WINDOW: Final = (
 )
 _ROOM: Final = "room = [] if {} else [bytes(MAX_RECEIVE_SIZE) for _ in range(_MOST_RESULTS)]"
 _CONTROL: Final = "if not room {} len(self._control) <= _MOST_SPARE * room:"
+_WRITTEN: Final = "if self._message.Control.len {} self._control_size:"
 _NO_TEXT: Final = 'if {}text.startswith("Windows Error 0x"):'
 _ALLOCATOR: Final = "_allocate = ffi.new_allocator(should_clear_after_alloc={})"
 
@@ -105,6 +106,9 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
         ],
         "it makes the same room anew": [
             (_CONTROL.format("<="), _CONTROL.format("<")),
+        ],
+        "all messages that were written are given then": [
+            (_WRITTEN.format(">"), _WRITTEN.format(">=")),
         ],
     },
     "_engine/receive.py": {
