@@ -166,6 +166,7 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
         ],
         "every request has all methods": [("@abstractmethod", "")],
         "that is None": [("return AGAIN", "pass")],
+        "None is as false": [('return b""', "pass")],
         "it is compared with 1024": [
             ("self.wants = 0", "self.wants = 1"),
             ("self.wants = 0", "self.wants = -1"),
