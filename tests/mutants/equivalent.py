@@ -115,6 +115,7 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
         "every public call is protected from KeyboardInterrupt already, and so is what it calls": [
             ("@trio.lowlevel.enable_ki_protection", ""),
         ],
+        "that is None": [("return AGAIN", "pass")],
     },
     "_engine/overlapped.py": {
         "with 1024 bytes wanted, the checkpoint comes before the receive instead of after it": [
