@@ -62,7 +62,8 @@ def wine(packages: Path, *, pinned: bool) -> Iterator[Machine]:
             os.sched_setaffinity(0, {first})  # of this process, and of the generators
             pinning = (
                 f"pinned: the load generator to processor {first}, "
-                f"the Windows CPython to processor {last}, with its wineserver, which gives way to it"
+                f"the Windows CPython to processor {last}, "
+                "with its wineserver, which gives way to it"
             )
         server = subprocess.Popen(
             [*here, "wineserver", "--foreground", "--persistent"],
