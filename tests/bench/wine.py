@@ -8,11 +8,6 @@ A subject and Wine's server wait for each other in turn, so they share a process
 generator has another, and so has this process.  Where the scheduler is free to choose, it puts
 them together at one time and apart at another, and waking another processor costs more than all
 that is to be measured.
-
-When a socket that a subject polls becomes readable, Wine's server finds it readable again and again
-until the subject has received.  No kernel does that.  So the server gives way to the subject as
-soon as that one can run (``SCHED_IDLE``).  Otherwise it keeps the processor for as long as the
-scheduler likes, and whoever polls, as Trio does, pays for it.
 """
 
 from __future__ import annotations
@@ -62,8 +57,7 @@ def wine(packages: Path, *, pinned: bool) -> Iterator[Machine]:
             os.sched_setaffinity(0, {first})  # of this process, and of the generators
             pinning = (
                 f"pinned: the load generator to processor {first}, "
-                f"the Windows CPython to processor {last}, "
-                "with its wineserver, which gives way to it"
+                f"the Windows CPython and its wineserver to processor {last}"
             )
         server = subprocess.Popen(
             [*here, "wineserver", "--foreground", "--persistent"],
@@ -72,8 +66,6 @@ def wine(packages: Path, *, pinned: bool) -> Iterator[Machine]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        if pinned:
-            os.sched_setscheduler(server.pid, os.SCHED_IDLE, os.sched_param(0))
         version = subprocess.check_output(["wine", "--version"], env=environ, text=True).split()[0]
         try:
             yield Machine(
