@@ -218,15 +218,20 @@ async def test_closing_is_seen_before_a_large_receive(
     assert sock.peer.handles == 0
 
 
+def leave_at_hand(sock: SocketOverSimulation, at_hand: str) -> None:
+    """Leave bytes or an error for the next receive, which needs no engine then."""
+    if at_hand == "bytes":
+        sock.receiver.push_back(b"data")
+    else:
+        sock.receiver.defer(ConnectionResetError())
+
+
 @pytest.mark.parametrize("at_hand", ["bytes", "error"])
 async def test_closing_is_seen_before_what_is_at_hand_is_given(
     simulation: Simulation, at_hand: str
 ) -> None:
     sock = simulation.stream()
-    if at_hand == "bytes":
-        sock.receiver.push_back(b"data")
-    else:
-        sock.receiver.defer(ConnectionResetError())
+    leave_at_hand(sock, at_hand)
     closes = ClosesAfterTheFirstStep(sock)
     trio.lowlevel.add_instrument(closes)
     with pytest.raises(trio.ClosedResourceError):
@@ -239,10 +244,7 @@ async def test_what_is_at_hand_stays_behind_when_the_handle_is_detached(
     simulation: Simulation, at_hand: str
 ) -> None:
     sock = simulation.stream()
-    if at_hand == "bytes":
-        sock.receiver.push_back(b"data")
-    else:
-        sock.receiver.defer(ConnectionResetError())
+    leave_at_hand(sock, at_hand)
     sock.stdlib.detach()
     with pytest.raises(OSError, match=r".") as caught:
         await sock.recv(100)
