@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -297,22 +296,23 @@ def of_interrupts(exc: BaseException) -> bool:
     return all(map(of_interrupts, parts)) if parts else isinstance(exc, KeyboardInterrupt)
 
 
+@trio.lowlevel.enable_ki_protection  # threading's locks do not survive an interrupt
+async def interrupt() -> None:
+    await wait_all_tasks_blocked()
+    await trio.to_thread.run_sync(signal.raise_signal, signal.SIGINT)
+
+
 def test_an_interrupt_while_the_receives_wait() -> None:
     async def main() -> None:
         with socket_pair() as (one, _), socket_pair() as (two, _):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(one.recv, 10)
-                await wait_all_tasks_blocked()
-                thread = threading.Thread(target=signal.raise_signal, args=[signal.SIGINT])
-                thread.start()
-                try:
+                nursery.start_soon(interrupt)
+                with pytest.raises(KeyboardInterrupt):
                     await two.recv(10)
-                finally:
-                    thread.join()
+                nursery.cancel_scope.cancel()
 
-    with pytest.raises(BaseException) as caught:  # noqa: PT011
-        trio.run(main)
-    assert of_interrupts(caught.value)
+    trio.run(main)
 
 
 def test_an_interrupt_while_the_socket_closes() -> None:
