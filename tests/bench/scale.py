@@ -7,9 +7,10 @@ class Scale:
     """How much is done in a quick run, and in a full one."""
 
     def __init__(self, quick: bool) -> None:
-        self.rounds = 3 if quick else 7
-        self.seconds = 0.15 if quick else 0.2
-        self.growth_rounds = 3 if quick else 5
+        # A virtual machine's speed changes every few seconds, so many short rounds.
+        self.rounds = 8 if quick else 28
+        self.seconds = 0.05
+        self.growth_rounds = 6 if quick else 20
         self.receives = 50 if quick else 200
         self.cancelled = (100, 1000) if quick else (500, 5000)
         self.idle = 500 if quick else 5000
@@ -23,7 +24,6 @@ class ScaleAgainst(Scale):
     def __init__(self, quick: bool) -> None:
         super().__init__(quick)
         self.starts = 2 if quick else 3
-        self.rounds = 4 if quick else 5
-        self.seconds = 0.15
+        self.rounds = 8 if quick else 15
         self.cancelled = (200, 200)
         self.bursts = 500 if quick else 1000

@@ -19,32 +19,33 @@ if TYPE_CHECKING:
     from tests.bench.machine import Machine
     from tests.bench.scale import Scale
 
-WARM_UP: Final = 32  # MiB
+PART: Final = 16  # MiB, which are received in one turn
 CLIENTS: Final[dict[str, tuple[str, ...]]] = {STOCK: (), RUN: ("-m", "trio_wsarecv", "run")}
 
 
 class Client:
-    """A program that downloads what it is told."""
+    """A program that downloads a file, one part of it after another."""
 
-    def __init__(self, where: Machine, name: str, certificates: Certificates) -> None:
+    def __init__(self, where: Machine, name: str, certificates: Certificates, address: str) -> None:
         paths = map(windows_path, (PROGRAMS / "http_download.py", certificates.authority))
-        command = [*where.launcher, where.python, *CLIENTS[name], *paths]
+        command = [*where.launcher, where.python, *CLIENTS[name], *paths, address]
         self._child = Child(command, where.environ, where.folder)
         self._pids = self._child.pid, where.server
+        self.received = 0.0
         sockets = self._child.answer("sockets").strip()
         if sockets != name.split()[0]:
             raise ProcessError(f"{name}: the sockets are those of {sockets}")
 
-    def download(self, address: str, size: int) -> tuple[float, float]:
-        """Download so many MiB, and return how long it took, and how much processor time."""
+    def turn(self) -> tuple[float, float]:
+        """Download the next part, and return MiB/s, and the processor time per MiB in µs."""
         spent, begin = processor_seconds(*self._pids), time.perf_counter()
-        self._child.tell(f"{address}/{size * MIB}")
+        self._child.tell(str(PART * MIB))
         (received,) = self._child.expect("received")
         seconds = time.perf_counter() - begin
         time.sleep(QUIET)
-        if received != size * MIB:
-            raise ProcessError(f"received {received:.0f} bytes of {size} MiB")
-        return seconds, processor_seconds(*self._pids) - spent
+        spent = processor_seconds(*self._pids) - spent
+        self.received += received
+        return received / MIB / seconds, 1e6 * spent / (received / MIB)
 
     def finish(self) -> None:
         self._child.finish()
@@ -53,7 +54,7 @@ class Client:
 def measure(
     where: Machine, certificates: Certificates, scale: Scale, scheme: str
 ) -> tuple[Table, Table]:
-    """Measure both clients: MiB/s, and processor time per MiB."""
+    """Measure both clients, each with a download of its own: MiB/s, and processor time per MiB."""
     size = scale.download
     throughput, processor = (
         Table(
@@ -71,15 +72,18 @@ def measure(
         server = Child(source, folder=REPOSITORY)
         stack.callback(server.finish)
         (port,) = server.expect("port")
-        address = f"{scheme}://127.0.0.1:{port:.0f}"
+        address = f"{scheme}://127.0.0.1:{port:.0f}/{size * MIB}"
         clients = {}
         for name in CLIENTS:
-            clients[name] = Client(where, name, certificates)
+            clients[name] = Client(where, name, certificates, address)
             stack.callback(clients[name].finish)
-            clients[name].download(address, WARM_UP)
-        for turn in range(scale.rounds):
+        for turn in range(size // PART):
             for name in list(clients)[:: -1 if turn % 2 else 1]:
-                seconds, spent = clients[name].download(address, size)
-                throughput.rows.setdefault(name, []).append(size / seconds)
-                processor.rows.setdefault(name, []).append(1e6 * spent / size)
+                speed, spent = clients[name].turn()
+                if turn:  # the first is for warming up
+                    throughput.rows.setdefault(name, []).append(speed)
+                    processor.rows.setdefault(name, []).append(spent)
+        for name, client in clients.items():
+            if client.received != size * MIB:
+                raise ProcessError(f"{name}: received {client.received:.0f} bytes of {size} MiB")
     return throughput, processor

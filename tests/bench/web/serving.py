@@ -33,8 +33,8 @@ RATE: Final = 200  # requests per second, all connections together
 LATE: Final = 1.1  # times what a turn should take, from which on the rate was another
 WARM_UP: Final = 100  # requests
 #: A turn's length, in multiples of that of the other works.
-PACED_TURN: Final = 3
-BUSY_TURN: Final = 1.5
+PACED_TURN: Final = 4
+BUSY_TURN: Final = 2
 
 
 class Sample(NamedTuple):
