@@ -57,7 +57,7 @@ def about(
         "pinning": where.pinning,
         "memory": f"before: {memory}; after: {speed.measure()}",
         "quick": quick,
-        "rounds": scale.rounds,
+        "rounds": scale.starts * scale.rounds,
     }
 
 

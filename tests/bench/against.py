@@ -23,6 +23,7 @@ from . import cancelling, memory, rounds
 from .machine import REPOSITORY, windows_path
 from .processes import ProcessError
 from .subjects import OURS, RUN, Subject, started, subjects
+from .table import Tables
 from .works import BURSTS, IDLE, WORKS
 
 if TYPE_CHECKING:
@@ -68,17 +69,6 @@ def check(subject: Subject, child: Child) -> None:
         raise ProcessError(f"{subject.name}: imported {found}, not {expected}")
 
 
-class Tables(dict[str, "Table"]):
-    """Tables by key; rounds of one that is there already are added to it."""
-
-    def add(self, new: Table) -> None:
-        if new.key in self:
-            for name, figures in new.rows.items():
-                self[new.key].rows[name] += figures
-        else:
-            self[new.key] = new
-
-
 def pairs_of(where: Machine, binaries: Binaries, folders: Mapping[str, Path]) -> list[Subject]:
     """Return every program twice, once with each of the packages."""
     return [
@@ -109,15 +99,16 @@ def measure(
                 for subject in pairs:
                     check(subject, children[subject.name])
                 for work in works:
-                    for table in rounds.measure(
-                        binaries.load,
-                        children,
-                        work,
-                        where.server,
-                        rounds=scale.rounds,
-                        seconds=scale.seconds,
-                    ):
-                        tables.add(table)
+                    tables.add(
+                        *rounds.measure(
+                            binaries.load,
+                            children,
+                            work,
+                            where.server,
+                            rounds=scale.rounds,
+                            seconds=scale.seconds,
+                        )
+                    )
                 if want("cancel"):
                     few, _ = scale.cancelled
                     tables.add(cancelling.measure(binaries.load, children, few, scale.rounds))

@@ -21,6 +21,7 @@ from . import (
 )
 from .headroom import headroom
 from .subjects import OURS, RAW, RUN, STOCK, started, subjects
+from .table import Tables
 from .works import BURSTS, IDLE, WORKS
 
 if TYPE_CHECKING:
@@ -58,53 +59,55 @@ def measure(
       scale: how much is done.
       want: whether a table is wanted, by its key.
     """
-    tables: list[Table] = []
+    tables = Tables()
     everyone = subjects(where, binaries)
-
-    def done(*new: Table) -> None:
-        for table in new:
-            tables.append(table)
-            report(table)
-
     if want("calls"):
-        done(*counting.measure(where, HERE / "calls.py", scale.receives))
+        tables.add(*counting.measure(where, HERE / "calls.py", scale.receives))
     for cast, works, load in (
         (everyone, WORKS, binaries.load),
         (datagrams.subjects(where, binaries), datagrams.WORKS, binaries.datagrams),
     ):
         wanted = [work for work in works if want(work.key)]
-        with started(cast if wanted else ()) as children:
-            for work in wanted:
-                able = {s.name: children[s.name] for s in cast if s.does(work.name)}
-                figures, *processor = rounds.measure(
-                    load, able, work, where.server, rounds=scale.rounds, seconds=scale.seconds
-                )
-                if works is WORKS:
-                    headroom(where, binaries, work, figures)
-                done(figures, *processor)
+        for start in range(scale.starts if wanted else 0):
+            with started(cast) as children:
+                for work in wanted:
+                    print(f"{work.key}, {start + 1} of {scale.starts}", flush=True)
+                    able = {s.name: children[s.name] for s in cast if s.does(work.name)}
+                    figures, *processor = rounds.measure(
+                        load, able, work, where.server, rounds=scale.rounds, seconds=scale.seconds
+                    )
+                    if works is WORKS and not start:
+                        headroom(where, binaries, work, figures)
+                    tables.add(figures, *processor)
     if want("cancel"):
-        with started(s for s in everyone if s.name in CANCELLING) as children:
-            few, many = (
-                cancelling.measure(binaries.load, children, connections, scale.rounds)
-                for connections in scale.cancelled
-            )
-            done(few, many, cancelling.growth(few, many))
+        both = Tables()
+        for start in range(scale.starts):
+            print(f"cancel, {start + 1} of {scale.starts}", flush=True)
+            with started(s for s in everyone if s.name in CANCELLING) as children:
+                for connections in scale.cancelled:
+                    both.add(cancelling.measure(binaries.load, children, connections, scale.rounds))
+        few, many = both.values()
+        tables.add(few, many, cancelling.growth(few, many))
     for work in (IDLE, *BURSTS):
         if want(work.key):
             names, connections = (
                 (ONE_OF_EACH, scale.idle) if work is IDLE else (BURSTING, scale.bursts)
             )
-            done(
-                memory.measure(
-                    binaries.load,
-                    folder,
-                    lambda machine: subjects(machine, binaries),
-                    names,
-                    work,
-                    connections,
+            for start in range(scale.starts):
+                print(f"{work.key}, {start + 1} of {scale.starts}", flush=True)
+                tables.add(
+                    memory.measure(
+                        binaries.load,
+                        folder,
+                        lambda machine: subjects(machine, binaries),
+                        names,
+                        work,
+                        connections,
+                    )
                 )
-            )
-    return tables
+    for table in tables.values():
+        report(table)
+    return list(tables.values())
 
 
 def grow(folder: Path, binaries: Binaries, scale: Scale) -> list[Growth]:

@@ -7,8 +7,10 @@ class Scale:
     """How much is done in a quick run, and in a full one."""
 
     def __init__(self, quick: bool) -> None:
-        # A virtual machine's speed changes every few seconds, so many short rounds.
-        self.rounds = 8 if quick else 28
+        # Two processes of one program differ by a few per cent for as long as they run.
+        self.starts = 1 if quick else 2
+        # A virtual machine's speed changes every few seconds, so many short rounds; for each start.
+        self.rounds = 8 if quick else 14
         self.seconds = 0.05
         self.growth_rounds = 6 if quick else 20
         self.receives = 50 if quick else 200

@@ -64,6 +64,12 @@ class Table:
         choose = max if self.more_is_better else min
         return choose(present, key=self.median) if present else None
 
+    def add(self, other: Table) -> None:
+        """Add the rounds of a table of the same work and the same subjects."""
+        for name, figures in other.rows.items():
+            self.rows.setdefault(name, []).extend(figures)
+        self.limits = other.limits | self.limits
+
     def cell(self, subject: str) -> str:
         """Return a subject's median, marked if something else has limited it."""
         return f"{digits(self.median(subject))}{MARK if subject in self.limits else ''}"
@@ -112,3 +118,14 @@ class Table:
             "limits": self.limits,
             "notes": self.notes,
         }
+
+
+class Tables(dict[str, Table]):
+    """Tables by key; rounds of one that is there already are added to it."""
+
+    def add(self, *new: Table) -> None:
+        for table in new:
+            if table.key in self:
+                self[table.key].add(table)
+            else:
+                self[table.key] = table

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from tests.bench.machine import REPOSITORY, windows_path
@@ -63,27 +62,28 @@ def measure(
             figure=figure.title,
             unit=figure.unit,
             more_is_better=figure.more_is_better,
+            rows={name: [] for name in CLIENTS},
         )
         for suffix, figure in (("", THROUGHPUT), ("-processor", PROCESSOR_PER_MIB))
     )
-    with ExitStack() as stack:
-        source = [sys.executable, "-m", "tests.bench.web.source"]
-        source += [str(certificates.server)] if scheme == "https" else []
-        server = Child(source, folder=REPOSITORY)
-        stack.callback(server.finish)
+    source = [sys.executable, "-m", "tests.bench.web.source"]
+    source += [str(certificates.server)] if scheme == "https" else []
+    server = Child(source, folder=REPOSITORY)
+    try:
         (port,) = server.expect("port")
         address = f"{scheme}://127.0.0.1:{port:.0f}/{size * MIB}"
-        clients = {}
-        for name in CLIENTS:
-            clients[name] = Client(where, name, certificates, address)
-            stack.callback(clients[name].finish)
-        for turn in range(size // PART):
-            for name in list(clients)[:: -1 if turn % 2 else 1]:
-                speed, spent = clients[name].turn()
-                if turn:  # the first is for warming up
-                    throughput.rows.setdefault(name, []).append(speed)
-                    processor.rows.setdefault(name, []).append(spent)
-        for name, client in clients.items():
-            if client.received != size * MIB:
-                raise ProcessError(f"{name}: received {client.received:.0f} bytes of {size} MiB")
+        for _ in range(scale.starts):
+            clients = {name: Client(where, name, certificates, address) for name in CLIENTS}
+            for turn in range(size // PART):
+                for name in list(clients)[:: -1 if turn % 2 else 1]:
+                    speed, spent = clients[name].turn()
+                    if turn:  # the first is for warming up
+                        throughput.rows[name].append(speed)
+                        processor.rows[name].append(spent)
+            for name, client in clients.items():
+                client.finish()
+                if client.received != size * MIB:
+                    raise ProcessError(f"{name}: received {client.received:.0f} bytes")
+    finally:
+        server.finish()
     return throughput, processor

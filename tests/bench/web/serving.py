@@ -92,20 +92,21 @@ def measure(
     tls = certificates if scheme == "https" else None
     paced: Samples = defaultdict(list)
     busy: Samples = defaultdict(list)
-    visits = {}
-    with servers.started(where, tls) as children:
-        for name, child in children.items():
-            command = [str(load), servers.port(child), str(CONNECTIONS), BODY]
-            command += [str(tls.authority)] if tls else []
-            with servers.alone(child):
-                visits[name] = Visit(command, child, where.server)
-        for turn in range(scale.rounds):
-            for name in list(visits)[:: -1 if turn % 2 else 1]:
-                with servers.alone(children[name]):
-                    paced[name].append(visits[name].paced(PACED_TURN * scale.seconds))
-                    busy[name].append(visits[name].busy(BUSY_TURN * scale.seconds))
-        for visit in visits.values():
-            visit.finish()
+    for _ in range(scale.starts):
+        visits = {}
+        with servers.started(where, tls) as children:
+            for name, child in children.items():
+                command = [str(load), servers.port(child), str(CONNECTIONS), BODY]
+                command += [str(tls.authority)] if tls else []
+                with servers.alone(child):
+                    visits[name] = Visit(command, child, where.server)
+            for turn in range(scale.rounds):
+                for name in list(visits)[:: -1 if turn % 2 else 1]:
+                    with servers.alone(children[name]):
+                        paced[name].append(visits[name].paced(PACED_TURN * scale.seconds))
+                        busy[name].append(visits[name].busy(BUSY_TURN * scale.seconds))
+            for visit in visits.values():
+                visit.finish()
     return tables(scheme, paced, busy)
 
 
