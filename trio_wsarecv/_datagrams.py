@@ -67,7 +67,9 @@ class DatagramCalls:
           has ``MSG_TRUNC`` if the datagram was truncated, ``MSG_CTRUNC`` if ancillary data was.
 
         Raises:
-          ValueError: a size is negative.
+          OSError: as from `Socket.recv`; WSAEOPNOTSUPP for flags that are not allowed on Windows.
+          ValueError: a size is negative, or ``ancbufsize`` is larger than 1 GiB.
+          OverflowError: a number is too large for the system.
 
         Source: ``WSARecvMsg``; for a stream ``WSARecv``.
         """
@@ -96,7 +98,7 @@ class DatagramCalls:
 
         Raises:
           TypeError: a buffer is not a writable, contiguous buffer.
-          ValueError: ``ancbufsize`` is negative.
+          OSError, ValueError, OverflowError: as from `recvmsg`.
 
         Source: ``WSARecvMsg``; for a stream ``WSARecv``.
         """
@@ -131,6 +133,7 @@ class DatagramCalls:
         Raises:
           ValueError: ``max_datagrams`` is less than 1, ``bufsize`` is negative, or the socket is
               of type ``SOCK_STREAM``.
+          OverflowError: ``bufsize`` is too large for the system.
 
         An error after the first datagram, such as ICMP "port unreachable", ends the batch; the
         next call raises it.  If it is cancelled, no datagram is lost.  Source: ``WSARecvFrom``.
@@ -154,7 +157,7 @@ class DatagramCalls:
           At least one ``(data, ancdata, msg_flags, address)``, as from `recvmsg`.
 
         Raises:
-          ValueError: as for `recvfrom_many`.
+          ValueError, OverflowError: as from `recvfrom_many`; ``ancbufsize`` as from `recvmsg`.
 
         Source: ``WSARecvMsg``.
         """
@@ -209,7 +212,7 @@ class DatagramCalls:
         other systems this does nothing.
 
         Args:
-          enabled: whether they do.
+          enabled: True to report them, False to ignore them.
 
         Raises:
           OSError: the socket is closed, or Windows refuses to change it.

@@ -73,14 +73,19 @@ def patch_trio() -> None:
     systems, or with ``TRIO_WSARECV=0`` in the environment, this does nothing.
 
     Raises:
-      RuntimeError: this version of Trio creates its sockets in another way.
+      RuntimeError: this version of Trio creates its sockets in another way, or another library
+          has replaced their class.
     """
     if not why_off():
         _replace_socket_class(Socket)
 
 
 def unpatch_trio() -> None:
-    """Undo `patch_trio`.  Existing sockets do not change."""
+    """Undo `patch_trio`.  Existing sockets do not change.
+
+    Raises:
+      RuntimeError: another library has replaced the class of Trio's sockets since.
+    """
     if sys.platform == "win32":
         _replace_socket_class(_STOCK)
 

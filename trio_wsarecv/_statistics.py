@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class Statistics:
     """What this package has received in this process so far.
 
-    A *receive* is a request that reached an engine.  A request that needs no system call is not
-    counted: one for 0 bytes, or one answered by bytes that a cancelled receive left.
+    A call that receives is one *receive*.  An exact receive, or one with ``MSG_WAITALL``, is one
+    for each part that arrives by itself.  A call that needs no system call is not counted: one for
+    0 bytes, or one answered by bytes that a cancelled receive left.
     """
 
     #: Receives that completed inline, before the system call returned.

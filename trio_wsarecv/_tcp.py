@@ -96,6 +96,9 @@ async def serve_tcp(
       task_status: set to the list of listeners once they are listening.
 
     It runs until it is cancelled.
+
+    Raises:
+      OSError: it cannot listen there.
     """
     listeners = await open_tcp_listeners(port, host=host, backlog=backlog)
     await trio.serve_listeners(

@@ -37,9 +37,9 @@ async def wsarecv(sock: Socket, buffers: Iterable[Buffer], flags: int = 0) -> Re
       are empty.
 
     Raises:
-      OSError: as from `Socket.recv`; WSAEINVAL if there are no buffers, WSAEOPNOTSUPP for flags
-          that the documentation of ``WSARecv`` does not allow.
-      TypeError: a buffer is not writable.
+      OSError: as from `Socket.recv`; WSAEINVAL if there are no buffers, or only empty ones for a
+          datagram; WSAEOPNOTSUPP for flags that the documentation of ``WSARecv`` does not allow.
+      TypeError: ``sock`` is not a `Socket`, or a buffer is not writable.
       BufferError: a buffer is not contiguous.
       trio.BusyResourceError: another task is receiving on this socket.
       trio.ClosedResourceError: another task closed this socket during the call.
@@ -48,7 +48,7 @@ async def wsarecv(sock: Socket, buffers: Iterable[Buffer], flags: int = 0) -> Re
     where it is.
 
     If it is cancelled, no data is lost: the next receive starts with what ``MSG_WAITALL`` had
-    received so far.  Source: ``WSARecv``.
+    received so far.  Source: ``WSARecv``; for datagrams ``WSARecvFrom``.
     """
     if not isinstance(sock, Socket):
         raise TypeError(

@@ -30,7 +30,9 @@ def open_socket(host: str, port: int) -> trio_wsarecv.Socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
     sock.bind((host, port))
-    return trio_wsarecv.from_stdlib_socket(sock)
+    own = trio_wsarecv.from_stdlib_socket(sock)
+    own.set_udp_connreset(False)  # a client that is gone must not stop the server
+    return own
 
 
 def sent_to(ancdata: list[tuple[int, int, bytes]]) -> str:

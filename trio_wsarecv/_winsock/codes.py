@@ -50,7 +50,7 @@ class WinsockError(enum.IntEnum):
 class MsgFlag(enum.IntFlag):
     """The flags that a receive takes and returns, with Winsock's values.
 
-    ``MSG_TRUNC`` and everything after it in this list only ever comes back.
+    ``MSG_TRUNC``, ``MSG_CTRUNC``, ``MSG_BCAST`` and ``MSG_MCAST`` are only returned.
 
     Source: ``WSARecv``, *lpFlags*, and ``WSAMSG``, *dwFlags*.
     """
