@@ -338,7 +338,8 @@ def test_an_interrupt_while_the_socket_closes() -> None:
         while True:
             line += 1
             interrupter = Interrupter(line)
-            with stdlib_pair() as (one, _):
+            with stdlib_pair() as (one, other):
+                other.settimeout(10)
                 try:
                     trio.run(main, trio_wsarecv.from_stdlib_socket(one))
                 except BaseException as exc:
@@ -346,6 +347,7 @@ def test_an_interrupt_while_the_socket_closes() -> None:
                         raise
                 else:
                     break
+                assert other.recv(1) == b""
     finally:
         sys.settrace(tracer)
     assert line > 5

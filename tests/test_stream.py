@@ -408,6 +408,15 @@ async def test_takes_over_the_socket_of_a_stream_that_trio_made(install: bool) -
     )
 
 
+async def test_a_stream_whose_sending_had_ended_stays_ended() -> None:
+    with stdlib_pair() as (one, _):
+        plain = trio.SocketStream(trio.socket.from_stdlib_socket(one))
+        await plain.send_eof()
+        async with trio_wsarecv.SocketStream(plain.socket) as stream:
+            with pytest.raises(trio.ClosedResourceError):
+                await stream.send_all(b"data")
+
+
 async def test_leaves_a_socket_alone_that_cannot_be_a_stream() -> None:
     with stdlib_pair() as (one, _), pytest.raises(TypeError, match="Trio socket"):
         trio_wsarecv.SocketStream(one)  # type: ignore[arg-type]

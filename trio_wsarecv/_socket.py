@@ -51,6 +51,9 @@ class Socket(DatagramCalls, _TrioSocket):
     A receive that waits gets the data first: ``is_readable`` is false meanwhile.  A buffer cannot
     be resized while a receive writes to it.  If a call is cancelled, no data is lost: data that
     has arrived is returned by this call or by the next one.
+
+    A buffer that is made smaller where nothing prevents it, between two receives of one call or on
+    a socket that uses readiness, makes the call raise `ValueError`.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -64,7 +67,8 @@ class Socket(DatagramCalls, _TrioSocket):
         """The engine in the current run, and the reason.
 
         ``"overlapped"``, or ``"readiness: "`` and the reason.  The first receive of a run chooses
-        it; before that, and outside a run, it is ``"none yet: "`` and a sentence that says so.
+        it; before that, and outside a run, it is ``"none yet: "`` and a sentence that says so.  For
+        a closed socket it is ``"none: it is closed"``.
         """
         return engine_of(self.stdlib, self.receiver)
 
@@ -82,7 +86,7 @@ class Socket(DatagramCalls, _TrioSocket):
         Raises:
           ValueError: ``buflen`` is negative.
 
-        Source: ``WSARecv``.
+        Source: ``WSARecv``; for datagrams ``WSARecvFrom``.
         """
         # The usual arguments need no further check, which would cost a call.
         if not type(buflen) is type(flags) is int or flags or not 0 < buflen <= sys.maxsize:
@@ -108,7 +112,7 @@ class Socket(DatagramCalls, _TrioSocket):
           TypeError: ``buffer`` is not a writable, contiguous buffer.
           ValueError: ``nbytes`` is negative or larger than the buffer.
 
-        Source: ``WSARecv``.
+        Source: ``WSARecv``; for datagrams ``WSARecvFrom``.
         """
         arguments = buffer_size_and_flags(buffer, nbytes, flags)
         if arguments is None or not arguments[0]:
@@ -129,7 +133,7 @@ class Socket(DatagramCalls, _TrioSocket):
         Raises:
           ValueError: ``bufsize`` is negative.
 
-        Source: ``WSARecvFrom``.
+        Source: ``WSARecvFrom``; for a stream ``WSARecv``.
         """
         if not type(bufsize) is type(flags) is int or flags or not 0 <= bufsize <= sys.maxsize:
             arguments = size_and_flags(bufsize, flags)
@@ -157,7 +161,7 @@ class Socket(DatagramCalls, _TrioSocket):
           TypeError: ``buffer`` is not a writable, contiguous buffer.
           ValueError: ``nbytes`` is negative or larger than the buffer.
 
-        Source: ``WSARecvFrom``.
+        Source: ``WSARecvFrom``; for a stream ``WSARecv``.
         """
         arguments = buffer_size_and_flags(buffer, nbytes, flags)
         if arguments is None:
@@ -174,7 +178,11 @@ class Socket(DatagramCalls, _TrioSocket):
         return own_socket(sock), address
 
     def dup(self) -> Socket:
-        """Duplicate the socket.  The duplicate is of this class, and uses readiness."""
+        """Duplicate the socket; the duplicate is of this class.
+
+        Windows lets only one of the two receive by overlapped calls, the first to receive.  The
+        other one uses readiness.
+        """
         return Socket(self.stdlib.dup())
 
     def is_readable(self) -> bool:
@@ -200,6 +208,7 @@ class Socket(DatagramCalls, _TrioSocket):
             raise trio.BusyResourceError("a task is receiving on this socket")
         return super().detach()
 
+    @trio.lowlevel.enable_ki_protection
     def close(self) -> None:
         """Close the socket.  A task that is receiving gets `trio.ClosedResourceError`."""
         if self.stdlib.fileno() != -1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import operator
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -33,7 +34,11 @@ def adopt(sock: trio.socket.SocketType) -> Socket:
     """Return a `Socket`: this one, or a new one that takes over its handle."""
     if isinstance(sock, Socket):
         return sock
-    return Socket(socket.socket(sock.family, sock.type, sock.proto, sock.detach()))
+    own = Socket(socket.socket(sock.family, sock.type, sock.proto, sock.detach()))
+    if sock.did_shutdown_SHUT_WR:
+        with suppress(OSError):  # which is what some systems say to the second time
+            own.shutdown(socket.SHUT_WR)
+    return own
 
 
 class SocketStream(trio.abc.HalfCloseableStream):

@@ -6,7 +6,7 @@ import gc
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import outcome
 import pytest
@@ -123,6 +123,22 @@ async def test_a_coroutine_that_is_closed_abandons_its_receive(simulation: Simul
     assert sock.peer.handles == 0
     simulation.settle()
     simulation.check()
+
+
+async def test_what_fails_before_the_task_sleeps_leaves_the_memory_to_the_kernel(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wait_overlapped(handle: int, lpOverlapped: int) -> NoReturn:
+        raise RecursionError
+
+    monkeypatch.setattr(simulation, "wait_overlapped", wait_overlapped)
+    sock = simulation.stream()
+    buffer = bytearray(100)
+    with pytest.raises(RecursionError):
+        await sock.recv_into(buffer)
+    with pytest.raises(BufferError):
+        buffer.append(0)
+    assert simulation.events == ["receive", "cancel"]
 
 
 async def test_after_a_closed_coroutine_another_operation_serves_the_socket(

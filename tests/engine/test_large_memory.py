@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -92,6 +93,28 @@ async def test_where_large_memory_cannot_be_had_a_receive_gives_what_it_has(
     while len(received) < 5000:
         received += await sock.recv(LARGE)
     assert received == pattern(5000)
+
+
+@pytest.mark.parametrize("ifs_handles", [True, False], ids=["overlapped", "readiness"])
+async def test_where_there_is_no_memory_for_the_result_the_next_receive_gives_it(
+    simulation: Simulation, ifs_handles: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unpack(data: object, size: int) -> NoReturn:
+        raise MemoryError
+
+    sock = simulation.stream()
+    sock.peer.ifs_handles = ifs_handles
+    await make_flow(simulation, sock)
+    simulation.deliver_automatically()
+    for _ in range(2):
+        sock.peer.send(pattern(5000))
+        with monkeypatch.context() as patch:
+            patch.setattr("trio_wsarecv._engine.requests.ffi", SimpleNamespace(unpack=unpack))
+            with pytest.raises(MemoryError):
+                await sock.recv(LARGE)
+        sock.peer.send(b"more")
+        assert await SocketStream(sock).receive_exactly(5004) == pattern(5000) + b"more"
+        await make_flow(simulation, sock)
 
 
 async def test_after_a_large_receive_that_was_cancelled_the_next_asks_for_little(

@@ -115,7 +115,10 @@ def run_script(path: str, arguments: Sequence[str], *, verbose: bool) -> None:
         spec = PathFinder.find_spec("__main__", [location])
         code, filename = _load_main(spec) if spec else _compile_file(location)
         sys.argv[:] = [path, *arguments]
-        sys.path[0] = location if spec else os.path.dirname(os.path.realpath(location))
+        if not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
+            sys.path[0] = location if spec else os.path.dirname(os.path.realpath(location))
+        elif spec:
+            sys.path.insert(0, location)
         module = ModuleType("__main__")
         module.__file__ = filename
         module.__spec__ = spec

@@ -83,15 +83,15 @@ class OverlappedEngine:
                     waiter = port.completion_port.wait_overlapped(
                         operation.handle, operation.address
                     )
-                    waiter.send(None)
-                    if pending:
-                        counters.pended += not pended
-                        pended = True
-                        if operation.block is not None:
-                            # A receive that waits must not hold much: repeat it with little.
-                            receiver.receive_size = MIN_RECEIVE_SIZE
-                            operation.cancel()
                     try:
+                        waiter.send(None)
+                        if pending:
+                            counters.pended += not pended
+                            pended = True
+                            if operation.block is not None:
+                                # A receive that waits must not hold much: repeat it with little.
+                                receiver.receive_size = MIN_RECEIVE_SIZE
+                                operation.cancel()
                         # As a method, which takes a third of the memory of a partial.
                         await trio.lowlevel.wait_task_rescheduled(MethodType(port.abort, operation))
                     except BaseException:
@@ -137,7 +137,11 @@ class OverlappedEngine:
                     filled = nbytes == request.wants
                     receiver.receive_size = MAX_RECEIVE_SIZE if filled else MIN_RECEIVE_SIZE
                 counters.bytes += nbytes
-                result = request.complete(operation, nbytes, flags)
+                try:
+                    result = request.complete(operation, nbytes, flags)
+                except MemoryError:
+                    receiver.keep_block(operation, nbytes)
+                    raise
             finally:
                 if operation.exports or operation.block is not None:
                     receiver.release(operation)

@@ -20,6 +20,7 @@ import trio
 from .._statistics import Counters, counters
 from .._winsock import calls
 from .._winsock.codes import WinsockError
+from .receiver import closed_error
 from .requests import AGAIN, TRUNCATED, Answer
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class ReadinessEngine:
             if answer is not AGAIN:
                 result: T = answer
                 return result
+            if sock.fileno() == -1:
+                raise closed_error()
 
 
 @trio.lowlevel.enable_ki_protection
@@ -73,6 +76,8 @@ async def when_readable(
             except trio.Cancelled:
                 counters.cancelled += 1
                 raise
+            if sock.fileno() == -1:
+                raise closed_error()
             result = outcome.capture(attempt)
     else:
         counters.immediate += 1
@@ -99,7 +104,11 @@ def _by_winsock(
         if nbytes > operation.room:
             nbytes = operation.room
             flags |= TRUNCATED
-        return nbytes, request.complete(operation, nbytes, flags)
+        try:
+            return nbytes, request.complete(operation, nbytes, flags)
+        except MemoryError:
+            receiver.keep_block(operation, nbytes)
+            raise
     finally:
         receiver.release(operation)
 

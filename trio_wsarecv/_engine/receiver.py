@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import trio
 
 from .._statistics import counters
-from .._winsock.calls import winsock_error
+from .._winsock.calls import ffi, winsock_error
 from .._winsock.codes import WinsockError
 from .._winsock.datagram import DatagramOperation, MessageOperation, wsarecvmsg_function
 from .._winsock.operation import MIN_RECEIVE_SIZE, Operation, State
@@ -119,6 +119,12 @@ class Receiver:
         if error and error not in _NO_MORE:
             self.defer(winsock_error(error))
         return MIN_RECEIVE_SIZE + (0 if error else int(operation.memory.received))
+
+    def keep_block(self, operation: Operation, nbytes: int) -> None:
+        """Leave what is in a block to the next receive: there is no memory for a result."""
+        if operation.block is not None:
+            self.pushed_back = memoryview(ffi.buffer(operation.block, nbytes))
+            operation.block = None
 
     def push_back(self, data: bytes) -> None:
         """Put bytes back, to be the first that the next receive gives."""
