@@ -34,6 +34,7 @@ from tests.wine.environment import ensure  # noqa: E402
 from tests.wine.prefix import windows_path  # noqa: E402
 
 from .machine import Machine  # noqa: E402
+from .processes import ProcessError  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,6 +53,8 @@ def _start_server(here: Sequence[str], environ: Mapping[str, str]) -> psutil.Pop
     )
     # A client that finds no server would start another one, whose time nobody counts.
     while not server.net_connections("unix"):
+        if server.poll() is not None:
+            raise ProcessError("Wine's server has ended")
         time.sleep(POLL)
     os.sched_setscheduler(server.pid, os.SCHED_IDLE, os.sched_param(0))
     return server

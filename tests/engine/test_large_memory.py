@@ -117,6 +117,23 @@ async def test_where_there_is_no_memory_for_the_result_the_next_receive_gives_it
         await make_flow(simulation, sock)
 
 
+async def test_where_there_is_no_memory_for_a_datagram_the_next_receive_gives_the_next(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unpack(data: object, size: int) -> NoReturn:
+        raise MemoryError
+
+    sock = simulation.datagrams()
+    simulation.deliver_automatically()
+    for data in (b"first", b"second"):
+        sock.peer.send(data)
+    with monkeypatch.context() as patch:
+        patch.setattr("trio_wsarecv._engine.requests.ffi", SimpleNamespace(unpack=unpack))
+        with pytest.raises(MemoryError):
+            await sock.recv(LARGE)
+    assert await sock.recv(LARGE) == b"second"
+
+
 async def test_after_a_large_receive_that_was_cancelled_the_next_asks_for_little(
     simulation: Simulation,
 ) -> None:
