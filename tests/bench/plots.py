@@ -116,6 +116,7 @@ def _bars(axes: Any, table: dict[str, Any]) -> None:
     axes.set_xlim(0, 1.2 * max(row["maximum"] for row in rows))
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_formatter("{x:,g}")
+    axes.locator_params(axis="x", nbins=6)
     better = "more" if table["more is better"] else "less"
     axes.set_title(textwrap.fill(table["title"], 50), loc="left", fontsize=9)
     axes.set_xlabel(f"{table['figure']}, {table['unit']} ({better} is better)", fontsize=8)
