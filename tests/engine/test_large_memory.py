@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,10 +14,12 @@ from tests.engine.flows import LARGE, MOST_LARGE, SMALL, both_modes, capacity, m
 from tests.peers import Counted, pattern
 from tests.receiving import winerror
 from tests.simulation import Call, Simulation
-from trio_wsarecv import SocketStream, WinsockError
+from trio_wsarecv import MsgFlag, SocketStream, WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.simulation.sockets import SocketOverSimulation
 
 pytestmark = pytest.mark.deadline(10)
@@ -95,42 +98,56 @@ async def test_where_large_memory_cannot_be_had_a_receive_gives_what_it_has(
     assert received == pattern(5000)
 
 
-@pytest.mark.parametrize("ifs_handles", [True, False], ids=["overlapped", "readiness"])
-async def test_where_there_is_no_memory_for_the_result_the_next_receive_gives_it(
-    simulation: Simulation, ifs_handles: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextmanager
+def no_memory_for_the_result() -> Iterator[None]:
     def unpack(data: object, size: int) -> NoReturn:
         raise MemoryError
 
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trio_wsarecv._engine.requests.ffi", SimpleNamespace(unpack=unpack))
+        with pytest.raises(MemoryError):
+            yield
+
+
+@pytest.mark.parametrize("ifs_handles", [True, False], ids=["overlapped", "readiness"])
+async def test_where_there_is_no_memory_for_the_result_the_next_receive_gives_it(
+    simulation: Simulation, ifs_handles: bool
+) -> None:
     sock = simulation.stream()
     sock.peer.ifs_handles = ifs_handles
     await make_flow(simulation, sock)
     simulation.deliver_automatically()
     for _ in range(2):
         sock.peer.send(pattern(5000))
-        with monkeypatch.context() as patch:
-            patch.setattr("trio_wsarecv._engine.requests.ffi", SimpleNamespace(unpack=unpack))
-            with pytest.raises(MemoryError):
-                await sock.recv(LARGE)
+        with no_memory_for_the_result():
+            await sock.recv(LARGE)
         sock.peer.send(b"more")
         assert await SocketStream(sock).receive_exactly(5004) == pattern(5000) + b"more"
         await make_flow(simulation, sock)
 
 
-async def test_where_there_is_no_memory_for_a_datagram_the_next_receive_gives_the_next(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+async def test_where_there_is_no_memory_for_what_a_peek_finds_nothing_comes_twice(
+    simulation: Simulation,
 ) -> None:
-    def unpack(data: object, size: int) -> NoReturn:
-        raise MemoryError
+    sock = simulation.stream()
+    simulation.deliver_automatically()
+    sock.peer.send(pattern(5000))
+    with no_memory_for_the_result():
+        await sock.recv(LARGE, MsgFlag.MSG_PEEK)
+    sock.peer.send_end()
+    assert await SocketStream(sock).receive_exactly(5000) == pattern(5000)
+    assert await sock.recv(LARGE) == b""
 
+
+async def test_where_there_is_no_memory_for_a_datagram_the_next_receive_gives_the_next(
+    simulation: Simulation,
+) -> None:
     sock = simulation.datagrams()
     simulation.deliver_automatically()
     for data in (b"first", b"second"):
         sock.peer.send(data)
-    with monkeypatch.context() as patch:
-        patch.setattr("trio_wsarecv._engine.requests.ffi", SimpleNamespace(unpack=unpack))
-        with pytest.raises(MemoryError):
-            await sock.recv(LARGE)
+    with no_memory_for_the_result():
+        await sock.recv(LARGE)
     assert await sock.recv(LARGE) == b"second"
 
 

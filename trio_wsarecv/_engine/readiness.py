@@ -21,7 +21,7 @@ from .._statistics import Counters, counters
 from .._winsock import calls
 from .._winsock.codes import WinsockError
 from .receiver import closed_error
-from .requests import AGAIN, TRUNCATED, Answer
+from .requests import AGAIN, PEEK, TRUNCATED, Answer
 
 if TYPE_CHECKING:
     import socket
@@ -107,7 +107,8 @@ def _by_winsock(
         try:
             return nbytes, request.complete(operation, nbytes, flags)
         except MemoryError:
-            receiver.keep_block(operation, nbytes)
+            if not request.flags & PEEK:  # which leaves the bytes in the kernel
+                receiver.keep_block(operation, nbytes)
             raise
     finally:
         receiver.release(operation)
