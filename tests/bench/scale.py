@@ -9,7 +9,7 @@ class Scale:
     def __init__(self, quick: bool) -> None:
         # Two processes of one program differ by a few per cent for as long as they run.
         self.starts = 1 if quick else 2
-        # A virtual machine's speed changes every few seconds, so many short rounds; for each start.
+        # A virtual machine's speed changes every second or so: many short rounds, for each start.
         self.rounds = 8 if quick else 14
         self.seconds = 0.05
         self.growth_rounds = 6 if quick else 20
