@@ -83,21 +83,21 @@ class Batch(Request[list[Any]]):
     def complete(self, operation: Operation, nbytes: int, flags: int) -> list[Any]:
         complete = self._one.complete
         batch = [complete(operation, nbytes, flags)]
-        if self._receiver.deferred_error:  # which came with the first
+        # An error came with the first, or another task closed the socket while this one waited.
+        if self._receiver.deferred_error or self._sock.fileno() == -1:
             return batch
-        # Another task may have closed the socket while this one waited.
-        while len(batch) < self._most and self._sock.fileno() != -1:
+        memory, room = operation.memory, operation.room
+        for _ in range(1, self._most):
             counters.wsarecv_calls += 1
-            operation.memory.flags = self.flags
+            memory.flags = self.flags
             error = operation.receive_nonblocking()
             if error:
                 if error != _WOULD_BLOCK:
                     self._receiver.defer(winsock_error(error))
                 break
-            nbytes = operation.memory.received
-            flags = 0
-            if nbytes > operation.room:
-                nbytes, flags = operation.room, TRUNCATED
+            nbytes, flags = memory.received, 0
+            if nbytes > room:
+                nbytes, flags = room, TRUNCATED
             counters.bytes += nbytes
             batch.append(complete(operation, nbytes, flags))
         return batch

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from . import calls
@@ -65,9 +64,15 @@ class DatagramOperation(Operation):
         self.memory.wsabuf[1] = {"buf": overflow_area, "len": MAX_DATAGRAM}
 
     def _call(self, received: object, overlapped: object) -> Callable[[], int]:
-        address = (self._name, self._length)
+        function, length = calls.ws2_32.WSARecvFrom, self._length
+        address = (self._name, length)
         arguments = (self.handle, *self._buffers, received, self._flags, *address, overlapped, NULL)
-        return partial(_receive_from, calls.ws2_32.WSARecvFrom, self._length, arguments)
+
+        def call() -> int:
+            length[0] = STORAGE_SIZE  # which the call before has overwritten
+            return function(*arguments)
+
+        return call
 
     def reserve(self, nbytes: int) -> Any:
         """Return memory of so many bytes that belongs to the operation."""
@@ -88,7 +93,7 @@ class MessageOperation(DatagramOperation):
     is_message = True
 
     def __init__(self, handle: int, mode: Mode, function: Any) -> None:
-        self._function = function
+        self._function: Callable[..., int] = function
         self._message: Any = ffi.new("WSAMSG *")
         self._control: Any = ffi.new("char[]", _MIN_CONTROL_SIZE)
         self._control_size = 0
@@ -103,13 +108,21 @@ class MessageOperation(DatagramOperation):
             self._bind(self._buffers)
 
     def _call(self, received: object, overlapped: object) -> Callable[[], int]:
-        message = self._message
+        function, message, memory = self._function, self._message, self.memory
         message.name = self._name
         message.lpBuffers, message.dwBufferCount = self._buffers
         message.Control.buf = self._control
         arguments = (self.handle, message, received, overlapped, NULL)
         size = len(self._control)
-        return partial(_receive_message, self._function, message, size, self.memory, arguments)
+
+        def call() -> int:
+            # What the call before has overwritten.
+            message.namelen = STORAGE_SIZE
+            message.Control.len = size
+            message.dwFlags = memory.flags
+            return function(*arguments)
+
+        return call
 
     def sender(self) -> Any:
         return parse_address(ffi.unpack(self._name, self._message.namelen))
@@ -131,27 +144,6 @@ class MessageOperation(DatagramOperation):
             if len(written) > len(self.ancillary_data()):
                 flags |= MsgFlag.MSG_CTRUNC
         return flags
-
-
-# Both calls overwrite their parameters with results, so these are set before each call.
-
-
-def _receive_from(function: Callable[..., int], length: Any, arguments: tuple[object, ...]) -> int:
-    length[0] = STORAGE_SIZE
-    return function(*arguments)
-
-
-def _receive_message(
-    function: Callable[..., int],
-    message: Any,
-    control_size: int,
-    memory: Any,
-    arguments: tuple[object, ...],
-) -> int:
-    message.namelen = STORAGE_SIZE
-    message.Control.len = control_size
-    message.dwFlags = memory.flags
-    return function(*arguments)
 
 
 _functions: dict[tuple[int, int, int], Any] = {}
