@@ -15,6 +15,7 @@ BURST: Final = 64  # datagrams at a time: see ``datagrams.c``
 BURST_SIZE: Final = 1200  # bytes, as of a QUIC packet
 RATE: Final = 1000
 BASE: Final = f"{STOCK} recvfrom"
+BARE: Final = f"{STOCK} wait_overlapped"
 CALLS: Final = ("recvfrom", "recvfrom_into", "recvfrom_many", "recvmsg")
 
 
@@ -64,8 +65,8 @@ WORKS: Final = (
 def subjects(machine: Machine, binaries: Binaries) -> list[Subject]:
     """Return all that receive datagrams on this machine."""
 
-    def subject(name: str, *command: str) -> Subject:
-        return Subject(name, command, machine.environ, machine.folder)
+    def subject(name: str, *command: str, works: frozenset[str] | None = None) -> Subject:
+        return Subject(name, command, machine.environ, machine.folder, works)
 
     return [
         subject(BASE, *program(machine, "datagrams", STOCK, "recvfrom")),
@@ -73,6 +74,12 @@ def subjects(machine: Machine, binaries: Binaries) -> list[Subject]:
         *(
             subject(f"{loop} DatagramProtocol", *program(machine, "datagrams_asyncio", loop))
             for loop in LOOPS
+        ),
+        subject(BARE, *program(machine, "datagrams_bare", "one")),
+        subject(
+            f"{BARE}, 32 receives",
+            *program(machine, "datagrams_bare", "several"),
+            works=frozenset({"datagrams"}),
         ),
         subject(f"{RAW} WSARecvFrom", *machine.launcher, str(binaries.raw_datagrams)),
     ]
