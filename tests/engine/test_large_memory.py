@@ -113,14 +113,19 @@ def no_memory_for_the_result() -> Iterator[None]:
 async def test_where_there_is_no_memory_for_the_result_the_next_receive_gives_it(
     simulation: Simulation, ifs_handles: bool
 ) -> None:
-    sock = simulation.stream()
+    sock, other = simulation.stream(), simulation.stream()
     sock.peer.ifs_handles = ifs_handles
-    await make_flow(simulation, sock)
+    for flow in (sock, other):
+        await make_flow(simulation, flow)
     simulation.deliver_automatically()
     for _ in range(2):
         sock.peer.send(pattern(5000))
         with no_memory_for_the_result():
             await sock.recv(LARGE)
+        # The memory that it is in is nobody else's.
+        other.peer.send(bytes(4000))
+        assert await other.recv(LARGE) == bytes(4000)
+        await make_flow(simulation, other)
         sock.peer.send(b"more")
         assert await SocketStream(sock).receive_exactly(5004) == pattern(5000) + b"more"
         await make_flow(simulation, sock)
