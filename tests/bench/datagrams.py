@@ -16,6 +16,7 @@ BURST_SIZE: Final = 1200  # bytes, as of a QUIC packet
 RATE: Final = 1000
 BASE: Final = f"{STOCK} recvfrom"
 BARE: Final = f"{STOCK} wait_overlapped"
+SEVERAL: Final = 32  # receives in the kernel at the same time
 CALLS: Final = ("recvfrom", "recvfrom_into", "recvfrom_many", "recvmsg")
 
 
@@ -75,7 +76,7 @@ def subjects(machine: Machine, binaries: Binaries) -> list[Subject]:
             subject(f"{loop} DatagramProtocol", *program(machine, "datagrams_asyncio", loop))
             for loop in LOOPS
         ),
-        subject(BARE, *program(machine, "datagrams_bare", "one")),
-        subject(f"{BARE}, 32 receives", *program(machine, "datagrams_bare", "several")),
+        subject(BARE, *program(machine, "datagrams_bare", "1")),
+        subject(f"{BARE}, {SEVERAL} receives", *program(machine, "datagrams_bare", str(SEVERAL))),
         subject(f"{RAW} WSARecvFrom", *machine.launcher, str(binaries.raw_datagrams)),
     ]

@@ -1,10 +1,10 @@
-"""Datagrams by Trio's completion port with as little as possible around it: the limit for Trio.
+"""Datagrams by Trio's completion port with as little as possible around it.
 
-usage: datagrams_bare.py one|several
+usage: datagrams_bare.py RECEIVES
 
-"one" keeps one ``WSARecvFrom`` in the kernel, "several" keeps `SEVERAL` of them, each with a task
-that waits for its packet, and puts their datagrams in order again.  There is nothing here for
-cancellation, closing, errors, or a second task that receives.
+It keeps so many ``WSARecvFrom`` in the kernel.  Of several, each has a task that waits for its
+packet, and their datagrams are put in order again.  There is nothing here for errors, closing, a
+cancellation that comes too late, or a second task that receives.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import itertools
 import socket
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -26,8 +26,6 @@ from trio_wsarecv._winsock.status import Mode
 
 if TYPE_CHECKING:
     from tests.bench.programs.ledger import Action
-
-SEVERAL: Final = 32
 
 
 def new_operation(handle: int) -> DatagramOperation:
@@ -56,7 +54,7 @@ async def one(sock: Any, ledger: Ledger, action: Action) -> None:
                 await sock.sendto(answer, address)
 
 
-async def several(sock: Any, ledger: Ledger, action: Action) -> None:
+async def several(receives: int, sock: Any, ledger: Ledger, action: Action) -> None:
     numbers = itertools.count()  # of the receives, in the order in which they are submitted
     arrived: dict[int, tuple[bytes, Any]] = {}
     something = trio.lowlevel.ParkingLot()
@@ -69,7 +67,7 @@ async def several(sock: Any, ledger: Ledger, action: Action) -> None:
             something.unpark()
 
     async with trio.open_nursery() as nursery:
-        for _ in range(SEVERAL):
+        for _ in range(receives):
             nursery.start_soon(keep_receiving)
         with suppress(Ended):
             for number in itertools.count():
@@ -82,23 +80,24 @@ async def several(sock: Any, ledger: Ledger, action: Action) -> None:
         nursery.cancel_scope.cancel()
 
 
-WAYS: Final = {"one": one, "several": several}
-
-
-async def perform(way: str, task: Task) -> None:
+async def perform(receives: int, task: Task) -> None:
     with trio.socket.from_stdlib_socket(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_ROOM)
         await sock.bind((HOST, 0))
         associate(sock.fileno())
         await sock.sendto(b"!", (HOST, task.port))
         ledger = Ledger()
-        await WAYS[way](sock, ledger, ledger.action(task.work))
+        action = ledger.action(task.work)
+        if receives == 1:
+            await one(sock, ledger, action)
+        else:
+            await several(receives, sock, ledger, action)
         say("receives", ledger.receives)
 
 
 async def main() -> None:
     for task in tasks():
-        await perform(sys.argv[1], task)
+        await perform(int(sys.argv[1]), task)
 
 
 if __name__ == "__main__":
