@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from trio_wsarecv import Socket
+    from trio_wsarecv._winsock.operation import Operation
 
     Receive = Callable[[Socket], Awaitable[Any]]
 
@@ -33,6 +34,31 @@ RECEIVES: dict[str, Receive] = {
 }
 every_receive = pytest.mark.parametrize("receive", RECEIVES.values(), ids=RECEIVES)
 
+
+def result_of(method: str, data: bytes, address: Any = None) -> Any:
+    """Return what a receive of `RECEIVES` gives for some bytes.
+
+    Args:
+      method: its name.
+      data: the bytes.
+      address: of the sender of a datagram; None for a stream.
+    """
+    nbytes = len(data)
+    sender = NO_SENDER if address is None else address  # which a stream has for these calls
+    results: dict[str, Any] = {
+        "recv": data,
+        "recv_into": nbytes,
+        "recvfrom": (data, sender),
+        "recvfrom_into": (nbytes, sender),
+        "recvmsg": (data, [], 0, address),
+        "recvmsg_into": (nbytes, [], 0, address),
+        "wsarecv": (nbytes, 0),
+    }
+    return results[method]
+
+
+#: What Winsock's calls give as the sender of a stream's bytes.
+NO_SENDER = (0, bytes(14))
 #: A ``SOCKADDR_IN``, and what Python makes of it.
 SENDER = b"\x02\x00\x1f\x90\x7f\x00\x00\x01" + bytes(8)
 SENDER_ADDRESS = ("127.0.0.1", 8080)
@@ -46,6 +72,18 @@ async def leave_to_the_next(sock: Socket, other: socket.socket, data: bytes) -> 
         other.sendall(data)
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
+
+
+def is_claimed(sock: Socket) -> bool:
+    """Tell whether a task has the receive side of a socket."""
+    engine = sock.receiver.engine
+    return engine is not None and engine.claim.taken
+
+
+def operation_of(sock: Socket) -> Operation | None:
+    """Return what the last receive on a socket used, if it was one of Winsock's."""
+    operation: Operation | None = getattr(sock.receiver.engine, "operation", None)
+    return operation
 
 
 def winerror(error: BaseException) -> int:

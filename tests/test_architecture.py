@@ -19,7 +19,7 @@ import trio_wsarecv
 PACKAGE = Path(trio_wsarecv.__file__).parent
 NAME = PACKAGE.name
 GENERATED = f"{NAME}._winsock.generated"
-MOST_LINES = 260
+MOST_LINES = 340
 
 LEAF = f"{NAME}._statistics"
 ROOMS = ("_winsock", "_engine", "public", "_cli")
@@ -132,8 +132,8 @@ def test_only_who_stands_outside_imports_the_package_by_its_name(module: Module)
         assert NAME not in own_imports(module, typing=True)
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
-    graph = {name: own_imports(module, typing=False) for name, module in MODULES.items()}
+def test_no_module_imports_itself_by_way_of_others_not_even_for_types() -> None:
+    graph = {name: own_imports(module, typing=True) for name, module in MODULES.items()}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as exc:

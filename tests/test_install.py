@@ -14,6 +14,7 @@ import trio
 import trustme
 
 import trio_wsarecv
+from trio_wsarecv import _install
 
 from .peers import Counted, stdlib_pair
 
@@ -213,12 +214,74 @@ def test_sockets_keep_their_type_when_the_patch_is_undone() -> None:
         assert type(sock) is expected
 
 
+@pytest.fixture
+def patched_anywhere() -> Iterator[None]:
+    """Trio as it is patched on Windows, on any system."""
+    _install._patch(trio_wsarecv.Socket)
+    yield
+    _install._patch(stock)
+
+
+class Factory(trio.abc.SocketFactory):
+    """A program's own."""
+
+    def socket(self, family: int = 0, type: int = 0, proto: int = 0) -> trio.socket.SocketType:
+        return trio.socket.from_stdlib_socket(socket.socket())
+
+
+@pytest.mark.usefixtures("patched_anywhere")
+async def test_a_factory_of_the_programs_own_is_used_and_can_be_taken_back() -> None:
+    with trio.socket.socket() as sock:
+        assert sock.receiver.made_here  # type: ignore[attr-defined]
+    theirs = Factory()
+    ours = trio.socket.set_custom_socket_factory(theirs)
+    assert isinstance(ours, trio_wsarecv.SocketFactory)
+    with trio.socket.socket() as sock:
+        assert not sock.receiver.made_here  # type: ignore[attr-defined]
+    assert trio.socket.set_custom_socket_factory(ours) is theirs
+    with trio.socket.socket() as sock:
+        assert sock.receiver.made_here  # type: ignore[attr-defined]
+    assert trio.socket.set_custom_socket_factory(None) is ours
+    with trio.socket.socket() as sock:
+        assert sock.receiver.made_here  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("patched_anywhere")
+def test_a_factory_of_the_programs_own_is_one_runs_alone() -> None:
+    async def made_here(*, own: bool) -> bool:
+        if own:
+            trio.socket.set_custom_socket_factory(Factory())
+        with trio.socket.socket() as sock:
+            return sock.receiver.made_here  # type: ignore[attr-defined,no-any-return]
+
+    for own in (False, True, False):
+        assert trio.run(partial(made_here, own=own)) is not own
+
+
+@pytest.mark.usefixtures("patched_anywhere")
+async def test_what_is_given_a_handle_is_not_taken_for_new() -> None:
+    with trio.socket.socket(fileno=socket.socket().detach()) as sock:
+        assert type(sock) is trio_wsarecv.Socket
+        assert not sock.receiver.made_here
+
+
+def test_undone_the_patch_leaves_trio_as_it_was() -> None:
+    module = sys.modules["trio._socket"]
+    before = module._SocketType, module._socket_factory
+    for _ in range(2):
+        _install._patch(trio_wsarecv.Socket)
+        assert module._socket_factory is not before[1]
+    for _ in range(2):
+        _install._patch(stock)
+        assert (module._SocketType, module._socket_factory) == before
+
+
 class Stranger(stock):  # type: ignore[misc,valid-type]
     pass
 
 
 @pytest.mark.windows
-@pytest.mark.parametrize("change", ["missing", "replaced", "unused", "no module"])
+@pytest.mark.parametrize("change", ["missing", "replaced", "unused", "no module", "no factory"])
 def test_another_trio_is_not_patched(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     module = sys.modules["trio._socket"]
     with monkeypatch.context() as patch:
@@ -226,6 +289,8 @@ def test_another_trio_is_not_patched(monkeypatch: pytest.MonkeyPatch, change: st
             patch.delattr(module, "_SocketType")
         elif change == "replaced":
             patch.setattr(module, "_SocketType", Stranger)
+        elif change == "no factory":
+            patch.delattr(module, "_socket_factory")
         elif change == "unused":
             patch.setattr(trio.socket, "from_stdlib_socket", stock)
         else:

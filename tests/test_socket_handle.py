@@ -44,21 +44,21 @@ async def test_accepts_connections_of_its_own_kind() -> None:
 def test_an_interrupt_loses_no_connection_that_is_accepted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    accept = socket.socket.accept
+    accept: Any = socket.socket._accept  # type: ignore[attr-defined]
     accepted: list[trio_wsarecv.Socket] = []
 
-    def interrupted_accept(sock: socket.socket) -> tuple[socket.socket, Any]:
-        connection = accept(sock)
+    def interrupted_accept(sock: socket.socket) -> tuple[int, Any]:
+        handle, address = accept(sock)
         if sock is listener.stdlib:  # and not what Trio wakes itself by, on Windows
             signal.raise_signal(signal.SIGINT)
-        return connection
+        return handle, address
 
     async def main() -> None:
         sock, _ = await listener.accept()
         accepted.append(sock)
         await trio.lowlevel.checkpoint()
 
-    monkeypatch.setattr(socket.socket, "accept", interrupted_accept)
+    monkeypatch.setattr(socket.socket, "_accept", interrupted_accept)
     listener = trio_wsarecv.from_stdlib_socket(socket.create_server(("127.0.0.1", 0)))
     with listener, socket.create_connection(listener.getsockname()) as client:
         with pytest.raises(KeyboardInterrupt):

@@ -75,7 +75,7 @@ async def test_receives_are_counted_by_how_they_end(simulation: Simulation) -> N
         assert late.value == b"last"
         assert (counted.cancelled, counted.received_despite_cancel) == (1, 1)
 
-        sock.peer.refusals.append(WinsockError.WSAENOBUFS)
+        sock.peer.refusals.append(WinsockError.WSAENETDOWN)
         refused = Call(nursery, sock.recv, 100)
         await simulation.step()
         assert isinstance(refused.error, OSError)

@@ -5,9 +5,9 @@ port, cancelled by ``CancelIoEx``, and no byte is ever lost.  On other systems t
 by readiness.
 """
 
-from ._engine.batch import Datagram as Datagram
+from ._engine.exact import IncompleteReceiveError as IncompleteReceiveError
 from ._engine.messages import ReceiveResult as ReceiveResult
-from ._engine.requests import IncompleteReceiveError as IncompleteReceiveError
+from ._engine.requests import Datagram as Datagram
 from ._install import SocketFactory as SocketFactory
 from ._install import install as install
 from ._install import patch_trio as patch_trio
@@ -25,3 +25,9 @@ from ._version import __version__ as __version__
 from ._winsock.codes import MsgFlag as MsgFlag
 from ._winsock.codes import WinsockError as WinsockError
 from ._wsarecv import wsarecv as wsarecv
+
+# What is public says so: pickles, error messages and documentation do not name private modules.
+for _object in list(globals().values()):
+    if str(getattr(_object, "__module__", "")).startswith(f"{__name__}."):
+        _object.__module__ = __name__
+del _object

@@ -6,9 +6,8 @@ import operator
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from ._engine.requests import MAX_WAITING
+from ._engine.requests import MAX_RECEIVE, MAX_WAITING
 from ._winsock.buffers import writable_size
-from ._winsock.operation import MAX_RECEIVE
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -23,15 +22,6 @@ def size_and_flags(size: Any, flags: Any) -> tuple[int, int] | None:
     except TypeError:
         return None
     return (size, flags) if 0 <= size <= sys.maxsize and 0 <= flags <= _MAX_INT else None
-
-
-def capped(size: Any) -> Any:
-    """Return a size for the standard library's call, which reserves memory for all of it."""
-    try:
-        number = operator.index(size)
-    except TypeError:
-        return size
-    return MAX_WAITING if MAX_WAITING < number <= sys.maxsize else size
 
 
 def buffer_size_and_flags(buffer: Buffer, nbytes: Any, flags: Any) -> tuple[int, int] | None:

@@ -2,24 +2,20 @@
 
 Python has ``recvmsg`` on POSIX only.  On Windows datagrams are received by ``WSARecvMsg``; a stream
 has no ancillary data there and uses ``WSARecv``.
-
-Some filter drivers make every ``WSARecvMsg`` fail with WSAEFAULT.  If a program asks for no
-ancillary data, ``WSARecvFrom`` is used instead.
 """
 
 from __future__ import annotations
 
-import errno
 import operator
 import sys
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import trio
 
 from ._arguments import message_arguments
-from ._engine.batch import Batch, Datagram, OneOfMany
-from ._engine.messages import Message, MessageInto, check_request
+from ._engine.messages import Message, MessageInto, WholeMessage, check_request
 from ._engine.receive import receive
+from ._engine.requests import OneOfMany
 from ._winsock import datagram
 from ._winsock.buffers import writable_size
 from ._winsock.calls import winsock_error
@@ -32,15 +28,14 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from ._engine.receiver import Receiver
-    from ._engine.requests import Bytes, Request
+    from ._engine.requests import Datagram
     from ._winsock.parse import AncillaryData
 
 ReceivedMessage: TypeAlias = "tuple[bytes, AncillaryData, int, Any]"
 ReceivedMessageInto: TypeAlias = "tuple[int, AncillaryData, int, Any]"
 
 _PEEK: Final = int(MsgFlag.MSG_PEEK)
-
-T = TypeVar("T")
+_WAITALL: Final = int(MsgFlag.MSG_WAITALL)
 
 
 class DatagramCalls:
@@ -74,12 +69,16 @@ class DatagramCalls:
         Source: ``WSARecvMsg``; for a stream ``WSARecv``.
         """
         nbytes, control_size, flags = message_arguments(bufsize, ancbufsize, flags)
-        if self.receiver.is_stream:
-            buffer = bytearray(nbytes)
-            count, *rest = await self.recvmsg_into([buffer], control_size, flags)
-            return bytes(memoryview(buffer)[:count]), *rest
-        request, refusal = Message(nbytes, control_size, flags), self._refusal(flags, [nbytes])
-        message: ReceivedMessage = await self._receive_message(request, control_size, refusal)
+        if self._has_nothing_to_wait_for([nbytes]):
+            await trio.lowlevel.checkpoint()
+            return b"", [], 0, None
+        await self._check(flags, [nbytes])
+        request: Message | WholeMessage
+        if flags & _WAITALL and not self._has_recvmsg:
+            request = WholeMessage(nbytes, control_size, flags & ~_WAITALL)
+        else:
+            request = Message(nbytes, control_size, flags)
+        message: ReceivedMessage = await receive(self.stdlib, self.receiver, request)
         return message
 
     @trio.lowlevel.enable_ki_protection
@@ -108,13 +107,15 @@ class DatagramCalls:
         except BufferError as exc:
             raise TypeError(str(exc)) from None
         _, control_size, flags = message_arguments(0, ancbufsize, flags)
-        if self.receiver.is_stream and not any(sizes) and not hasattr(self.stdlib, "recvmsg_into"):
-            # There is no room for data, so there is nothing to wait for.
+        if self._has_nothing_to_wait_for(sizes):
             await trio.lowlevel.checkpoint()
             return 0, [], 0, None
-        request = MessageInto(buffers, sizes, control_size, flags)
-        refusal = self._refusal(flags, sizes)
-        message: ReceivedMessageInto = await self._receive_message(request, control_size, refusal)
+        await self._check(flags, sizes)
+        waits_for_all = False
+        if not self._has_recvmsg:  # where this flag is Windows', and Winsock refuses it
+            waits_for_all, flags = bool(flags & _WAITALL and any(sizes)), flags & ~_WAITALL
+        request = MessageInto(buffers, sizes, control_size, flags, waits_for_all=waits_for_all)
+        message: ReceivedMessageInto = await receive(self.stdlib, self.receiver, request)
         return message
 
     @trio.lowlevel.enable_ki_protection
@@ -139,8 +140,10 @@ class DatagramCalls:
         next call raises it.  If it is cancelled, no datagram is lost.  Source: ``WSARecvFrom``.
         """
         nbytes, _, _ = message_arguments(bufsize, 0, 0)
-        batch = self._batch(OneOfMany(nbytes), max_datagrams)
-        return await receive(self.stdlib, self.receiver, batch)
+        most = self._most(max_datagrams)
+        request = OneOfMany(nbytes)
+        batch: list[Datagram] = await receive(self.stdlib, self.receiver, request, most)
+        return batch
 
     @trio.lowlevel.enable_ki_protection
     async def recvmsg_many(
@@ -162,47 +165,40 @@ class DatagramCalls:
         Source: ``WSARecvMsg``.
         """
         nbytes, control_size, _ = message_arguments(bufsize, ancbufsize, 0)
-        batch = self._batch(Message(nbytes, control_size, 0), max_datagrams)
-        messages: list[ReceivedMessage] = await self._receive_message(batch, control_size)
-        return messages
+        most = self._most(max_datagrams)
+        request = Message(nbytes, control_size, 0)
+        batch: list[ReceivedMessage] = await receive(self.stdlib, self.receiver, request, most)
+        return batch
 
-    def _batch(self, one: Bytes, max_datagrams: int) -> Batch:
+    def _most(self, max_datagrams: int) -> int:
         most = operator.index(max_datagrams)
         if most < 1:
             raise ValueError("max_datagrams must be >= 1")
         if self.receiver.is_stream:
             raise ValueError("a stream has no datagrams")
-        return Batch(one, most, self.stdlib, self.receiver)
+        return most
 
-    async def _receive_message(
-        self, request: Request[T], control_size: int, refusal: WinsockError | None = None
-    ) -> T:
-        # By WSARecvMsg, but for a stream, and where that is known to be broken and not needed.
+    @property
+    def _has_recvmsg(self) -> bool:
+        # Then it is the standard library's, as off Windows, and knows best what to refuse.
+        return hasattr(self.stdlib, "recvmsg_into")
+
+    def _has_nothing_to_wait_for(self, sizes: Sequence[int]) -> bool:
+        # There is no room for data.
+        return self.receiver.is_stream and not any(sizes) and not self._has_recvmsg
+
+    async def _check(self, flags: int, sizes: Sequence[int]) -> None:
+        # Raises the error of what Windows does not allow.
+        if self._has_recvmsg:
+            return
+        refusal = None
+        if self.receiver.is_stream:
+            refusal = check_request(flags, sizes, self.stdlib.type)
+        elif flags & ~_PEEK:
+            refusal = WinsockError.WSAEOPNOTSUPP
         if refusal is not None:
             await trio.lowlevel.checkpoint()
             raise winsock_error(refusal)
-        sock, receiver = self.stdlib, self.receiver
-        kind = (sock.family, sock.type, sock.proto)
-        can_do_without = not control_size
-        is_broken = kind in datagram.without_messages
-        request.is_message = not (receiver.is_stream or (can_do_without and is_broken))
-        try:
-            return await receive(sock, receiver, request)
-        except OSError as exc:
-            may_be_broken = exc.errno == errno.EFAULT and request.is_message
-            if not (may_be_broken and can_do_without):
-                raise
-        datagram.without_messages.add(kind)
-        request.is_message = False
-        return await receive(sock, receiver, request)
-
-    def _refusal(self, flags: int, sizes: Sequence[int]) -> WinsockError | None:
-        # On Windows; elsewhere the standard library's call knows best what to refuse.
-        if hasattr(self.stdlib, "recvmsg_into"):
-            return None
-        if self.receiver.is_stream:
-            return check_request(flags, sizes, self.stdlib.type)
-        return WinsockError.WSAEOPNOTSUPP if flags & ~_PEEK else None
 
     def set_udp_connreset(self, enabled: bool) -> None:
         """Set whether receives report ICMP messages about datagrams that were sent.

@@ -2,7 +2,8 @@
 
 Trio lets a program replace the factory behind `trio.socket.socket`, once in each run.  Sockets that
 are made from existing ones, as by `trio.socket.from_stdlib_socket`, do not use that factory.  They
-are all made by one class, which `patch_trio` replaces.
+are all made by one class, which `patch_trio` replaces; and it makes `SocketFactory` the factory of
+every run that has no other, since only a factory knows that a socket is new.
 
 ``TRIO_WSARECV=0`` in the environment keeps a program as it is, whatever it calls.
 """
@@ -12,15 +13,12 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import trio
 
 from ._socket import Socket, own_socket
 from ._statistics import counters
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 # The class of Trio's own sockets.
 _STOCK: Final = Socket.__bases__[-1]
@@ -77,7 +75,7 @@ def patch_trio() -> None:
           has replaced their class.
     """
     if not why_off():
-        _replace_socket_class(Socket)
+        _patch(Socket)
 
 
 def unpatch_trio() -> None:
@@ -87,25 +85,43 @@ def unpatch_trio() -> None:
       RuntimeError: another library has replaced the class of Trio's sockets since.
     """
     if sys.platform == "win32":
-        _replace_socket_class(_STOCK)
+        _patch(_STOCK)
 
 
-def _replace_socket_class(replacement: Any) -> None:
-    module: ModuleType | None = sys.modules.get("trio._socket")
+class _Factory:
+    """Trio's run variable of the socket factory, with a default of ours."""
+
+    def __init__(self, variable: trio.lowlevel.RunVar[trio.abc.SocketFactory | None]) -> None:
+        self.variable = variable
+        self._default = SocketFactory()
+
+    def get(self, default: None) -> trio.abc.SocketFactory:
+        return self.variable.get(default) or self._default
+
+    def set(self, value: trio.abc.SocketFactory | None) -> None:
+        self.variable.set(None if value is self._default else value)
+
+
+def _patch(cls: Any) -> None:
+    module: Any = sys.modules.get("trio._socket")
     present = getattr(module, "_SocketType", None)
-    if present not in (Socket, _STOCK):
+    factory = getattr(module, "_socket_factory", None)
+    if present not in (Socket, _STOCK) or not isinstance(factory, (trio.lowlevel.RunVar, _Factory)):
         raise RuntimeError(
-            f"cannot patch trio {trio.__version__}: it has no class trio._socket._SocketType, "
-            "or another library has replaced it"
+            f"cannot patch trio {trio.__version__}: it has no class trio._socket._SocketType "
+            "and no variable trio._socket._socket_factory, or another library has replaced them"
         )
-    module._SocketType = replacement  # type: ignore[union-attr]
+    module._SocketType = cls
     count = counters.sockets
     with socket.socket() as sample:
         made = type(trio.socket.from_stdlib_socket(sample))
     counters.sockets = count  # which is of those that the program makes
-    if made is not replacement:
-        module._SocketType = present  # type: ignore[union-attr]
+    if made is not cls:
+        module._SocketType = present
         raise RuntimeError(
             f"cannot patch trio {trio.__version__}: "
             "its sockets are not made by trio._socket._SocketType"
         )
+    if isinstance(factory, _Factory):
+        factory = factory.variable
+    module._socket_factory = factory if cls is _STOCK else _Factory(factory)

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import socket
 import sys
-from functools import partial
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
-from ._arguments import buffer_size_and_flags, capped, size_and_flags
+from ._arguments import buffer_size_and_flags, size_and_flags
 from ._datagrams import DatagramCalls
-from ._engine.choose import engine_of, is_new_for_trio
-from ._engine.readiness import when_readable
+from ._engine.choose import engine_of
 from ._engine.receive import receive
 from ._engine.receiver import Receiver, receiver_of
-from ._engine.requests import Into, bytes_request
+from ._engine.requests import Into, IntoFrom, bytes_from_request, bytes_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +59,6 @@ class Socket(DatagramCalls, _TrioSocket):
         super().__init__(sock)  # type: ignore[call-arg]
         self.stdlib = sock
         self.receiver: Receiver = receiver_of(sock)
-        self.receiver.made_here |= is_new_for_trio(sys._getframe(1))
 
     @property
     def engine(self) -> str:
@@ -92,9 +90,10 @@ class Socket(DatagramCalls, _TrioSocket):
         if not type(buflen) is type(flags) is int or flags or not 0 < buflen <= sys.maxsize:
             arguments = size_and_flags(buflen, flags)
             if arguments is None or not arguments[0]:
-                return await self._call_stdlib(self.stdlib.recv, capped(buflen), flags)
+                return await self._call_stdlib(self.stdlib.recv, buflen, flags)
             buflen, flags = arguments
-        return await receive(self.stdlib, self.receiver, bytes_request(buflen, flags))
+        data: bytes = await receive(self.stdlib, self.receiver, bytes_request(buflen, flags))
+        return data
 
     @trio.lowlevel.enable_ki_protection
     async def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
@@ -117,7 +116,8 @@ class Socket(DatagramCalls, _TrioSocket):
         arguments = buffer_size_and_flags(buffer, nbytes, flags)
         if arguments is None or not arguments[0]:
             return await self._call_stdlib(self.stdlib.recv_into, buffer, nbytes, flags)
-        return await receive(self.stdlib, self.receiver, Into(buffer, *arguments))
+        count: int = await receive(self.stdlib, self.receiver, Into(buffer, *arguments))
+        return count
 
     @trio.lowlevel.enable_ki_protection
     async def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
@@ -138,10 +138,12 @@ class Socket(DatagramCalls, _TrioSocket):
         if not type(bufsize) is type(flags) is int or flags or not 0 <= bufsize <= sys.maxsize:
             arguments = size_and_flags(bufsize, flags)
             if arguments is None:
-                return await self._call_stdlib(self.stdlib.recvfrom, capped(bufsize), flags)
+                return await self._call_stdlib(self.stdlib.recvfrom, bufsize, flags)
             bufsize, flags = arguments
-        request = bytes_request(bufsize, flags, with_sender=True)
-        return await receive(self.stdlib, self.receiver, request)
+        received: tuple[bytes, Any] = await receive(
+            self.stdlib, self.receiver, bytes_from_request(bufsize, flags)
+        )
+        return received
 
     @trio.lowlevel.enable_ki_protection
     async def recvfrom_into(
@@ -166,16 +168,23 @@ class Socket(DatagramCalls, _TrioSocket):
         arguments = buffer_size_and_flags(buffer, nbytes, flags)
         if arguments is None:
             return await self._call_stdlib(self.stdlib.recvfrom_into, buffer, nbytes, flags)
-        return await receive(self.stdlib, self.receiver, Into(buffer, *arguments, with_sender=True))
+        received: tuple[int, Any] = await receive(
+            self.stdlib, self.receiver, IntoFrom(buffer, *arguments)
+        )
+        return received
 
     async def _call_stdlib(self, function: Callable[..., T], *arguments: Any) -> T:
         # For arguments with which nothing is received: what it returns or raises is right.
-        return await when_readable(self.stdlib, partial(function, *arguments))
+        await trio.lowlevel.checkpoint()
+        return function(*arguments)
 
+    @trio.lowlevel.enable_ki_protection
     async def accept(self) -> tuple[Socket, Any]:
         """Accept a connection, as Trio's sockets do; the new socket is of this class."""
-        sock, address = await when_readable(self.stdlib, self.stdlib.accept)
-        return own_socket(sock), address
+        sock, address = await super().accept()
+        own = adopt(sock)
+        own.receiver.made_here = True
+        return own, address
 
     def dup(self) -> Socket:
         """Duplicate the socket; the duplicate is of this class.
@@ -187,7 +196,7 @@ class Socket(DatagramCalls, _TrioSocket):
 
     def is_readable(self) -> bool:
         """Return whether a receive would return immediately."""
-        return self.receiver.has_something() or super().is_readable()
+        return self.receiver.pushed_back.something or super().is_readable()
 
     def shutdown(self, flag: int) -> None:
         """Shut the connection down, as `socket.socket.shutdown`."""
@@ -204,7 +213,7 @@ class Socket(DatagramCalls, _TrioSocket):
         Raises:
           trio.BusyResourceError: a task is receiving on this socket.
         """
-        if self.receiver.claimed:
+        if self.receiver.is_waiting():
             raise trio.BusyResourceError("a task is receiving on this socket")
         return super().detach()
 
@@ -222,6 +231,17 @@ def own_socket(sock: socket.socket) -> Socket:
     """Make a `Socket` of a standard library socket that nobody else has."""
     own = Socket(sock)
     own.receiver.made_here = True
+    return own
+
+
+def adopt(sock: trio.socket.SocketType) -> Socket:
+    """Return a `Socket`: this one, or a new one that takes over its handle."""
+    if isinstance(sock, Socket):
+        return sock
+    own = Socket(socket.socket(sock.family, sock.type, sock.proto, sock.detach()))
+    if sock.did_shutdown_SHUT_WR:
+        with suppress(OSError):  # which is what some systems say to the second time
+            own.shutdown(socket.SHUT_WR)
     return own
 
 

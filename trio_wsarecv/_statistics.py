@@ -42,11 +42,14 @@ class Statistics:
 
 
 class Counters:
-    """The running counts, one for the process."""
+    """The running counts, one for the process.
+
+    ``not_overlapped`` counts the calls that are not.
+    """
 
     def __init__(self) -> None:
         self.immediate = self.pended = self.cancelled = self.received_despite_cancel = 0
-        self.failed = self.bytes = self.overlapped = self.wsarecv_calls = 0
+        self.failed = self.bytes = self.overlapped = self.not_overlapped = 0
         self.readiness = self.sockets = self.overlapped_sockets = self.readiness_sockets = 0
 
 
@@ -59,4 +62,6 @@ def statistics() -> Statistics:
     Returns:
       A frozen `Statistics`.  Compare two of them to see what happened in between.
     """
-    return Statistics(**vars(counters))
+    counts = dict(vars(counters))
+    wsarecv_calls = counts["overlapped"] + counts.pop("not_overlapped")
+    return Statistics(**counts, wsarecv_calls=wsarecv_calls)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import errno
 import operator
-import socket
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from ._engine.exact import ExactBytes, Exactly
 from ._engine.memory import MAX_RECEIVE_SIZE
 from ._engine.receive import receive
-from ._engine.requests import ExactBytes, Exactly, Into, bytes_request
-from ._socket import Socket
+from ._engine.requests import Into, bytes_request
+from ._socket import Socket, adopt
 from ._winsock.buffers import writable_size
 
 if TYPE_CHECKING:
@@ -28,17 +27,6 @@ def stream_error(error: OSError) -> Exception:
     if error.errno in _CLOSED:
         return trio.ClosedResourceError("this socket was already closed")
     return trio.BrokenResourceError(f"socket connection broken: {error}")
-
-
-def adopt(sock: trio.socket.SocketType) -> Socket:
-    """Return a `Socket`: this one, or a new one that takes over its handle."""
-    if isinstance(sock, Socket):
-        return sock
-    own = Socket(socket.socket(sock.family, sock.type, sock.proto, sock.detach()))
-    if sock.did_shutdown_SHUT_WR:
-        with suppress(OSError):  # which is what some systems say to the second time
-            own.shutdown(socket.SHUT_WR)
-    return own
 
 
 class SocketStream(trio.abc.HalfCloseableStream):
@@ -96,9 +84,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
                 raise ValueError("max_bytes must be >= 1")
         sock = self.socket
         try:
-            return await receive(sock.stdlib, sock.receiver, bytes_request(max_bytes))
+            data: bytes = await receive(sock.stdlib, sock.receiver, bytes_request(max_bytes))
         except OSError as exc:
             raise stream_error(exc) from exc
+        return data
 
     @trio.lowlevel.enable_ki_protection
     async def receive_into(self, buffer: Buffer, nbytes: int = 0) -> int:
@@ -127,9 +116,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
             return 0
         sock = self.socket
         try:
-            return await receive(sock.stdlib, sock.receiver, Into(buffer, nbytes or size))
+            count: int = await receive(sock.stdlib, sock.receiver, Into(buffer, nbytes or size))
         except OSError as exc:
             raise stream_error(exc) from exc
+        return count
 
     @trio.lowlevel.enable_ki_protection
     async def receive_exactly(self, nbytes: int) -> bytes:

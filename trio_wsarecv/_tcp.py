@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from ._stream import SocketStream, adopt
+from ._socket import adopt
+from ._stream import SocketStream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

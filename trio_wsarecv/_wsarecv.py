@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -12,11 +12,14 @@ from ._engine.receive import receive
 from ._socket import Socket
 from ._winsock.buffers import writable_size
 from ._winsock.calls import winsock_error
+from ._winsock.codes import MsgFlag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from typing_extensions import Buffer
+
+_PORTABLE: Final = int(MsgFlag.MSG_OOB | MsgFlag.MSG_PEEK)
 
 
 @trio.lowlevel.enable_ki_protection
@@ -62,4 +65,9 @@ async def wsarecv(sock: Socket, buffers: Iterable[Buffer], flags: int = 0) -> Re
     if error is not None:
         await trio.lowlevel.checkpoint()
         raise winsock_error(error)
-    return await receive(sock.stdlib, sock.receiver, Scattered(buffers, sizes, flags))
+    waits_for_all = bool(flags & MsgFlag.MSG_WAITALL and any(sizes))
+    # Winsock refuses the flag of that, and other systems know only some of the others.
+    flags &= _PORTABLE if hasattr(sock.stdlib, "recvmsg_into") else ~MsgFlag.MSG_WAITALL
+    request = Scattered(buffers, sizes, flags, waits_for_all=waits_for_all)
+    result: ReceiveResult = await receive(sock.stdlib, sock.receiver, request)
+    return result

@@ -12,6 +12,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
+from tests.receiving import operation_of
 from tests.simulation.calls import Call
 from trio_wsarecv._winsock.codes import NtStatus
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.simulation import Simulation
     from trio_wsarecv._engine.port import CompletionPort
+    from trio_wsarecv._winsock.operation import Operation
 
 #: The sender's address on the simulation, as the kernel writes it and as Python gives it.
 SOCKADDR = b"\x02\x00\x1f\x90\x7f\x00\x00\x01" + bytes(8)
@@ -67,12 +69,15 @@ class PackagedWorld:
         self._nursery = nursery
         self._peer_name = peer_name
         self._completed = 0
+        self._operation: Operation | None = None
 
     async def begin(self, nbytes: int, *, sender: bool = False) -> Call:
         self._completed = count_completions()
         function = self._receive_from if sender else self._receive
         call = Call(self._nursery, function, nbytes)
         await wait_all_tasks_blocked()
+        # Now, since a socket that is closed knows it no longer.
+        self._operation = operation_of(self.sock)
         return call
 
     async def _receive(self, nbytes: int) -> bytes:
@@ -96,7 +101,7 @@ class PackagedWorld:
 
     def result(self, receive: Call) -> Result:
         assert receive.outcome is not None
-        operation = self.sock.receiver.operation
+        operation = self._operation
         completed = operation is not None and count_completions() > self._completed
         code = WIN32[operation.status] if operation is not None and completed else None
         return of_outcome(receive.outcome, code)
@@ -168,7 +173,7 @@ class RealWorld(PackagedWorld):
             self.sock.stdlib.send(b"reset\n")
 
     def _count_pending(self) -> int:
-        operation = self.sock.receiver.operation
+        operation = operation_of(self.sock)
         return int(operation is not None and operation.status == NtStatus.PENDING)
 
     async def register_again(self) -> Result:

@@ -22,7 +22,7 @@ from tests.programs import environment
 from trio_wsarecv import WinsockError, __version__
 from trio_wsarecv.__main__ import main
 from trio_wsarecv._cli import doctor, receive
-from trio_wsarecv._engine.choose import Choice
+from trio_wsarecv._engine.choice import Choice
 from trio_wsarecv._winsock.calls import winsock_error
 
 if TYPE_CHECKING:

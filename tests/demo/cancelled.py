@@ -42,7 +42,7 @@ async def main(host: str, port: str) -> None:
                 exception = type(exc)
                 raise
         seconds = trio.current_time() - begin
-        operation = stream.socket.receiver.operation
+        operation: Any = getattr(stream.socket.receiver.engine, "operation", None)
         report = {
             "exception": exception and f"{exception.__module__}.{exception.__name__}",
             "pended_first": trio_wsarecv.statistics().pended,

@@ -13,10 +13,12 @@ import pytest
 import trio
 
 from tests.engine.flows import LARGE, make_flow
+from tests.peers import Counted
 from tests.programs import environment
-from tests.receiving import every_receive
+from tests.receiving import RECEIVES, every_receive
 from tests.simulation import Call, CancelAnswer, CrashingClock, Simulation
 from tests.simulation.behaviour import IosbWrite
+from trio_wsarecv import MsgFlag, SocketStream, wsarecv
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -111,6 +113,7 @@ def test_after_a_crash_the_socket_is_received_on_in_the_next_run(simulation: Sim
 
 async def test_a_coroutine_that_is_closed_abandons_its_receive(simulation: Simulation) -> None:
     sock = simulation.stream()
+    simulation.driver = None  # since this test plays the run loop
     buffer = bytearray(100)
     receive: Any = sock.recv_into(buffer)
     simulation.behave(prompt=False)
@@ -125,7 +128,7 @@ async def test_a_coroutine_that_is_closed_abandons_its_receive(simulation: Simul
     simulation.check()
 
 
-async def test_what_fails_before_the_task_sleeps_leaves_the_memory_to_the_kernel(
+async def test_where_no_task_can_wait_for_the_packet_the_memory_is_left_to_the_kernel(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def wait_overlapped(handle: int, lpOverlapped: int) -> NoReturn:
@@ -145,6 +148,7 @@ async def test_after_a_closed_coroutine_another_operation_serves_the_socket(
     simulation: Simulation,
 ) -> None:
     sock = simulation.stream()
+    simulation.driver = None  # since this test plays the run loop
     simulation.behave(prompt=False)
     for _ in range(2):
         receive: Any = sock.recv(100)
@@ -160,6 +164,7 @@ async def test_large_memory_of_an_abandoned_operation_is_not_lent_again(
     sock, other = simulation.stream(), simulation.stream()
     for each in (sock, other):
         await make_flow(simulation, each)
+    simulation.driver = None  # since this test plays the run loop
     simulation.behave(prompt=False)
     receive: Any = sock.recv(LARGE)
     receive.send(None)
@@ -229,6 +234,207 @@ def test_an_operation_on_a_handle_that_is_not_ours_any_more_is_not_cancelled(
     crash_while_receiving(simulation, sock, lambda sock: sock.recv(100), before=take_handle)
     assert "cancel" not in simulation.events
     assert strangers[0].peer.handles == 1
+
+
+# A crash whose exception somebody keeps, and so all tasks of the run as they were.
+
+
+class Crashed:
+    """A run that has crashed while a task received on a socket, and whose exception is kept."""
+
+    def __init__(
+        self, simulation: Simulation, sock: SocketOverSimulation, receive: Receive, in_line: int = 0
+    ) -> None:
+        self.simulation = simulation
+        self.clock = CrashingClock()
+        self.calls: list[Call] = []
+        self.exception: BaseException | None = None
+        try:
+            trio.run(self._main, sock, receive, in_line, clock=self.clock)
+        except trio.TrioInternalError as exc:
+            self.exception = exc
+        assert self.exception is not None
+        simulation.behaviour.prompt = True
+
+    async def _main(self, sock: SocketOverSimulation, receive: Receive, in_line: int) -> None:
+        async with trio.open_nursery() as nursery:
+            self.calls.append(Call(nursery, receive, sock))
+            await self.simulation.run()
+            if in_line:
+                self.simulation.behaviour.prompt = False
+                self.calls[0].scope.cancel()
+            for _ in range(in_line):
+                self.calls.append(Call(nursery, receive, sock))
+                await self.simulation.run()
+            self.clock.crash()
+
+    def drop(self) -> None:
+        """Have Python finalize the tasks."""
+        self.exception = None
+        self.calls.clear()
+        gc.collect()
+
+
+@crashes
+@pytest.mark.parametrize("in_line", [0, 2])
+@pytest.mark.parametrize("overlapped", [True, False])
+@every_receive
+def test_after_a_crash_the_next_run_receives_although_the_tasks_are_kept(
+    simulation: Simulation, receive: Receive, overlapped: bool, in_line: int
+) -> None:
+    for sock in (simulation.datagrams(), simulation.stream()):
+        sock.peer.ifs_handles = overlapped
+        crashed = Crashed(simulation, sock, receive, in_line if overlapped else 0)
+
+        async def main(sock: SocketOverSimulation = sock) -> None:
+            async with simulation.nursery() as nursery:
+                call = Call(nursery, receive, sock)
+                await simulation.run()
+                sock.peer.send(b"data")
+                await simulation.step()
+                assert call.succeeded
+            assert not sock.peer.waiting
+            simulation.check()
+
+        trio.run(main)
+        crashed.drop()
+        trio.run(main)
+        sock.close()
+        assert sock.peer.handles == 0
+
+
+@crashes
+@pytest.mark.parametrize("where", ["outside of a run", "in the next run"])
+@every_receive
+def test_after_a_crash_closing_closes_the_handle_at_once_although_the_tasks_are_kept(
+    simulation: Simulation, receive: Receive, where: str
+) -> None:
+    for sock in (simulation.datagrams(), simulation.stream()):
+        crashed = Crashed(simulation, sock, receive)
+        handle = sock.fileno()
+
+        async def main(sock: SocketOverSimulation = sock) -> None:
+            sock.close()
+
+        if where == "in the next run":
+            trio.run(main)
+        else:
+            sock.close()
+        assert sock.peer.handles == 0
+        # The number serves another socket now, whose receive nobody may cancel.
+        stranger = simulation.stream()
+        assert stranger.fileno() == handle
+        events = simulation.events
+        crashed.calls[0].scope.cancel()
+        crashed.drop()
+        assert simulation.events == events
+        stranger.close()
+
+
+@crashes
+def test_of_a_socket_that_is_finalized_after_a_crash_nothing_is_cancelled_any_more(
+    simulation: Simulation,
+) -> None:
+    # Python may finalize the socket before the tasks, and its handle be another's by then.
+    sock = simulation.stream()
+    crashed = Crashed(simulation, sock, lambda sock: sock.recv(100))
+    handle = sock.fileno()
+    sock.stdlib.close()
+    stranger = simulation.stream()
+    assert stranger.fileno() == handle
+    events = simulation.events
+    crashed.calls[0].scope.cancel()
+    crashed.drop()
+    assert simulation.events == events
+    assert stranger.peer.handles == 1
+
+
+class CrashesThen(trio.abc.Instrument):
+    """Ends the run when something has happened."""
+
+    def __init__(self, clock: CrashingClock, has_happened: Callable[[], bool]) -> None:
+        self._clock = clock
+        self._has_happened = has_happened
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        if self._has_happened():
+            self._clock.crash()
+
+
+PEEK = MsgFlag.MSG_PEEK
+PEEKS: dict[str, Receive] = {
+    "recv, peeking": lambda sock: sock.recv(100, PEEK),
+    "recv_into, peeking": lambda sock: sock.recv_into(bytearray(100), 0, PEEK),
+    "recvfrom, peeking": lambda sock: sock.recvfrom(100, PEEK),
+    "recvmsg, peeking": lambda sock: sock.recvmsg(100, 0, PEEK),
+    "wsarecv, peeking": lambda sock: wsarecv(sock, [bytearray(50), bytearray(50)], PEEK),
+}
+
+
+@crashes
+@pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "datagrams"])
+@pytest.mark.parametrize("how", [*RECEIVES, *PEEKS])
+def test_what_a_receive_has_at_its_last_checkpoint_does_not_come_twice_after_a_crash(
+    simulation: Simulation, how: str, is_stream: bool
+) -> None:
+    receive = RECEIVES.get(how) or PEEKS[how]
+    make = simulation.stream if is_stream else simulation.datagrams
+    sock = make(made_here=True)
+    sock.peer.send(b"data")
+    clock = CrashingClock()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            counted = Counted()
+            trio.lowlevel.add_instrument(CrashesThen(clock, lambda: counted.wsarecv_calls > 0))
+            nursery.start_soon(receive, sock)
+
+    crash(main, clock)
+    gc.collect()
+    assert not sock.receiver.pushed_back.something
+
+    async def next_run() -> None:
+        taken = not sock.peer.waiting
+        assert taken is (how in RECEIVES)
+        sock.peer.send(b"more")
+        for data in (b"more",) if taken else (b"data", b"more"):
+            assert await sock.recv(4) == data
+
+    trio.run(next_run)
+
+
+@crashes
+@pytest.mark.parametrize("kind", ["receive_exactly", "MSG_WAITALL"])
+def test_what_has_come_of_a_receive_of_several_parts_is_there_once_after_a_crash(
+    simulation: Simulation, kind: str
+) -> None:
+    async def receive(sock: SocketOverSimulation) -> None:
+        if kind == "receive_exactly":
+            await SocketStream(sock).receive_exactly(10)
+        else:
+            await wsarecv(sock, [bytearray(10)], MsgFlag.MSG_WAITALL)
+
+    sock = simulation.stream()
+    clock = CrashingClock()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            simulation.deliver_automatically()
+            sock.peer.send(b"some")
+            nursery.start_soon(receive, sock)
+            await simulation.run()
+            assert simulation.in_kernel(sock)
+            clock.crash()
+
+    crash(main, clock)
+    gc.collect()
+    sock.peer.send(b"more")
+    assert sock.receiver.pushed_back.data == b"some"
+
+    async def next_run() -> None:
+        assert await SocketStream(sock).receive_exactly(8) == b"somemore"
+
+    trio.run(next_run)
 
 
 CALLBACKS = """

@@ -11,7 +11,6 @@ from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import ShortControl
 from trio_wsarecv import MsgFlag, WinsockError, statistics
-from trio_wsarecv._engine.batch import Batch, OneOfMany
 from trio_wsarecv._winsock.codes import NtStatus
 
 from .cancelling import cancel_at_random
@@ -269,9 +268,3 @@ async def test_a_batch_is_one_receive_and_as_many_calls_as_it_takes(
 @both
 async def test_nothing_is_lost_whatever_comes_of_cancelling(receive: Receive, seed: int) -> None:
     await cancel_at_random(seed, lambda sock: receive(sock, 3, 100))
-
-
-def test_what_was_pushed_back_is_a_batch_of_one(simulation: Simulation) -> None:
-    sock = simulation.datagrams()
-    batch = Batch(OneOfMany(10), 3, sock.stdlib, sock.receiver)
-    assert batch.take(b"data") == [b"data"]

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from tests.receiving import SENDER, every_receive
+from tests.peers import pattern
+from tests.receiving import RECEIVES, SENDER, every_receive, is_claimed, winerror
 from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import IosbWrite
+from tests.simulation.request import Request
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 
 if TYPE_CHECKING:
@@ -101,7 +103,7 @@ async def test_nothing_is_written_behind_a_buffer_that_was_resized_between_two_p
     simulation.ws2_32.on_call = lambda: sock.peer.send(b"x")  # so that none has to wait
     async with simulation.nursery() as nursery:
         call = Call(nursery, SocketStream(sock).receive_exactly_into, buffer)
-        while not sock.receiver.claimed:
+        while not is_claimed(sock):
             await trio.lowlevel.checkpoint()
         del buffer[50:]
         await simulation.step()
@@ -111,7 +113,10 @@ async def test_nothing_is_written_behind_a_buffer_that_was_resized_between_two_p
     buffer.append(0)
 
 
-ENDINGS = ["data", "cancelled", "closed", "failed", "refused", "aborted and cancelled"]
+ENDINGS = [
+    *("data", "cancelled", "closed", "failed", "refused", "aborted and cancelled"),
+    *("refused for want of memory", "refused for want of memory and cancelled"),
+]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -123,12 +128,16 @@ async def test_a_buffer_is_given_back_however_the_receive_ends(
     buffer = bytearray(10)
     async with simulation.nursery() as nursery:
         if ending == "refused":
-            sock.peer.refusals.append(WinsockError.WSAENOBUFS)
+            sock.peer.refusals.append(WinsockError.WSAENETDOWN)
+        elif ending.startswith("refused"):
+            # Of the second call, too, the program is told.
+            calls = 1 if ending.endswith("cancelled") else 2
+            sock.peer.refusals.extend([WinsockError.WSAENOBUFS] * calls)
         call = Call(nursery, receive, sock, buffer)
         await simulation.run()
         if ending == "data":
             sock.peer.send(bytes(11))
-        elif ending == "cancelled":
+        elif ending.endswith("cancelled") and ending != "aborted and cancelled":
             call.scope.cancel()
         elif ending == "closed":
             sock.close()
@@ -213,3 +222,111 @@ async def test_the_kernel_is_asked_for_a_gibibyte_at_the_most(simulation: Simula
                     await simulation.step()
                     assert await stream.receive_some() == b"1234"
     simulation.check_quiet()
+
+
+# A provider that counts more bytes than there was room for, as a broken layer may.
+
+MUCH = 300_000
+
+
+@pytest.fixture
+def miscounted(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> Simulation:
+    """A simulation that tells of more bytes than it has received."""
+    ws2_32 = simulation.ws2_32
+    write_iosb = Request.write_iosb
+
+    def write_too_much(request: Request) -> None:
+        write_iosb(request)
+        request.overlapped.InternalHigh += MUCH
+
+    def miscount(name: str, index: int) -> Callable[..., int]:
+        call = getattr(ws2_32, name)
+
+        def counting(*arguments: Any) -> int:
+            result: int = call(*arguments)
+            if not result and arguments[index]:
+                arguments[index][0] += MUCH
+            return result
+
+        return counting
+
+    monkeypatch.setattr(Request, "write_iosb", write_too_much)
+    for name, index in (("WSARecv", 3), ("WSARecvFrom", 3)):
+        monkeypatch.setattr(ws2_32, name, miscount(name, index))
+    message = miscount("WSARecvMsg", 2)
+    monkeypatch.setattr("trio_wsarecv._engine.winsock.wsarecvmsg_function", lambda _: message)
+    return simulation
+
+
+@pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "datagrams"])
+@pytest.mark.parametrize("way", ["pending", "inline", "skip mode", "by readiness"])
+@pytest.mark.parametrize("method", [*RECEIVES, "recvfrom_many", "recvmsg_many"])
+async def test_a_count_never_reaches_behind_the_room_for_it(
+    miscounted: Simulation, method: str, way: str, is_stream: bool
+) -> None:
+    many = method.endswith("many")
+    if many and is_stream:
+        pytest.skip("a stream has no datagrams")
+    sock = (miscounted.stream if is_stream else miscounted.datagrams)(made_here=way == "skip mode")
+    sock.peer.ifs_handles = way != "by readiness"
+    data = bytes(range(100))
+    async with miscounted.nursery() as nursery:
+        if many:
+            call = Call(nursery, getattr(sock, method), 3, 100)
+        else:
+            call = Call(nursery, RECEIVES[method], sock)
+        if way == "pending":
+            await miscounted.run()
+        for _ in range(3 if many else 1):
+            sock.peer.send(data)
+        await miscounted.step()
+        if many:
+            assert [datagram[0] for datagram in call.value] == [data] * 3
+            flags = [each[2] if method == "recvmsg_many" else each.truncated for each in call.value]
+            assert all(flags)
+        elif method in ("recvmsg", "recvmsg_into", "wsarecv"):
+            assert call.value[0] == (data if method == "recvmsg" else 100)
+            assert call.value[1 if method == "wsarecv" else 2] == MsgFlag.MSG_TRUNC
+        else:
+            assert winerror(call.error) == WinsockError.WSAEMSGSIZE
+            assert call.error.partial == data  # type: ignore[attr-defined]
+    miscounted.check_quiet()
+
+
+async def test_a_count_of_what_came_behind_the_first_bytes_never_reaches_behind_the_room(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive = simulation.ws2_32.WSARecv
+
+    def miscount_what_is_not_overlapped(*arguments: Any) -> int:
+        result = receive(*arguments)
+        if not result and not arguments[5]:
+            arguments[3][0] += MUCH
+        return result
+
+    monkeypatch.setattr(simulation.ws2_32, "WSARecv", miscount_what_is_not_overlapped)
+    simulation.deliver_automatically()
+    sock = simulation.stream()
+    sock.peer.send(pattern(5000))
+    for asked in (4000, 6000):
+        received = await sock.recv(asked)
+        assert len(received) <= asked
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("way", ["pending", "inline", "skip mode", "by readiness"])
+async def test_a_count_never_reaches_behind_the_memory_of_an_exact_receive(
+    miscounted: Simulation, way: str
+) -> None:
+    sock = miscounted.stream(made_here=way == "skip mode")
+    sock.peer.ifs_handles = way != "by readiness"
+    stream = SocketStream(sock)
+    data = bytes(range(100))
+    async with miscounted.nursery() as nursery:
+        call = Call(nursery, stream.receive_exactly, 100)
+        if way == "pending":
+            await miscounted.run()
+        sock.peer.send(data)
+        await miscounted.step()
+        assert call.value == data
+    miscounted.check_quiet()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from tests.engine.flows import LARGE
 from tests.peers import pattern
 from tests.receiving import every_receive
 from tests.simulation import Call, CancelAnswer, Simulation
@@ -15,16 +14,15 @@ from tests.simulation.behaviour import IosbWrite
 from tests.simulation.packets import Packet
 from tests.simulation.port import Key
 from trio_wsarecv import SocketStream, WinsockError, wsarecv
-from trio_wsarecv._engine import port
+from trio_wsarecv._engine.overlapped import OverlappedEngine
 from trio_wsarecv._winsock.codes import NtStatus
+from trio_wsarecv._winsock.status import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
     from tests.receiving import Receive
-    from tests.simulation.sockets import SocketOverSimulation
-    from trio_wsarecv._winsock.operation import Operation
 
 pytestmark = pytest.mark.deadline(10)
 
@@ -59,22 +57,23 @@ async def test_an_exact_receive_that_is_cancelled_beforehand_is_not_submitted(
 
 
 class CancelsAtACheckpoint(trio.abc.Instrument):
-    """Cancels a call while its receive lets other tasks run."""
+    """Cancels a call that lets other tasks run when it has asked the kernel."""
 
-    def __init__(self, sock: SocketOverSimulation, call: Call) -> None:
-        self._sock = sock
+    def __init__(self, call: Call, has_asked: Callable[[], bool]) -> None:
         self._call = call
+        self._has_asked = has_asked
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        if self._sock.receiver.claimed:
+        if self._has_asked() and not self._call.done:
             self._call.scope.cancel()
 
 
 INLINE: dict[str, tuple[Receive, object]] = {
     "recv": (lambda sock: sock.recv(100), pattern(100)),
     "recv_into": (lambda sock: sock.recv_into(bytearray(100)), 100),
-    "drained": (lambda sock: sock.recv(LARGE), pattern(5000)),
+    "recvmsg": (lambda sock: sock.recvmsg(100), (pattern(100), [], 0, None)),
     "wsarecv": (lambda sock: wsarecv(sock, [bytearray(100)]), (100, 0)),
+    "receive_exactly": (lambda sock: SocketStream(sock).receive_exactly(100), pattern(100)),
 }
 
 
@@ -88,7 +87,7 @@ async def test_a_receive_that_completed_inline_is_not_cancelled_at_its_checkpoin
     sock.peer.send(pattern(5000))
     async with simulation.nursery() as nursery:
         call = Call(nursery, receive, sock)
-        cancels = CancelsAtACheckpoint(sock, call)
+        cancels = CancelsAtACheckpoint(call, lambda: len(sock.peer.waiting) < 5000)
         trio.lowlevel.add_instrument(cancels)
         await simulation.run()
         trio.lowlevel.remove_instrument(cancels)
@@ -105,7 +104,7 @@ async def test_an_error_that_is_told_once_is_not_lost_to_a_cancellation(
     sock.peer.refusals.append(WinsockError.WSAECONNRESET)
     async with simulation.nursery() as nursery:
         call = Call(nursery, sock.recv, 100)
-        cancels = CancelsAtACheckpoint(sock, call)
+        cancels = CancelsAtACheckpoint(call, lambda: not sock.peer.refusals)
         trio.lowlevel.add_instrument(cancels)
         await simulation.run()
         trio.lowlevel.remove_instrument(cancels)
@@ -235,13 +234,18 @@ async def test_the_task_sleeps_under_an_abort_function_that_posts_nothing(
 async def test_the_abort_function_of_trio_would_end_the_run_there(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def abort(operation: Operation, raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
+    def abort(
+        engine: OverlappedEngine, raise_cancel: Callable[[], NoReturn]
+    ) -> trio.lowlevel.Abort:
+        operation = engine.operation
+        assert operation is not None
         operation.raise_cancel = raise_cancel
+        operation.asked = Asked.CANCEL
         if not simulation.kernel32.cancel(operation.handle, operation.address):
             simulation.port.post(Packet(operation.address, Key.LATE_CANCEL))
         return trio.lowlevel.Abort.FAILED
 
-    monkeypatch.setattr(port, "abort", abort)
+    monkeypatch.setattr(OverlappedEngine, "_abort", abort)
     sock = simulation.stream()
     buffer = bytearray(100)
 

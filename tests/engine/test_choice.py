@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import gc
 import logging
+import socket
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+import trio.testing
 
 from tests.peers import Counted
+from tests.receiving import RECEIVES
 from tests.simulation import Call, Simulation
-from trio_wsarecv import MsgFlag, SocketStream
-from trio_wsarecv._engine.choose import Choice, choose_engine, log_fallback
+from trio_wsarecv import MsgFlag, SocketStream, WinsockError, from_stdlib_socket
+from trio_wsarecv._engine import choose
+from trio_wsarecv._engine.choice import Choice, log_fallback
+from trio_wsarecv._engine.choose import choose_engine
+from trio_wsarecv._engine.overlapped import OverlappedEngine
+from trio_wsarecv._engine.readiness import WinsockReadiness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import NoReturn
 
     from tests.simulation.sockets import SocketOverSimulation
 
@@ -35,13 +43,25 @@ def not_overlapped(simulation: Simulation) -> SocketOverSimulation:
     return sock
 
 
+def of_an_unknown_provider(simulation: Simulation) -> SocketOverSimulation:
+    sock = simulation.stream()
+
+    def refuse(level: int, option: int, size: int = 0) -> NoReturn:
+        raise simulation.kernel.error(WinsockError.WSAEOPNOTSUPP)
+
+    sock.stdlib.getsockopt = refuse  # type: ignore[method-assign]
+    return sock
+
+
 def of_another_port(simulation: Simulation) -> SocketOverSimulation:
     sock = simulation.stream()
     simulation.register_with_iocp(sock.fileno())
     return sock
 
 
-@pytest.mark.parametrize("make", [without_ifs_handles, not_overlapped, of_another_port])
+@pytest.mark.parametrize(
+    "make", [without_ifs_handles, of_an_unknown_provider, not_overlapped, of_another_port]
+)
 async def test_where_no_packet_can_come_readiness_serves(
     simulation: Simulation, make: type[SocketOverSimulation]
 ) -> None:
@@ -83,6 +103,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     ("make", "reason"),
     [
         (without_ifs_handles, "the provider's handles are not handles of the file system"),
+        (of_an_unknown_provider, "Winsock does not say which provider the socket has"),
         (not_overlapped, "associated with another completion port, or not overlapped"),
         (of_another_port, "associated with another completion port, or not overlapped"),
     ],
@@ -135,18 +156,12 @@ def test_a_socket_says_which_engine_serves_it_in_this_run(
     assert sock.engine == "none: it is closed"
 
 
-def closed(simulation: Simulation) -> SocketOverSimulation:
-    sock = simulation.stream()
-    sock.close()
-    return sock
-
-
 CHOICES = {
     Simulation.stream: Choice.OVERLAPPED,
     without_ifs_handles: Choice.NO_IFS_HANDLES,
+    of_an_unknown_provider: Choice.UNKNOWN_PROVIDER,
     not_overlapped: Choice.FOREIGN_PORT,
     of_another_port: Choice.FOREIGN_PORT,
-    closed: Choice.CLOSED,
 }
 
 
@@ -155,7 +170,41 @@ async def test_the_choice_says_why(
     simulation: Simulation, make: Callable[[Simulation], SocketOverSimulation], choice: Choice
 ) -> None:
     sock = make(simulation)
-    assert choose_engine(sock.stdlib, sock.receiver) is choice
+    engine = choose_engine(sock.stdlib, sock.receiver)
+    assert sock.receiver.engine is engine
+    assert sock.receiver.choice is choice
+    kind = OverlappedEngine if choice is Choice.OVERLAPPED else WinsockReadiness
+    assert type(engine) is kind
+
+
+@pytest.mark.parametrize("method", ["recv", "recv_into", "recvfrom", "recvfrom_into"])
+async def test_a_class_of_sockets_that_receives_in_its_own_way_goes_on_doing_so(
+    monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture, method: str
+) -> None:
+    calls: list[str] = []
+
+    def noting(self: socket.socket, *arguments: Any) -> Any:
+        calls.append(method)
+        return getattr(super(own_class, self), method)(*arguments)
+
+    # A program may have put it in this place before Trio was imported.
+    own_class = type("OwnClass", (socket.socket,), {method: noting})
+    monkeypatch.setattr(choose, "on_windows", True)
+    monkeypatch.setattr(socket, "socket", own_class)
+    one, other = socket.socketpair()
+    with from_stdlib_socket(one) as sock, other:
+        async with trio.open_nursery() as nursery:
+            call = Call(nursery, RECEIVES[method], sock)
+            await trio.testing.wait_all_tasks_blocked()
+            second = Call(nursery, sock.recv, 1)
+            await trio.testing.wait_all_tasks_blocked()
+            assert isinstance(second.error, trio.BusyResourceError)
+            other.sendall(b"data")
+        assert call.value in (b"data", 4) or call.value[0] in (b"data", 4)
+        assert set(calls) == {method}
+        assert sock.engine == "readiness: the socket's class receives in its own way"
+    (record,) = log.records
+    assert "in its own way" in record.getMessage()
 
 
 async def test_a_layered_provider_with_ifs_handles_is_received_on_overlapped(

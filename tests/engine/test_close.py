@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import trio
 from trio.testing import assert_checkpoints
 
 from tests.engine.flows import LARGE, both_modes, make_flow
-from tests.receiving import every_receive, winerror
+from tests.receiving import every_receive, is_claimed, winerror
 from tests.simulation import Call, CancelAnswer, Simulation
 from tests.simulation.behaviour import WINE_HANDLES_CLOSED, IosbWrite
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
@@ -96,6 +97,69 @@ async def test_whatever_status_the_system_gives_closing_is_closing(
     simulation.check_quiet()
 
 
+ENDINGS = [status for status in NtStatus if status != NtStatus.PENDING]
+
+
+@pytest.mark.parametrize("data", [b"", b"data"])
+@pytest.mark.parametrize("status", ENDINGS)
+@every_receive
+async def test_the_handle_is_closed_with_the_packet_whatever_the_receive_ends_with(
+    simulation: Simulation, receive: Receive, status: NtStatus, data: bytes
+) -> None:
+    simulation.behave(prompt=False)
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, receive, sock)
+        await simulation.run()
+        sock.close()
+        sock.peer.end(status, data)
+        assert sock.peer.handles == 1
+        await simulation.step()
+        assert sock.peer.handles == 0
+        assert call.done
+    simulation.check_quiet()
+
+
+async def test_who_waits_for_the_socket_besides_is_told_of_the_closing(
+    simulation: Simulation,
+) -> None:
+    # As a task does that sends, or is about to peek.
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        other = Call(nursery, trio.lowlevel.wait_readable, sock.stdlib)
+        await simulation.run()
+        assert simulation.in_kernel(sock)
+        sock.close()
+        await simulation.run()
+        assert isinstance(other.error, trio.ClosedResourceError)
+        await simulation.step()
+        assert isinstance(call.error, trio.ClosedResourceError)
+
+
+def test_an_interrupt_does_not_keep_a_socket_from_being_closed(simulation: Simulation) -> None:
+    def interrupt() -> None:
+        simulation.kernel32.on_call = lambda: None
+        signal.raise_signal(signal.SIGINT)
+
+    async def main() -> None:
+        sock = simulation.stream()
+        async with simulation.nursery() as nursery:
+            call = Call(nursery, sock.recv, 100)
+            await simulation.run()
+            simulation.kernel32.on_call = interrupt
+            sock.close()
+            assert simulation.events[-1] == "cancel"
+            with pytest.raises(KeyboardInterrupt):
+                await trio.lowlevel.checkpoint()
+            await simulation.step()
+            assert isinstance(call.error, trio.ClosedResourceError)
+        assert sock.peer.handles == 0
+
+    trio.run(main)
+
+
 async def test_data_that_arrived_before_the_closing_wins(simulation: Simulation) -> None:
     simulation.behave(prompt=False, cancel=CancelAnswer.COMPLETES)
     sock = simulation.stream()
@@ -109,26 +173,228 @@ async def test_data_that_arrived_before_the_closing_wins(simulation: Simulation)
     assert sock.peer.handles == 0
 
 
-@pytest.mark.parametrize("order", ["close, cancel", "cancel, close", "shut down, close"])
+# Of a cancellation and a closing the first decides; what has arrived beats both.
+
+ORDERS = {
+    "close, cancel": trio.ClosedResourceError,
+    "cancel, close": trio.Cancelled,
+    "shut down, close": trio.ClosedResourceError,
+    "shut down, cancel": trio.Cancelled,
+    "cancel, shut down, close": trio.Cancelled,
+}
+
+
+def do(sock: SocketOverSimulation, call: Call, order: str) -> None:
+    """Do what is written, in that order, in one step."""
+    for what in order.split(", "):
+        if what == "close":
+            sock.close()
+        elif what == "cancel":
+            call.scope.cancel()
+        else:
+            sock.receiver.cancel()  # as shutting down does
+
+
 @pytest.mark.parametrize("prompt", [True, False])
-async def test_closing_wins_over_anything_else_in_the_same_moment(
-    simulation: Simulation, order: str, prompt: bool
+@pytest.mark.parametrize("order", ORDERS)
+@every_receive
+async def test_of_a_cancellation_and_a_closing_in_one_step_the_first_decides(
+    simulation: Simulation, receive: Receive, order: str, prompt: bool
+) -> None:
+    for sock in (simulation.datagrams(), simulation.stream()):
+        simulation.behave(prompt=True)
+        async with simulation.nursery() as nursery:
+            call = Call(nursery, receive, sock)
+            await simulation.run()
+            simulation.behave(prompt=prompt)
+            do(sock, call, order)
+            await simulation.step()
+            assert isinstance(call.error, ORDERS[order])
+        assert sock.peer.handles == ("close" not in order)
+        sock.close()
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("order", ["close, cancel", "cancel, close"])
+@pytest.mark.parametrize("method", ["recvfrom_many", "recvmsg_many"])
+async def test_of_a_cancellation_and_a_closing_of_a_batch_the_first_decides(
+    simulation: Simulation, method: str, order: str
+) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, getattr(sock, method), 3, 100)
+        await simulation.run()
+        do(sock, call, order)
+        await simulation.step()
+        assert isinstance(call.error, ORDERS[order])
+    assert sock.peer.handles == 0
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("order", ["close, cancel", "cancel, close"])
+@pytest.mark.parametrize("kind", ["receive_some", "receive_exactly", "receive_exactly_into"])
+async def test_of_a_cancellation_and_a_closing_of_a_stream_the_first_decides(
+    simulation: Simulation, kind: str, order: str
 ) -> None:
     sock = simulation.stream()
+    stream = SocketStream(sock)
+    async with simulation.nursery() as nursery:
+        argument = bytearray(10) if kind.endswith("into") else 10
+        call = Call(nursery, getattr(stream, kind), argument)
+        await simulation.run()
+        if kind != "receive_some":
+            sock.peer.send(b"part")
+            await simulation.step()
+        do(sock, call, order)
+        await simulation.step()
+        assert isinstance(call.error, ORDERS[order])
+    assert sock.peer.handles == 0
+    assert not sock.receiver.pushed_back.something
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("order", ["close, cancel", "cancel, close"])
+@every_receive
+async def test_of_a_cancellation_and_a_closing_the_first_decides_by_readiness_too(
+    simulation: Simulation, receive: Receive, order: str
+) -> None:
+    for sock in (simulation.datagrams(), simulation.stream()):
+        sock.peer.ifs_handles = False
+        async with simulation.nursery() as nursery:
+            call = Call(nursery, receive, sock)
+            await simulation.run()
+            do(sock, call, order)
+            await simulation.step()
+            assert isinstance(call.error, ORDERS[order])
+        assert sock.peer.handles == 0
+
+
+@pytest.mark.parametrize("moment", ["before", "between", "after"])
+@pytest.mark.parametrize("order", ["close, cancel", "cancel, close"])
+@every_receive
+async def test_data_beats_a_cancellation_and_a_closing(
+    simulation: Simulation, receive: Receive, order: str, moment: str
+) -> None:
+    for sock in (simulation.datagrams(), simulation.stream()):
+        simulation.behave(prompt=moment == "before", cancel=CancelAnswer.COMPLETES)
+        async with simulation.nursery() as nursery:
+            call = Call(nursery, receive, sock)
+            await simulation.run()
+            first, second = order.split(", ")
+            if moment == "before":
+                sock.peer.send(b"data")
+            do(sock, call, first)
+            if moment == "between":
+                sock.peer.send(b"data")
+            do(sock, call, second)
+            if moment == "after":
+                sock.peer.send(b"data")
+            await simulation.step()
+            assert call.succeeded
+            assert call.scope.cancel_called
+        assert sock.peer.handles == 0
+        assert not sock.receiver.pushed_back.something
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("asked", ["cancel", "close"])
+@every_receive
+async def test_the_end_of_the_stream_does_not_beat_a_cancellation_or_a_closing(
+    simulation: Simulation, receive: Receive, asked: str
+) -> None:
+    simulation.behave(cancel=CancelAnswer.COMPLETES)
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, receive, sock)
+        await simulation.run()
+        simulation.behave(prompt=False)
+        sock.peer.send_end()
+        do(sock, call, asked)
+        await simulation.step()
+        kind = trio.Cancelled if asked == "cancel" else trio.ClosedResourceError
+        assert isinstance(call.error, kind)
+        if asked == "cancel":
+            # It is there for the next one.
+            again = Call(nursery, sock.recv, 100)
+            await simulation.step()
+            assert again.value == b""
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("asked", ["cancel", "close"])
+@every_receive
+async def test_an_error_does_not_beat_a_cancellation_or_a_closing_and_is_not_lost(
+    simulation: Simulation, receive: Receive, asked: str
+) -> None:
+    for sock in (simulation.datagrams(), simulation.stream()):
+        simulation.behave(prompt=False)
+        async with simulation.nursery() as nursery:
+            call = Call(nursery, receive, sock)
+            await simulation.run()
+            do(sock, call, asked)
+            sock.peer.end(NtStatus.PORT_UNREACHABLE)
+            await simulation.step()
+            if asked == "close":
+                assert isinstance(call.error, trio.ClosedResourceError)
+                assert not sock.receiver.pushed_back.something
+            else:
+                assert call.cancelled
+                events = simulation.events
+                with pytest.raises(ConnectionResetError) as caught:
+                    await receive(sock)
+                assert winerror(caught.value) == WinsockError.WSAECONNRESET
+                assert simulation.events == events
+                sock.peer.send(b"data")  # for it is told once
+                again = Call(nursery, receive, sock)
+                await simulation.step()
+                assert again.succeeded
+        sock.close()
+    simulation.check_quiet()
+
+
+async def test_an_error_that_was_kept_for_the_next_receive_is_dropped_by_closing(
+    simulation: Simulation,
+) -> None:
+    simulation.behave(prompt=False)
+    sock = simulation.datagrams()
     async with simulation.nursery() as nursery:
         call = Call(nursery, sock.recv, 100)
         await simulation.run()
-        simulation.behaviour.prompt = prompt
-        for what in order.split(", "):
-            if what == "close":
-                sock.close()
-            elif what == "cancel":
-                call.scope.cancel()
-            else:
-                sock.receiver.cancel()  # as shutting down does
+        do(sock, call, "cancel, close")
+        sock.peer.end(NtStatus.PORT_UNREACHABLE)
         await simulation.step()
-        assert isinstance(call.error, trio.ClosedResourceError)
-    assert sock.peer.handles == 0
+        assert call.cancelled
+    assert not sock.receiver.pushed_back.something
+
+
+@pytest.mark.parametrize("kind", ["receive_exactly", "MSG_WAITALL", "recv", "recvfrom_many"])
+async def test_nothing_is_left_on_a_socket_that_was_closed_meanwhile(
+    simulation: Simulation, kind: str
+) -> None:
+    simulation.behave(prompt=False)
+    is_stream = kind != "recvfrom_many"
+    sock = simulation.stream() if is_stream else simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        if kind == "receive_exactly":
+            call = Call(nursery, SocketStream(sock).receive_exactly, 10)
+        elif kind == "MSG_WAITALL":
+            call = Call(nursery, wsarecv, sock, [bytearray(10)], MsgFlag.MSG_WAITALL)
+        elif kind == "recv":
+            call = Call(nursery, sock.recv, 10)
+        else:
+            call = Call(nursery, sock.recvfrom_many, 3, 10)
+        await simulation.run()
+        sock.close()
+        sock.peer.end(NtStatus.CONNECTION_RESET, b"some")
+        await simulation.step()
+        if kind == "recv":
+            assert call.value == b"some"
+        elif kind == "recvfrom_many":
+            assert [datagram.data for datagram in call.value] == [b"some"]
+        else:
+            assert isinstance(call.error, trio.ClosedResourceError)
+        assert not sock.receiver.pushed_back.something
+        assert not sock.is_readable()
     simulation.check_quiet()
 
 
@@ -187,18 +453,17 @@ async def test_closing_is_seen_between_two_parts_of_one_receive(
         assert isinstance(call.error, trio.ClosedResourceError)
     assert simulation.events.count("receive") == 1
     assert sock.peer.handles == 0
-    assert not sock.receiver.pushed_back
+    assert not sock.receiver.pushed_back.data
 
 
 class ClosesAfterTheFirstStep(trio.abc.Instrument):
-    """Closes a socket when a receive on it, of that name if any, is at its first checkpoint."""
+    """Closes a socket when a receive on it is at its first checkpoint."""
 
-    def __init__(self, sock: SocketOverSimulation, name: str = "") -> None:
+    def __init__(self, sock: SocketOverSimulation) -> None:
         self._sock = sock
-        self._name = name
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        if self._sock.receiver.claimed and task.name.endswith(self._name):
+        if is_claimed(self._sock):
             self._sock.close()
 
 
@@ -221,9 +486,9 @@ async def test_closing_is_seen_before_a_large_receive(
 def leave_at_hand(sock: SocketOverSimulation, at_hand: str) -> None:
     """Leave bytes or an error for the next receive, which needs no engine then."""
     if at_hand == "bytes":
-        sock.receiver.push_back(b"data")
+        sock.receiver.pushed_back.add(b"data")
     else:
-        sock.receiver.defer(ConnectionResetError())
+        sock.receiver.pushed_back.defer(ConnectionResetError())
 
 
 @pytest.mark.parametrize("at_hand", ["bytes", "error"])
@@ -231,12 +496,18 @@ async def test_closing_is_seen_before_what_is_at_hand_is_given(
     simulation: Simulation, at_hand: str
 ) -> None:
     sock = simulation.stream()
-    leave_at_hand(sock, at_hand)
-    closes = ClosesAfterTheFirstStep(sock)
-    trio.lowlevel.add_instrument(closes)
-    with pytest.raises(trio.ClosedResourceError):
-        await sock.recv(100)
-    trio.lowlevel.remove_instrument(closes)
+    async with simulation.nursery() as nursery:
+        first = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        simulation.behave(prompt=False)
+        first.scope.cancel()
+        second = Call(nursery, sock.recv, 100)  # which waits for its turn
+        await simulation.run()
+        leave_at_hand(sock, at_hand)
+        sock.close()
+        await simulation.step()
+        assert first.cancelled
+        assert isinstance(second.error, trio.ClosedResourceError)
 
 
 @pytest.mark.parametrize("at_hand", ["bytes", "error"])
@@ -255,35 +526,13 @@ async def test_closing_drops_what_was_pushed_back_and_the_error_that_waits(
     simulation: Simulation,
 ) -> None:
     sock = simulation.stream()
-    sock.receiver.push_back(b"data")
-    sock.receiver.defer(ConnectionResetError())
+    sock.receiver.pushed_back.add(b"data")
+    sock.receiver.pushed_back.defer(ConnectionResetError())
     sock.close()
-    assert not sock.receiver.has_something()
+    assert not sock.receiver.pushed_back.something
     with pytest.raises(OSError, match=r".") as caught:
         await sock.recv(100)
     assert winerror(caught.value) == WinsockError.WSAENOTSOCK
-
-
-@pytest.mark.parametrize("waits_for", ["another receive", "its turn"])
-async def test_closing_is_told_although_the_kernel_has_nothing_of_the_receive(
-    simulation: Simulation, waits_for: str
-) -> None:
-    for _ in range(10):  # since Trio runs tasks in any order
-        sock = simulation.stream()
-        async with simulation.nursery() as nursery:
-            if waits_for == "another receive":
-                Call(nursery, sock.recv, 100)
-                await simulation.run()
-                sock.peer.send(b"data")
-                simulation.deliver()
-            else:
-                sock.receiver.push_back(b"data")
-            closes = ClosesAfterTheFirstStep(sock, "recv_into")
-            trio.lowlevel.add_instrument(closes)
-            call = Call(nursery, sock.recv_into, bytearray(100))
-            await simulation.step()
-            trio.lowlevel.remove_instrument(closes)
-            assert isinstance(call.error, trio.ClosedResourceError)
 
 
 @pytest.mark.parametrize("used", [False, True])
@@ -316,21 +565,6 @@ async def test_a_handle_that_winsock_refuses_to_close_is_no_error_of_the_receive
 
 def refuse_to_close(handle: int) -> None:
     raise BlockingIOError  # it lingers
-
-
-async def test_closing_is_seen_before_a_refused_receive_is_tried_with_less(
-    simulation: Simulation,
-) -> None:
-    for _ in range(10):  # since Trio runs tasks in any order
-        sock = simulation.stream()
-        sock.peer.refusals.append(WinsockError.WSAENOBUFS)
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, sock.recv_into, bytearray(5000))
-            while sock.peer.refusals:
-                await trio.lowlevel.checkpoint()
-            sock.close()
-            await simulation.step()
-            assert isinstance(call.error, trio.ClosedResourceError)
 
 
 async def test_closing_ends_a_receive_although_a_duplicate_is_open(

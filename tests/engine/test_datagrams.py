@@ -239,6 +239,25 @@ async def test_there_is_room_for_the_largest_datagram_so_none_is_reported_as_too
     simulation.check_quiet()
 
 
+@every
+async def test_a_receive_that_is_repeated_has_as_much_room_as_before(
+    simulation: Simulation, receive: Method
+) -> None:
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, receive, sock, 60_000)
+        for status in (NtStatus.CANCELLED, NtStatus.REQUEST_ABORTED):
+            await simulation.run()
+            (request,) = sock.peer.requests
+            assert request.capacity == 60_000 + 65_536
+            sock.peer.end(status)
+            await simulation.step()
+        sock.peer.send(pattern(60_000))
+        await simulation.step()
+        assert call.value.data == pattern(60_000)
+    simulation.check_quiet()
+
+
 async def test_datagrams_that_do_not_fit_do_not_disturb_one_another(
     simulation: Simulation,
 ) -> None:

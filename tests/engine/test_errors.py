@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from trio.testing import assert_checkpoints
 
-from tests.receiving import RECEIVES, SENDER, every_receive, winerror
+from tests.engine.flows import both_modes
+from tests.peers import Counted, pattern
+from tests.receiving import RECEIVES, SENDER, SENDER_ADDRESS, every_receive, result_of, winerror
 from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import IosbWrite
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
@@ -28,7 +31,6 @@ FAILURES = {
     NtStatus.LOCAL_DISCONNECT: ConnectionAbortedError,
     NtStatus.CONNECTION_ABORTED: ConnectionAbortedError,
     NtStatus.IO_TIMEOUT: TimeoutError,
-    NtStatus.INSUFFICIENT_RESOURCES: OSError,
     NtStatus.HOST_UNREACHABLE: OSError,
     NtStatus.PORT_UNREACHABLE: ConnectionResetError,
     NtStatus.CONNECTION_REFUSED: ConnectionRefusedError,
@@ -57,7 +59,12 @@ async def test_a_failure_is_the_exception_of_its_code(
                 assert type(call.error.__cause__) is FAILURES[status]
 
 
-@pytest.mark.parametrize("status", [status for status in NtStatus if status >> 30 == 3])
+NO_MEMORY = [status for status in NtStatus if status.error == WinsockError.WSAENOBUFS]
+
+
+@pytest.mark.parametrize(
+    "status", [status for status in NtStatus if status >> 30 == 3 and status not in NO_MEMORY]
+)
 @every_receive
 async def test_every_error_is_told_and_leaves_the_socket_usable(
     simulation: Simulation, receive: Receive, status: NtStatus
@@ -78,6 +85,176 @@ async def test_every_error_is_told_and_leaves_the_socket_usable(
         sock.peer.send(b"data")
         await simulation.step()
         assert call.succeeded
+    simulation.check_quiet()
+
+
+# Want of memory in the kernel, which is no error of a receive that can do with less.
+
+
+@pytest.mark.parametrize("status", NO_MEMORY)
+@every_receive
+async def test_a_receive_that_wants_too_much_memory_waits_until_the_socket_is_readable(
+    simulation: Simulation, receive: Receive, status: NtStatus
+) -> None:
+    for sock in (simulation.datagrams(), simulation.stream()):
+        counted = Counted()
+        async with simulation.nursery() as nursery:
+            call = Call(nursery, receive, sock)
+            await simulation.run()
+            sock.peer.end(status)
+            await simulation.step()
+            assert not call.done
+            assert not simulation.in_kernel(sock)
+            simulation.check_quiet()
+            sock.peer.send(b"data")
+            await simulation.step()
+            assert call.succeeded
+            # The next receive is overlapped again.
+            again = Call(nursery, receive, sock)
+            await simulation.run()
+            assert simulation.in_kernel(sock)
+            sock.peer.send(b"data")
+            await simulation.step()
+            assert again.succeeded
+        assert (counted.overlapped, counted.failed, counted.bytes) == (2, 0, 8)
+    simulation.check_quiet()
+
+
+@both_modes
+@pytest.mark.parametrize("method", RECEIVES)
+async def test_a_receive_that_is_refused_for_want_of_memory_gives_what_has_arrived(
+    simulation: Simulation, method: str, made_here: bool
+) -> None:
+    stream = simulation.stream(made_here=made_here)
+    datagrams = simulation.datagrams(made_here=made_here)
+    stream.peer.send(b"data")
+    datagrams.peer.send(b"data", SENDER)
+    for sock, address in ((stream, None), (datagrams, SENDER_ADDRESS)):
+        sock.peer.refusals.append(WinsockError.WSAENOBUFS)
+        with assert_checkpoints():
+            assert await RECEIVES[method](sock) == result_of(method, b"data", address)
+        assert not sock.peer.waiting
+    assert simulation.events.count("receive") == 2
+    simulation.check_quiet()
+
+
+@every_receive
+async def test_where_there_is_no_memory_for_the_call_by_readiness_either_the_program_is_told(
+    simulation: Simulation, receive: Receive
+) -> None:
+    for sock in (simulation.datagrams(), simulation.stream()):
+        sock.peer.refusals.extend([WinsockError.WSAENOBUFS] * 2)
+        sock.peer.send(b"data")
+        counted = Counted()
+        with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
+            await receive(sock)
+        assert winerror(caught.value) == WinsockError.WSAENOBUFS
+        assert (counted.failed, counted.overlapped, counted.readiness) == (1, 1, 1)
+        assert sock.peer.waiting in (b"data", [b"data"])
+    simulation.check_quiet()
+
+
+LARGE_RECEIVES: dict[str, tuple[Receive, Any]] = {
+    "recv_into": (lambda sock: sock.recv_into(bytearray(5000)), 1024),
+    "wsarecv": (lambda sock: wsarecv(sock, [bytearray(900), bytearray(4100)]), (1024, 0)),
+    "recvmsg_into": (lambda sock: sock.recvmsg_into([bytearray(5000)]), (1024, [], 0, None)),
+    "receive_exactly": (lambda sock: SocketStream(sock).receive_exactly(5000), pattern(5000)),
+}
+
+
+@waiting
+@pytest.mark.parametrize(("receive", "expected"), LARGE_RECEIVES.values(), ids=LARGE_RECEIVES)
+async def test_a_large_receive_of_a_stream_that_wants_too_much_memory_is_repeated_with_little(
+    simulation: Simulation, receive: Receive, expected: Any, pending: bool
+) -> None:
+    sock = simulation.stream()
+    counted = Counted()
+    async with simulation.nursery() as nursery:
+        if not pending:
+            sock.peer.refusals.append(WinsockError.WSAENOBUFS)
+        call = Call(nursery, receive, sock)
+        await simulation.run()
+        if pending:
+            sock.peer.end(NtStatus.INSUFFICIENT_RESOURCES)
+            simulation.deliver(1)
+            await simulation.run()
+        (request,) = sock.peer.requests
+        assert request.capacity == 1024
+        sock.peer.send(pattern(5000))
+        await simulation.step()
+        assert call.value == expected
+    assert (counted.failed, counted.readiness) == (0, 0)
+    simulation.check_quiet()
+
+
+async def test_a_little_receive_that_wants_too_much_memory_is_not_repeated_with_as_little(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    sock.peer.refusals.extend([WinsockError.WSAENOBUFS] * 2)
+    sock.peer.send(pattern(5000))
+    simulation.deliver_automatically()
+    assert await sock.recv_into(bytearray(5000)) == 5000
+    assert simulation.events == ["receive", "receive"]
+
+
+async def test_an_error_for_want_of_memory_is_not_kept_for_the_receive_behind_a_cancelled_one(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        simulation.behave(prompt=False)
+        call.scope.cancel()
+        await simulation.run()
+        sock.peer.end(NtStatus.INSUFFICIENT_RESOURCES)
+        await simulation.step()
+        assert call.cancelled
+        assert not sock.receiver.pushed_back.something
+
+
+@pytest.mark.parametrize("status", NO_MEMORY)
+async def test_want_of_memory_that_comes_with_bytes_is_no_error_of_the_next_receive(
+    simulation: Simulation, status: NtStatus
+) -> None:
+    for sock in (simulation.datagrams(), simulation.stream()):
+        async with simulation.nursery() as nursery:
+            call = Call(nursery, sock.recv, 100)
+            await simulation.run()
+            sock.peer.end(status, b"some")
+            await simulation.step()
+            assert call.value == b"some"
+            again = Call(nursery, sock.recv, 100)
+            await simulation.run()
+            assert not again.done
+            sock.peer.send(b"more")
+            await simulation.step()
+            assert again.value == b"more"
+
+
+@pytest.mark.parametrize("end", ["cancelled", "closed"])
+async def test_a_receive_that_wanted_too_much_memory_can_be_cancelled_and_closed(
+    simulation: Simulation, end: str
+) -> None:
+    for sock in (simulation.datagrams(), simulation.stream()):
+        sock.peer.refusals.append(WinsockError.WSAENOBUFS)
+        async with simulation.nursery() as nursery:
+            call = Call(nursery, sock.recv, 100)
+            await simulation.run()
+            assert not call.done
+            second = Call(nursery, sock.recv, 100)
+            await simulation.run()
+            assert isinstance(second.error, trio.BusyResourceError)
+            if end == "cancelled":
+                call.scope.cancel()
+            else:
+                sock.close()
+            await simulation.run()
+            assert call.cancelled is (end == "cancelled")
+            assert call.cancelled or isinstance(call.error, trio.ClosedResourceError)
+        sock.close()
+        assert sock.peer.handles == 0
     simulation.check_quiet()
 
 

@@ -1,432 +1,511 @@
-"""Large receive memory: there is only so much in a run, and sometimes it is too much."""
+"""The memory that a run lends: there is only so much, and who has waited longest gives it back."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from types import SimpleNamespace
+import gc
+import random
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import outcome
 import pytest
 import trio
-from trio.testing import assert_checkpoints
 
-from tests.engine.flows import LARGE, MOST_LARGE, SMALL, both_modes, capacity, make_flow
+from tests.engine.flows import (
+    LARGE,
+    MEDIUM,
+    MOST_LARGE,
+    MOST_LENT,
+    SMALL,
+    Blocks,
+    begin,
+    both_modes,
+    capacity,
+    make_flow,
+    make_flows,
+    offers,
+    receive,
+)
 from tests.peers import Counted, pattern
 from tests.receiving import winerror
-from tests.simulation import Call, Simulation
-from trio_wsarecv import MsgFlag, SocketStream, WinsockError
+from tests.simulation import Call, CancelAnswer, Simulation
+from tests.simulation.behaviour import IosbWrite
+from tests.simulation.memory import Block
+from trio_wsarecv import SocketStream, WinsockError, wsarecv
+from trio_wsarecv._engine import memory
+from trio_wsarecv._engine.memory import Run
+from trio_wsarecv._engine.pushed_back import PushedBack
 from trio_wsarecv._winsock.codes import NtStatus
+from trio_wsarecv._winsock.operation import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable
 
     from tests.simulation.sockets import SocketOverSimulation
 
 pytestmark = pytest.mark.deadline(10)
 
+NO_BUFFERS = WinsockError.WSAENOBUFS
 
-# Large memory belongs to the run, and there is only so much.
+#: What may happen to a receive, and what the program sees of it, if anything.
+ENDINGS: dict[str, tuple[Callable[[SocketOverSimulation, Call], object], object]] = {
+    "data": (lambda sock, _: sock.peer.send(pattern(5000)), pattern(5000)),
+    "end": (lambda sock, _: sock.peer.send_end(), b""),
+    "reset": (lambda sock, _: sock.peer.reset(), WinsockError.WSAECONNRESET),
+    "no buffers": (lambda sock, _: refuse(sock, 3), NO_BUFFERS),
+    "shut down": (lambda sock, _: sock.shutdown(2), WinsockError.WSAESHUTDOWN),
+    "cancelled": (lambda _, call: call.scope.cancel(), trio.Cancelled),
+    "closed": (lambda sock, _: sock.close(), trio.ClosedResourceError),
+    "aborted": (lambda sock, _: sock.peer.end(NtStatus.CANCELLED), None),
+    "deferred": (lambda sock, _: sock.peer.end(NtStatus.CONNECTION_RESET, b"data"), b"data"),
+    "too much": (lambda sock, _: refuse(sock), None),
+}
 
 
-def large_blocks(simulation: Simulation) -> int:
-    """Count the large blocks that there are in the run."""
-    memory = simulation.kernel.memory
-    sizes = [block.size for block in memory.blocks.values()]
-    sizes += [export.size for export in memory.exports.values()]
-    return sum(size >= LARGE for size in sizes)
+def refuse(sock: SocketOverSimulation, times: int = 1) -> None:
+    """Have the system lack memory for a receive, the one that waits or the next ones."""
+    if sock.peer.requests:
+        sock.peer.end(NtStatus.INSUFFICIENT_RESOURCES)
+        times -= 1
+    sock.peer.refusals += [NO_BUFFERS] * times
+    sock.peer.arrived()
 
 
-async def test_the_large_memory_of_a_run_is_bounded(simulation: Simulation) -> None:
-    # The packet of each is still to come, so that none of the blocks can be given back.
-    sockets = [simulation.stream() for _ in range(MOST_LARGE + 10)]
-    for sock in sockets:
-        await make_flow(simulation, sock)
-    assert large_blocks(simulation) == 1
-    calls = []
+def outcome_of(call: Call) -> object:
+    if call.succeeded:
+        return call.value
+    return winerror(call.error) if isinstance(call.error, OSError) else type(call.error)
+
+
+# What waits is bounded.
+
+
+@pytest.mark.deadline(60)
+@pytest.mark.parametrize("count", [10, 1000, 10_000])
+async def test_idle_connections_hold_little_after_a_burst_however_many_there_are(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    blocks = Blocks(simulation)
+    if count > 1000:  # then it takes minutes to look for the block of each address
+        monkeypatch.setattr(simulation.kernel.memory, "holder", lambda *_: Block(None, 0, 0))
+    simulation.deliver_automatically()
+    sockets = [simulation.stream(made_here=True) for _ in range(count)]
+
+    async def receive_all(sock: SocketOverSimulation) -> None:
+        while await sock.recv(LARGE):
+            pass
+
     async with simulation.nursery() as nursery:
+        for sock in sockets:
+            nursery.start_soon(receive_all, sock)
+        await simulation.run()
+        quiet, quiet_in_kernel = blocks.total, sum(map(capacity, sockets))
         for number, sock in enumerate(sockets):
-            sock.peer.send(pattern(5000 + number))
-            calls.append(Call(nursery, sock.recv, LARGE))
-            await simulation.run()
-        assert large_blocks(simulation) == MOST_LARGE
-        await simulation.step()
-        received = [call.value for call in calls]
-        for number, sock in enumerate(sockets):
-            data = received[number] + sock.peer.waiting
-            assert data == pattern(5000 + number)
-        assert [len(data) for data in received].count(SMALL) <= 10
-    assert large_blocks(simulation) == MOST_LARGE
+            sock.peer.send(bytes((SMALL, SMALL + MEDIUM)[number % 2]))
+        await simulation.run()
+        idle, idle_in_kernel = blocks.total, sum(map(capacity, sockets))
+        for sock in sockets:
+            sock.peer.send_end()
+    assert blocks.most_lent <= MOST_LENT
+    assert idle <= quiet + MOST_LENT
+    assert quiet_in_kernel == count * SMALL
+    assert idle_in_kernel <= count * SMALL + MOST_LENT
     simulation.check_quiet()
 
 
-async def test_where_no_large_memory_is_left_a_receive_gives_what_it_has(
-    simulation: Simulation,
+@pytest.mark.parametrize("seed", range(10))
+async def test_the_bound_holds_and_no_byte_is_lost_whatever_happens_when(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    flows = [simulation.stream() for _ in range(MOST_LARGE)]
-    for flow in flows:
-        await make_flow(simulation, flow)
-    sock = simulation.stream()
+    most_lent = 4 * LARGE
+    monkeypatch.setattr(memory, "MOST_LENT", most_lent)
+    blocks = Blocks(simulation)
+    simulation.behave(seed=seed)
+    rng = random.Random(seed)
+    sockets = [simulation.stream(made_here=bool(number % 2)) for number in range(20)]
+    sent, received = dict.fromkeys(sockets, b""), dict.fromkeys(sockets, b"")
+    calls: dict[SocketOverSimulation, Call] = {}
+    counted = Counted()
+
+    async def receive_some(sock: SocketOverSimulation) -> None:
+        received[sock] += await sock.recv(rng.choice((SMALL, 5000, LARGE, LARGE)))
+
     async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, LARGE)
-        await simulation.run()
-        sock.peer.send(pattern(5000))
-        simulation.settle()
-        for flow in flows:
-            flow.peer.send(b"data")
-            Call(nursery, flow.recv, LARGE)
-        await simulation.run()
-        assert large_blocks(simulation) == MOST_LARGE
-        await simulation.deliver_one_by_one(1)
-        assert call.value == pattern(5000)[:SMALL]
-        await simulation.step()
-    assert sock.peer.waiting == pattern(5000)[SMALL:]
+        for _ in range(100):
+            for sock in rng.sample(sockets, 10):
+                if sock not in calls or calls[sock].done:
+                    calls[sock] = Call(nursery, receive_some, sock)
+                    await simulation.run()  # one at a time: Trio's order is at random
+            for sock in rng.sample(sockets, 5):
+                data = rng.randbytes(rng.choice((1, SMALL, SMALL + MEDIUM, 100_000)))
+                sock.peer.send(data)
+                sent[sock] += data
+            if rng.random() < 0.3:
+                calls[rng.choice([*calls])].scope.cancel()
+            if rng.random() < 0.5:
+                simulation.settle()
+            await simulation.deliver_one_by_one(rng.randrange(20))
+            assert Run.current().made == blocks.lent <= most_lent
+        nursery.cancel_scope.cancel()
+    assert all(call.succeeded or call.cancelled for call in calls.values())
+    for sock in sockets:
+        assert received[sock] + sock.peer.waiting == sent[sock]
+    assert blocks.most_lent > most_lent - LARGE
+    assert simulation.events.count("cancel") > counted.cancelled > 0
+    assert not Run.current().waiting
+    simulation.check_quiet()
 
 
-async def test_where_large_memory_cannot_be_had_a_receive_gives_what_it_has(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def allocate(declaration: str, size: int) -> NoReturn:
-        raise MemoryError
-
-    monkeypatch.setattr("trio_wsarecv._engine.memory._allocate", allocate)
-    sock = simulation.stream()
-    sock.peer.send(pattern(5000))
-    simulation.deliver_automatically()
-    received = b""
-    while len(received) < 5000:
-        received += await sock.recv(LARGE)
-    assert received == pattern(5000)
+# The receive that has waited longest.
 
 
-@contextmanager
-def no_memory_for_the_result() -> Iterator[None]:
-    def unpack(data: object, size: int) -> NoReturn:
-        raise MemoryError
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trio_wsarecv._engine.requests.ffi", SimpleNamespace(unpack=unpack))
-        with pytest.raises(MemoryError):
-            yield
-
-
-@pytest.mark.parametrize("ifs_handles", [True, False], ids=["overlapped", "readiness"])
-async def test_where_there_is_no_memory_for_the_result_the_next_receive_gives_it(
-    simulation: Simulation, ifs_handles: bool
-) -> None:
-    sock, other = simulation.stream(), simulation.stream()
-    sock.peer.ifs_handles = ifs_handles
-    for flow in (sock, other):
-        await make_flow(simulation, flow)
-    simulation.deliver_automatically()
-    for _ in range(2):
-        sock.peer.send(pattern(5000))
-        with no_memory_for_the_result():
-            await sock.recv(LARGE)
-        # The memory that it is in is nobody else's.
-        other.peer.send(bytes(4000))
-        assert await other.recv(LARGE) == bytes(4000)
-        await make_flow(simulation, other)
-        sock.peer.send(b"more")
-        assert await SocketStream(sock).receive_exactly(5004) == pattern(5000) + b"more"
-        await make_flow(simulation, sock)
-
-
-async def test_where_there_is_no_memory_for_what_a_peek_finds_nothing_comes_twice(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    simulation.deliver_automatically()
-    sock.peer.send(pattern(5000))
-    with no_memory_for_the_result():
-        await sock.recv(LARGE, MsgFlag.MSG_PEEK)
-    sock.peer.send_end()
-    assert await SocketStream(sock).receive_exactly(5000) == pattern(5000)
-    assert await sock.recv(LARGE) == b""
-
-
-async def test_where_there_is_no_memory_for_a_datagram_the_next_receive_gives_the_next(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.datagrams()
-    simulation.deliver_automatically()
-    for data in (b"first", b"second"):
-        sock.peer.send(data)
-    with no_memory_for_the_result():
-        await sock.recv(LARGE)
-    assert await sock.recv(LARGE) == b"second"
-
-
-async def test_after_a_large_receive_that_was_cancelled_the_next_asks_for_little(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    await make_flow(simulation, sock)
-    simulation.behave(prompt=False)
+@asynccontextmanager
+async def all_lent(simulation: Simulation, *, made_here: bool = False) -> AsyncIterator[Any]:
+    """Have all memory lent to receives that wait; give those, and two flows that want some, too."""
+    *waiting, one, two = await make_flows(simulation, MOST_LARGE + 2, made_here=made_here)
     async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, LARGE)
+        # These will have waited longest, but have nothing to give back.
+        Call(nursery, simulation.stream().recv, SMALL)
+        Call(nursery, SocketStream(simulation.stream()).receive_exactly, LARGE)
         await simulation.run()
-        assert capacity(sock) == LARGE
-        call.scope.cancel()
-        await simulation.step()
-        assert call.cancelled
-        again = Call(nursery, sock.recv, LARGE)
-        await simulation.run()
-        assert capacity(sock) == SMALL
-        sock.peer.send(b"data")
-        await simulation.step()
-        assert again.value == b"data"
+        calls = await begin(simulation, nursery, *waiting)
+        assert [capacity(sock) for sock in waiting] == [LARGE] * MOST_LARGE
+        yield nursery, calls, waiting, one, two
+        nursery.cancel_scope.cancel()
 
 
-async def test_a_receive_of_little_that_is_refused_is_not_tried_again(
-    simulation: Simulation,
+@both_modes
+@pytest.mark.parametrize("iosb", IosbWrite)
+async def test_when_all_is_lent_who_has_waited_longest_goes_on_with_little_and_notices_nothing(
+    simulation: Simulation, made_here: bool, iosb: IosbWrite
 ) -> None:
-    sock = simulation.stream()
-    sock.peer.send(b"data")
-    sock.peer.refusals.append(WinsockError.WSAENOBUFS)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, SMALL)
+    simulation.behave(iosb=iosb)
+    counted = Counted()
+    async with all_lent(simulation, made_here=made_here) as (nursery, calls, waiting, one, two):
+        so_far, pended, overlapped = len(simulation.events), counted.pended, counted.overlapped
+        calls += await begin(simulation, nursery, one)
+        assert simulation.events[so_far:] == ["cancel", "receive"]
+        assert simulation.kernel.log[so_far].handle == waiting[0].fileno()
         await simulation.step()
-        assert winerror(call.error) == WinsockError.WSAENOBUFS
-    assert sock.peer.waiting == b"data"
+        assert simulation.events[so_far:] == ["cancel", "receive", "dequeue", "receive"]
+        calls += await begin(simulation, nursery, two)  # which gets what was given back
+        sockets = [*waiting, one, two]
+        large = [LARGE] * (MOST_LARGE - 1)
+        assert [capacity(sock) for sock in sockets] == [SMALL, *large, SMALL, LARGE]
+        second = Call(nursery, waiting[0].recv, 100)
+        await simulation.run()
+        assert outcome_of(second) is trio.BusyResourceError
+        data = [b"%d" % number for number in range(len(sockets))]
+        for sock, message in zip(sockets, data, strict=True):
+            sock.peer.send(message)
+        await simulation.step()
+        assert [call.value for call in calls] == data
+        assert simulation.events.count("cancel") == 1
+        assert (counted.pended, counted.cancelled) == (pended + 2, 0)
+        assert counted.overlapped == overlapped + 3
+        # The one that gave its memory back begins anew; the other asks for much again.
+        await begin(simulation, nursery, waiting[0], one)
+        assert [capacity(waiting[0]), capacity(one)] == [SMALL, LARGE]
 
 
-ENDINGS = ["data", "end", "cancelled", "aborted", "reset", "refused", "WSAENOBUFS", "deferred"]
+async def test_who_has_received_meanwhile_has_not_waited_longest(simulation: Simulation) -> None:
+    async with all_lent(simulation) as (nursery, _, waiting, one, two):
+        for sock in (waiting[0], waiting[2]):
+            sock.peer.send(bytes(MEDIUM + 1))
+            await simulation.step()
+        await begin(simulation, nursery, waiting[2], waiting[0], one, two)
+        asked = [event.handle for event in simulation.kernel.log if event.what == "cancel"]
+        assert asked == [waiting[1].fileno(), waiting[3].fileno()]
 
 
+@pytest.mark.parametrize("answer", CancelAnswer)
+@pytest.mark.parametrize("first", [True, False], ids=["then asked", "asked first"])
+@pytest.mark.parametrize("ending", ["data", "end", "reset", "shut down", "cancelled", "closed"])
+async def test_whatever_happens_as_memory_is_taken_back_is_what_the_program_sees(
+    simulation: Simulation, ending: str, first: bool, answer: CancelAnswer
+) -> None:
+    end, expected = ENDINGS[ending]
+    counted = Counted()
+    async with all_lent(simulation) as (nursery, calls, waiting, one, two):
+        longest, call = waiting[0], calls[0]
+        simulation.behave(prompt=False, cancel=answer)
+        if first:
+            end(longest, call)
+        await begin(simulation, nursery, one)
+        if not first:
+            end(longest, call)
+        await simulation.step()
+        if ending == "data":
+            assert call.value + longest.peer.waiting == expected
+            assert len(call.value) >= SMALL
+        else:
+            assert outcome_of(call) == expected
+        assert longest.peer.handles == (ending != "closed")
+        assert counted.cancelled == (ending == "cancelled")
+        await begin(simulation, nursery, two)  # which gets what was given back
+        assert [capacity(one), capacity(two)] == [SMALL, LARGE]
+        assert all(capacity(sock) == LARGE for sock in waiting[1:])
+
+
+async def test_where_nobody_waits_nobody_is_asked(simulation: Simulation) -> None:
+    # The packet of each is still to come, so that its memory cannot be given back.
+    sockets = await make_flows(simulation, MOST_LARGE + 1)
+    sizes = offers(sockets[-1])
+    async with simulation.nursery() as nursery:
+        for sock in sockets:
+            sock.peer.send(b"data")
+        calls = await begin(simulation, nursery, *sockets)
+        assert sizes == [SMALL]
+        await simulation.step()
+        assert [call.value for call in calls] == [b"data"] * len(sockets)
+    assert "cancel" not in simulation.events
+
+
+@pytest.mark.parametrize(("size", "other"), [(MEDIUM, LARGE), (LARGE, MEDIUM)])
+async def test_free_memory_of_another_size_is_given_up_before_anybody_is_asked(
+    simulation: Simulation, size: int, other: int
+) -> None:
+    blocks = Blocks(simulation)
+    sockets = [simulation.stream() for _ in range(MOST_LENT // other)]
+    sock = simulation.stream()
+    for each in sockets:
+        await make_flow(simulation, each, other)
+    await make_flow(simulation, sock, size)
+    async with simulation.nursery() as nursery:
+        for each in sockets[1:]:
+            each.peer.send(b"data")
+        await begin(simulation, nursery, *sockets)
+        await simulation.step()
+        assert blocks.sizes().count(other) == len(sockets)
+        await begin(simulation, nursery, sock)
+        assert [capacity(sockets[0]), capacity(sock)] == [other, size]
+        assert blocks.sizes() == [MEDIUM, LARGE]
+        assert "cancel" not in simulation.events
+        nursery.cancel_scope.cancel()
+
+
+# How each receives, its room, and whether datagrams.
+BORROW_NOTHING: dict[str, tuple[Any, int, bool]] = {
+    "recv": (lambda sock: sock.recv(SMALL), SMALL, False),
+    "recv_into": (lambda sock: sock.recv_into(bytearray(LARGE)), LARGE, False),
+    "receive_exactly": (lambda sock: SocketStream(sock).receive_exactly(LARGE), LARGE, False),
+    "wsarecv": (lambda sock: wsarecv(sock, [bytearray(LARGE)]), LARGE, False),
+    "recvfrom": (lambda sock: sock.recvfrom(60_000), 60_000, True),
+    "recvfrom_many": (lambda sock: sock.recvfrom_many(10, 60_000), 60_000, True),
+}
+
+
+@pytest.mark.parametrize("how", BORROW_NOTHING)
+async def test_what_borrows_nothing_has_all_its_room_at_once_and_asks_nobody(
+    simulation: Simulation, how: str
+) -> None:
+    method, room, datagrams = BORROW_NOTHING[how]
+    sock = simulation.datagrams() if datagrams else simulation.stream()
+    async with all_lent(simulation) as (nursery, *_):
+        for _ in range(2):
+            call = Call(nursery, method, sock)
+            await simulation.run()
+            assert sock.peer.requests[0].buffers[0][1] == room
+            for _ in range(3 if how == "recvfrom_many" else 1):
+                sock.peer.send(pattern(room))
+            await simulation.step()
+            assert call.succeeded
+        await begin(simulation, nursery, sock)
+        assert datagrams or capacity(sock) == SMALL  # they show nothing of the flow
+        assert "cancel" not in simulation.events
+
+
+# However a receive ends, its memory is the run's again.
+
+
+@both_modes
+@pytest.mark.parametrize("waits", [True, False])
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_large_memory_is_given_back_however_a_receive_ends(
-    simulation: Simulation, ending: str
+    simulation: Simulation, ending: str, waits: bool, made_here: bool
 ) -> None:
-    sock = simulation.stream()
+    waits |= ending in ("shut down", "cancelled", "closed", "aborted", "deferred")
+    blocks = Blocks(simulation)
+    end, expected = ENDINGS[ending]
     async with simulation.nursery() as nursery:
-        for _ in range(MOST_LARGE + 1):
-            await make_flow(simulation, sock)
-            if ending == "data":
-                sock.peer.send(b"data")
-            elif ending == "refused":
-                sock.peer.refusals.append(WinsockError.WSAECONNABORTED)
-            elif ending == "WSAENOBUFS":
-                sock.peer.refusals += [WinsockError.WSAENOBUFS] * 2
-            simulation.behave(prompt=ending not in ("end", "reset", "deferred"))
+        for _ in range(3):
+            (sock,) = await make_flows(simulation, 1, made_here=made_here)
             call = Call(nursery, sock.recv, LARGE)
-            await simulation.run()
-            if ending == "end":
-                sock.peer.end(NtStatus.SUCCESS)
-            elif ending == "reset":
-                sock.peer.end(NtStatus.CONNECTION_RESET)
-            elif ending == "deferred":
-                sock.peer.end(NtStatus.CONNECTION_RESET, bytes(2000))
-            elif ending == "aborted":
-                await simulation.step()
-                sock.peer.send(b"data")
-            elif ending == "cancelled":
+            if waits:
+                await simulation.run()
+                assert capacity(sock) == LARGE
+            end(sock, call)
+            await simulation.step()
+            if expected is None:
+                assert capacity(sock) == SMALL
                 call.scope.cancel()
-            await simulation.step()
-            assert call.done
-            simulation.behave(prompt=True)
-            if ending == "deferred":
-                with pytest.raises(ConnectionResetError):
-                    await sock.recv(1)
-        simulation.behave(prompt=True)
-        assert large_blocks(simulation) == 1
-        await make_flow(simulation, sock)
-        sock.peer.send(bytes(LARGE))
-        call = Call(nursery, sock.recv, LARGE)
-        await simulation.step()
-        assert len(call.value) == LARGE, "there was no block left"
-    simulation.check_quiet()
+                await simulation.step()
+            else:
+                assert outcome_of(call) == expected
+            assert blocks.sizes() == [MEDIUM, LARGE]
+            assert Run.current().made == MEDIUM + LARGE
+            assert not Run.current().waiting
 
 
-async def test_large_memory_is_given_back_when_a_socket_closes(simulation: Simulation) -> None:
+async def test_large_memory_of_an_abandoned_receive_as_of_a_crash_is_the_kernels_for_good(
+    simulation: Simulation,
+) -> None:
+    blocks = Blocks(simulation)
+    sock, other = await make_flows(simulation, 2)
+    receiving: Any = sock.recv(LARGE)
+    receiving.send(None)
+    receiving.send(outcome.Value(None))  # when others have had their turn
+    assert capacity(sock) == LARGE
+    simulation.behave(prompt=False)
+    receiving.close()  # as Python closes it when there is no run any more
+    assert Run.current().made == blocks.lent - LARGE == MEDIUM
+    assert not Run.current().waiting
+    sock.peer.requests.clear()  # its packet is long in coming
+    simulation.behave(prompt=True)
     async with simulation.nursery() as nursery:
-        for _ in range(MOST_LARGE + 1):
-            simulation.behave(prompt=True)
-            sock = simulation.stream()
-            await make_flow(simulation, sock)
-            simulation.behave(prompt=False)
-            call = Call(nursery, sock.recv, LARGE)
-            await simulation.run()
-            sock.close()
-            await simulation.step()
-            assert isinstance(call.error, trio.ClosedResourceError)
-        assert large_blocks(simulation) == 1
-        simulation.behave(prompt=True)
-        sock = simulation.stream()
-        await make_flow(simulation, sock)
-        sock.peer.send(bytes(LARGE))
-        call = Call(nursery, sock.recv, LARGE)
-        await simulation.step()
-        assert len(call.value) == LARGE
+        await begin(simulation, nursery, other)
+        assert blocks.sizes() == [MEDIUM, LARGE, LARGE]
+        nursery.cancel_scope.cancel()
 
 
-# Too much for the system.
+# Where there is no memory.
 
-Receive = Any
-LARGE_RECEIVES: dict[str, Receive] = {
-    "recv": lambda sock: sock.recv(LARGE),
-    "recv_into": lambda sock: sock.recv_into(bytearray(LARGE)),
-    "receive_exactly_into": lambda sock: SocketStream(sock).receive_exactly_into(bytearray(LARGE)),
+
+def no_memory(*_: object) -> NoReturn:
+    raise MemoryError
+
+
+async def test_where_large_memory_cannot_be_had_a_receive_goes_on_with_little(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, sock = await make_flows(simulation, 2)
+    sizes = offers(sock)
+    async with simulation.nursery() as nursery:
+        await begin(simulation, nursery, waits)
+        made = Run.current().made
+        sock.peer.send(bytes(SMALL + 1))
+        with monkeypatch.context() as patch:
+            patch.setattr(memory, "_allocate", no_memory)
+            assert await receive(simulation, sock) == bytes(SMALL)
+        assert Run.current().made == made
+        assert await receive(simulation, sock) == b"\0"
+        assert sizes == [SMALL, LARGE]
+        assert "cancel" not in simulation.events
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["waited", "was there"])
+@pytest.mark.parametrize("ifs_handles", [True, False], ids=["overlapped", "readiness"])
+async def test_where_there_is_no_memory_for_a_large_result_the_next_receives_give_it_in_parts(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, ifs_handles: bool, waits: bool
+) -> None:
+    blocks = Blocks(simulation)
+    sock, other = simulation.stream(), simulation.stream()
+    sock.peer.ifs_handles = ifs_handles
+    data = pattern(20_000)
+    for _ in range(2):
+        for flow in (sock, other):
+            await make_flow(simulation, flow)
+        with monkeypatch.context() as patch:
+            for kind in (Operation, PushedBack):
+                patch.setattr(kind, "unpack", no_memory)
+            async with simulation.nursery() as nursery:
+                if not waits:
+                    sock.peer.send(data)
+                calls = await begin(simulation, nursery, sock)
+                if waits:
+                    sock.peer.send(data)
+                await simulation.step()
+                calls += await begin(simulation, nursery, sock, sock)
+                assert all(isinstance(call.error, MemoryError) for call in calls)
+        calls.clear()  # for their errors lead to the memory
+        # Its memory is nobody else's.
+        run = Run.current()
+        assert run.made == blocks.lent - LARGE
+        assert not run.waiting
+        other.peer.send(bytes(20_000))
+        assert await receive(simulation, other) == bytes(20_000)
+        sock.peer.send(b"more")
+        parts = [await receive(simulation, sock, nbytes) for nbytes in (1, 5000, SMALL)]
+        assert [len(part) for part in parts] == [1, 5000, SMALL]
+        assert run.made == blocks.lent - LARGE
+        parts.append(await receive(simulation, sock))
+        assert b"".join(parts) == data
+        gc.collect()
+        assert run.made == blocks.lent
+        assert await receive(simulation, sock) == b"more"
+
+
+# Where the system has no memory.
+
+# How each receives, and how often it is refused before it goes by readiness.
+RECEIVES: dict[str, tuple[Any, int]] = {
+    "recv": (lambda sock: sock.recv(LARGE), 2),
+    "recv_into": (lambda sock: sock.recv_into(bytearray(LARGE)), 2),
+    "exactly": (lambda sock: SocketStream(sock).receive_exactly_into(bytearray(LARGE)), 2),
+    "recv, little": (lambda sock: sock.recv(5000), 1),
+    "recvfrom": (lambda sock: sock.recvfrom(5000), 1),
+    "recvfrom_many": (lambda sock: sock.recvfrom_many(10, 5000), 1),
 }
-every_large_receive = pytest.mark.parametrize(
-    "receive", LARGE_RECEIVES.values(), ids=LARGE_RECEIVES
-)
 how_told = pytest.mark.parametrize("inline", [True, False], ids=["inline", "by the packet"])
 
 
 @both_modes
 @how_told
-@every_large_receive
+@pytest.mark.parametrize("how", ["recv", "recv_into", "exactly"])
 async def test_a_large_receive_that_wants_too_much_is_tried_once_more_with_little(
-    simulation: Simulation, receive: Receive, inline: bool, made_here: bool
+    simulation: Simulation, how: str, inline: bool, made_here: bool
 ) -> None:
-    sock = simulation.stream(made_here=made_here)
-    await make_flow(simulation, sock)
-    simulation.behave(prompt=inline)
+    exact = how == "exactly"
+    (sock,) = await make_flows(simulation, 1, made_here=made_here)
+    sizes = offers(sock)
     counted = Counted()
     async with simulation.nursery() as nursery:
         if inline:
-            sock.peer.refusals.append(WinsockError.WSAENOBUFS)
-        call = Call(nursery, receive, sock)
+            refuse(sock)
+        call = Call(nursery, RECEIVES[how][0], sock)
         await simulation.run()
         if not inline:
-            assert capacity(sock) == LARGE
-            sock.peer.end(NtStatus.INSUFFICIENT_RESOURCES)
-            simulation.behave(prompt=True)
-            simulation.deliver()
-            await simulation.run()
-        assert capacity(sock) == SMALL
-        sock.peer.send(bytes(LARGE))
+            refuse(sock)
+        await simulation.step()
+        assert simulation.in_kernel(sock)
+        message = pattern(LARGE if exact else 100)
+        sock.peer.send(message)
         await simulation.step()
         assert call.succeeded
-    assert counted.failed == 0
-    assert counted.bytes + len(sock.peer.waiting) == LARGE
+    # The next part of an exact receive asks for all the rest again.
+    assert sizes == [LARGE, SMALL, *[LARGE - SMALL] * exact]
+    assert (counted.failed, counted.readiness) == (0, 0)
+    assert (counted.pended, counted.immediate, counted.bytes) == (1, exact, len(message))
     simulation.check_quiet()
-
-
-async def test_after_a_small_part_an_exact_receive_asks_for_much_again(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    buffer = bytearray(LARGE)
-    async with simulation.nursery() as nursery:
-        sock.peer.refusals.append(WinsockError.WSAENOBUFS)
-        call = Call(nursery, SocketStream(sock).receive_exactly_into, buffer)
-        await simulation.run()
-        assert capacity(sock) == SMALL
-        sock.peer.send(pattern(SMALL))
-        await simulation.step()
-        assert capacity(sock) == LARGE - SMALL
-        sock.peer.send(pattern(LARGE)[SMALL:])
-        await simulation.step()
-        assert call.succeeded
-        assert buffer == pattern(LARGE)
 
 
 @how_told
-@every_large_receive
-async def test_if_little_is_too_much_as_well_the_program_is_told(
-    simulation: Simulation, receive: Receive, inline: bool
+@pytest.mark.parametrize("ending", ["data", "no buffers", "cancelled", "closed"])
+@pytest.mark.parametrize("how", sorted(RECEIVES.keys() - {"exactly"}))
+async def test_if_little_is_too_much_a_receive_goes_by_readiness_until_that_is_refused_too(
+    simulation: Simulation, how: str, ending: str, inline: bool
 ) -> None:
-    sock = simulation.stream()
-    await make_flow(simulation, sock)
-    simulation.behave(prompt=inline)
+    method, times = RECEIVES[how]
+    sock = simulation.datagrams() if how.startswith("recvfrom") else simulation.stream()
+    if times == 2:
+        await make_flow(simulation, sock)
     counted = Counted()
     async with simulation.nursery() as nursery:
         if inline:
-            sock.peer.refusals += [WinsockError.WSAENOBUFS] * 2
-        call = Call(nursery, receive, sock)
+            refuse(sock, times)
+        call = Call(nursery, method, sock)
         await simulation.run()
         if not inline:
-            for _ in range(2):
-                sock.peer.end(NtStatus.INSUFFICIENT_RESOURCES)
-                await simulation.step()
-        error = call.error
-        if isinstance(error, trio.BrokenResourceError):
-            assert error.__cause__ is not None
-            error = error.__cause__
-        assert winerror(error) == WinsockError.WSAENOBUFS
-    assert counted.failed == 1
-    simulation.check_quiet()
-
-
-async def test_a_small_receive_that_wants_too_much_is_not_tried_again(
-    simulation: Simulation,
-) -> None:
-    for sock in (simulation.stream(), simulation.datagrams()):
-        sock.peer.refusals.append(WinsockError.WSAENOBUFS)
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, sock.recv, 100)
-            await simulation.run()
-            assert winerror(call.error) == WinsockError.WSAENOBUFS
-
-
-async def test_a_receive_that_was_refused_for_its_size_is_counted_once(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    for waits in (True, False):
-        counted = Counted()
-        async with simulation.nursery() as nursery:
-            sock.peer.refusals.append(WinsockError.WSAENOBUFS)
-            if waits:
-                sock.peer.send(b"data")
-            call = Call(nursery, sock.recv_into, bytearray(LARGE))
-            await simulation.run()
-            if not waits:
-                sock.peer.send(b"data")
+            refuse(sock, times)
             await simulation.step()
-            assert call.value == 4
-        assert (counted.immediate, counted.pended) == ((1, 0) if waits else (0, 1))
-
-
-@both_modes
-@pytest.mark.parametrize("flows", [False, True], ids=["drained", "large"])
-async def test_of_many_flows_one_at_a_time_has_a_large_result(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, made_here: bool, flows: bool
-) -> None:
-    # Were they all received before the first task goes on, they would all be in memory.
-    steps = []
-    ws2_32 = simulation.ws2_32
-    original = type(ws2_32).WSARecv
-
-    def recording(*arguments: Any) -> int:
-        steps.append("call")
-        return original(ws2_32, *arguments)
-
-    monkeypatch.setattr(ws2_32, "WSARecv", recording)
-    sockets = [simulation.stream(made_here=made_here) for _ in range(5)]
-    for sock in sockets:
-        if flows:
-            await make_flow(simulation, sock)
-        sock.peer.send(pattern(5000))
-    steps.clear()
-
-    async def receive(sock: SocketOverSimulation) -> None:
-        assert await sock.recv(LARGE) == pattern(5000)
-        steps.append("received")
-
-    async with simulation.nursery() as nursery:
-        for sock in sockets:
-            nursery.start_soon(receive, sock)
+        assert not simulation.in_kernel(sock)
+        assert not call.done
+        end, expected = ENDINGS[ending]
+        end(sock, call)
         await simulation.step()
-    if made_here and flows:
-        assert steps == ["call", "received"] * 5
-    else:
-        last = ["received"] if flows else ["call", "received"]
-        assert steps == ["call"] * 5 + last * 5
-
-
-@both_modes
-async def test_a_large_receive_is_a_checkpoint_and_can_be_cancelled_beforehand(
-    simulation: Simulation, made_here: bool
-) -> None:
-    sock = simulation.stream(made_here=made_here)
-    await make_flow(simulation, sock)
-    simulation.deliver_automatically()
-    sock.peer.send(pattern(LARGE))
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        await sock.recv(LARGE)
-    assert scope.cancelled_caught
-    with assert_checkpoints():
-        assert await sock.recv(LARGE) == pattern(LARGE)
+        assert call.succeeded if ending == "data" else outcome_of(call) == expected
+    assert counted.bytes == (5000 if ending == "data" else 0)
+    assert counted.failed == (ending == "no buffers")
+    assert (counted.overlapped, counted.readiness) == (times, 1)
+    simulation.check_quiet()

@@ -11,15 +11,16 @@ import pytest
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import ShortControl
+from tests.simulation.request import Request
 from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._winsock.calls import ffi
 from trio_wsarecv._winsock.codes import NtStatus
-from trio_wsarecv._winsock.datagram import MessageOperation
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     import trio_wsarecv
+    from tests.simulation.request import Result
 
     Receive = Callable[..., Awaitable[tuple[bytes, Any, int, Any]]]
 
@@ -217,9 +218,9 @@ async def test_much_room_for_control_messages_is_given_back_when_little_is_asked
     simulation: Simulation,
 ) -> None:
     sock = simulation.datagrams()
-    rooms = [(8192, 8192), (0, 8192), (8193, 8193), (0, 512), (20_000, 20_000)]
+    rooms = [(65536, 65536), (0, 65536), (65537, 65537), (0, 4096), (160_000, 160_000)]
     async with simulation.nursery() as nursery:
-        for asked, room in (*rooms, (1250, 20_000), (1249, 1249)):
+        for asked, room in (*rooms, (10_000, 160_000), (9_999, 9_999)):
             call = Call(nursery, recvmsg, sock, 10, asked)
             await simulation.run()
             (request,) = sock.peer.requests
@@ -337,11 +338,17 @@ async def test_a_receive_without_buffers_leaves_nothing_behind(simulation: Simul
 async def test_flags_of_messages_are_told_and_no_others(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    write_message = Request._write_message
+
+    def write_message_and_flag(request: Request, result: Result) -> None:
+        write_message(request, result)
+        ffi.cast("WSAMSG *", request.message).dwFlags = flag
+
+    monkeypatch.setattr(Request, "_write_message", write_message_and_flag)
     simulation.deliver_automatically()
     sock = simulation.datagrams()
     told = MsgFlag.MSG_BCAST | MsgFlag.MSG_MCAST | MsgFlag.MSG_TRUNC | MsgFlag.MSG_CTRUNC
     for flag in MsgFlag:
-        monkeypatch.setattr(MessageOperation, "flags", lambda _, flag=flag: flag)
         sock.peer.send(b"data", SENDER)
         _, _, flags, _ = await sock.recvmsg(10, 100)
         assert flags == flag & told
@@ -368,7 +375,7 @@ async def test_a_message_of_a_stream_waits_for_what_is_missing_behind_bytes_push
     simulation: Simulation, left: bytes
 ) -> None:
     sock = simulation.stream()
-    sock.receiver.push_back(left)
+    sock.receiver.pushed_back.add(left)
     sock.peer.send(b"abcdefgh"[len(left) :])
     simulation.deliver_automatically()
     assert await sock.recvmsg(6, 0, MsgFlag.MSG_WAITALL) == (b"abcdef", [], 0, None)

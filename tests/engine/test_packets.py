@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.receiving import every_receive, winerror
+from tests.receiving import RECEIVES, every_receive, winerror
 from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import InlineIosb, IosbWrite, TooLong
 from trio_wsarecv import WinsockError
@@ -78,7 +78,9 @@ async def test_each_receive_is_one_overlapped_call_whether_data_waits_or_not(
     simulation.check_quiet()
 
 
-REFUSALS = [error for error in WinsockError if error != WinsockError.WSA_IO_PENDING]
+# Of these one says that the receive waits, the other is answered by another call.
+NO_REFUSALS = {WinsockError.WSA_IO_PENDING, WinsockError.WSAENOBUFS}
+REFUSALS = [error for error in WinsockError if error not in NO_REFUSALS]
 
 
 @pytest.mark.parametrize("left", [NtStatus.PENDING, None])
@@ -105,21 +107,44 @@ async def test_a_receive_that_is_refused_waits_for_nothing(
 
 
 @pytest.mark.parametrize("left", [NtStatus.PENDING, None])
+@every_receive
 async def test_a_refusal_with_wsaemsgsize_waits_for_nothing(
-    simulation: Simulation, left: NtStatus | None
+    simulation: Simulation, receive: Receive, left: NtStatus | None
 ) -> None:
     simulation.behave(left_by_failure=left)
     sock = simulation.datagrams()
-    sock.peer.send(b"fits")
-    buffer = bytearray(4)
     async with simulation.nursery() as nursery:
-        first = Call(nursery, sock.recv_into, buffer)
+        first = Call(nursery, receive, sock)
+        await simulation.run()
+        sock.peer.send(b"data")
         await simulation.step()
-        assert first.value == 4
+        assert first.done
         sock.peer.refusals.append(WinsockError.WSAEMSGSIZE)
-        second = Call(nursery, sock.recv_into, buffer)
+        second = Call(nursery, receive, sock)
         await simulation.run()
         assert winerror(second.error) == WinsockError.WSAEMSGSIZE
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("left", [NtStatus.PENDING, None])
+@pytest.mark.parametrize("method", ["recvmsg", "recvmsg_into"])
+async def test_a_message_that_is_refused_waits_for_nothing_whatever_the_one_before_has_left(
+    simulation: Simulation, method: str, left: NtStatus | None
+) -> None:
+    # After control data that did not fit, it is the very status that a packet would come of.
+    simulation.behave(left_by_failure=left)
+    sock = simulation.datagrams()
+    async with simulation.nursery() as nursery:
+        for _ in range(2):
+            first = Call(nursery, RECEIVES[method], sock)
+            await simulation.run()
+            sock.peer.end(NtStatus.BUFFER_OVERFLOW, b"data")
+            await simulation.step()
+            assert first.succeeded
+            sock.peer.refusals.append(WinsockError.WSAEMSGSIZE)
+            second = Call(nursery, RECEIVES[method], sock)
+            await simulation.run()
+            assert winerror(second.error) == WinsockError.WSAEMSGSIZE
     simulation.check_quiet()
 
 

@@ -143,9 +143,9 @@ async def test_waiting_for_all_loses_nothing_when_it_fails(
             await simulation.step()
             sock.peer.reset()
         else:
-            sock.peer.refusals.append(WinsockError.WSAENOBUFS)
+            sock.peer.refusals.append(WinsockError.WSAENETDOWN)
         await simulation.step()
-        expected = WinsockError.WSAECONNRESET if pending else WinsockError.WSAENOBUFS
+        expected = WinsockError.WSAECONNRESET if pending else WinsockError.WSAENETDOWN
         assert winerror(call.error) == expected
         simulation.deliver_automatically()
         assert await sock.recv(100) == b"abcde"
@@ -201,6 +201,58 @@ async def test_the_completion_says_which_flags_come_out(
         assert isinstance(call.value.flags, MsgFlag)
     assert filled(buffers) == b"data....."
     simulation.check_quiet()
+
+
+@pytest.mark.parametrize("method", ["wsarecv", "recvmsg", "recvmsg_into"])
+@pytest.mark.parametrize("status", [NtStatus.RECEIVE_PARTIAL, NtStatus.RECEIVE_EXPEDITED])
+async def test_the_flags_of_all_parts_of_a_receive_come_out(
+    simulation: Simulation, status: NtStatus, method: str
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        for statuses in itertools.product((NtStatus.SUCCESS, status), repeat=3):
+            if method == "wsarecv":
+                call = Call(nursery, wsarecv, sock, [bytearray(5), bytearray(7)], WAITALL)
+            elif method == "recvmsg":
+                call = Call(nursery, sock.recvmsg, 12, 0, WAITALL)
+            else:
+                call = Call(nursery, sock.recvmsg_into, [bytearray(12)], 0, WAITALL)
+            for each in statuses:
+                await simulation.run()
+                sock.peer.send(b"part", each)
+                await simulation.step()
+            flags = OUT[status] if status in statuses else MsgFlag(0)
+            if method == "wsarecv":
+                assert call.value == (12, flags)
+            else:
+                received = b"partpartpart" if method == "recvmsg" else 12
+                assert call.value == (received, [], flags, None)
+    simulation.check_quiet()
+
+
+@pytest.mark.parametrize("method", ["wsarecv", "recvmsg", "recvmsg_into"])
+async def test_an_urgent_byte_is_told_by_a_flag_and_the_end_of_the_stream_by_none(
+    simulation: Simulation, method: str
+) -> None:
+    simulation.deliver_automatically()
+    for data, flag in ((b"!", OOB), (b"", 0)):
+        sock = simulation.stream()
+        if data:
+            sock.peer.send_urgent(data)
+        async with simulation.nursery() as nursery:
+            if method == "wsarecv":
+                call = Call(nursery, wsarecv, sock, [bytearray(5)], OOB)
+            elif method == "recvmsg":
+                call = Call(nursery, sock.recvmsg, 5, 0, OOB)
+            else:
+                call = Call(nursery, sock.recvmsg_into, [bytearray(5)], 0, OOB)
+            await simulation.run()
+            if not data:
+                sock.peer.end(NtStatus.SUCCESS)  # which is how it ends that none will come
+            await simulation.step()
+            nbytes, flags = call.value[0], call.value[1 if method == "wsarecv" else 2]
+            assert nbytes == (data if method == "recvmsg" else len(data))
+            assert flags == flag
 
 
 async def test_a_message_in_parts_is_complete_when_the_flag_is_gone(

@@ -128,7 +128,7 @@ EQUIVALENT: Final[dict[str, dict[str, list[tuple[str, str]]]]] = {
             (f"{call}(verdict.error or 0){end}", f"{call}(verdict.error or {other}){end}")
             for call, end in (
                 ("raise calls.winsock_error", ""),
-                ("receiver.defer(calls.winsock_error", ")"),
+                ("receiver.pushed_back.defer(calls.winsock_error", ")"),
             )
             for other in (1, -1)
         ],

@@ -64,6 +64,7 @@ CUT: dict[str, Any] = {
 @native("73", "Wine sock.c test_UDP (todo_wine)")
 async def test_a_datagram_gives_what_fits_and_says_so(
     simulation: Simulation,
+    made_here: bool,
     method: str,
     waiting: bool,
     too_long: TooLong,
@@ -73,7 +74,7 @@ async def test_a_datagram_gives_what_fits_and_says_so(
     simulation.behave(
         too_long=too_long, inline_iosb=inline_iosb, iosb=iosb, overflow_iosb=inline_iosb
     )
-    sock = simulation.datagrams()
+    sock = simulation.datagrams(made_here=made_here)
     async with simulation.nursery() as nursery:
         for datagram in (b"data", LONG, b"data"):
             if waiting:
@@ -96,10 +97,10 @@ async def test_a_datagram_gives_what_fits_and_says_so(
 
 @native("20", "Go udpsock_test.go TestUDPZeroByteBuffer; zio PR #733")
 async def test_a_receive_of_no_bytes_does_not_take_a_datagram_unasked(
-    simulation: Simulation,
+    simulation: Simulation, made_here: bool
 ) -> None:
     simulation.deliver_automatically()
-    sock = simulation.datagrams()
+    sock = simulation.datagrams(made_here=made_here)
     sock.peer.send(LONG, SENDER)
     with pytest.raises(OSError, match=r"INVAL|10022"):
         await wsarecv(sock, [bytearray()])
@@ -108,9 +109,11 @@ async def test_a_receive_of_no_bytes_does_not_take_a_datagram_unasked(
 
 @pytest.mark.parametrize("method", RECEIVES)
 @native("21", "Go udpsock_test.go TestUDPZeroBytePayload")
-async def test_an_empty_datagram_is_received(simulation: Simulation, method: str) -> None:
+async def test_an_empty_datagram_is_received(
+    simulation: Simulation, made_here: bool, method: str
+) -> None:
     simulation.deliver_automatically()
-    sock = simulation.datagrams()
+    sock = simulation.datagrams(made_here=made_here)
     sock.peer.send(b"", SENDER)
     result = await RECEIVES[method](sock)
     first = result[0] if isinstance(result, tuple) else result
@@ -133,6 +136,7 @@ SHORT = [
 @native("22", "Wine sock.c test_ip_pktinfo")
 async def test_control_data_that_does_not_fit_leaves_the_datagram_whole(
     simulation: Simulation,
+    made_here: bool,
     control: bytes,
     size: int,
     short_control: ShortControl,
@@ -140,7 +144,7 @@ async def test_control_data_that_does_not_fit_leaves_the_datagram_whole(
     waiting: bool,
 ) -> None:
     simulation.behave(short_control=short_control, too_long=too_long)
-    sock = simulation.datagrams()
+    sock = simulation.datagrams(made_here=made_here)
     async with simulation.nursery() as nursery:
         for expected in (b"HELLO", b"HE"):
             if waiting:
@@ -159,11 +163,11 @@ async def test_control_data_that_does_not_fit_leaves_the_datagram_whole(
 @pytest.mark.parametrize(("control", "size"), SHORT)
 @native("23", "Wine sock.c test_ip_pktinfo")
 async def test_control_data_that_does_not_fit_a_peek(
-    simulation: Simulation, control: bytes, size: int, short_control: ShortControl
+    simulation: Simulation, made_here: bool, control: bytes, size: int, short_control: ShortControl
 ) -> None:
     simulation.behaviour.short_control = short_control
     simulation.deliver_automatically()
-    sock = simulation.datagrams()
+    sock = simulation.datagrams(made_here=made_here)
     sock.peer.send(b"HELLO", SENDER, control)
     peeked = await sock.recvmsg(10, size, socket.MSG_PEEK)
     assert peeked == (b"HELLO", [], CTRUNC, ADDRESS)
@@ -171,27 +175,31 @@ async def test_control_data_that_does_not_fit_a_peek(
 
 
 @native("24", "Wine sock.c test_ip_pktinfo")
-async def test_no_control_data_is_none(simulation: Simulation) -> None:
+async def test_no_control_data_is_none(simulation: Simulation, made_here: bool) -> None:
     simulation.deliver_automatically()
-    sock = simulation.datagrams()
+    sock = simulation.datagrams(made_here=made_here)
     for size in (0, 100):
         sock.peer.send(b"HELLO", SENDER)
         assert await sock.recvmsg(10, size) == (b"HELLO", [], 0, ADDRESS)
 
 
 @native("25", "Wine sock.c test_ip_pktinfo, test_ipv4_cmsg, test_ipv6_cmsg")
-async def test_control_data_is_received_as_windows_writes_it(simulation: Simulation) -> None:
+async def test_control_data_is_received_as_windows_writes_it(
+    simulation: Simulation, made_here: bool
+) -> None:
     simulation.deliver_automatically()
-    sock = simulation.datagrams()
+    sock = simulation.datagrams(made_here=made_here)
     sock.peer.send(b"HELLO", SENDER, b"".join(cmsg(*message) for message in MESSAGES))
     assert await sock.recvmsg(10, 1000) == (b"HELLO", MESSAGES, 0, ADDRESS)
 
 
 @native("26", "AdguardForWindows #6219, amnezia-client #3048")
-async def test_where_messages_fail_other_receives_go_on(simulation: Simulation) -> None:
+async def test_where_messages_fail_other_receives_go_on(
+    simulation: Simulation, made_here: bool
+) -> None:
     simulation.behaviour.message_faults = True
     simulation.deliver_automatically()
-    sock = simulation.datagrams()
+    sock = simulation.datagrams(made_here=made_here)
     sock.peer.send(b"HELLO", SENDER)
     with pytest.raises(OSError, match=r"FAULT|10014"):
         await sock.recvmsg(10, 100)
@@ -200,9 +208,11 @@ async def test_where_messages_fail_other_receives_go_on(simulation: Simulation) 
 
 @pytest.mark.parametrize("iosb", IosbWrite)
 @native("28", ".NET UdpReceiveGetsCanceledByDispose; Wine afd.c (todo_wine)")
-async def test_closing_tells_the_receiver(simulation: Simulation, iosb: IosbWrite) -> None:
+async def test_closing_tells_the_receiver(
+    simulation: Simulation, made_here: bool, iosb: IosbWrite
+) -> None:
     simulation.behaviour.iosb = iosb
-    sock = simulation.datagrams()
+    sock = simulation.datagrams(made_here=made_here)
     async with simulation.nursery() as nursery:
         call = Call(nursery, sock.recvfrom, 5)
         await simulation.run()
@@ -213,8 +223,10 @@ async def test_closing_tells_the_receiver(simulation: Simulation, iosb: IosbWrit
 
 
 @native("31", ".NET CanceledOneOfMultipleReceives_Udp")
-async def test_a_receive_that_somebody_gave_up_is_repeated(simulation: Simulation) -> None:
-    sock = simulation.datagrams()
+async def test_a_receive_that_somebody_gave_up_is_repeated(
+    simulation: Simulation, made_here: bool
+) -> None:
+    sock = simulation.datagrams(made_here=made_here)
     async with simulation.nursery() as nursery:
         call = Call(nursery, sock.recvfrom, 5)
         await simulation.run()
@@ -231,10 +243,10 @@ async def test_a_receive_that_somebody_gave_up_is_repeated(simulation: Simulatio
 @native("47", "Wine sock.c test_shutdown; .NET")
 @native("48", "dotnet/runtime #47469")
 async def test_a_receive_after_ones_own_shutdown_fails_or_can_be_cancelled(
-    simulation: Simulation, late: bool, how: int
+    simulation: Simulation, made_here: bool, late: bool, how: int
 ) -> None:
     simulation.behaviour.late_udp_shutdown = late
-    sock = simulation.datagrams()
+    sock = simulation.datagrams(made_here=made_here)
     waits = late and how == socket.SHUT_RDWR
     async with simulation.nursery() as nursery:
         call = Call(nursery, sock.recv, 5)
@@ -259,8 +271,10 @@ async def test_a_receive_after_ones_own_shutdown_fails_or_can_be_cancelled(
 
 @pytest.mark.parametrize("method", RECEIVES)
 @native("71", "Wine afd.c test_recv; Wine sock.c test_connect_udp (todo_wine)")
-async def test_an_unbound_socket_says_so(simulation: Simulation, method: str) -> None:
-    sock = simulation.datagrams(is_bound=False)
+async def test_an_unbound_socket_says_so(
+    simulation: Simulation, made_here: bool, method: str
+) -> None:
+    sock = simulation.datagrams(is_bound=False, made_here=made_here)
     async with simulation.nursery() as nursery:
         call = Call(nursery, RECEIVES[method], sock)
         await simulation.run()
@@ -280,9 +294,9 @@ ICMP = {
 @pytest.mark.parametrize("method", RECEIVES)
 @native("74", "CPython windows_events finish_socket_func; libuv src/win/udp.c")
 async def test_an_icmp_message_fails_one_receive(
-    simulation: Simulation, method: str, status: NtStatus, waiting: bool
+    simulation: Simulation, made_here: bool, method: str, status: NtStatus, waiting: bool
 ) -> None:
-    sock = simulation.datagrams()
+    sock = simulation.datagrams(made_here=made_here)
     async with simulation.nursery() as nursery:
         if waiting:
             sock.peer.send_error(status)
@@ -303,8 +317,10 @@ async def test_an_icmp_message_fails_one_receive(
 
 @native("75", "Wine afd.c test_poll; Wine sock.c test_read_events")
 @native("44", "Wine sock.c test_WSAPoll; Wine afd.c test_poll")
-async def test_a_socket_is_readable_only_of_what_no_receive_gets(simulation: Simulation) -> None:
-    sock = simulation.datagrams()
+async def test_a_socket_is_readable_only_of_what_no_receive_gets(
+    simulation: Simulation, made_here: bool
+) -> None:
+    sock = simulation.datagrams(made_here=made_here)
     async with simulation.nursery() as nursery:
         call = Call(nursery, sock.recv, 5)
         await simulation.run()

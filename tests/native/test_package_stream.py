@@ -125,11 +125,14 @@ async def test_a_receive_that_is_refused_waits_for_nothing(
 ) -> None:
     simulation.behaviour.left_by_failure = left
     sock = simulation.stream(made_here=made_here)
-    sock.peer.refusals.append(error)
+    # For want of memory another call is made, without an OVERLAPPED, before the program is told.
+    calls = 2 if error == WinsockError.WSAENOBUFS else 1
+    sock.peer.refusals.extend([error] * calls)
     async with simulation.nursery() as nursery:
         call = Call(nursery, sock.recv, 5)
         await simulation.run()
         assert winerror(call) == error
+        assert not sock.peer.refusals
         sock.peer.send(b"data!")
         again = Call(nursery, sock.recv, 5)
         await simulation.step()
@@ -141,17 +144,13 @@ def unusual(simulation: Simulation, what: str) -> Any:
     """Make a socket of the package's own that cannot be in skip mode."""
     if what == "the mode cannot be set":
         simulation.behaviour.skip_mode = False
-    elif what == "a datagram socket":
-        return simulation.datagrams(made_here=True)
     sock = simulation.stream(made_here=what != "adopted")
     if what == "a layered provider":
         sock.peer.chain_length = 2
     return sock
 
 
-@pytest.mark.parametrize(
-    "what", ["the mode cannot be set", "a layered provider", "a datagram socket", "adopted"]
-)
+@pytest.mark.parametrize("what", ["the mode cannot be set", "a layered provider", "adopted"])
 @native("14", "the documentation of SetFileCompletionNotificationModes; libuv #1672")
 async def test_without_skip_mode_the_packet_is_awaited(simulation: Simulation, what: str) -> None:
     sock = unusual(simulation, what)

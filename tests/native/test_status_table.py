@@ -115,8 +115,8 @@ def test_every_success_and_every_information_is_a_success() -> None:
     for statuses in SUCCESSES:
         for status in statuses:
             if status != PENDING:
-                verdict = judge(status, 5, cancelling=False, closing=False)
+                verdict = judge(status, 5, asked=None, is_stream=True)
                 assert verdict.result is Result.RECEIVED
                 assert verdict.error is None
                 assert verdict.flags == FLAGS.get(status, 0)
-    assert judge(0, 0, cancelling=True, closing=True) == RECEIVED
+    assert judge(0, 0, asked=None, is_stream=True) == RECEIVED

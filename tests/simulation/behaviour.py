@@ -64,7 +64,10 @@ class ShortControl(enum.Enum):
 
 
 class WaitAll(enum.Enum):
-    """What ``MSG_WAITALL`` means on a non-blocking socket; on a blocking one it waits."""
+    """What ``MSG_WAITALL`` means on a non-blocking socket; on a blocking one it waits.
+
+    A call without an ``OVERLAPPED`` cannot wait there, whatever the flag means.
+    """
 
     IGNORED = "nothing"
     WAITS = "the receive waits until its buffers are full"

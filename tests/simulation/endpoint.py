@@ -140,6 +140,8 @@ class Endpoint(Associable, ABC):
             raise self.kernel.error(self.refusals.popleft())
         if error := self.refusal(request.flags):
             raise self.kernel.error(error)
+        if not self.blocking:
+            request.flags &= ~MsgFlag.MSG_WAITALL  # which has nothing to wait with
         result = None if self.requests else self._take(request)
         if result is None:
             if self.blocking:

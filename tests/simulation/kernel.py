@@ -59,6 +59,7 @@ class Kernel:
         self.outstanding: dict[int, Request] = {}
         self.endpoints: list[Endpoint] = []
         self._handles: dict[int, Endpoint] = {}
+        self._received_into: dict[int, Request] = {}
         self._free: list[int] = []
         self.wake_readers: Callable[[], None] = lambda: None
         self.current_port: Callable[[], object] = lambda: None
@@ -110,6 +111,12 @@ class Kernel:
             self.complain("a receive was submitted at an address whose packet is still to come")
         if request.event and self.strict:
             self.complain("a receive was submitted with an event")
+        for address, _ in request.buffers:
+            if address in self.memory.blocks:
+                other = self._received_into.get(address)
+                if other is not None and not other.done:
+                    self.complain("two receives were given the same memory")
+                self._received_into[address] = request
         self.outstanding[request.address] = request
         request.begin()
 

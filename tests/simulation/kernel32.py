@@ -56,7 +56,7 @@ class Kernel32:
             self.last_error = ERROR_INVALID_PARAMETER
             return 0
         if Flags & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS:
-            if self._kernel.strict and (not endpoint.is_associated or not endpoint.is_stream):
+            if self._kernel.strict and not endpoint.is_associated:
                 self._kernel.complain("skip mode was set where it does not belong")
             if endpoint.chain_length != 1 or not endpoint.ifs_handles:
                 self._kernel.complain("skip mode was set although a layer may queue packets")

@@ -80,6 +80,7 @@ class Memory:
     ) -> None:
         self.blocks: dict[int, Block] = {}
         self.exports: dict[int, Export] = {}
+        self._perhaps_lost: list[Export] = []
         self._shared: Block | None = None
         self._complain = complain
         self._in_use = in_use
@@ -120,8 +121,14 @@ class Memory:
         *declaration, buffer = arguments
         cdata = real.from_buffer(*declaration, buffer, require_writable=require_writable)
         self.exports[id(cdata)] = Export(address_of(cdata), memoryview(buffer).nbytes, buffer)
-        weakref.finalize(cdata, self.exports.pop, id(cdata), None).atexit = False
+        weakref.finalize(cdata, self._lose, id(cdata)).atexit = False
         return cdata
+
+    def _lose(self, key: int) -> None:
+        # What is found to be garbage may be saved in the last moment, by what is closed with it.
+        export = self.exports.pop(key, None)
+        if export is not None and isinstance(export.buffer, bytearray):
+            self._perhaps_lost.append(export)
 
     def release(self, cdata: Any) -> None:
         if export := self.exports.pop(id(cdata), None):
@@ -140,7 +147,9 @@ class Memory:
 
     def holder(self, address: int, nbytes: int) -> Block | Export | None:
         """Find the living memory that contains a stretch of addresses."""
+        self._perhaps_lost = [each for each in self._perhaps_lost if not each.can_move()]
         holders: list[Block | Export] = [*self.blocks.values(), *self.exports.values()]
+        holders += self._perhaps_lost
         if self._shared is not None:
             holders.append(self._shared)
         for holder in holders:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from trio_wsarecv._engine import choose, port
+from trio_wsarecv._engine import choose, port, winsock
 from trio_wsarecv._winsock import calls, datagram
 
 from .memory import WatchedFfi, real
@@ -38,7 +38,7 @@ def simulated_winsock(seed: int | None = None) -> Iterator[Simulation]:
         patch.setattr(port, "completion_port", simulation.completion_port)
         patch.setattr(choose, "on_windows", True)
         patch.setattr(datagram, "_functions", {})
-        patch.setattr(datagram, "without_messages", set())
+        patch.setattr(winsock, "_without_messages", set())
         _stand_in_for_sockets(patch, simulation)
         _watch_memory(patch, simulation)
         yield simulation

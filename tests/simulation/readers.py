@@ -19,7 +19,19 @@ class Readers:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._tasks: dict[Any, trio.lowlevel.Task] = {}
+        self._of_each_run: trio.lowlevel.RunVar[dict[Any, trio.lowlevel.Task]]
+        self._of_each_run = trio.lowlevel.RunVar("simulated readers")
+
+    @property
+    def _tasks(self) -> dict[Any, trio.lowlevel.Task]:
+        # Those of a run that has crashed are nobody's any more.
+        if not trio.lowlevel.in_trio_run():
+            return {}
+        try:
+            return self._of_each_run.get()
+        except LookupError:
+            self._of_each_run.set({})
+            return self._of_each_run.get()
 
     async def wait_readable(self, sock: Any) -> None:
         endpoint: Endpoint = sock.peer
@@ -30,10 +42,11 @@ class Readers:
         if endpoint.is_readable():
             await trio.lowlevel.checkpoint()
             return
-        self._tasks[sock] = trio.lowlevel.current_task()
+        tasks = self._tasks
+        tasks[sock] = trio.lowlevel.current_task()
 
         def abort(_: object) -> trio.lowlevel.Abort:
-            del self._tasks[sock]
+            del tasks[sock]
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)

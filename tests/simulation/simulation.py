@@ -64,7 +64,11 @@ class Simulation:
       kernel32: likewise.
       completion_port: what the package is given for `trio.lowlevel`.
       readers: who waits for a socket to become readable.
+      driver: the task that delivers packets; if it waits for one itself, nobody else would, so
+          packets are delivered automatically from then on.
       on_wait: called at the beginning of every wait for a packet.
+      knows_answers: whether nothing interrupts a call before the package knows what it answered.
+          If something does, it may have to wait and see whether a packet comes.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -78,8 +82,9 @@ class Simulation:
         self.completion_port = CompletionPort(self)
         self._ports: trio.lowlevel.RunVar[Port] = trio.lowlevel.RunVar("simulated port")
         self._automatic = False
-        self._driver: weakref.ref[trio.lowlevel.Task] | None = None
+        self.driver: weakref.ref[trio.lowlevel.Task] | None = None
         self.on_wait: Callable[[], None] = lambda: None
+        self.knows_answers = True
 
     def stream(
         self,
@@ -108,6 +113,8 @@ class Simulation:
         return sock
 
     def _socket(self, endpoint: Endpoint, family: int) -> SocketOverSimulation:
+        if self.driver is None and trio.lowlevel.in_trio_task():
+            self.driver = weakref.ref(trio.lowlevel.current_task())
         return SocketOverSimulation(SimulatedSocket(self.kernel, endpoint, family))
 
     def in_kernel(self, sock: SocketOverSimulation) -> bool:
@@ -188,7 +195,7 @@ class Simulation:
     def _wake_the_hopeless(self) -> None:
         # In Trio, nothing would ever wake them, and cancelling one would end the run.
         for address, task in list(self.port.waiters.items()):
-            if address not in self.kernel.outstanding:
+            if self.knows_answers and address not in self.kernel.outstanding:
                 self.kernel.complain("a task waits for a packet that will never come")
                 del self.port.waiters[address]
                 trio.lowlevel.reschedule(task, outcome.Error(trio.TrioInternalError("no packet")))
@@ -207,7 +214,7 @@ class Simulation:
         Once the block is left, by an exception too, packets are delivered automatically.
         """
         async with trio.open_nursery() as nursery:
-            self._driver = weakref.ref(trio.lowlevel.current_task())
+            self.driver = weakref.ref(trio.lowlevel.current_task())
             try:
                 yield nursery
             except GeneratorExit:
@@ -247,11 +254,11 @@ class Simulation:
 
     async def wait_overlapped(self, handle: int, lpOverlapped: int, /) -> object:
         self.on_wait()
-        if lpOverlapped not in self.kernel.outstanding:
+        if self.knows_answers and lpOverlapped not in self.kernel.outstanding:
             # Trio would sleep for ever, and end the run when the task is cancelled.
             self.kernel.complain("a task waits for a packet that will never come")
             raise trio.TrioInternalError("no packet will ever come")
-        if self._driver and self._driver() is trio.lowlevel.current_task():
+        if self.driver and self.driver() is trio.lowlevel.current_task():
             # Nobody else delivers.
             self.deliver_automatically()
         return await self.port.wait(

@@ -170,4 +170,4 @@ class SocketOverSimulation(trio_wsarecv.Socket):
         return SocketOverSimulation(self._sock.dup())
 
     def is_readable(self) -> bool:
-        return self.receiver.has_something() or self._sock.peer.is_readable()
+        return self.receiver.pushed_back.something or self._sock.peer.is_readable()

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import trio
 
 import trio_wsarecv
-from trio_wsarecv._winsock.operation import State
 
 from .connection import KINDS, Account, cancel_late, keep_open
 from .peer import raise_file_limit
@@ -42,10 +41,10 @@ class Load:
 
     def note(self, account: Account) -> None:
         self.connections = max(self.connections, len(account.active))
-        receivers = [connection.stream.socket.receiver for connection in account.active]
+        engines = [connection.stream.socket.receiver.engine for connection in account.active]
+        operations = [getattr(engine, "operation", None) for engine in engines]
         in_kernel = sum(
-            receiver.operation is not None and receiver.operation.state is State.SUBMITTED
-            for receiver in receivers
+            operation is not None and operation.is_in_kernel for operation in operations
         )
         self.in_kernel = max(self.in_kernel, in_kernel)
 

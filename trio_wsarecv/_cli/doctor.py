@@ -15,7 +15,8 @@ from typing import Final
 import cffi
 import trio
 
-from .._engine.choose import Choice, choose_engine
+from .._engine.choice import Choice
+from .._engine.choose import choose_engine
 from .._engine.receiver import receiver_of
 from .._install import why_off
 from .._socket import from_stdlib_socket
@@ -50,8 +51,10 @@ def examine(kind: str) -> Finding:
     family, type_ = _KINDS[kind]
     try:
         with socket.socket(family, type_) as sock:
-            provider = provider_of(sock) if sys.platform == "win32" else None
-            return Finding(kind, choose_engine(sock, receiver_of(sock)).value, provider, None)
+            receiver = receiver_of(sock)
+            choose_engine(sock, receiver)
+            known = sys.platform == "win32" and receiver.choice is not Choice.UNKNOWN_PROVIDER
+            return Finding(kind, receiver.choice.value, provider_of(sock) if known else None, None)
     except OSError as exc:
         return Finding(kind, None, None, str(exc))
 

@@ -1,55 +1,142 @@
-"""The large receive memory of one `trio.run`.
+"""The receive memory that one `trio.run` lends to its sockets.
 
-What is posted to the kernel is locked into physical memory until data comes, so a connection that
-is quiet must not hold much.  Large blocks belong to the run.  A flow that has data waiting borrows
-one for a receive that completes inline, and gives it back when the bytes have been copied out.  So
-a run rarely needs more than one, however many connections there are.
+What is posted to the kernel is locked into physical memory, page by page, until data comes, and
+each page costs time whether data fills it or not.  So a receive is as large as its flow needs.  The
+first has the `MIN_RECEIVE_SIZE` bytes of its operation.  One that is filled makes the next one
+larger, and several that would have been smaller than the next smaller size make it smaller again.
+
+What is larger than that is lent by the run, `MOST_LENT` bytes in all.  When that is out, the
+receive that has waited longest is asked to give its memory back: it is cancelled, and repeated with
+little.  So what waits is bounded, however many connections there are, without a timer or a scan of
+them.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
 
 from .._winsock.calls import ffi
+from .._winsock.operation import MIN_RECEIVE_SIZE
 
-#: The size of a block, and so the most bytes that a receive which makes bytes asks for.
-MAX_RECEIVE_SIZE: Final = 256 * 1024
+if TYPE_CHECKING:
+    from .._winsock.operation import Operation
 
-# The most blocks of a run, 16 MiB in all.
-_MOST_BLOCKS: Final = 64
+#: The sizes of a receive that makes bytes of a stream.
+SIZES: Final = (MIN_RECEIVE_SIZE, 16 * 1024, 256 * 1024)
+#: The largest of them.
+MAX_RECEIVE_SIZE: Final = SIZES[-1]
 
-# How many large results a flow has at a time, that of the last receive included, and some spare.
-_MOST_RESULTS: Final = 4
+#: The most bytes that a run lends.
+MOST_LENT: Final = 8 * 1024 * 1024
+
+# How many receives in a row that needed less make the next one smaller.
+_ENOUGH_SMALL: Final = 4
+
+_LARGER: Final = dict(zip(SIZES, (*SIZES[1:], SIZES[-1]), strict=True))
+_SMALLER: Final = dict(zip(SIZES, (0, *SIZES[:-1]), strict=True))
+
+#: The current run, once a socket has been received on in it.
+this_run: trio.lowlevel.RunVar[Run | None] = trio.lowlevel.RunVar("trio_wsarecv.run")
 
 _allocate = ffi.new_allocator(should_clear_after_alloc=False)
+
+
+def next_size(size: int, offered: int, nbytes: int, small: int) -> tuple[int, int]:
+    """Say how large the next receive of a stream is.
+
+    Args:
+      size: what the last one might have had, of `SIZES`.
+      offered: what it had, since the program may ask for less.
+      nbytes: what it received.
+      small: how many in a row before it did not fill the next smaller size.
+
+    Returns:
+      The size, and the new count.
+    """
+    if nbytes == offered:
+        return (_LARGER[size] if offered == size else size), 0
+    if nbytes >= _SMALLER[size]:
+        return size, 0
+    if small + 1 < _ENOUGH_SMALL:
+        return size, small + 1
+    return _SMALLER[size] or size, 0
 
 
 class Run:
     """What all sockets of one `trio.run` share.
 
     Attributes:
-      free: the blocks of `MAX_RECEIVE_SIZE` bytes that nobody has borrowed.
+      made: how many bytes there are in blocks, lent or free: at most `MOST_LENT`.
+      waiting: the operations that wait with a block, those that have waited longest first.
     """
 
     def __init__(self) -> None:
-        self.free: list[Any] = []
-        self._made = 0
+        self.made = 0
+        self.waiting: dict[Operation, None] = {}
+        self._free: dict[int, list[Any]] = {size: [] for size in SIZES[1:]}
+        self._thread = threading.current_thread()
 
-    def new_block(self) -> Any:
-        """Make another block; None if the run has as many as it may have, or memory is short."""
-        if self._made == _MOST_BLOCKS:
+    @staticmethod
+    def current() -> Run:
+        """Return what the sockets of the current run share."""
+        run = this_run.get(None)
+        if run is None:
+            run = Run()
+            this_run.set(run)
+        return run
+
+    def is_current(self) -> bool:
+        """Tell whether this thread is in this run."""
+        return trio.lowlevel.in_trio_run() and this_run.get(None) is self
+
+    def is_over(self) -> bool:
+        """Tell whether this run has ended, as it may have by a crash."""
+        if self._thread is threading.current_thread():
+            return not self.is_current()
+        return not self._thread.is_alive()
+
+    def lend(self, nbytes: int, *, ask: bool) -> Any:
+        """Give memory for so many bytes; None if all is lent, or there is no memory.
+
+        Args:
+          nbytes: how many bytes.
+          ask: whether to ask the receive that has waited longest for its memory if all is lent.
+        """
+        size = next(size for size in SIZES if size >= nbytes)
+        free = self._free[size]
+        if free:
+            return free.pop()
+        if self.made + size > MOST_LENT:
+            self._drop_free_blocks()
+        if self.made + size > MOST_LENT:
+            if ask:
+                self._ask_for_one_back()
             return None
-        # A heap may return free memory at its end to the system, and each page costs a fault when
-        # it is used again.  So the first block lies behind room for the results of receives.
         try:
-            room = [] if self._made else [bytes(MAX_RECEIVE_SIZE) for _ in range(_MOST_RESULTS)]
-            block = _allocate("char[]", MAX_RECEIVE_SIZE)
+            block = _allocate("char[]", size)
         except MemoryError:
             return None
-        del room
-        self._made += 1
+        self.made += size
         return block
 
+    def take_back(self, block: Any) -> None:
+        """Have a block again that was lent."""
+        self._free[len(block)].append(block)
 
-#: Stands for no run at all.
-NO_RUN: Final = Run()
+    def forget(self, block: Any) -> None:
+        """Leave a block to who has it."""
+        self.made -= len(block)
+
+    def _drop_free_blocks(self) -> None:
+        for size, free in self._free.items():
+            self.made -= size * len(free)
+            free.clear()
+
+    def _ask_for_one_back(self) -> None:
+        for operation in self.waiting:
+            del self.waiting[operation]
+            operation.cancel()
+            return

@@ -1,12 +1,10 @@
 """What a program asks for when it wants more than bytes: several buffers, flags, ancillary data.
 
 ``WSARecv`` fills several buffers one after the other, without holes, as if they were one.  Where a
-stream has ``MSG_WAITALL`` it takes as many receives as it needs: Winsock refuses that flag on a
-non-blocking socket, and a Trio socket is one.
+stream has ``MSG_WAITALL`` it takes as many receives as it needs, as an exact receive does.
 
-Where the standard library has ``recvmsg``, that is called when the socket is readable.  On
-Windows, where it has none, ``WSARecvMsg`` serves datagrams; a stream has no ancillary data there,
-and ``WSARecv`` gives all there is.
+On Windows ``WSARecvMsg`` serves datagrams; a stream has no ancillary data there, and ``WSARecv``
+gives all there is.
 """
 
 from __future__ import annotations
@@ -16,20 +14,24 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._winsock.buffers import bytes_of
-from .._winsock.calls import ffi
 from .._winsock.codes import MsgFlag, WinsockError
-from .._winsock.datagram import MAX_DATAGRAM, DatagramOperation, MessageOperation
-from .._winsock.operation import MAX_RECEIVE
-from .requests import AGAIN, MAX_WAITING, OOB, TRUNCATED, Answer, Bytes, Request, offered
+from .requests import (
+    AGAIN,
+    FRAMES_OF_A_RESULT,
+    MAX_WAITING,
+    OOB,
+    Answer,
+    Bytes,
+    Completed,
+    Prepared,
+    Request,
+    need_frames,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from typing_extensions import Buffer
-
-    from .._winsock.operation import Operation
-    from .._winsock.parse import AncillaryData
-    from .receiver import Receiver
 
 
 class ReceiveResult(NamedTuple):
@@ -48,14 +50,6 @@ class ReceiveResult(NamedTuple):
 # Plain integers, whose complement has all the bits that no flag uses.
 _NOT_WITH_WAITALL: Final = int(MsgFlag.MSG_OOB | MsgFlag.MSG_PEEK | MsgFlag.MSG_PARTIAL)
 _IN: Final = _NOT_WITH_WAITALL | int(MsgFlag.MSG_WAITALL | MsgFlag.MSG_PUSH_IMMEDIATE)
-_MESSAGE_FLAGS: Final = (
-    MsgFlag.MSG_TRUNC | MsgFlag.MSG_CTRUNC | MsgFlag.MSG_BCAST | MsgFlag.MSG_MCAST
-)
-
-# Where the standard library can scatter, that is off Windows, the flags have other values.
-_STDLIB_FLAGS: Final = [
-    (getattr(socket, flag.name or "", 0), flag) for flag in (MsgFlag.MSG_OOB, MsgFlag.MSG_TRUNC)
-]
 
 # The most buffers that one call is given: systems have a limit, and a stream can be received in
 # parts.
@@ -82,131 +76,115 @@ def check_request(flags: int, sizes: Sequence[int], kind: int) -> WinsockError |
 class Scattered(Request[Any]):
     """Up to as many bytes as several buffers hold; with ``MSG_WAITALL`` no less, on a stream."""
 
-    def __init__(self, buffers: Sequence[Buffer], sizes: Sequence[int], flags: int) -> None:
+    method = "recvmsg_into"
+
+    def __init__(
+        self, buffers: Sequence[Buffer], sizes: Sequence[int], flags: int, *, waits_for_all: bool
+    ) -> None:
         self.room = sum(sizes)
-        self.flags = flags & ~int(MsgFlag.MSG_WAITALL)
-        self.wants = 0
+        self.flags = flags
         self._buffers = buffers
-        self._filled = 0
         self._flags_out = 0
-        self._waits_for_all = bool(flags & MsgFlag.MSG_WAITALL and self.room)
+        self._waits_for_all = waits_for_all
         self._whole: bytearray | None = None
 
-    def prepare(self, operation: Operation, receiver: Receiver, repeated: bool) -> None:
-        nbytes = offered(MAX_RECEIVE, receiver) if repeated else MAX_RECEIVE
+    def prepare(self, operation: Prepared, nbytes: int) -> None:
+        need_frames(FRAMES_OF_A_RESULT)
+        operation.set_control_size(self.control_size)
         if len(self._buffers) == 1:  # which needs no array
-            nbytes = min(nbytes, self.room)
-            operation.set_buffer(self._buffers[0], self._filled, nbytes, self.flags)
+            operation.set_buffer(self._buffers[0], self.filled, nbytes, self.flags)
             return
-        buffers, offset = self._targets(is_stream=receiver.is_stream)
+        # What one call is given: a stream is received in parts, a datagram all at a time.
+        buffers, offset = self._buffers, 0
+        if operation.is_stream:
+            buffers, offset = _window(buffers, self.filled)
+        elif len(buffers) >= _MAX_BUFFERS:  # since one more comes behind them
+            self._whole = bytearray(min(self.room, MAX_WAITING))
+            buffers = [self._whole]
         operation.set_buffers(buffers, offset, nbytes, self.flags)
 
-    def _targets(
-        self, *, is_stream: bool, largest: int = MAX_DATAGRAM
-    ) -> tuple[Sequence[Buffer], int]:
-        # What one call is given: a stream is received in parts, a datagram all at a time.
-        if is_stream:
-            return _window(self._buffers, self._filled)
-        if len(self._buffers) >= _MAX_BUFFERS:  # since one more comes behind them
-            self._whole = bytearray(min(self.room, largest))
-            return [self._whole], 0
-        return self._buffers, 0
-
-    def complete(self, operation: Operation, nbytes: int, flags: int) -> Answer[Any]:
-        return self._count(nbytes, _flags_out(flags, self.flags, nbytes))
-
-    def _count(self, nbytes: int, flags: int) -> Answer[Any]:
+    def complete(self, completed: Completed, nbytes: int, flags: int) -> Answer[Any]:
         if self._whole is not None:
             _spread(self._whole[:nbytes], self._buffers, 0)
-        self._filled += nbytes
+            self._whole = None
+        flags = self._flags_out | _flags_out(flags, self.flags, nbytes)
+        filled = self.filled + nbytes
+        again = self._waits_for_all and 0 < nbytes < self.room
+        answer = AGAIN if again else self._result(completed, filled, flags)
+        self._flags_out = flags
         self.room -= nbytes
-        self._flags_out |= flags
-        if self._waits_for_all and nbytes and self.room:
-            return AGAIN
-        return ReceiveResult(self._filled, MsgFlag(self._flags_out))
+        self.filled = filled
+        return answer
 
-    def call_stdlib(self, sock: socket.socket) -> tuple[int, Answer[Any]]:
-        native = self.flags & (MsgFlag.MSG_OOB | MsgFlag.MSG_PEEK)
-        # Off Windows there are datagrams that do not cross a network, and they may be larger.
-        is_stream = sock.type == socket.SOCK_STREAM
-        buffers, offset = self._targets(is_stream=is_stream, largest=MAX_WAITING)
-        with _parts(buffers, offset) as parts:
-            nbytes, _, native_flags, _ = sock.recvmsg_into(parts, 0, native)  # type: ignore[attr-defined, unused-ignore]
-        flags = sum(int(flag) for value, flag in _STDLIB_FLAGS if native_flags & value)
-        return nbytes, self._count(nbytes, flags)
+    def _result(self, completed: Completed, nbytes: int, flags: int) -> Any:
+        return ReceiveResult(nbytes, MsgFlag(flags))
 
-    def take(self, data: bytes) -> Answer[Any]:
-        _spread(data, self._buffers, self._filled)
-        return self._count(len(data), 0)
+    def store(self, data: bytes | memoryview) -> None:
+        _spread(data, self._buffers, self.filled)
 
-    def received(self) -> bytes:
-        data = bytearray()
-        for buffer in self._buffers:
-            with bytes_of(buffer) as view:
-                data += view[: self._filled - len(data)]
-        return bytes(data)
+    def part(self, completed: Prepared, nbytes: int) -> bytes:
+        if self._whole is not None:
+            return bytes(self._whole[:nbytes])
+        with _parts(self._buffers, self.filled) as parts:
+            return b"".join(parts)[:nbytes]
+
+    def received(self) -> bytes | memoryview:
+        with _parts(self._buffers, 0) as parts:
+            return b"".join(parts)[: self.filled]
 
 
 class Message(Bytes):
     """Up to ``nbytes`` bytes of a datagram, with ancillary data, flags and address."""
 
+    method = "recvmsg"
+    is_message = True
+
     def __init__(self, nbytes: int, control_size: int, flags: int) -> None:
         super().__init__(nbytes, flags)
-        self._control_size = control_size
+        self.control_size = control_size
 
-    def prepare(self, operation: Operation, receiver: Receiver, repeated: bool) -> None:
-        if isinstance(operation, MessageOperation):
-            operation.set_control_size(self._control_size)
-        super().prepare(operation, receiver, repeated)
+    def prepare(self, operation: Prepared, nbytes: int) -> None:
+        operation.set_control_size(self.control_size)
+        super().prepare(operation, nbytes)
 
-    def complete(self, operation: Operation, nbytes: int, flags: int) -> Any:
-        data = ffi.unpack(operation.target, nbytes)
-        return data, *_come_along(operation, self.flags, nbytes, flags)
-
-    def call_stdlib(self, sock: socket.socket) -> tuple[int, Any]:
-        message = sock.recvmsg(self.room, self._control_size, self.flags)  # type: ignore[attr-defined, unused-ignore]
-        return len(message[0]), message
+    def complete(self, completed: Completed, nbytes: int, flags: int) -> Any:
+        flags = _flags_out(flags, self.flags, nbytes)
+        return completed.unpack(nbytes), *completed.message(flags)
 
 
 class MessageInto(Scattered):
     """Up to as many bytes as several buffers hold, with ancillary data, flags and address."""
 
+    is_message = True
+
     def __init__(
-        self, buffers: Sequence[Buffer], sizes: Sequence[int], control_size: int, flags: int
+        self,
+        buffers: Sequence[Buffer],
+        sizes: Sequence[int],
+        control_size: int,
+        flags: int,
+        *,
+        waits_for_all: bool,
     ) -> None:
-        super().__init__(buffers, sizes, flags)
-        self._control_size = control_size
+        super().__init__(buffers, sizes, flags, waits_for_all=waits_for_all)
+        self.control_size = control_size
 
-    def prepare(self, operation: Operation, receiver: Receiver, repeated: bool) -> None:
-        if isinstance(operation, MessageOperation):
-            operation.set_control_size(self._control_size)
-        super().prepare(operation, receiver, repeated)
-
-    def complete(self, operation: Operation, nbytes: int, flags: int) -> Any:
-        answer = super().complete(operation, nbytes, flags)
-        if answer is AGAIN:
-            return answer
-        return answer.nbytes, *_come_along(operation, self.flags, nbytes, flags)
-
-    def call_stdlib(self, sock: socket.socket) -> tuple[int, Any]:
-        with _parts(self._buffers, self._filled) as parts:
-            nbytes, *rest = sock.recvmsg_into(parts, self._control_size, self.flags)  # type: ignore[attr-defined, unused-ignore]
-        return nbytes, (self._filled + nbytes, *rest)
-
-    def take(self, data: bytes) -> Any:
-        answer = super().take(data)
-        return answer if answer is AGAIN else (answer.nbytes, [], 0, None)
+    def _result(self, completed: Completed, nbytes: int, flags: int) -> Any:
+        return nbytes, *completed.message(flags)
 
 
-def _come_along(
-    operation: Operation, flags_in: int, nbytes: int, flags: int
-) -> tuple[AncillaryData, int, Any]:
-    # What comes with the data of a message: control messages, flags and address.
-    if isinstance(operation, MessageOperation):
-        flags = int(operation.flags() & _MESSAGE_FLAGS) | flags & TRUNCATED
-        return operation.ancillary_data(), flags, operation.sender()
-    sender = operation.sender() if isinstance(operation, DatagramOperation) else None
-    return [], _flags_out(flags, flags_in, nbytes), sender
+class WholeMessage(MessageInto):
+    """All of ``nbytes`` bytes of a stream, as a message."""
+
+    def __init__(self, nbytes: int, control_size: int, flags: int) -> None:
+        self._buffer = bytearray(nbytes)
+        super().__init__([self._buffer], [nbytes], control_size, flags, waits_for_all=True)
+
+    def _result(self, completed: Completed, nbytes: int, flags: int) -> Any:
+        return bytes(memoryview(self._buffer)[:nbytes]), *completed.message(flags)
+
+    def received(self) -> memoryview:
+        return memoryview(self._buffer)[: self.filled]  # ours alone: it needs no copy
 
 
 def _flags_out(flags: int, flags_in: int, nbytes: int) -> int:
@@ -235,10 +213,12 @@ def _parts(buffers: Sequence[Buffer], offset: int) -> Iterator[list[memoryview]]
         yield parts
 
 
-def _spread(data: bytes | bytearray, buffers: Sequence[Buffer], offset: int) -> None:
+def _spread(data: bytes | bytearray | memoryview, buffers: Sequence[Buffer], offset: int) -> None:
     # Writes bytes into several buffers as if they were one, from the offset on.
     with _parts(buffers, offset) as parts:
         for part in parts:
             size = min(len(part), len(data))
             part[:size] = data[:size]
             data = data[size:]
+    if data:
+        raise ValueError("the buffer was resized during a receive")

@@ -2,194 +2,324 @@
 
 On a socket that is associated with a completion port, an operation that the kernel accepts ends in
 exactly one packet on that port, unless it succeeds inline in skip mode.  An operation that the
-kernel refuses ends in no packet.  `packet_follows` decides which it is.  Trio cannot go on when a
-packet comes that no task waits for.  So between submitting and waiting there is no checkpoint and
-nothing that can raise, not even KeyboardInterrupt.
+kernel refuses ends in no packet.  `packet_follows` decides which it is.
 
-`trio.lowlevel.wait_overlapped` registers the task as the one that waits for the operation's packet.
-The task then sleeps with an abort function of ours, for two reasons.  The request to cancel has to
-be on record when the result is judged.  And where Trio's abort function finds the operation already
-completed, it posts a packet of its own with the same address.  That packet may arrive after the
-task has been woken and has submitted its next operation there.  Ours posts nothing.
+While the kernel has an operation, its handle must stay open: Windows may give the same number to
+another socket immediately, and a cancellation would meet that socket's operation.  So closing
+detaches the handle from the socket, which is closed from then on, and asks the kernel to cancel the
+operation.  The handle itself is closed when the packet is in.
 """
 
 from __future__ import annotations
 
-from types import MethodType
-from typing import TYPE_CHECKING, Final
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
+from trio.lowlevel import Abort
 
 from .._statistics import counters
 from .._winsock import calls
-from .._winsock.codes import MsgFlag, NtStatus, WinsockError
-from .._winsock.operation import MIN_RECEIVE_SIZE, STATUS_MASK, State
-from .._winsock.status import RECEIVED, Result, Verdict, judge, packet_follows
+from .._winsock.codes import NtStatus, WinsockError
+from .._winsock.operation import MIN_RECEIVE_SIZE, STATUS_MASK, Operation, State
+from .._winsock.status import RECEIVED, Asked, Mode, Result, Verdict, judge, packet_follows
 from . import port
-from .memory import MAX_RECEIVE_SIZE
-from .receiver import close_handle, closed_error
-from .requests import AGAIN
+from .choice import Choice, log_fallback
+from .engine import closed_error
+from .memory import MAX_RECEIVE_SIZE, next_size
+from .readiness import WinsockReadiness
+from .requests import MAX_RECEIVE, PEEK, TRUNCATED
+from .winsock import WinsockEngine, is_result
 
 if TYPE_CHECKING:
-    import socket
+    from collections.abc import Callable
+    from typing import NoReturn
 
-    from .._winsock.operation import Operation
-    from .receiver import Receiver
-    from .requests import Request, T
+    from .claim import Claim
+    from .memory import Run
+    from .pushed_back import PushedBack
+    from .requests import Answer, Request
 
-# The most receives that complete inline in a row before other tasks run.
-_MAX_INLINE: Final = 32
-
-# As plain integers, whose operators are not written in Python.
+# As a plain integer, whose operators are not written in Python.
 _IO_PENDING: Final = int(WinsockError.WSA_IO_PENDING)
-_TRUNCATED: Final = int(MsgFlag.MSG_TRUNC)
+
+# Asked for at each receive; a member of an enum is slower to get.
+_IDLE, _UNKNOWN, _SUBMITTED = State.IDLE, State.UNKNOWN, State.SUBMITTED
 
 _GIVE_BYTES: Final = {Result.RECEIVED, Result.TRUNCATED, Result.RECEIVED_THEN_FAILED}
 
 
-class OverlappedEngine:
-    """Receives by overlapped operations, one at a time for each socket."""
+class OverlappedEngine(WinsockEngine):
+    """Receives on one socket by overlapped operations, one at a time."""
 
-    async def receive(self, sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
-        """Receive what was asked for: submit, and wait for a packet if one follows."""
-        repeated = pended = waited = False
-        rounds = 0
-        while True:
-            if receiver.receive_size > MIN_RECEIVE_SIZE < request.wants:
+    __slots__ = ("_message", "_readiness", "_size", "_small")
+
+    def __init__(
+        self, sock: socket.socket, mode: Mode, run: Run, claim: Claim, pushed_back: PushedBack
+    ) -> None:
+        super().__init__(sock, mode, run, claim, pushed_back)
+        self._size = MIN_RECEIVE_SIZE
+        self._small = 0
+        self._message: object = None
+        self._readiness: WinsockReadiness | None = None
+
+    async def receive(self, sock: socket.socket, request: Request[Any], most: int) -> Answer[Any]:
+        """Receive one part of what was asked for, or at most ``most`` datagrams."""
+        if request.flags & PEEK:  # Winsock documents it for sockets that are not overlapped
+            log_fallback(Choice.PEEK)
+            return await self._receive_by_readiness(sock, request, most)
+        nbytes = request.room if request.room < MAX_RECEIVE else MAX_RECEIVE
+        flows = request.wants > MIN_RECEIVE_SIZE and self.is_stream
+        if flows:
+            wants = min(request.wants, MAX_RECEIVE_SIZE)
+            nbytes = min(wants, self._size)
+            if nbytes > MIN_RECEIVE_SIZE:
                 # Much is probably waiting.  Let other tasks run before there is a large result.
-                await trio.lowlevel.checkpoint()
-                waited = True
-            else:
-                await trio.lowlevel.checkpoint_if_cancelled()
-            if sock.fileno() == -1:
                 await trio.lowlevel.cancel_shielded_checkpoint()
-                raise closed_error() if waited else calls.winsock_error(WinsockError.WSAENOTSOCK)
-            operation = receiver.operation
+                self.waited = True
+                if sock.fileno() == -1:
+                    raise closed_error()
+        if self._message is None:
+            self._message = port.sleep_message(self._abort)
+        pended = False
+        while True:
+            operation = self.operation
             if operation is None or operation.is_message is not request.is_message:
-                operation = receiver.operation_for(sock, request)
+                operation = self._operation_for(sock, request)
+            brought, out, filled = None, 0, request.filled
             try:
-                request.prepare(operation, receiver, repeated)
-                error = calls.ws2_32.WSAGetLastError() if operation.submit() else 0
-                counters.wsarecv_calls += 1
-                counters.overlapped += 1
-                pending = error == _IO_PENDING
-                if pending or (
-                    packet_follows(error, operation.status, operation.mode)
-                    if error
-                    else operation.packet_follows_success
-                ):
-                    operation.state = State.SUBMITTED
-                    operation.raise_cancel = None
-                    waiter = port.completion_port.wait_overlapped(
-                        operation.handle, operation.address
-                    )
-                    try:
-                        waiter.send(None)
-                        if pending:
-                            counters.pended += not pended
-                            pended = True
-                            if operation.block is not None:
-                                # A receive that waits must not hold much: repeat it with little.
-                                receiver.receive_size = MIN_RECEIVE_SIZE
-                                operation.cancel()
-                        # As a method, which takes a third of the memory of a partial.
-                        await trio.lowlevel.wait_task_rescheduled(MethodType(port.abort, operation))
-                    except BaseException:
-                        # The abort function leaves the waking to the packet, so this is no
-                        # cancellation: the whole run is coming down.
-                        receiver.abandon(sock, operation)
-                        raise
-                    finally:
-                        waiter.close()
-                    operation.state = State.IDLE
-                    waited = True
-                    status = operation.overlapped.Internal & STATUS_MASK
-                    nbytes = operation.overlapped.InternalHigh
-                    if status or operation.raise_cancel or operation.closing:
-                        verdict = _judge(operation, status, nbytes)
-                    else:
-                        verdict = RECEIVED
-                    flags = int(verdict.flags)
+                if flows and nbytes > MIN_RECEIVE_SIZE:
+                    nbytes = self._borrow(operation, nbytes, ask=True)
+                error = self._submit(operation, request, nbytes)
+                if operation.state is _SUBMITTED:
+                    task = trio.lowlevel.current_task()
+                    if error == _IO_PENDING:
+                        if not pended:
+                            counters.pended += 1
+                        pended = True
+                        self._waits(operation, task)
+                    await port.packet(operation, task, self.claim, self._message)
+                    self.waited = True
+                    if error != _IO_PENDING:
+                        operation.asked = None  # the receive was over before
+                    verdict, received, out = self._outcome(operation)
                 elif error:
-                    await trio.lowlevel.cancel_shielded_checkpoint()
-                    waited = True
                     verdict = Verdict(Result.FAILED, error)
                 else:
-                    verdict = RECEIVED
                     # Winsock may leave the flags as they went in.
-                    memory = operation.memory
-                    nbytes, flags = memory.received, memory.flags & ~request.flags
-                if verdict is not RECEIVED and _must_repeat(receiver, operation, verdict, repeated):
-                    repeated = True
-                    continue
-                counters.immediate += not pended
-                if nbytes > operation.room:
-                    nbytes = operation.room
-                    flags |= _TRUNCATED
-                if request.wants > MIN_RECEIVE_SIZE and receiver.is_stream:
-                    if nbytes == MIN_RECEIVE_SIZE and operation.block is None:
-                        if not waited:
-                            await trio.lowlevel.cancel_shielded_checkpoint()
-                            waited = True
-                        if sock.fileno() != -1:
-                            nbytes = receiver.drain(operation, request.wants)
-                    # If this one was not filled, nothing is left, and the next one would wait.
-                    filled = nbytes == request.wants
-                    receiver.receive_size = MAX_RECEIVE_SIZE if filled else MIN_RECEIVE_SIZE
-                counters.bytes += nbytes
+                    verdict, received = RECEIVED, operation.memory.received
+                    out = operation.memory.flags & ~request.flags
+                    if received > operation.room:
+                        received, out = operation.room, out | TRUNCATED
+                if verdict is RECEIVED or verdict.result in _GIVE_BYTES:
+                    brought = received
+                    operation.state = _IDLE
+                    if not pended:
+                        counters.immediate += 1
+                    if verdict.error and verdict.result is Result.RECEIVED_THEN_FAILED:
+                        self._defer(sock, verdict.error)
+                    if flows:
+                        room = operation.room
+                        self._size, self._small = next_size(self._size, room, received, self._small)
+                        if received == room < wants and not verdict.error:
+                            brought = await self._drain(sock, operation, wants)
+                    counters.bytes += brought
+                    answer = request.complete(operation, brought, out)
+                    if most:
+                        answer = [answer]
+                        # Unless an error came with the first, or the socket was closed meanwhile.
+                        if not self.pushed_back.something and sock.fileno() != -1:
+                            self._receive_more(operation, request, answer, most)
+                    if operation.exports:
+                        operation.release()
+                    brought = None  # it has been given, and the block is the run's again
+                    if operation.block is not None:
+                        self._release(operation)
+                    return answer
+                operation.state = _IDLE
+                lacks_memory = self._end(sock, operation, request, verdict)
+                self._release(operation)
+            except BaseException as exc:
                 try:
-                    result = request.complete(operation, nbytes, flags)
-                except MemoryError:
-                    receiver.keep_block(operation, nbytes)
-                    raise
-            finally:
-                if operation.exports or operation.block is not None:
-                    receiver.release(operation)
-            if result is not AGAIN:
-                break
-            repeated = pended = False
-            rounds += 1
-            if rounds % _MAX_INLINE == 0:
-                await trio.lowlevel.checkpoint()
-                waited = True
-        if not waited:
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        return result
+                    if operation.is_in_kernel:
+                        await self._recover(sock, operation, exc)
+                    if operation.state is State.COMPLETED:
+                        self._leave_to_the_next(sock, operation, request)
+                    elif brought is not None and request.filled == filled and not is_result(exc):
+                        self._keep(operation, request, brought, out)
+                finally:
+                    self._release(operation)
+                raise
+            if lacks_memory and not (self.is_stream and operation.room > MIN_RECEIVE_SIZE):
+                if pended:
+                    counters.pended -= 1  # since it begins again
+                return await self._receive_by_readiness(sock, request, most)
+            if self.is_stream:
+                nbytes = min(nbytes, MIN_RECEIVE_SIZE)
+            if flows:
+                self._size, self._small = MIN_RECEIVE_SIZE, 0
 
+    def _submit(self, operation: Operation, request: Request[Any], nbytes: int) -> int:
+        # Returns 0 or the Winsock error code; the operation's state says who has it.
+        request.prepare(operation, nbytes)
+        operation.state = _UNKNOWN
+        error = calls.ws2_32.WSAGetLastError() if operation.submit() else 0
+        if error == _IO_PENDING:
+            follows = True
+        elif error:
+            follows = packet_follows(error, operation.status, operation.mode)
+            if operation.is_message and operation.status == NtStatus.BUFFER_OVERFLOW:
+                error = 0  # it has run: only control data that nobody expects did not fit
+        else:
+            follows = operation.packet_follows_success
+        operation.state = _SUBMITTED if follows else _IDLE
+        counters.overlapped += 1
+        return error
 
-def _judge(operation: Operation, status: int, nbytes: int) -> Verdict:
-    # Judges an operation that has not simply succeeded, and completes a close.
-    if operation.closing:
-        close_handle(operation.handle)
-    if operation.is_message and status == NtStatus.BUFFER_OVERFLOW:
-        return RECEIVED  # the count tells if data is lost, the flags if control data is
-    cancelling = operation.raise_cancel is not None
-    verdict = judge(status, nbytes, cancelling=cancelling, closing=operation.closing)
-    # The cancellation is not lost: Trio delivers it at the next checkpoint.
-    counters.received_despite_cancel += cancelling and verdict.result in _GIVE_BYTES
-    return verdict
+    def _waits(self, operation: Operation, task: trio.lowlevel.Task) -> None:
+        self.claim.waits(task)
+        if operation.block is not None:
+            self.run.waiting[operation] = None
 
+    def _abort(self, raise_cancel: Callable[[], NoReturn]) -> Abort:
+        # Passes Trio's request to cancel on to the kernel; the packet wakes the task.  After a
+        # crash of the run, Python may finalize the socket first, and its handle be another's.
+        operation = self.operation
+        if operation is not None and self.run.is_current():
+            operation.raise_cancel = raise_cancel
+            operation.ask(Asked.CANCEL)
+            self.claim.ends()
+        return Abort.FAILED
 
-def _must_repeat(
-    receiver: Receiver, operation: Operation, verdict: Verdict, repeated: bool
-) -> bool:
-    # Raises what the verdict asks for, or says whether to submit the receive again.
-    match verdict.result:
-        case Result.ABORTED:
-            # By us because it was large, or along with another receive of the connection.
-            return True
-        case Result.CANCELLED:
+    def _outcome(self, operation: Operation) -> tuple[Verdict, int, int]:
+        # Judges an operation whose packet is in, and completes a close: gives the verdict, the
+        # number of bytes, and the flags.
+        if operation.block is not None:
+            self.run.waiting.pop(operation, None)
+        if operation.closing:
+            operation.closing = False
+            self._message = None  # which refers to this object
+            close_handle(operation.handle)
+        asked, operation.asked = operation.asked, None
+        status = operation.overlapped.Internal & STATUS_MASK
+        nbytes = operation.overlapped.InternalHigh
+        verdict = RECEIVED
+        # Of a message, the count tells if data is lost, and its flags tell if control data is.
+        if (status or asked) and not (operation.is_message and status == NtStatus.BUFFER_OVERFLOW):
+            verdict = judge(status, nbytes, asked=asked, is_stream=self.is_stream)
+            if asked is Asked.CANCEL and verdict.result in _GIVE_BYTES:
+                # The cancellation is not lost: Trio delivers it at the next checkpoint.
+                counters.received_despite_cancel += 1
+        flags = int(verdict.flags)
+        if nbytes > operation.room:
+            nbytes, flags = operation.room, flags | TRUNCATED
+        return verdict, nbytes, flags
+
+    def _end(
+        self, sock: socket.socket, operation: Operation, request: Request[Any], verdict: Verdict
+    ) -> bool:
+        # Raises what a verdict without bytes asks for, unless the receive has to be repeated;
+        # returns whether that is for want of memory.
+        if verdict.result is Result.CANCELLED:
             counters.cancelled += 1
+            if verdict.error:
+                self._defer(sock, verdict.error)
             assert operation.raise_cancel is not None
             operation.raise_cancel()
-        case Result.CLOSED:
+        if verdict.result is Result.CLOSED:
             raise closed_error()
-        case Result.FAILED:
-            large = receiver.is_stream and operation.room > MIN_RECEIVE_SIZE
-            if verdict.error == WinsockError.WSAENOBUFS and large and not repeated:
-                return True
-            counters.failed += 1
-            raise calls.winsock_error(verdict.error or 0)
-        case Result.RECEIVED_THEN_FAILED:
-            receiver.defer(calls.winsock_error(verdict.error or 0))
-    return False
+        if verdict.result is Result.ABORTED:  # by us, or along with another of the connection
+            return False
+        error = verdict.error or 0
+        if error == WinsockError.WSAENOBUFS:
+            return True
+        if self._can_do_without_messages(operation, request, error):
+            return False
+        counters.failed += 1
+        raise calls.winsock_error(error)
+
+    def _defer(self, sock: socket.socket, error: int) -> None:
+        if sock.fileno() != -1:
+            self.pushed_back.defer(calls.winsock_error(error))
+
+    async def _receive_by_readiness(
+        self, sock: socket.socket, request: Request[Any], most: int
+    ) -> Answer[Any]:
+        if self._readiness is None:
+            self._readiness = WinsockReadiness(
+                sock, Mode.DEFAULT, self.run, self.claim, self.pushed_back
+            )
+        self._readiness.waited = False
+        try:
+            return await self._readiness.receive(sock, request, most)
+        finally:
+            self.waited = self._readiness.waited
+
+    async def _recover(self, sock: socket.socket, operation: Operation, exc: BaseException) -> None:
+        # Something failed between submitting and sleeping, or the run has crashed.
+        is_settled = False
+        try:
+            if not isinstance(exc, GeneratorExit):
+                is_settled = await port.recover(operation)
+        finally:
+            if operation.is_in_kernel:
+                if is_settled:  # there was no packet, so the kernel does not have it
+                    operation.state = _IDLE
+                    self._release(operation)
+                self._abandon(sock, operation)
+
+    def _leave_to_the_next(
+        self, sock: socket.socket, operation: Operation, request: Request[Any]
+    ) -> None:
+        verdict, received, flags = self._outcome(operation)
+        operation.state = _IDLE
+        if verdict.result in _GIVE_BYTES and sock.fileno() != -1:
+            if received or not self.is_stream:
+                self._keep(operation, request, received, flags)
+        elif verdict.error:
+            self._defer(sock, verdict.error)
+
+    def cancel(self) -> None:
+        if self.operation is not None:
+            self.operation.cancel()
+
+    def close(self, sock: socket.socket) -> bool:
+        operation = self.operation
+        if operation is None or not operation.is_in_kernel:
+            self._message = None
+            return False
+        if self.run.is_over():
+            self._abandon(sock, operation)
+            return False
+        sock.detach()
+        operation.closing = True
+        operation.ask(Asked.CLOSE)
+        self.claim.ends()
+        return True
+
+    def leave(self, sock: socket.socket) -> None:
+        if self.operation is not None and self.operation.is_in_kernel:
+            self._abandon(sock, self.operation)
+
+    def _abandon(self, sock: socket.socket, operation: Operation) -> None:
+        # Nobody will wait for its packet.
+        self.operation = None
+        if operation.closing:
+            close_handle(operation.handle)
+        elif sock.fileno() == operation.handle:
+            operation.cancel()
+        if operation.block is not None:
+            self.run.waiting.pop(operation, None)
+            self.run.forget(operation.block)
+        port.abandon(operation)
+
+
+def close_handle(handle: int) -> None:
+    """Close the handle of a socket that its program has closed already.
+
+    Winsock may refuse to: WSAEWOULDBLOCK where the socket lingers.  Whoever closed it cannot be
+    told any more, and what a receive fails with is that it was closed.
+    """
+    with suppress(OSError):
+        socket.close(handle)

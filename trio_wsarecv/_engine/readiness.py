@@ -1,76 +1,74 @@
-"""The readiness engine: wait until the socket is readable, then receive without blocking.
+"""The readiness engines: wait until the socket is readable, then receive without blocking.
 
-It serves where no overlapped receive is possible: off Windows, on a socket that already belongs to
-another completion port, with a provider whose handles are not the file system's, and for
-``MSG_PEEK``, which Winsock documents for non-overlapped sockets only.  A receive that is not yet
-possible has no effect at all, so cancelling it loses nothing.
+They serve where no overlapped receive is possible, or where it would hide something of the
+program's.  A receive that is not yet possible has no effect at all, so cancelling it loses nothing.
 
-On Windows it makes the same calls as the overlapped engine, without an ``OVERLAPPED``; elsewhere
-it makes the standard library's.
+On Windows the same calls are made as by the overlapped engine, without an ``OVERLAPPED``.  Off
+Windows, and where a program has its own class of sockets, it is the standard library's.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+import socket
+from abc import abstractmethod
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
 
 import outcome
 import trio
 
-from .._statistics import Counters, counters
+from .._statistics import counters
 from .._winsock import calls
-from .._winsock.codes import WinsockError
-from .receiver import closed_error
-from .requests import AGAIN, PEEK, TRUNCATED, Answer
+from .._winsock.buffers import bytes_of
+from .._winsock.codes import MsgFlag, WinsockError
+from .._winsock.operation import MIN_RECEIVE_SIZE
+from .._winsock.status import Mode
+from .engine import Engine, closed_error
+from .memory import MAX_RECEIVE_SIZE
+from .requests import MAX_RECEIVE, PEEK, TRUNCATED, need_frames
+from .winsock import WinsockEngine, is_result
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
-    from .receiver import Receiver
-    from .requests import Request, T
+    from typing_extensions import Buffer
 
-R = TypeVar("R")
+    from .._winsock.parse import AncillaryData
+    from .claim import Claim
+    from .memory import Run
+    from .pushed_back import PushedBack
+    from .requests import Answer, Request
 
+# Off Windows, these flags have other values.
+_NATIVE_FLAGS: Final = [
+    (getattr(socket, flag.name or "", 0), flag) for flag in (MsgFlag.MSG_OOB, MsgFlag.MSG_TRUNC)
+]
 
-class ReadinessEngine:
-    """Receives when the socket is readable.
-
-    Args:
-      attempt: receives without blocking; returns the number of bytes and the request's answer.
-    """
-
-    def __init__(
-        self, attempt: Callable[[socket.socket, Receiver, Request[Any]], tuple[int, Any]]
-    ) -> None:
-        self._attempt = attempt
-
-    async def receive(self, sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
-        """Receive what was asked for, in as many receives as it takes."""
-        attempt = partial(self._attempt, sock, receiver, request)
-        while True:
-            nbytes, answer = await when_readable(sock, attempt, counters)
-            counters.bytes += nbytes
-            if answer is not AGAIN:
-                result: T = answer
-                return result
-            if sock.fileno() == -1:
-                raise closed_error()
+# More frames of the stack than Trio needs to wait.
+_FRAMES: Final = 30
 
 
-@trio.lowlevel.enable_ki_protection
-async def when_readable(
-    sock: socket.socket, attempt: Callable[[], R], counters: Counters | None = None
-) -> R:
-    """Call ``attempt`` until it does not raise `BlockingIOError`; return what it returns."""
-    if counters is None:
-        counters = Counters()
-    await trio.lowlevel.checkpoint_if_cancelled()
-    counters.readiness += 1
-    result = outcome.capture(attempt)
-    if isinstance(getattr(result, "error", None), BlockingIOError):
-        counters.pended += 1
-        while isinstance(getattr(result, "error", None), BlockingIOError):
+class Readiness(Engine):
+    """Receives when the socket is readable."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def attempt(self, sock: socket.socket, request: Request[Any], most: int) -> Answer[Any]:
+        """Receive without blocking, or raise `BlockingIOError`."""
+
+    async def receive(self, sock: socket.socket, request: Request[Any], most: int) -> Answer[Any]:
+        # In the middle of Trio's wait, a RecursionError would leave a task registered that does not
+        # sleep, which ends the run.
+        need_frames(_FRAMES)
+        counters.readiness += 1
+        pended = False
+        result = outcome.capture(self.attempt, sock, request, most)
+        while isinstance(result, outcome.Error) and isinstance(result.error, BlockingIOError):
+            if not pended:
+                counters.pended += 1
+            pended = self.waited = True
+            self.claim.waits(trio.lowlevel.current_task())
             try:
                 await trio.lowlevel.wait_readable(sock)
             except trio.Cancelled:
@@ -78,43 +76,177 @@ async def when_readable(
                 raise
             if sock.fileno() == -1:
                 raise closed_error()
-            result = outcome.capture(attempt)
-    else:
-        counters.immediate += 1
-        await trio.lowlevel.cancel_shielded_checkpoint()
-    if isinstance(getattr(result, "error", None), OSError):
-        counters.failed += 1
-    return result.unwrap()
+            result = outcome.capture(self.attempt, sock, request, most)
+        if not pended:
+            counters.immediate += 1
+        if isinstance(result, outcome.Error) and isinstance(result.error, OSError):
+            counters.failed += 1
+        answer: Answer[Any] = result.unwrap()
+        return answer
 
 
-def _by_winsock(
-    sock: socket.socket, receiver: Receiver, request: Request[T]
-) -> tuple[int, Answer[T]]:
-    if sock.fileno() == -1:
-        raise calls.winsock_error(WinsockError.WSAENOTSOCK)
-    operation = receiver.operation_for(sock, request)
-    try:
-        request.prepare(operation, receiver, repeated=False)
-        counters.wsarecv_calls += 1
-        error = operation.receive_nonblocking()
-        if error:
-            raise calls.winsock_error(error)
-        nbytes = int(operation.memory.received)
-        flags = operation.memory.flags & ~request.flags
-        if nbytes > operation.room:
-            nbytes = operation.room
-            flags |= TRUNCATED
+class WinsockReadiness(Readiness, WinsockEngine):
+    """Receives on one socket by Winsock's calls."""
+
+    __slots__ = ()
+
+    def attempt(self, sock: socket.socket, request: Request[Any], most: int) -> Answer[Any]:
+        if sock.fileno() == -1:
+            raise calls.winsock_error(WinsockError.WSAENOTSOCK)
+        operation = self._operation_for(sock, request)
         try:
-            return nbytes, request.complete(operation, nbytes, flags)
-        except MemoryError:
-            if not request.flags & PEEK:  # which leaves the bytes in the kernel
-                receiver.keep_block(operation, nbytes)
+            nbytes = min(request.room, MAX_RECEIVE)
+            if request.wants > MIN_RECEIVE_SIZE and self.is_stream:
+                nbytes = self._borrow(operation, min(request.wants, MAX_RECEIVE_SIZE), ask=False)
+            request.prepare(operation, nbytes)
+            counters.not_overlapped += 1
+            error = operation.receive_nonblocking()
+            if error and self._can_do_without_messages(operation, request, error):
+                return self.attempt(sock, request, most)
+            if error:
+                raise calls.winsock_error(error)
+            received, flags = operation.memory.received, operation.memory.flags & ~request.flags
+            if received > operation.room:
+                received, flags = operation.room, flags | TRUNCATED
+            if request.flags & PEEK:  # which leaves the bytes in the kernel
+                return request.complete(operation, received, flags)
+            answer = self._complete(operation, request, received, flags)
+            if most:
+                answer = [answer]
+                self._receive_more(operation, request, answer, most)
+            return answer
+        finally:
+            self._release(operation)
+
+
+class StdlibReadiness(Readiness):
+    """Receives on one socket by the standard library's calls."""
+
+    __slots__ = ("_by_winsock",)
+
+    def __init__(
+        self, sock: socket.socket, run: Run, claim: Claim, pushed_back: PushedBack
+    ) -> None:
+        super().__init__(run, claim, pushed_back)
+        # On Windows, for what the standard library has no call for.
+        self._by_winsock: WinsockReadiness | None = None
+        if not hasattr(sock, "recvmsg"):
+            self._by_winsock = WinsockReadiness(sock, Mode.DEFAULT, run, claim, pushed_back)
+
+    def attempt(self, sock: socket.socket, request: Request[Any], most: int) -> Answer[Any]:
+        if self._by_winsock is not None and not hasattr(sock, request.method):
+            return self._by_winsock.attempt(sock, request, most)
+        answer, is_end = self._receive_one(sock, request)
+        if not most:
+            return answer
+        batch = [answer]
+        while len(batch) < most and not is_end:
+            try:
+                answer, is_end = self._receive_one(sock, request)
+            except BlockingIOError:
+                break
+            except Exception as exc:
+                self.pushed_back.defer(exc, first=True)
+                break
+            batch.append(answer)
+        return batch
+
+    def _receive_one(self, sock: socket.socket, request: Request[Any]) -> tuple[Any, bool]:
+        # Returns the answer, and whether the same would be received for ever: nothing from nobody
+        # is the end of a connection, although it has messages.
+        call = StdlibCall(is_stream=sock.type == socket.SOCK_STREAM)
+        request.prepare(call, min(request.room, MAX_RECEIVE))
+        nbytes, flags = call.receive(sock, request.method)
+        if not request.flags & PEEK:
+            counters.bytes += nbytes
+        try:
+            return request.complete(call, nbytes, flags), not nbytes and call.sender() is None
+        except BaseException as exc:
+            if request.flags & PEEK or is_result(exc):
+                pass
+            elif call.is_stream:
+                self.pushed_back.add(request.part(call, nbytes))
+            else:
+                self.pushed_back.add_datagram(request.part(call, nbytes), call, flags)
             raise
-    finally:
-        receiver.release(operation)
 
 
-#: Off Windows.
-BY_STDLIB: Final = ReadinessEngine(lambda sock, _, request: request.call_stdlib(sock))
-#: On Windows.
-BY_WINSOCK: Final = ReadinessEngine(_by_winsock)
+class StdlibCall:
+    """One call of the standard library, as a request prepares it, and what it gave."""
+
+    def __init__(self, *, is_stream: bool) -> None:
+        self.is_stream = is_stream
+        self._nbytes = self._offset = self._flags = self._control_size = 0
+        self._buffers: Sequence[Buffer] = ()
+        self._data = b""
+        self._sender: Any = None
+        self._came_along: tuple[AncillaryData, int] = ([], 0)
+
+    def set_memory(self, nbytes: int, flags: int) -> None:
+        """Receive up to ``nbytes`` bytes, to be made a result."""
+        self._nbytes, self._flags = nbytes, flags
+
+    def set_buffer(self, buffer: Buffer, offset: int, nbytes: int, flags: int) -> None:
+        """Receive up to ``nbytes`` bytes into a buffer, from an offset on."""
+        self.set_buffers([buffer], offset, nbytes, flags)
+
+    def set_buffers(self, buffers: Sequence[Buffer], offset: int, nbytes: int, flags: int) -> None:
+        """Receive up to ``nbytes`` bytes into several buffers, as if they were one."""
+        self._buffers, self._offset, self._nbytes, self._flags = buffers, offset, nbytes, flags
+
+    def set_control_size(self, size: int) -> None:
+        """Have room for so many bytes of control messages."""
+        self._control_size = size
+
+    def receive(self, sock: Any, method: str) -> tuple[int, int]:
+        """Call a method of the standard library; return the number of bytes, and flags."""
+        nbytes, flags, control_size = self._nbytes, self._flags, self._control_size
+        native = 0
+        if method == "recv":
+            self._data = sock.recv(nbytes, flags)
+        elif method == "recvfrom":
+            self._data, self._sender = sock.recvfrom(nbytes, flags)
+        elif method == "recvmsg":
+            self._data, ancillary, native, self._sender = sock.recvmsg(nbytes, control_size, flags)
+            self._came_along = ancillary, native
+        else:
+            with ExitStack() as views:
+                parts = self._parts(views)
+                if method == "recvmsg_into":
+                    nbytes, *rest = sock.recvmsg_into(parts, control_size, flags)
+                    ancillary, native, self._sender = rest
+                    self._came_along = ancillary, native
+                elif method == "recvfrom_into":
+                    nbytes, self._sender = sock.recvfrom_into(parts[0], nbytes, flags)
+                else:
+                    nbytes = sock.recv_into(parts[0], nbytes, flags)
+            return nbytes, _portable(native)
+        return len(self._data), _portable(native)
+
+    def _parts(self, views: ExitStack) -> list[memoryview]:
+        parts, offset = [], self._offset
+        for buffer in self._buffers:
+            view = views.enter_context(bytes_of(buffer))
+            parts.append(views.enter_context(view[min(offset, len(view)) :]))
+            offset -= min(offset, len(view))
+        return parts
+
+    def unpack(self, nbytes: int) -> bytes:
+        """Return the bytes that were received."""
+        return self._data
+
+    def view(self, nbytes: int) -> memoryview:
+        """Return them where they are."""
+        return memoryview(self._data)
+
+    def sender(self) -> Any:
+        """Return the address that they came from."""
+        return self._sender
+
+    def message(self, flags: int) -> tuple[AncillaryData, int, Any]:
+        """Return what came along; the flags are the system's."""
+        return *self._came_along, self._sender
+
+
+def _portable(native: int) -> int:
+    return sum(int(flag) for value, flag in _NATIVE_FLAGS if native & value)

@@ -1,81 +1,94 @@
 """Receiving on a socket, by whichever engine serves it: the one entry for every request.
 
-One task at a time receives.  Bytes that were pushed back come first, an error that had to wait
-comes next, and only then the engine is asked.  A request that fails halfway, usually because it is
-cancelled, pushes back what it has received.
+As in Trio, nothing comes before the receive but a look at whether the task has been cancelled; so
+data that is there is received, however short the deadline.  One task at a time receives.  What was
+pushed back comes first, and only then the engine is asked, as often as it takes.  A request that
+fails halfway, usually because it is cancelled, pushes back what it has received.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-import trio
+from trio.lowlevel import (
+    cancel_shielded_checkpoint,
+    checkpoint,
+    checkpoint_if_cancelled,
+    enable_ki_protection,
+)
 
-from . import choose
-from .readiness import BY_WINSOCK
-from .receiver import closed_error
+from .choose import choose_engine
+from .engine import closed_error
+from .memory import this_run
 from .requests import AGAIN, OOB, PEEK
 
 if TYPE_CHECKING:
     import socket
 
     from .receiver import Receiver
-    from .requests import Answer, Request, T
+    from .requests import Request
+
+# The most receives that complete inline in a row before other tasks run.
+_MAX_INLINE: Final = 32
 
 
-@trio.lowlevel.enable_ki_protection
-async def receive(sock: socket.socket, receiver: Receiver, request: Request[T]) -> T:
-    """Receive what was asked for; raise what every public call that receives does."""
-    if receiver.claimed:
-        await _let_others_run(sock)  # since that task may have been woken, but not run yet
-        if receiver.claimed:
-            raise trio.BusyResourceError("another task is receiving on this socket")
-    receiver.claimed = True
+@enable_ki_protection
+async def receive(
+    sock: socket.socket, receiver: Receiver, request: Request[Any], most: int = 0
+) -> Any:
+    """Receive what was asked for; raise what every public call that receives does.
+
+    Args:
+      sock: the standard library's socket.
+      receiver: its receive side.
+      request: what was asked for.
+      most: 0, or how many datagrams to receive; then the result is a list.
+    """
+    await checkpoint_if_cancelled()
+    if sock.fileno() == -1:
+        await cancel_shielded_checkpoint()
+        sock.recv(1)  # which raises the system's own error
+    engine = receiver.engine
+    if engine is None or engine.run is not this_run.get(None):
+        engine = choose_engine(sock, receiver)
+    claim = engine.claim
+    was_open = True
+    if claim.taken:
+        await claim.wait_for_turn()
+        was_open = sock.fileno() != -1
+    claim.taken = True
+    engine.waited = False
     try:
-        if receiver.pushed_back or receiver.deferred_error:
-            answer = await _take_pushed_back(sock, receiver, request)
-            if answer is not AGAIN:
-                return answer
-        run = choose.this_run.get(None)
-        if run is None or receiver.run is not run:
-            choose.choose_engine(sock, receiver)
-        engine = receiver.engine
-        if request.flags & PEEK and choose.on_windows:
-            engine = BY_WINSOCK
-            choose.log_fallback(choose.Choice.PEEK)
-        return await engine.receive(sock, receiver, request)
-    except BaseException:
-        if sock.fileno() != -1:
-            receiver.push_back(request.received())
+        try:
+            if not was_open:
+                raise closed_error()
+            answer = AGAIN
+            if receiver.pushed_back.something and not request.flags & OOB:
+                answer = receiver.pushed_back.give(request)
+                if most and answer is not AGAIN:
+                    answer = [answer]
+            rounds = 0
+            while answer is AGAIN:
+                if rounds:
+                    if rounds % _MAX_INLINE == 0:
+                        await checkpoint()
+                    if sock.fileno() == -1:
+                        raise closed_error()
+                rounds += 1
+                answer = await engine.receive(sock, request, most)
+        except BaseException:
+            if receiver.is_stream and not request.flags & PEEK and sock.fileno() != -1:
+                receiver.pushed_back.add(request.received())
+            raise
+        finally:
+            if claim.line:
+                claim.release()
+            else:
+                claim.taken = False
+    except OSError:
+        if not engine.waited:
+            await cancel_shielded_checkpoint()
         raise
-    finally:
-        receiver.claimed = False
-
-
-async def _take_pushed_back(
-    sock: socket.socket, receiver: Receiver, request: Request[T]
-) -> Answer[T]:
-    # Gives bytes that were pushed back, or raises the error that had to wait: no engine is needed.
-    await _let_others_run(sock)
-    if request.flags & OOB or sock.fileno() == -1:
-        return AGAIN
-    while receiver.pushed_back:
-        data = bytes(receiver.pushed_back[: request.room])
-        answer = request.take(data)
-        if not request.flags & PEEK:
-            receiver.drop_pushed_back(len(data))
-        # An exact receive that reserves memory as bytes come takes them in parts.
-        if answer is not AGAIN:
-            return answer
-    error, receiver.deferred_error = receiver.deferred_error, None
-    if error is not None:
-        raise error
-    return AGAIN
-
-
-async def _let_others_run(sock: socket.socket) -> None:
-    # A checkpoint, in which another task may close the socket.
-    was_open = sock.fileno() != -1
-    await trio.lowlevel.checkpoint()
-    if was_open and sock.fileno() == -1:
-        raise closed_error()
+    if not engine.waited:
+        await cancel_shielded_checkpoint()
+    return answer

@@ -34,8 +34,13 @@ MAX_DATAGRAM: Final = 65536
 #: What no program's buffer has room for: written and never read.
 overflow_area: Final[Any] = ffi.new("char[]", MAX_DATAGRAM)
 
-# All control messages that Windows can be asked for fit into this, in bytes.
-_MIN_CONTROL_SIZE: Final = 512
+# All control messages that Windows can be asked for fit into this, in bytes: the largest is a
+# routing header of 2,048.
+_MIN_CONTROL_SIZE: Final = 4096
+
+_MESSAGE_FLAGS: Final = int(
+    MsgFlag.MSG_TRUNC | MsgFlag.MSG_CTRUNC | MsgFlag.MSG_BCAST | MsgFlag.MSG_MCAST
+)
 
 # How many times as large as needed an operation's own memory may be.
 _MOST_SPARE: Final = 16
@@ -51,6 +56,7 @@ _WSAID_WSARECVMSG: Final = uuid.UUID("f689d7c8-6f1f-436b-8a53-e54fe351c322").byt
 class DatagramOperation(Operation):
     """One overlapped ``WSARecvFrom``."""
 
+    is_stream = False
     _own_count = 2
 
     def __init__(self, handle: int, mode: Mode) -> None:
@@ -63,10 +69,12 @@ class DatagramOperation(Operation):
         super().__init__(handle, mode)
         self.memory.wsabuf[1] = {"buf": overflow_area, "len": MAX_DATAGRAM}
 
-    def _call(self, received: object, overlapped: object) -> Callable[[], int]:
+    def _call(
+        self, buffers: tuple[object, int], received: object, overlapped: object
+    ) -> Callable[[], int]:
         function, length = calls.ws2_32.WSARecvFrom, self._length
         address = (self._name, length)
-        arguments = (self.handle, *self._buffers, received, self._flags, *address, overlapped, NULL)
+        arguments = (self.handle, *buffers, received, self._flags, *address, overlapped, NULL)
 
         def call() -> int:
             length[0] = STORAGE_SIZE  # which the call before has overwritten
@@ -74,17 +82,26 @@ class DatagramOperation(Operation):
 
         return call
 
-    def reserve(self, nbytes: int) -> Any:
-        """Return memory of so many bytes that belongs to the operation."""
+    def set_memory(self, nbytes: int, flags: int) -> None:
+        if self.exports:
+            self.release()  # what an exception has left
+        nbytes = min(nbytes, MAX_DATAGRAM)
         if nbytes <= MIN_RECEIVE_SIZE:
-            return self.small
-        if not nbytes <= self._own_size <= _MOST_SPARE * nbytes:
-            self._own = _allocate("char[]", nbytes)
-            self._own_size = nbytes
-        return self._own
+            target = self.small
+        else:
+            if not nbytes <= self._own_size <= _MOST_SPARE * nbytes:
+                self._own = _allocate("char[]", nbytes)
+                self._own_size = nbytes
+            target = self._own
+        self.target = self.wsabuf.buf = target
+        self.wsabuf.len = self.room = nbytes
+        self.memory.flags = flags
 
     def sender(self) -> Any:
         return parse_address(ffi.unpack(self._name, self._length[0]))
+
+    def message(self, flags: int) -> tuple[AncillaryData, int, Any]:
+        return [], flags, self.sender()
 
 
 class MessageOperation(DatagramOperation):
@@ -105,12 +122,15 @@ class MessageOperation(DatagramOperation):
         room = max(size, _MIN_CONTROL_SIZE)
         if not room <= len(self._control) <= _MOST_SPARE * room:
             self._control = ffi.new("char[]", room)
-            self._bind(self._buffers)
+            self._bind(self._own_buffers)
 
-    def _call(self, received: object, overlapped: object) -> Callable[[], int]:
+    def _call(
+        self, buffers: tuple[object, int], received: object, overlapped: object
+    ) -> Callable[[], int]:
         function, message, memory = self._function, self._message, self.memory
+        here = self.overlapped
         message.name = self._name
-        message.lpBuffers, message.dwBufferCount = self._buffers
+        message.lpBuffers, message.dwBufferCount = buffers
         message.Control.buf = self._control
         arguments = (self.handle, message, received, overlapped, NULL)
         size = len(self._control)
@@ -120,6 +140,7 @@ class MessageOperation(DatagramOperation):
             message.namelen = STORAGE_SIZE
             message.Control.len = size
             message.dwFlags = memory.flags
+            here.Internal = 0  # which a call that is refused may leave as it is
             return function(*arguments)
 
         return call
@@ -127,30 +148,17 @@ class MessageOperation(DatagramOperation):
     def sender(self) -> Any:
         return parse_address(ffi.unpack(self._name, self._message.namelen))
 
-    def ancillary_data(self) -> AncillaryData:
-        """Return the control messages of the completed receive, as many as have room."""
-        return self._ancillary_data(self._control_size)
-
-    def _ancillary_data(self, size: int) -> AncillaryData:
-        length = min(size, self._message.Control.len)
-        return parse_ancillary(ffi.unpack(self._control, length))
-
-    def flags(self) -> MsgFlag:
-        """Return the flags of the completed receive."""
-        flags = MsgFlag(self._message.dwFlags)
-        # What is behind the last message's data, for the next to be aligned, may go without room.
-        if self._message.Control.len > self._control_size:
-            written = self._ancillary_data(len(self._control))
-            if len(written) > len(self.ancillary_data()):
-                flags |= MsgFlag.MSG_CTRUNC
-        return flags
+    def message(self, flags: int) -> tuple[AncillaryData, int, Any]:
+        flags = self._message.dwFlags & _MESSAGE_FLAGS | flags & MsgFlag.MSG_TRUNC
+        control = ffi.unpack(self._control, self._message.Control.len)
+        ancillary = parse_ancillary(control[: self._control_size])
+        # The padding behind the last message may be cut off: count what is in the messages.
+        if len(control) > self._control_size and len(parse_ancillary(control)) > len(ancillary):
+            flags |= MsgFlag.MSG_CTRUNC
+        return ancillary, int(flags), self.sender()
 
 
 _functions: dict[tuple[int, int, int], Any] = {}
-
-#: The families, types and protocols whose ``WSARecvMsg`` fails with WSAEFAULT, whatever it is
-#: given: some filter drivers do that to it.  ``WSARecvFrom`` gives all but the ancillary data.
-without_messages: set[tuple[int, int, int]] = set()
 
 
 def wsarecvmsg_function(sock: socket.socket) -> Any:

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 from . import calls
 from .calls import NULL, ffi
 from .codes import WinsockError
-from .parse import NO_SENDER
-from .status import Mode, packet_follows
+from .parse import NO_SENDER, AncillaryData
+from .status import Asked, Mode, packet_follows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 #: What a receive that waits is given, unless the program gives more, in bytes.
 MIN_RECEIVE_SIZE: Final = 1024
-#: The most bytes that one receive asks the kernel for.
-MAX_RECEIVE: Final = 1 << 30
 
 # As a plain integer, whose operators are not written in Python.
 _MSGSIZE: Final = int(WinsockError.WSAEMSGSIZE)
@@ -47,10 +45,19 @@ class State(enum.Enum):
 
     IDLE = enum.auto()
     """We have: it can be submitted."""
+    UNKNOWN = enum.auto()
+    """Nobody knows: the call that submits it has not returned."""
     SUBMITTED = enum.auto()
     """The kernel has: its packet is still to come."""
+    AWAITED = enum.auto()
+    """The kernel has, and a task is registered as the one that its packet wakes."""
+    COMPLETED = enum.auto()
+    """We have, its packet is in, and nobody has looked yet what it brought."""
     ABANDONED = enum.auto()
     """Nobody waits for its packet any more, so that it must stay as it is for good."""
+
+
+_IN_KERNEL: Final = frozenset({State.UNKNOWN, State.SUBMITTED, State.AWAITED})
 
 
 class Operation:
@@ -61,18 +68,22 @@ class Operation:
       memory: the ``RECEIVE``, with the flags that a request sets before each call.
       overlapped: the ``OVERLAPPED`` in it, and ``address`` its address.
       small: `MIN_RECEIVE_SIZE` bytes in it.
-      wsabuf: the ``WSABUF`` that a request sets, unless it calls `set_buffers`.
+      wsabuf: the ``WSABUF`` in it, in use unless there are several buffers.
       target: where a receive that makes bytes finds them.
       room: how many bytes the request has room for.
-      block: large memory that a request has borrowed, or None.
+      block: memory that is lent by the run, or None.
       exports: the program's buffers, held in place.
       submit: calls Winsock; returns 0, or anything else if ``WSAGetLastError`` has the code.
       state: who has the operation.
+      asked: what the program asked for first while the kernel had it: cancellation or closing.
       raise_cancel: what Trio handed over when it asked for cancellation, else None.
       closing: whether the socket was closed while the kernel had this operation.
     """
 
+    #: Whether it is a ``WSARecvMsg``.
     is_message: bool = False
+    #: Whether bytes have no boundaries.
+    is_stream: bool = True
 
     # How many WSABUF a call is given of an operation's own.
     _own_count = 1
@@ -92,6 +103,7 @@ class Operation:
         self.block: Any = None
         self.exports: list[Any] = []
         self.state: State = State.IDLE
+        self.asked: Asked | None = None
         self.raise_cancel: Callable[[], NoReturn] | None = None
         self.closing: bool = False
         self._flags: object = ffi.addressof(self.memory, "flags")
@@ -101,16 +113,31 @@ class Operation:
         # A place for the byte count is for a call that no packet follows.
         follows = self.packet_follows_success
         received = NULL if follows else ffi.addressof(self.memory, "received")
-        self._buffers = buffers
-        self.submit: Callable[[], int] = self._call(received, self.overlapped)
+        self._buffers: tuple[Any, int] | None = None  # until it is done, so that it is done again
+        self.submit: Callable[[], int] = self._call(buffers, received, self.overlapped)
         self._nonblocking: Callable[[], int] | None = None
+        self._buffers = buffers
 
-    def _call(self, received: object, overlapped: object) -> Callable[[], int]:
+    def _call(
+        self, buffers: tuple[object, int], received: object, overlapped: object
+    ) -> Callable[[], int]:
         # The call of Winsock, with all its arguments.
         function = calls.ws2_32.WSARecv
-        return partial(
-            function, self.handle, *self._buffers, received, self._flags, overlapped, NULL
-        )
+        return partial(function, self.handle, *buffers, received, self._flags, overlapped, NULL)
+
+    def set_memory(self, nbytes: int, flags: int) -> None:
+        """Receive up to ``nbytes`` bytes into memory of our own: a block, if one has been lent."""
+        if self.exports:
+            self.release()  # what an exception has left
+        if self.block is None:
+            target = self.small
+            if nbytes > MIN_RECEIVE_SIZE:
+                nbytes = MIN_RECEIVE_SIZE
+        else:
+            target = self.block
+        self.target = self.wsabuf.buf = target
+        self.wsabuf.len = self.room = nbytes
+        self.memory.flags = flags
 
     def set_buffer(self, buffer: Buffer, offset: int, nbytes: int, flags: int) -> None:
         """Receive up to ``nbytes`` bytes into a buffer, from ``offset`` on.
@@ -120,6 +147,8 @@ class Operation:
         Raises:
           ValueError: the buffer has become too small, before it came here.
         """
+        if self.exports:
+            self.release()  # what an exception has left
         export = ffi.from_buffer("char[]", buffer, require_writable=True)
         self.exports.append(export)
         if offset + nbytes > len(export):
@@ -130,6 +159,7 @@ class Operation:
 
     def set_buffers(self, buffers: Sequence[Buffer], offset: int, nbytes: int, flags: int) -> None:
         """Receive up to ``nbytes`` bytes into several buffers, as if they were one."""
+        self.release()
         count = len(buffers) + self._own_count - 1
         wsabufs = ffi.new("WSABUF[]", count)
         wsabufs[count - 1] = self.memory.wsabuf[1]  # a datagram's
@@ -146,9 +176,29 @@ class Operation:
         self.memory.flags = flags
         self._bind((wsabufs, count))
 
+    def set_control_size(self, size: int) -> None:
+        """Have room for so many bytes of control messages, where there can be any."""
+
+    def unpack(self, nbytes: int) -> bytes:
+        """Return the first bytes that the completed receive has brought."""
+        data: bytes = ffi.unpack(self.target, nbytes)
+        return data
+
+    def view(self, nbytes: int) -> memoryview:
+        """Return them where they are, for as long as the operation lives."""
+        return memoryview(ffi.buffer(self.target, nbytes))
+
     def sender(self) -> Any:
         """Return the address that the completed receive came from."""
         return NO_SENDER
+
+    def message(self, flags: int) -> tuple[AncillaryData, int, Any]:
+        """Return what came along with the data of a message: control messages, flags, address.
+
+        Args:
+          flags: the flags of the completion.
+        """
+        return [], flags, None
 
     def release(self) -> None:
         """Give the program's buffers back, unless the kernel may still write there."""
@@ -169,26 +219,38 @@ class Operation:
         """
         self.memory.received = 0
         if self._nonblocking is None:
-            self._nonblocking = self._call(ffi.addressof(self.memory, "received"), NULL)
+            received = ffi.addressof(self.memory, "received")
+            self._nonblocking = self._call(self._buffers or self._own_buffers, received, NULL)
         error = calls.ws2_32.WSAGetLastError() if self._nonblocking() else 0
         return 0 if error == _MSGSIZE else error
 
-    def drain(self, block: Any, nbytes: int) -> int:
-        """Copy what filled `small` into a block, and receive what has arrived after it.
+    def receive_more(self, block: Any, nbytes: int) -> int:
+        """Move what has filled our memory into a larger block, and receive what has arrived since.
 
         Args:
-          block: where all bytes will be.
+          block: where all bytes will be, in place of a block that there was.
           nbytes: the most bytes to have there in the end.
 
         Returns:
-          0; else the Winsock error code, and nothing has been added.
+          0, and ``memory.received`` counts what was added; else the Winsock error code.
         """
-        ffi.memmove(block, self.small, MIN_RECEIVE_SIZE)
-        self.target = block
-        self.wsabuf.buf = block + MIN_RECEIVE_SIZE
-        self.wsabuf.len = nbytes - MIN_RECEIVE_SIZE
+        ffi.memmove(block, self.target, self.room)
+        self.target = self.block = block
+        self.wsabuf.buf = block + self.room
+        self.wsabuf.len = nbytes - self.room
         self.memory.flags = 0
         return self.receive_nonblocking()
+
+    @property
+    def is_in_kernel(self) -> bool:
+        """Whether the kernel has it, or may have it."""
+        return self.state in _IN_KERNEL
+
+    def ask(self, what: Asked) -> None:
+        """Ask for the end of the operation, if the kernel has it; what was asked first counts."""
+        if self.is_in_kernel:
+            self.asked = self.asked or what
+            self.cancel()
 
     @property
     def status(self) -> int:
@@ -197,5 +259,5 @@ class Operation:
 
     def cancel(self) -> None:
         """Ask the kernel to give the operation up, if it has it."""
-        if self.state is State.SUBMITTED:
+        if self.is_in_kernel:
             calls.kernel32.CancelIoEx(self.handle, self.overlapped)

@@ -4,8 +4,8 @@ A receive has two moments at which Windows says how it stands.  When the call re
 value says whether a completion packet will follow.  That has to be known exactly: a packet that
 nobody waits for and a wait for a packet that never comes both end the whole `trio.run`.  When the
 packet has been dequeued, the NTSTATUS and the byte count in the ``OVERLAPPED`` say how the receive
-ended.  What the program sees depends also on whether we had asked the kernel to cancel it or were
-closing the socket.
+ended.  What the program sees depends also on what had been asked for meanwhile: that Trio cancels
+the receive, or that the socket is closed.
 """
 
 from __future__ import annotations
@@ -49,6 +49,15 @@ def packet_follows(error: int, status: int, mode: Mode) -> bool:
     return overflow and mode is Mode.DEFAULT
 
 
+class Asked(enum.Enum):
+    """What the program asked for, first, while the kernel had a receive."""
+
+    CANCEL = enum.auto()
+    """Trio cancelled the task."""
+    CLOSE = enum.auto()
+    """The socket was closed."""
+
+
 class Result(enum.Enum):
     """How a completed receive ended."""
 
@@ -57,15 +66,15 @@ class Result(enum.Enum):
     TRUNCATED = enum.auto()
     """The bytes are the beginning of a datagram, the rest of which is lost."""
     CANCELLED = enum.auto()
-    """Nothing was received, because Trio cancelled the task."""
+    """Nothing was received, because Trio cancelled the task.  The next receive gets the error."""
     CLOSED = enum.auto()
-    """Nothing was received, because we are closing the socket."""
+    """Nothing was received, because the socket was closed."""
     ABORTED = enum.auto()
     """Nothing was received, and the program did not ask for that: submit the receive again."""
     FAILED = enum.auto()
     """The receive failed with a Winsock error."""
     RECEIVED_THEN_FAILED = enum.auto()
-    """The bytes are the result, and the next receive gets the error."""
+    """The bytes are the result, and the next receive gets the error, if there is one."""
 
 
 class Verdict(NamedTuple):
@@ -78,6 +87,9 @@ class Verdict(NamedTuple):
 
 #: The verdict of a receive that simply succeeded.
 RECEIVED: Final = Verdict(Result.RECEIVED)
+
+#: How a receive ends that has received nothing, by what was asked for.
+_ENDS: Final = {Asked.CANCEL: Result.CANCELLED, Asked.CLOSE: Result.CLOSED, None: Result.ABORTED}
 
 # Somebody gave the receive up: by CancelIoEx, or by closing the last handle.
 _ABORTS: Final = frozenset({_S.CANCELLED, _S.REQUEST_ABORTED})
@@ -102,34 +114,36 @@ def error_of_status(status: int) -> WinsockError:
     return STATUS_ERRORS.get(status, _E.WSAEINVAL)
 
 
-def judge(status: int, nbytes: int, *, cancelling: bool, closing: bool) -> Verdict:
+def judge(status: int, nbytes: int, *, asked: Asked | None, is_stream: bool) -> Verdict:
     """Say how a completed receive ended.
 
     Args:
       status: the NTSTATUS, ``OVERLAPPED.Internal``.
       nbytes: the number of bytes in the buffers, ``OVERLAPPED.InternalHigh``.
-      cancelling: whether Trio asked for cancellation before the packet came.
-      closing: whether the socket was closed before the packet came.
+      asked: what was asked for before the packet came, and of two requests the first.
+      is_stream: whether no bytes are the end of a stream, not a datagram.
 
-    Bytes that have arrived are never given up, whatever the status says and whatever was asked.
+    Data that has arrived is never given up, whatever the status says and whatever was asked for.
+    Otherwise what was asked for decides: the end of a stream, and an error of the connection, are
+    there for the next receive, too.
     """
     if status >> 30 < 2:  # the severities success and informational
+        if asked and is_stream and not nbytes:
+            return Verdict(_ENDS[asked])
         return Verdict(Result.RECEIVED, flags=_FLAGS.get(status, MsgFlag(0)))
     if status == _S.BUFFER_OVERFLOW:
         return Verdict(Result.TRUNCATED, _E.WSAEMSGSIZE, MsgFlag.MSG_TRUNC)
     if status in _ABORTS:
-        if nbytes:
-            return RECEIVED
-        if closing:
-            return Verdict(Result.CLOSED)
-        if cancelling:
-            return Verdict(Result.CANCELLED)
-        return Verdict(Result.ABORTED)
+        return RECEIVED if nbytes else Verdict(_ENDS[asked])
+    error = error_of_status(status)
+    later = None if error == _E.WSAENOBUFS else error  # for want of memory the next need not fail
     if nbytes:
-        return Verdict(Result.RECEIVED_THEN_FAILED, error_of_status(status))
-    if closing:
+        return Verdict(Result.RECEIVED_THEN_FAILED, later)
+    if asked is Asked.CLOSE:
         return Verdict(Result.CLOSED)
-    return Verdict(Result.FAILED, error_of_status(status))
+    if asked is Asked.CANCEL:
+        return Verdict(Result.CANCELLED, later)
+    return Verdict(Result.FAILED, error)
 
 
 # What POSIX calls the codes that have another name there, or none in the errno module.
@@ -150,7 +164,7 @@ def os_error(error: int, text: str) -> OSError:
     an ordinary attribute.
     """
     if sys.platform == "win32":
-        return OSError(None, text, None, int(error))
+        return OSError(0, text, None, int(error), None)
     try:
         code = WinsockError(error)
     except ValueError:

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 def new_operation(handle: int) -> DatagramOperation:
     operation = DatagramOperation(handle, Mode.DEFAULT)
-    operation.wsabuf.buf = operation.target = operation.reserve(ROOM)
-    operation.wsabuf.len = ROOM
+    operation.set_memory(ROOM, 0)
     return operation
 
 

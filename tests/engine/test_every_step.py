@@ -1,0 +1,289 @@
+"""A signal handler that raises at any step of a receive does no harm beyond that receive."""
+
+from __future__ import annotations
+
+import dis
+import itertools
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+import trio_wsarecv
+from tests.engine.flows import LARGE, make_flow
+from tests.peers import pattern
+from tests.receiving import SENDER, is_claimed
+from tests.simulation import Call, simulated_winsock
+from trio_wsarecv import MsgFlag, SocketStream, wsarecv
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import CodeType, FrameType
+
+    from tests.simulation import Simulation
+    from tests.simulation.sockets import SocketOverSimulation
+
+    Receive = Callable[[Any], Awaitable[object]]
+
+# So it is told of a coroutine that was made, and then the handler raised.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+PACKAGE = Path(trio_wsarecv.__file__).parent
+ROOMS = tuple(str(PACKAGE / room) for room in ("_engine", "_winsock"))
+
+
+class Stop(Exception):
+    """What the signal handler raises."""
+
+
+CALLS = re.compile(r"CALL|WITH|JUMP_(ABSOLUTE|BACKWARD$)")
+AWAITS = re.compile(r"SEND|YIELD")
+
+
+@cache
+def lines_that_end_in_a_call(code: CodeType) -> frozenset[int | None]:
+    """Return the lines of a function that call something last, or go to the top of a loop."""
+    lines = {offset: line for start, end, line in code.co_lines() for offset in range(start, end)}
+    found = {}
+    for instruction in dis.get_instructions(code):
+        if AWAITS.search(instruction.opname):
+            found[lines[instruction.offset]] = False
+        elif CALLS.match(instruction.opname):
+            found[lines[instruction.offset]] = True
+    return frozenset(line for line, calls in found.items() if calls)
+
+
+class Steps:
+    """Raises `Stop` at one of the steps of a receive in the engine.
+
+    Python runs signal handlers where a function begins or goes on, behind a call, and at the end of
+    a loop.  Each such place is a step.
+
+    Args:
+      number: how many steps come before.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+        self.where = ""
+        self._active = False
+
+    async def take(self, receive: Receive, sock: SocketOverSimulation) -> object:
+        """Receive."""
+        before = sys.gettrace()
+        sys.settrace(self._enter)
+        self._active = True
+        try:
+            return await receive(sock)
+        finally:
+            self._active = False
+            sys.settrace(before)
+
+    def _enter(self, frame: FrameType, event: str, argument: object) -> Any:
+        code = frame.f_code
+        if not code.co_filename.startswith(ROOMS):
+            return None
+        last: int | None = None
+
+        def step(frame: FrameType, event: str, argument: object) -> Any:
+            nonlocal last
+            if event == "line":
+                if last is None or last in lines_that_end_in_a_call(code):
+                    self._step(frame)
+                last = frame.f_lineno
+            return step
+
+        return step
+
+    def _step(self, frame: FrameType) -> None:
+        if self._active and not self.left:
+            self._active = False
+            code = frame.f_code
+            self.where = f"{Path(code.co_filename).name}:{frame.f_lineno} {code.co_name}"
+            raise Stop
+        self.left -= 1
+
+
+async def receive_exactly(sock: Any) -> bytes:
+    return await SocketStream(sock).receive_exactly(1000)
+
+
+async def wait_for_all(sock: Any) -> object:
+    return await wsarecv(sock, [bytearray(300), bytearray(700)], MsgFlag.MSG_WAITALL)
+
+
+STREAM: dict[str, Receive] = {
+    "recv": lambda sock: sock.recv(1000),
+    "recv, large": lambda sock: sock.recv(LARGE),
+    "recv, more than it waits with": lambda sock: sock.recv(LARGE),
+    "recv_into": lambda sock: sock.recv_into(bytearray(1000)),
+    "recvmsg": lambda sock: sock.recvmsg(1000),
+    "receive_exactly": receive_exactly,
+    "MSG_WAITALL": wait_for_all,
+    "MSG_PEEK": lambda sock: sock.recv(1000, MsgFlag.MSG_PEEK),
+}
+DATAGRAMS: dict[str, Receive] = {
+    "recv": lambda sock: sock.recv(1000),
+    "recvfrom_into": lambda sock: sock.recvfrom_into(bytearray(1000)),
+    "recvmsg": lambda sock: sock.recvmsg(1000, 100),
+    "wsarecv": lambda sock: wsarecv(sock, [bytearray(300), bytearray(700)]),
+    "recvfrom_many": lambda sock: sock.recvfrom_many(3, 1000),
+    "MSG_PEEK": lambda sock: sock.recv(1000, MsgFlag.MSG_PEEK),
+}
+# How the data comes: while the receive waits, or before it; and how Windows reports the latter.
+#: The functions that call Winsock, or go on behind a call that has received at once.
+LOSING = ("receive_nonblocking", "_drain", "_submit", "receive")
+WAYS = ("pending", "inline", "skip mode", "by readiness")
+
+
+class Example:
+    """One receive that is interrupted at one of its steps, and what comes after it."""
+
+    def __init__(self, simulation: Simulation, how: str, way: str, *, is_stream: bool) -> None:
+        self.simulation = simulation
+        self.how = how
+        self.where = ""
+        self.receive = (STREAM if is_stream else DATAGRAMS)[how]
+        self.way = way
+        make = simulation.stream if is_stream else simulation.datagrams
+        self.sock = make(made_here=way == "skip mode")
+        self.sock.peer.ifs_handles = way != "by readiness"
+        self.data = pattern(5000 if how == "recv, more than it waits with" else 1000)
+
+    def arrive(self) -> None:
+        peer = self.sock.peer
+        if not peer.is_stream:
+            for number in range(2):
+                peer.send(b"%d" % number, SENDER)
+        elif self.how in ("receive_exactly", "MSG_WAITALL"):
+            for start, end in itertools.pairwise((0, 100, 600, 1000)):
+                peer.send(self.data[start:end])
+        else:
+            peer.send(self.data)
+
+    async def play(self, steps: Steps) -> bool:
+        """Return whether the receive was interrupted."""
+        simulation, sock = self.simulation, self.sock
+        simulation.deliver_automatically()
+        if self.how == "recv, large":
+            await make_flow(simulation, sock)
+        async with trio.open_nursery() as nursery:
+            if self.way != "pending":
+                self.arrive()
+            call = Call(nursery, steps.take, self.receive, sock)
+            await simulation.run()
+            if self.way == "pending" and not call.done:
+                self.arrive()
+            await simulation.run()
+            if not call.done:  # it was interrupted on its way to the kernel
+                call.scope.cancel()
+                await simulation.run()
+            assert call.done
+        interrupted = bool(steps.where)
+        if not interrupted:
+            assert call.value
+        elif self.how == "recvfrom_many" and call.succeeded:
+            # What there was is returned, and the error comes next.
+            self.received = [int(data) for data, _ in call.value]
+            assert self.sock.receiver.pushed_back.error
+            self.sock.receiver.pushed_back.error = None
+        else:
+            assert call.cancelled or isinstance(call.error, Stop)
+        return interrupted
+
+    async def check(self) -> None:
+        """See that there is nothing to complain about, and that all goes on."""
+        simulation, sock = self.simulation, self.sock
+        simulation.check()
+        assert not simulation.kernel.outstanding, "a packet is still to come"
+        assert not is_claimed(sock)
+        other = simulation.stream(made_here=True)
+        other.peer.send(b"other")
+        assert await other.recv(100) == b"other"
+        if self.receive in (STREAM["recv, large"], STREAM["recv, more than it waits with"]):
+            await self.check_lending()
+        if sock.peer.is_stream:
+            await self.check_bytes()
+        else:
+            await self.check_datagrams()
+
+    async def check_lending(self) -> None:
+        # Of two receives that are large, each has memory of its own.
+        sockets = [self.simulation.stream() for _ in range(2)]
+        for sock in sockets:
+            await make_flow(self.simulation, sock)
+        async with trio.open_nursery() as nursery:
+            for sock in sockets:
+                nursery.start_soon(sock.recv, LARGE)
+            await self.simulation.run()
+            self.simulation.check()
+            nursery.cancel_scope.cancel()
+
+    async def check_bytes(self) -> None:
+        # What comes next is what has come last, or all of it: never a part of it, or twice.
+        self.sock.peer.send(b"more")
+        self.sock.peer.send_end()
+        received = b""
+        while piece := await self.sock.recv(5000):
+            received += piece
+        whole = self.data + b"more"
+        if self.where.endswith(LOSING):
+            # The answer of a call is lost that has received at once, as with stock Trio.
+            assert received.endswith(b"more")
+            words = [received[i : i + 4] for i in range(0, len(received) - 4, 4)]
+            places = [int.from_bytes(word, "little") for word in words]
+            assert places == sorted(set(places))  # in order, and nothing twice
+        else:
+            assert received in (b"more", whole)
+
+    async def check_datagrams(self) -> None:
+        self.sock.peer.send(b"2", SENDER)
+        numbers = [int((await self.sock.recvfrom(100))[0])]
+        while numbers[-1] < 2:
+            numbers.append(int((await self.sock.recvfrom(100))[0]))
+        assert numbers == list(range(numbers[0], 3))
+
+
+async def interrupt(example: Example, number: int) -> bool:
+    steps = Steps(number)
+    try:
+        interrupted = await example.play(steps)
+        if interrupted:
+            example.where = steps.where
+            await example.check()
+    except BaseException as exc:
+        raise AssertionError(f"interrupted at {steps.where}") from exc
+    return interrupted
+
+
+def interrupt_at_every_step(how: str, way: str, *, is_stream: bool) -> None:
+    number, interrupted = 0, True
+    while interrupted:
+        with simulated_winsock() as simulation:
+            simulation.knows_answers = False
+            example = Example(simulation, how, way, is_stream=is_stream)
+            clock = MockClock(autojump_threshold=0)
+            interrupted = trio.run(interrupt, example, number, clock=clock)
+            del example
+        number += 1
+    assert number > 30
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("how", STREAM)
+def test_of_a_stream(how: str, way: str) -> None:
+    interrupt_at_every_step(how, way, is_stream=True)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("how", DATAGRAMS)
+def test_of_datagrams(how: str, way: str) -> None:
+    interrupt_at_every_step(how, way, is_stream=False)

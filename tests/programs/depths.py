@@ -1,0 +1,115 @@
+"""Receives at every depth of the stack, down to the last frame, in one `trio.run`.
+
+usage: depths.py CALL inline|waits
+
+A receive that has too little stack fails by itself, and loses nothing.  "ok" is printed in the end.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+import trio
+import trio.testing
+
+import trio_wsarecv
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+LIMIT = 200
+FRAMES = range(LIMIT - 80, LIMIT - 2)  # of the program's own; Trio and the package need the rest
+DATA = b"data"
+STREAMS = ("recv", "recv adopted", "recv peek", "recv_into", "wsarecv", "receive_some", "exactly")
+
+
+async def at_depth(frames: int, call: Callable[[], Awaitable[Any]]) -> Any:
+    return await (at_depth(frames - 1, call) if frames else call())
+
+
+async def pair(kind: str) -> tuple[trio_wsarecv.Socket, socket.socket]:
+    """Return a socket of the package and what sends to it."""
+    if kind not in STREAMS:
+        sock = trio_wsarecv.SocketFactory().socket(type=socket.SOCK_DGRAM)
+        await sock.bind(("127.0.0.1", 0))
+        sender = socket.socket(type=socket.SOCK_DGRAM)
+        sender.connect(sock.getsockname())
+        return sock, sender
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        if "adopted" in kind:  # in default mode
+            sock = trio_wsarecv.from_stdlib_socket(socket.create_connection(listener.getsockname()))
+        else:
+            sock = trio_wsarecv.SocketFactory().socket()
+            await sock.connect(listener.getsockname())
+        return sock, listener.accept()[0]
+
+
+def call_of(kind: str, sock: trio_wsarecv.Socket) -> Callable[[], Awaitable[Any]]:
+    buffers = [bytearray(2), bytearray(10)]
+    stream = trio_wsarecv.SocketStream(sock) if kind in STREAMS else None
+    calls: dict[str, Callable[[], Awaitable[Any]]] = {
+        "recv": lambda: sock.recv(100),
+        "recv adopted": lambda: sock.recv(100),
+        "recv peek": lambda: sock.recv(100, socket.MSG_PEEK),
+        "recv_into": lambda: sock.recv_into(buffers[1]),
+        "wsarecv": lambda: trio_wsarecv.wsarecv(sock, buffers),
+        "recvfrom": lambda: sock.recvfrom(100),
+        "recvfrom_into": lambda: sock.recvfrom_into(buffers[1]),
+        "recvmsg": lambda: sock.recvmsg(100, 100),
+        "recvmsg_into": lambda: sock.recvmsg_into(buffers, 100),
+        "recvfrom_many": lambda: sock.recvfrom_many(10, 100),
+    }
+    if stream is not None:
+        calls["receive_some"] = stream.receive_some
+        calls["exactly"] = lambda: stream.receive_exactly(len(DATA))
+    return calls[kind]
+
+
+async def check(kind: str, frames: int, *, waits: bool, used: bool) -> bool:
+    """Receive at one depth; return whether there was stack enough."""
+    sock, sender = await pair(kind)
+    call = call_of(kind, sock)
+    if used:  # so that all that a socket makes at its first receive is there
+        for _ in range(2):
+            sender.send(DATA)
+            await sock.recv(100)
+    enough = None
+
+    async def receive() -> None:
+        nonlocal enough
+        try:
+            enough = bool(await at_depth(frames, call))
+        except RecursionError:
+            enough = False
+
+    async with trio.open_nursery() as nursery:
+        if not waits:
+            sender.send(DATA)
+        nursery.start_soon(receive)
+        if waits:
+            await trio.testing.wait_all_tasks_blocked()
+            sender.send(DATA)
+    if not enough or "peek" in kind:
+        assert (await sock.recv(100)) == DATA, "lost"
+    sock.close()
+    sender.close()
+    assert enough is not None
+    return enough
+
+
+async def main(kind: str, waits: bool) -> None:
+    outcomes = []
+    for used in (False, True):
+        for frames in FRAMES:
+            with trio.fail_after(10):
+                outcomes.append(await check(kind, frames, waits=waits, used=used))
+    assert sys.getrecursionlimit() == LIMIT
+    assert set(outcomes) == {False, True}
+
+
+if __name__ == "__main__":
+    sys.setrecursionlimit(LIMIT)
+    trio.run(main, sys.argv[1], sys.argv[2] == "waits")
+    print("ok")

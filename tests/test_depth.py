@@ -1,0 +1,18 @@
+"""At no depth of the stack a receive ends the run, or loses anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from .programs import Program
+
+CALLS = ["recv", "recv adopted", "recv peek", "recv_into", "wsarecv", "receive_some", "exactly"]
+CALLS += ["recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "recvfrom_many"]
+
+
+@pytest.mark.parametrize("how", ["inline", "waits"])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_receive_with_too_little_stack_fails_alone(call: str, how: str) -> None:
+    program = Program("depths.py", call, how)
+    program.end()
+    assert (program.status, program.stdout, program.stderr) == (0, "ok\n", "")

@@ -1,0 +1,108 @@
+"""What the package relies on in Trio, one by one: a Trio that does otherwise fails here."""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any
+
+import outcome as outcomes
+import pytest
+import trio
+import trio.testing
+
+from tests.peers import stdlib_pair
+from trio_wsarecv._engine import port
+from trio_wsarecv._winsock.calls import address_of
+from trio_wsarecv._winsock.operation import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+Abort = trio.lowlevel.Abort
+
+
+@types.coroutine
+def yield_to_trio(message: object) -> Generator[object, Any, Any]:
+    return (yield message)
+
+
+async def test_what_wait_task_rescheduled_yields_puts_a_task_to_sleep_again_and_again() -> None:
+    cancelled = []
+
+    def abort(raise_cancel: object) -> trio.lowlevel.Abort:
+        cancelled.append(raise_cancel)
+        return Abort.FAILED
+
+    message = port.sleep_message(abort)
+    task = trio.lowlevel.current_task()
+    woken = []
+
+    async def sleep() -> None:
+        nonlocal task
+        task = trio.lowlevel.current_task()
+        for _ in range(2):
+            outcome = await yield_to_trio(message)
+            woken.append(outcome.unwrap())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(sleep)
+        for value in ("one", "two"):
+            await trio.testing.wait_all_tasks_blocked()
+            trio.lowlevel.reschedule(task, outcomes.Value(value))
+            await trio.testing.wait_all_tasks_blocked()
+            assert woken[-1] == value
+        assert not cancelled
+
+
+async def test_a_task_that_sleeps_so_is_cancelled_by_its_abort_function() -> None:
+    task = trio.lowlevel.current_task()
+
+    def abort(raise_cancel: Any) -> trio.lowlevel.Abort:
+        # The waking is left to the packet.
+        trio.lowlevel.reschedule(task, outcomes.Value(raise_cancel))
+        return Abort.FAILED
+
+    async with trio.open_nursery() as nursery:
+        nursery.cancel_scope.cancel()
+        raise_cancel = (await yield_to_trio(port.sleep_message(abort))).unwrap()
+        with pytest.raises(trio.Cancelled):
+            raise_cancel()
+
+
+async def test_the_sleep_data_of_a_task_goes_when_it_is_rescheduled() -> None:
+    task = trio.lowlevel.current_task()
+
+    async def sleep() -> None:
+        nonlocal task
+        task = trio.lowlevel.current_task()
+        task.custom_sleep_data = "asleep"
+        await trio.lowlevel.wait_task_rescheduled(lambda _: Abort.SUCCEEDED)
+
+    for wake in (lambda _: trio.lowlevel.reschedule(task), lambda scope: scope.cancel()):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sleep)
+            await trio.testing.wait_all_tasks_blocked()
+            assert task.custom_sleep_data == "asleep"
+            wake(nursery.cancel_scope)
+            assert task.custom_sleep_data is None
+
+
+@pytest.mark.windows
+async def test_a_task_is_registered_before_wait_overlapped_yields_and_stays_so() -> None:
+    with stdlib_pair() as (sock, other):
+        assert port.associate(sock.fileno())
+        operation = Operation(sock.fileno())
+        operation.set_memory(100, 0)
+        for _ in range(2):
+            assert operation.submit()  # it is pending
+            waiter: Any = port.completion_port.wait_overlapped(sock.fileno(), operation.address)
+            waiter.send(None)
+            waiter.close()
+            again: Any = port.completion_port.wait_overlapped(sock.fileno(), operation.address)
+            with pytest.raises(trio.BusyResourceError):
+                again.send(None)
+            other.send(b"data")
+            # However the task sleeps, the packet wakes it.
+            info = (await yield_to_trio(port.sleep_message(lambda _: Abort.FAILED))).unwrap()
+            assert address_of(info.lpOverlapped) == operation.address
+            assert operation.unpack(4) == b"data"

@@ -1,0 +1,92 @@
+"""Who receives on a socket: one task at a time.
+
+The kernel has at most one operation of a socket: it would fill the buffers of several in the order
+of their submission, but it gives up all of them when one is cancelled.
+
+In Trio a second receiver is refused while another task waits, and only then.  So it is here, while
+the other's receive waits in the kernel and nobody has asked for its end.  Otherwise that receive is
+as good as over: its packet is in the completion port, or on the way.  A receiver that comes
+meanwhile waits for its turn, which it may then get at once.  It cannot be cancelled there: data
+that has arrived is received, however short the deadline, as it would be without the other receiver.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+
+import outcome
+import trio
+
+
+class Claim:
+    """The right to receive on a socket, in one `trio.run`.
+
+    Attributes:
+      taken: whether a task has it.
+      line: the tasks that wait for their turn, once there has been one.
+    """
+
+    __slots__ = ("_asleep", "line", "taken")
+
+    def __init__(self) -> None:
+        self.taken = False
+        # A strong reference would keep the tasks of a crashed run from ever being finalized.
+        self._asleep: weakref.ref[trio.lowlevel.Task] | None = None
+        self.line: deque[trio.lowlevel.Task] | None = None
+
+    def is_waiting(self) -> bool:
+        """Tell whether the task that has it waits for data, and nobody has asked for its end."""
+        task = self._asleep() if self._asleep is not None else None
+        # Trio sets this attribute to None when the task is rescheduled.
+        return task is not None and task.custom_sleep_data is self
+
+    def waits(self, task: trio.lowlevel.Task) -> None:
+        """Hear that the task that has it is about to wait for data."""
+        task.custom_sleep_data = self
+        self._asleep = weakref.ref(task)
+        while self.line:
+            error = outcome.Error(busy_error())
+            trio.lowlevel.reschedule(self.line.popleft(), error)
+
+    def ends(self) -> None:
+        """Hear that the receive is over, or that somebody has asked for its end."""
+        self._asleep = None
+
+    async def wait_for_turn(self) -> None:
+        """Take it when the task that has it is done.
+
+        Raises:
+          trio.BusyResourceError: that task waits for data.
+        """
+        if self.is_waiting():
+            # Its packet may be in the port: let Trio look.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            if self.is_waiting():
+                raise busy_error()
+        if not self.taken:
+            self.taken = True
+            return
+        task = trio.lowlevel.current_task()
+        if self.line is None:
+            self.line = deque()
+        self.line.append(task)
+        try:
+            await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+        except BaseException:
+            if task in self.line:
+                self.line.remove(task)
+            raise
+
+    def release(self) -> None:
+        """Give it back, or to the task that has waited longest for its turn."""
+        self._asleep = None
+        if self.line:
+            trio.lowlevel.reschedule(self.line.popleft(), outcome.Value(None))
+        else:
+            self.taken = False
+
+
+def busy_error() -> trio.BusyResourceError:
+    """Return the error of a second receiver."""
+    return trio.BusyResourceError("another task is receiving on this socket")
