@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from trio_wsarecv._engine.receiver import Receiver
+
 
 on_windows = sys.platform == "win32"
 
@@ -124,7 +126,11 @@ def test_doctor_says_why_something_is_not_received_overlapped(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     choices = iter([Choice.NO_IFS_HANDLES, Choice.OVERLAPPED] * 2)
-    monkeypatch.setattr(doctor, "choose_engine", lambda *_: next(choices))
+
+    def choose(sock: object, receiver: Receiver) -> None:
+        receiver.choice = next(choices)
+
+    monkeypatch.setattr(doctor, "choose_engine", choose)
     status, report = report_of_doctor(capsys)
     assert status == 1
     reason = Choice.NO_IFS_HANDLES.value
