@@ -6,18 +6,22 @@ Prints each difference with the smallest program that shows it, and the command 
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import shlex
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from tests.children import end_on_termination
 
-from .compare import AGAIN, compare
+from .compare import Comparison, compare
 from .generate import generate
 from .program import Program
 from .shrink import shrink
@@ -27,55 +31,70 @@ if TYPE_CHECKING:
     from .compare import Player
 
 
-class Report:
-    """What came of many programs."""
+#: How often the package plays a program again on which the two differed.
+AGAIN = 20
+#: How often each of the two plays it while it is made smaller.
+WHILE_SHRINKING = 12
 
-    def __init__(self) -> None:
-        self.programs = 0
-        self.receives = 0
-        self.tolerated: Counter[str] = Counter()
-        self.differing = 0
-        self.once = 0
+
+@dataclass
+class Session:
+    """Many programs, and what came of them.
+
+    Attributes:
+      plain: plays programs on stock Trio.
+      patched: plays them on the package.
+      programs: how many were compared.
+      receives: how many receives the package has made.
+      tolerated: how often each predicate allowed a difference.
+      different: what was not allowed, and how often.
+      once: how many programs differed once, and never again.
+    """
+
+    plain: Player
+    patched: Player
+    programs: int = 0
+    receives: int = 0
+    tolerated: Counter[str] = field(default_factory=Counter)
+    different: Counter[str] = field(default_factory=Counter)
+    once: int = 0
+
+    def check(self, program: Program, name: str) -> None:
+        """Compare what both do with a program, and print in what they differ."""
+        comparison = compare(self.plain, self.patched, program)
+        self.programs += 1
+        self.receives += comparison.receives
+        self.tolerated += comparison.tolerated
+        if not comparison.problems:
+            return
+        again = compare(self.plain, self.patched, program, AGAIN)
+        if not again.problems:
+            self.once += 1
+            self._show(f"{name}: this has not happened again in {AGAIN} times", program, comparison)
+            return
+        known = again.kinds <= self.different.keys()
+        self.different.update(again.kinds)
+        if not known:  # another program for the same is not worth the time
+            smallest = shrink(program, partial(self._fails_like, again.kinds))
+            final = compare(self.plain, self.patched, smallest, AGAIN)
+            self._show(f"{name}: different", smallest, final)
+
+    def _fails_like(self, kinds: set[str], program: Program) -> bool:
+        times = WHILE_SHRINKING
+        return bool(kinds & compare(self.plain, self.patched, program, times, times).kinds)
+
+    def _show(self, title: str, program: Program, comparison: Comparison) -> None:
+        replay = f"python -m tests.same --replay {shlex.quote(program.to_json())}"
+        problems = [line for each in comparison.problems for line in (each.kind, each.text)]
+        tqdm.write("\n".join(["", title, str(program), *problems, f"replay: {replay}"]))
 
     def __str__(self) -> str:
-        tolerated = ", ".join(f"{n} × {name}" for name, n in self.tolerated.most_common())
-        return (
-            f"same: {self.programs} programs, {self.receives} receives; different: "
-            f"{self.differing}, once only: {self.once}; allowed: {tolerated or 'none'}"
-        )
-
-
-def check(players: tuple[Player, Player], program: Program, report: Report, seed: str) -> None:
-    """Compare what both do with a program, and print in what they differ."""
-    plain, patched = players
-    comparison = compare(plain, patched, program)
-    report.programs += 1
-    report.receives += comparison.receives
-    report.tolerated += comparison.tolerated
-    if not comparison.problems:
-        return
-    if not (again := compare(plain, patched, program, AGAIN)).problems:
-        report.once += 1
-        tqdm.write(f"{seed}: this has not happened again in {AGAIN} times:\n{program}")
-        tqdm.write("\n".join(comparison.problems))
-        return
-    report.differing += 1
-    kinds = kinds_of(again.problems)
-
-    def fails(smaller: Program) -> bool:
-        problems = compare(plain, patched, smaller, AGAIN).problems
-        return bool(kinds & kinds_of(problems))
-
-    smallest = shrink(program, fails)
-    problems = compare(plain, patched, smallest, AGAIN).problems or again.problems
-    tqdm.write(f"{seed}: different\n{smallest}")
-    tqdm.write("\n".join(problems))
-    tqdm.write(f"replay: python -m tests.same --replay {shlex.quote(smallest.to_json())}\n")
-
-
-def kinds_of(problems: list[str]) -> set[str]:
-    """Return which kinds of things differ, so that a smaller program is one for the same."""
-    return {problem.split(" ", 1)[0].split(":")[0] for problem in problems}
+        lines = [f"same: {self.programs:,} programs, {self.receives:,} receives"]
+        lines += [f"  allowed {n:,} times: {what}" for what, n in self.tolerated.most_common()]
+        lines += [f"  DIFFERENT {n:,} times: {what}" for what, n in self.different.most_common()]
+        if self.once:
+            lines.append(f"  DIFFERENT once and not again: {self.once} programs")
+        return "\n".join(lines)
 
 
 def main() -> int:
@@ -84,27 +103,26 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=None, help="at most, instead")
     parser.add_argument("--seed", type=int, help="of the first program (default: a random one)")
     parser.add_argument("--replay", metavar="JSON", help="compare this program only")
-    parser.add_argument("--failures", type=int, default=10, help="stop after so many")
+    parser.add_argument(
+        "--control", action="store_true", help="compare stock Trio with itself: nothing may differ"
+    )
     options = parser.parse_args()
     end_on_termination()
     seed = random.randrange(1 << 32) if options.seed is None else options.seed
-    until = time.monotonic() + (options.seconds or float("inf"))
-    report = Report()
-    with workers() as players:
+    until = time.monotonic() + (options.seconds or inf)
+    with workers(*(() if options.control else ("--patched",))) as (plain, patched):
+        session = Session(plain, patched)
         if options.replay:
-            check(players, Program.from_json(options.replay), report, "replayed")
+            session.check(Program.from_json(options.replay), "replayed")
         else:
-            count = sys.maxsize if options.seconds else options.programs
-            bar = tqdm(total=None if options.seconds else count, unit="program", mininterval=5)
             print(f"same: --seed {seed}", flush=True)
-            for each in range(seed, seed + count):
-                if time.monotonic() > until or report.differing >= options.failures:
+            seeds = itertools.count(seed) if options.seconds else range(seed, seed + options.programs)
+            for each in tqdm(seeds, unit="program", mininterval=5):
+                if time.monotonic() > until:
                     break
-                check(players, generate(each), report, f"--programs 1 --seed {each}")
-                bar.update()
-            bar.close()
-    print(report)
-    return 1 if report.differing or report.once else 0
+                session.check(generate(each), f"--programs 1 --seed {each}")
+    print(session)
+    return 1 if session.different or session.once else 0
 
 
 if __name__ == "__main__":

@@ -10,16 +10,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .differences import DIFFERENCES, Case, first_difference
+from .differences import allowed, first_difference
 
 if TYPE_CHECKING:
+    from .differences import Case
     from .outcome import Outcome
     from .program import Program
 
 #: How often stock Trio plays a program on which the two differ, before that is said.
 MOST = 40
-#: How often the package does, to see whether it happens again.
-AGAIN = 20
+#: No burst has this number.
+NEVER = 1 << 30
 
 
 class Player(Protocol):
@@ -28,113 +29,128 @@ class Player(Protocol):
     def play(self, program: Program, schedule: int) -> Outcome: ...
 
 
+@dataclass(frozen=True)
+class Problem:
+    """Something that the package did and stock Trio never does.
+
+    Attributes:
+      kind: what it did, and what stock Trio does instead, without numbers.
+      text: all of it, in lines.
+    """
+
+    kind: str
+    text: str
+
+
 @dataclass
 class Comparison:
     """In what the two differ.
 
     Attributes:
-      problems: each with what the package did and what stock Trio does.
+      problems: what must not be.
       tolerated: how often each of the predicates held.
       receives: how many receives the package has made.
-      first: the package's outcome.
     """
 
-    problems: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     tolerated: Counter[str] = field(default_factory=Counter)
     receives: int = 0
 
+    @property
+    def kinds(self) -> set[str]:
+        return {problem.kind for problem in self.problems}
 
-class Stock:
+
+class Oracle:
     """What stock Trio does with a program, as far as it is known."""
 
-    def __init__(self, player: Player, program: Program) -> None:
+    def __init__(self, player: Player, program: Program, most: int) -> None:
         self._player = player
         self._program = program
-        self.outcomes: list[dict[str, Any]] = []
+        self._most = most
+        self._outcomes: list[dict[str, Any]] = []
 
-    def play(self) -> None:
-        outcome = self._player.play(self._program, len(self.outcomes))
-        self.outcomes.append(outcome.parts())
-
-    def unseen(self, parts: dict[str, Any]) -> list[str]:
-        """Return which parts of an outcome stock Trio has never shown so."""
-        names = {name for each in (parts, *self.outcomes) for name in each}
-        return sorted(
-            name
-            for name in names
-            if all(parts.get(name) != each.get(name) for each in self.outcomes)
-        )
-
-    def never_shows(self, outcome: Outcome) -> Comparison:
+    def judge(self, outcome: Outcome) -> Comparison:
         """Compare an outcome of the package with those of stock Trio, more of them if need be."""
         parts = outcome.parts()
         comparison = Comparison(receives=outcome.receives)
-        while True:
-            unseen = self.unseen(parts) if self.outcomes else ["all"]
-            if not unseen:
-                return comparison
-            if len(self.outcomes) >= MOST:
+        while not self._outcomes or (unseen := self._unseen(parts)):
+            if len(self._outcomes) >= self._most:
                 break
-            self.play()
-        tolerated_from = MANY
-        for name in sorted(unseen, key=lambda name: not name.startswith("socket")):
-            case, predicate = self._tolerate(name, parts.get(name))
-            if predicate:
+            stock = self._player.play(self._program, len(self._outcomes))
+            self._outcomes.append(stock.parts())
+        else:
+            return comparison
+
+        tolerated_from = NEVER
+        for name in unseen:
+            part = parts.get(name)
+            if not name.startswith(("socket", "group")) or name.endswith("bytes"):
+                kind = f"{name.split()[-1]}: {part}"
+                comparison.problems.append(Problem(kind, self._described(name, part)))
+                continue
+            cases = self._cases(name, part or ())
+            if name.startswith("group"):
+                if cases[0].number < tolerated_from:
+                    problem = Problem(cases[0].kind, self._described(name, part))
+                    comparison.problems.append(problem)
+            elif predicate := allowed(cases):
                 comparison.tolerated[predicate] += 1
-                tolerated_from = min(tolerated_from, case)
-            elif not (name.startswith("group") and tolerated_from <= case):
-                comparison.problems.append(self._described(name, parts.get(name)))
+                tolerated_from = min(tolerated_from, cases[0].number)
+            else:
+                comparison.problems.append(Problem(cases[0].kind, self._described(name, part)))
         return comparison
 
-    def _tolerate(self, name: str, part: Any) -> tuple[int, str]:
-        # The burst in which this part differs, and the name of the predicate that allows it.
-        who, _, rest = name.partition(" ")
-        if who not in ("socket", "group") or not rest.isdigit():
-            return -1, ""
-        found = [
-            first_difference(part or (), each.get(name, ())) for each in self.outcomes
+    def _unseen(self, parts: dict[str, Any]) -> list[str]:
+        # The parts that stock Trio has never shown so, sockets first.
+        names = {name for each in (parts, *self._outcomes) for name in each}
+        unseen = (
+            name
+            for name in names
+            if all(parts.get(name) != each.get(name) for each in self._outcomes)
+        )
+        return sorted(unseen, reverse=True)
+
+    def _cases(self, name: str, part: Any) -> list[Case]:
+        # Where this part differs from the outcomes of stock Trio that it is like the longest.
+        number = int(name.split()[1])
+        cases = [
+            first_difference(self._program, number, part, each.get(name, ()))
+            for each in self._outcomes
         ]
-        number = max(number for number, _, _ in found)
-        if who == "group":
-            return number, ""
-        for burst, package, stock in found:
-            if burst == number:
-                case = Case(self._program, number, int(rest), package, stock)
-                for predicate in DIFFERENCES:
-                    if predicate(case):
-                        return number, predicate.__name__
-        return number, ""
+        last = max(case.number for case in cases)
+        return [case for case in cases if case.number == last]
 
     def _described(self, name: str, part: Any) -> str:
-        seen = Counter(each.get(name) for each in self.outcomes)
-        lines = [f"{name}: the package", *_lines(part), "  and stock Trio"]
+        seen = Counter(each.get(name) for each in self._outcomes)
+        lines = [f"  {name}: the package", *_lines(part)]
         for other, times in seen.most_common(4):
-            lines += [f"    {times} of {len(self.outcomes)} times", *_lines(other)]
+            lines += [f"  stock Trio {times} of {len(self._outcomes)} times", *_lines(other)]
         return "\n".join(lines)
-
-
-MANY = 1 << 30
 
 
 def _lines(part: Any) -> list[str]:
     if not isinstance(part, tuple):
-        return [f"      {part or 'nothing'}"]
-    return [f"      burst {each.burst}: {each.what}: {each.result}" for each in part]
+        return [f"    {part or 'nothing'}"]
+    return [f"    burst {each.burst}: {each.what}: {each.result}" for each in part]
 
 
-def compare(plain: Player, patched: Player, program: Program, schedules: int = 1) -> Comparison:
-    """Play a program on both.
+def compare(
+    plain: Player, patched: Player, program: Program, times: int = 1, most: int = MOST
+) -> Comparison:
+    """Play a program on both, until they differ.
 
     Args:
       plain: plays it on stock Trio.
       patched: plays it on this package.
       program: the program.
-      schedules: how many times the package plays it, each with another seed of the scheduler.
+      times: how many times the package plays it, each with another seed of the scheduler.
+      most: how many times stock Trio does.
     """
-    stock = Stock(plain, program)
+    oracle = Oracle(plain, program, most)
     total = Comparison()
-    for schedule in range(schedules):
-        comparison = stock.never_shows(patched.play(program, schedule))
+    for schedule in range(times):
+        comparison = oracle.judge(patched.play(program, schedule))
         total.tolerated += comparison.tolerated
         total.receives += comparison.receives
         if comparison.problems:

@@ -13,13 +13,15 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .program import CancelGroup, CancelOne, PeerFinishes, PeerSends, Receive
+from .program import CancelGroup, CancelOne, Close, PeerFinishes, PeerSends, Receive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from .outcome import Entry
     from .program import Burst, Program
+
+CLOSED = "ClosedResourceError"
 
 
 @dataclass(frozen=True)
@@ -45,26 +47,43 @@ class Case:
         bursts = self.program.bursts()
         return bursts[self.number] if self.number < len(bursts) else []
 
+    @property
+    def kind(self) -> str:
+        """Say what differs, without numbers."""
+        mine, theirs = (
+            ", ".join(sorted({_kind(entry) for entry in entries})) or "nothing"
+            for entries in (self.package, self.stock)
+        )
+        return f"{mine} instead of {theirs}"
+
 
 def _is_data(entry: Entry) -> bool:
-    return " bytes " in entry.result or " from " in entry.result or entry.result == "end"
+    return " bytes " in entry.result or entry.result.startswith("b") or entry.result == "end"
 
 
-def data_beats_cancellation(case: Case) -> bool:
-    """A receive can succeed although it was cancelled, if its data had arrived."""
+def _kind(entry: Entry) -> str:
+    return "data" if _is_data(entry) and entry.result != "end" else entry.result
+
+
+def data_beats_cancel_and_close(case: Case) -> bool:
+    """A receive can succeed although it was cancelled, or its socket closed, in the same step, if
+    its data had arrived."""
     sends = [
         index
         for index, each in enumerate(case.burst)
         if isinstance(each, PeerSends | PeerFinishes) and each.socket == case.socket
     ]
-    cancels = [
-        index for index, each in enumerate(case.burst) if isinstance(each, CancelOne | CancelGroup)
+    ends = [
+        index
+        for index, each in enumerate(case.burst)
+        if isinstance(each, CancelOne | CancelGroup)
+        or (isinstance(each, Close) and each.socket == case.socket)
     ]
-    if not sends or not cancels or cancels[-1] < sends[0]:
+    if not sends or not ends or ends[-1] < sends[0]:
         return False
     got = {entry.what for entry in case.package if _is_data(entry)}
-    cancelled = {entry.what for entry in case.stock if entry.result == "cancelled"}
-    return bool(got & cancelled)
+    ended = {entry.what for entry in case.stock if entry.result in ("cancelled", CLOSED)}
+    return bool(got & ended)
 
 
 def other_recursion_limit(case: Case) -> bool:
@@ -80,18 +99,27 @@ def other_recursion_limit(case: Case) -> bool:
 
 
 #: What may differ.
-DIFFERENCES: tuple[Callable[[Case], bool], ...] = (data_beats_cancellation, other_recursion_limit)
+DIFFERENCES: tuple[Callable[[Case], bool], ...] = (data_beats_cancel_and_close, other_recursion_limit)
+
+
+def allowed(cases: Iterable[Case]) -> str | None:
+    """Return the name of a predicate that allows one of these; None if there is none."""
+    for case in cases:
+        for predicate in DIFFERENCES:
+            if predicate(case):
+                return predicate.__name__
+    return None
 
 
 def first_difference(
-    package: Iterable[Entry], stock: Iterable[Entry]
-) -> tuple[int, Counter[Entry], Counter[Entry]]:
-    """Return the first burst in which two histories differ, and what only each of them has there."""
+    program: Program, socket: int, package: Iterable[Entry], stock: Iterable[Entry]
+) -> Case:
+    """Return where two different histories of a socket or group part."""
     mine, theirs = Counter(package), Counter(stock)
     only_mine, only_theirs = mine - theirs, theirs - mine
-    number = min(entry.burst for entry in (only_mine + only_theirs))
-    return (
-        number,
-        Counter({entry: n for entry, n in only_mine.items() if entry.burst == number}),
-        Counter({entry: n for entry, n in only_theirs.items() if entry.burst == number}),
-    )
+    number = min(entry.burst for entry in only_mine + only_theirs)
+
+    def in_it(entries: Counter[Entry]) -> Counter[Entry]:
+        return Counter({entry: n for entry, n in entries.items() if entry.burst == number})
+
+    return Case(program, number, socket, in_it(only_mine), in_it(only_theirs))

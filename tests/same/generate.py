@@ -159,7 +159,7 @@ class Generator:
         chosen: dict[str, object] = {
             "group": rng.randrange(GROUPS),
             "call": call,
-            "size": size or call != "receive_some",
+            "size": size or int(call == "receive_some"),
             "times": rng.choice((1, 1, 1, 2, 3, 15)),
             "deadline": deadline,
             "caught": rng.random() < 0.8,

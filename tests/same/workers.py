@@ -74,8 +74,7 @@ class Peers:
 class Worker:
     """A process that plays programs."""
 
-    def __init__(self, name: str, *options: str) -> None:
-        self.name = name
+    def __init__(self, *options: str) -> None:
         self._options = options
         self._peers = Peers()
         self._stack = ExitStack()
@@ -134,9 +133,9 @@ class Worker:
 
 
 @contextmanager
-def workers() -> Iterator[tuple[Worker, Worker]]:
-    """Give one process with plain Trio, and one with this package."""
-    plain, patched = Worker("stock Trio"), Worker("the package", "--patched")
+def workers(*options: str) -> Iterator[tuple[Worker, Worker]]:
+    """Give one process with plain Trio, and one with these options, usually with this package."""
+    plain, patched = Worker(), Worker(*options)
     try:
         yield plain, patched
     finally:
