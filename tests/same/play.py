@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 import trio
@@ -92,10 +93,11 @@ class Play:
         self._scopes: dict[int, trio.CancelScope] = {}
         self._groups: dict[int, trio.Nursery] = {}
         self._root: trio.Nursery
-        self._until = 0.0
+        self._until = -inf
 
     async def run(self, number: int) -> None:
         """Play one run of the program; the last one accounts for all bytes."""
+        self._until = -inf  # each run has a clock of its own
         async with trio.open_nursery() as self._root:
             if not number:
                 for kind in self.program.sockets:
@@ -252,7 +254,7 @@ class Play:
         try:
             await end.stream.send_all(data)
         except ERRORS as exc:
-            end.own = b"?"
+            end.own = b""
             self._note(self._name(end), "send", of_error(exc))
 
     async def _receive(self, end: End, receive: Receive, scope: trio.CancelScope) -> None:

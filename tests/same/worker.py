@@ -7,6 +7,7 @@ of Wine can do.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import socket
@@ -25,6 +26,9 @@ from .program import Program
 
 #: Low, so that reaching it takes little time; a program needs much less.
 RECURSION_LIMIT = 300
+
+#: Seconds after which a program that goes on shows where it is.
+HANGING = 10.0
 
 
 class Remote:
@@ -96,7 +100,9 @@ def main(port: str, *options: str) -> None:
         remote = Remote(sock.makefile("rw", encoding="ascii", newline="\n"))
         while (request := remote.hear()) is not None:
             program = Program.from_json(request["program"])
+            faulthandler.dump_traceback_later(HANGING)
             outcome = play(program, request["schedule"], sentinel, remote)
+            faulthandler.cancel_dump_traceback_later()
             remote.say({"outcome": outcome.to_json()})
             if outcome.ended != "well":
                 os._exit(0)  # nothing here can be relied on any more
