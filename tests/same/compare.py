@@ -132,7 +132,10 @@ class Oracle:
 def _lines(part: Any) -> list[str]:
     if not isinstance(part, tuple):
         return [f"    {part or 'nothing'}"]
-    return [f"    burst {each.burst}: {each.what}: {each.result}" for each in part]
+    return [
+        f"    burst {each.burst}: {each.what}: {each.result}" + (f" × {times}" if times > 1 else "")
+        for each, times in Counter(part).items()
+    ]
 
 
 def compare(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import contextmanager
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ from .program import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from .ends import Peer
     from .program import Burst
@@ -41,9 +42,8 @@ if TYPE_CHECKING:
 #: How often a byte goes through the kernel and the completion port until all before it has, too: a
 #: poll and the receive that follows it, on either side of a step.
 ROUNDS = 3
-#: Seconds that a deadline may be late.
-LATE = 0.0005
-#: A receive with a shorter deadline is over before the next burst.
+#: Seconds to the next look at whether all deadlines are over that are no longer than this.
+LATE = 0.001
 AMPLE = 1.0
 #: Seconds that what was sent may take, in the end.
 PATIENCE = 3.0
@@ -93,11 +93,10 @@ class Play:
         self._scopes: dict[int, trio.CancelScope] = {}
         self._groups: dict[int, trio.Nursery] = {}
         self._root: trio.Nursery
-        self._until = -inf
+        self._short = 0
 
     async def run(self, number: int) -> None:
         """Play one run of the program; the last one accounts for all bytes."""
-        self._until = -inf  # each run has a clock of its own
         async with trio.open_nursery() as self._root:
             if not number:
                 for kind in self.program.sockets:
@@ -124,9 +123,9 @@ class Play:
             for _ in range(ROUNDS):
                 await self._sentinel.pass_through()
                 await trio.testing.wait_all_tasks_blocked()
-            if trio.current_time() > self._until:
+            if not self._short:
                 break
-            await trio.sleep_until(self._until + LATE)
+            await trio.sleep(LATE)
 
     async def _open_groups(self, burst: Burst) -> None:
         for operation in burst:
@@ -283,12 +282,8 @@ class Play:
         self, end: End, receive: Receive, function: Callable[[], Awaitable[bytes | str]], what: str
     ) -> bool:
         # Returns whether there may be more.
-        limit = trio.CancelScope()
-        if receive.deadline is not None:
-            limit.deadline = trio.current_time() + receive.deadline
-            if receive.deadline < AMPLE:
-                self._until = max(self._until, limit.deadline)
-        with limit:
+        seconds = inf if receive.deadline is None else receive.deadline
+        with trio.move_on_after(seconds), self._noted_if_short(seconds):
             try:
                 result = await function()
             except trio.Cancelled:
@@ -299,6 +294,14 @@ class Play:
                 end.take(self._burst, result)
             return bool(result)
         return True
+
+    @contextmanager
+    def _noted_if_short(self, seconds: float) -> Iterator[None]:
+        self._short += seconds < AMPLE
+        try:
+            yield
+        finally:
+            self._short -= seconds < AMPLE
 
     async def _account(self, name: str, end: End) -> None:
         # Receives what is left; then nothing may be missing.
