@@ -28,6 +28,8 @@ from .shrink import shrink
 from .workers import workers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .compare import Player
 
 
@@ -116,7 +118,9 @@ def main() -> int:
             session.check(Program.from_json(options.replay), "replayed")
         else:
             print(f"same: --seed {seed}", flush=True)
-            seeds = itertools.count(seed) if options.seconds else range(seed, seed + options.programs)
+            seeds: Iterable[int] = itertools.count(seed)
+            if not options.seconds:
+                seeds = range(seed, seed + options.programs)
             for each in tqdm(seeds, unit="program", mininterval=5):
                 if time.monotonic() > until:
                     break

@@ -1,10 +1,9 @@
 """All in which a program may do something else than on stock Trio.  There is no other tolerance.
 
-Each predicate says in its docstring what changes for a program, in a sentence of the documentation.
-It gets the program and, for one socket or group, the first burst in which the package did what stock
-Trio never does: the entries that only the package has, and those that only stock Trio has.  From
-there on the two have had different data, so what follows on this socket is not compared, but for
-its bytes, none of which may be lost.
+Each predicate says in its docstring what changes for a program, in a sentence of the docs.  It gets
+the first burst in which the package did on a socket what stock Trio never does.  From there on the
+two have had different data, so what follows on this socket is not compared, but for its bytes, none
+of which may be lost.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .program import CancelGroup, CancelOne, Close, PeerFinishes, PeerSends, Receive
+from .program import CancelGroup, CancelOne, Close, PeerFinishes, PeerSends, Receive, Shutdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
     from .outcome import Entry
     from .program import Burst, Program
 
+CANCELLED = "cancelled"
 CLOSED = "ClosedResourceError"
+RECURSION = "RecursionError"
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Case:
       program: the program.
       number: the number of the burst.
       socket: the number of the socket.
-      package: what only the package has noted there.
-      stock: what only stock Trio has.
+      package: what came of the operations in this burst on the package.
+      stock: what came of them on stock Trio.
     """
 
     program: Program
@@ -52,54 +53,54 @@ class Case:
         """Say what differs, without numbers."""
         mine, theirs = (
             ", ".join(sorted({_kind(entry) for entry in entries})) or "nothing"
-            for entries in (self.package, self.stock)
+            for entries in (self.package - self.stock, self.stock - self.package)
         )
         return f"{mine} instead of {theirs}"
 
 
-def _is_data(entry: Entry) -> bool:
-    return " bytes " in entry.result or entry.result.startswith("b") or entry.result == "end"
-
-
-def _kind(entry: Entry) -> str:
-    return "data" if _is_data(entry) and entry.result != "end" else entry.result
-
-
 def data_beats_cancel_and_close(case: Case) -> bool:
-    """A receive can succeed although it was cancelled, or its socket closed, in the same step, if
-    its data had arrived."""
-    sends = [
-        index
-        for index, each in enumerate(case.burst)
-        if isinstance(each, PeerSends | PeerFinishes) and each.socket == case.socket
-    ]
-    ends = [
-        index
-        for index, each in enumerate(case.burst)
-        if isinstance(each, CancelOne | CancelGroup)
-        or (isinstance(each, Close) and each.socket == case.socket)
-    ]
+    """A receive can succeed although it was cancelled or its socket closed, if its data had
+    arrived."""
+    sends, ends = [], []
+    for index, each in enumerate(case.burst):
+        if isinstance(each, PeerSends | PeerFinishes) and each.socket == case.socket:
+            sends.append(index)
+        elif isinstance(each, CancelOne | CancelGroup) or (
+            isinstance(each, Close) and each.socket == case.socket
+        ):
+            ends.append(index)
     if not sends or not ends or ends[-1] < sends[0]:
         return False
-    got = {entry.what for entry in case.package if _is_data(entry)}
-    ended = {entry.what for entry in case.stock if entry.result in ("cancelled", CLOSED)}
-    return bool(got & ended)
+    got = {entry.what for entry in case.package - case.stock if _is_data(entry)}
+    return bool(got & {entry.what for entry in case.stock if entry.result in (CANCELLED, CLOSED)})
+
+
+def shutdown_ends_a_receive(case: Case) -> bool:
+    """A receive that waits ends when its connection is shut down for receiving."""
+    shut = any(
+        isinstance(each, Shutdown) and each.socket == case.socket and each.how != 1
+        for each in case.burst
+    )
+    return shut and not case.stock - case.package
 
 
 def other_recursion_limit(case: Case) -> bool:
-    """Near the recursion limit, a receive may fail for which stock Trio has frames enough, or the
+    """Near the recursion limit, a receive can fail for which stock Trio has frames enough, or the
     other way round."""
-    return any(
+    deep = any(
         isinstance(each, Receive) and each.frames is not None and each.socket == case.socket
         for burst in case.program.bursts()[: case.number + 1]
         for each in burst
-    ) and any(
-        entry.result == "RecursionError" for entry in [*case.package, *case.stock]
     )
+    return deep and any(entry.result == RECURSION for entry in case.package + case.stock)
 
 
 #: What may differ.
-DIFFERENCES: tuple[Callable[[Case], bool], ...] = (data_beats_cancel_and_close, other_recursion_limit)
+DIFFERENCES: tuple[Callable[[Case], bool], ...] = (
+    data_beats_cancel_and_close,
+    shutdown_ends_a_receive,
+    other_recursion_limit,
+)
 
 
 def allowed(cases: Iterable[Case]) -> str | None:
@@ -116,10 +117,17 @@ def first_difference(
 ) -> Case:
     """Return where two different histories of a socket or group part."""
     mine, theirs = Counter(package), Counter(stock)
-    only_mine, only_theirs = mine - theirs, theirs - mine
-    number = min(entry.burst for entry in only_mine + only_theirs)
+    number = min(entry.burst for entry in (mine - theirs) + (theirs - mine))
 
     def in_it(entries: Counter[Entry]) -> Counter[Entry]:
         return Counter({entry: n for entry, n in entries.items() if entry.burst == number})
 
-    return Case(program, number, socket, in_it(only_mine), in_it(only_theirs))
+    return Case(program, number, socket, in_it(mine), in_it(theirs))
+
+
+def _is_data(entry: Entry) -> bool:
+    return " bytes " in entry.result or entry.result.startswith("b") or entry.result == "end"
+
+
+def _kind(entry: Entry) -> str:
+    return "data" if _is_data(entry) and entry.result != "end" else entry.result

@@ -84,14 +84,17 @@ class TlsPeer(LocalPeer):
         self._tls = contexts()[0].wrap_bio(self._in, self._out, server_side=True)
 
     def shake_hands(self) -> None:
-        while True:
-            try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
-                self._flush()
-                self._in.write(self._sock.recv(65536))
-            else:
-                return self._flush()
+        while not self._has_shaken_hands():
+            self._flush()
+            self._in.write(self._sock.recv(65536))
+        self._flush()
+
+    def _has_shaken_hands(self) -> bool:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
 
     def send(self, data: bytes) -> None:
         self._tls.write(data)
@@ -233,11 +236,13 @@ class End:
         return pattern(self.sent - nbytes, nbytes)
 
     def receiver(self, call: str, size: int, flags: int) -> Callable[[], Awaitable[bytes | str]]:
-        """Return what receives: the bytes, or for datagrams also what is known of them, in words."""
-        if call == "receive_some":
-            return lambda: self.stream.receive_some(size)
-        if call == "recv":
-            return lambda: self.sock.recv(size, flags)
+        """Return what receives bytes; with the sender of a datagram, these are words."""
+
+        async def receive_some() -> bytes:
+            return bytes(await self.stream.receive_some(size))
+
+        async def recv() -> bytes:
+            return await self.sock.recv(size, flags)
 
         async def recv_into() -> bytes:
             buffer = bytearray(size)
@@ -252,8 +257,8 @@ class End:
             nbytes, address = await self.sock.recvfrom_into(buffer, 0, flags)
             return self._named(bytes(buffer[:nbytes]), address)
 
-        calls = {"recv_into": recv_into, "recvfrom": recvfrom, "recvfrom_into": recvfrom_into}
-        return calls[call]
+        calls = (receive_some, recv, recv_into, recvfrom, recvfrom_into)
+        return {each.__name__: each for each in calls}[call]
 
     def _named(self, data: bytes, address: object) -> bytes | str:
         if self.kind != DATAGRAMS:

@@ -148,9 +148,7 @@ class Generator:
         rng = self._rng
         kind = self._kinds[socket]
         self._names += 1
-        if kind == TLS:
-            call = "receive_some"
-        elif kind in STREAMS and rng.random() < 0.4:
+        if kind == TLS or (kind in STREAMS and rng.random() < 0.4):
             call = "receive_some"
         else:
             call = rng.choice(CALLS)

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 import zlib
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
-
-if sys.version_info < (3, 11):
-    from exceptiongroup import BaseExceptionGroup
 
 WHOLE = "whole"
 
@@ -76,8 +72,9 @@ def of_data(data: bytes | str) -> str:
 
 def of_error(error: BaseException) -> str:
     """Put an exception into words: its type, its Winsock error, and what it is made of."""
-    if isinstance(error, BaseExceptionGroup):
-        return f"{type(error).__name__}[{', '.join(sorted(map(of_error, error.exceptions)))}]"
+    parts = getattr(error, "exceptions", ())  # of a group, a class that Python 3.10 does not have
+    if parts:
+        return f"{type(error).__name__}[{', '.join(sorted(map(of_error, parts)))}]"
     winerror = getattr(error, "winerror", None) or getattr(error, "errno", None)
     cause = error.__cause__
     name = type(error).__name__ + (f" {winerror}" if winerror else "")

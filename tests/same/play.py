@@ -1,4 +1,4 @@
-"""Plays a program in this process, with nothing but Trio's public API, and notes what comes of it."""
+"""Plays a program in this process, as any program on Trio, and notes what comes of it."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ class Play:
 
     async def _be_busy(self, rounds: int) -> None:
         for _ in range(rounds):
-            time.sleep(0.001)
+            time.sleep(0.001)  # noqa: ASYNC251 - it is what others have to put up with
             await trio.lowlevel.checkpoint()
 
     async def _drip(self, end: End, nbytes: int) -> None:
@@ -326,7 +326,7 @@ class Play:
         else:
             if not end.finished:
                 end.peer.finish()
-            while data := await end.stream.receive_some(65536):
+            while data := bytes(await end.stream.receive_some(65536)):
                 end.take(self._burst, data)
 
 
@@ -338,8 +338,6 @@ async def room(used: int = 0) -> int:
         return used
 
 
-async def descend(
-    frames: int, function: Callable[[], Awaitable[bytes | str]]
-) -> bytes | str:
+async def descend(frames: int, function: Callable[[], Awaitable[bytes | str]]) -> bytes | str:
     """Call a function that many frames further down."""
     return await (descend(frames - 1, function) if frames > 0 else function())

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .program import Program, Receive
+from .program import Busy, CancelGroup, CancelOne, Program, Receive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from .program import Burst
 
 
 def shrink(program: Program, fails: Callable[[Program], bool]) -> Program:
@@ -46,24 +48,21 @@ def _smaller(program: Program) -> Iterator[Program]:
                             yield _with_burst(program, r, b, [*rest[0], simpler, *rest[1]])
 
 
-def _with_burst(program: Program, r: int, b: int, burst: list[object]) -> Program:
+def _with_burst(program: Program, r: int, b: int, burst: Burst) -> Program:
     run = list(program.runs[r])
-    run[b] = burst  # type: ignore[assignment]
+    run[b] = burst
     return replace(program, runs=[*program.runs[:r], run, *program.runs[r + 1 :]])
 
 
 def _without_socket(program: Program, socket: int) -> Program:
-    runs = [
-        [
-            [
-                replace(each, socket=each.socket - (each.socket > socket))
-                if hasattr(each, "socket")
-                else each
-                for each in burst
-                if getattr(each, "socket", None) != socket
-            ]
-            for burst in run
+    def renumbered(burst: Burst) -> Burst:
+        rest = [each for each in burst if getattr(each, "socket", None) != socket]
+        return [
+            each
+            if isinstance(each, CancelOne | CancelGroup | Busy)
+            else replace(each, socket=each.socket - (each.socket > socket))
+            for each in rest
         ]
-        for run in program.runs
-    ]
+
+    runs = [[renumbered(burst) for burst in run] for run in program.runs]
     return Program(program.sockets[:socket] + program.sockets[socket + 1 :], runs)

@@ -56,7 +56,8 @@ class Peers:
                 case "close":
                     sock.close()
                 case "received":
-                    return sock.recv(1 << 20, socket.MSG_DONTWAIT).hex()
+                    sock.setblocking(False)
+                    return sock.recv(1 << 20).hex()
         except OSError:
             return "" if question == "received" else False
         return True
@@ -141,5 +142,3 @@ def workers(*options: str) -> Iterator[tuple[Worker, Worker]]:
     finally:
         plain.close()
         patched.close()
-
-
