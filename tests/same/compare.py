@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from .outcome import Outcome
     from .program import Program
 
-#: How often stock Trio plays a program on which the two differ, before that is said.
+#: How often stock Trio plays a program on which the two differ, at first.
 MOST = 40
+#: And before that is said: it may be that many steps each have two orders.
+THOROUGH = 300
 #: No burst has this number.
 NEVER = 1 << 30
 
@@ -62,12 +64,16 @@ class Comparison:
 
 
 class Oracle:
-    """What stock Trio does with a program, as far as it is known."""
+    """What stock Trio does with a program, as far as it is known.
+
+    Attributes:
+      most: how often stock Trio may play it.
+    """
 
     def __init__(self, player: Player, program: Program, most: int) -> None:
+        self.most = most
         self._player = player
         self._program = program
-        self._most = most
         self._outcomes: list[dict[str, Any]] = []
 
     def judge(self, outcome: Outcome) -> Comparison:
@@ -75,7 +81,7 @@ class Oracle:
         parts = outcome.parts()
         comparison = Comparison(receives=outcome.receives)
         while not self._outcomes or (unseen := self._unseen(parts)):
-            if len(self._outcomes) >= self._most:
+            if len(self._outcomes) >= self.most:
                 break
             stock = self._player.play(self._program, len(self._outcomes))
             self._outcomes.append(stock.parts())

@@ -126,8 +126,8 @@ def first_difference(
 
 
 def _is_data(entry: Entry) -> bool:
-    return " bytes " in entry.result or entry.result.startswith("b") or entry.result == "end"
+    return " bytes " in entry.result or entry.result.startswith("end")
 
 
 def _kind(entry: Entry) -> str:
-    return "data" if _is_data(entry) and entry.result != "end" else entry.result
+    return "data" if " bytes " in entry.result else entry.result

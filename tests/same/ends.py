@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from .outcome import WHOLE, account_for
+from .outcome import WHOLE, account_for, of_data
 from .program import DATAGRAMS, SENDERS, TLS
 
 if TYPE_CHECKING:
@@ -142,11 +142,11 @@ class Senders:
         self._sockets = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(SENDERS)]
         for sock in self._sockets:
             sock.bind(ADDRESS)
-            sock.connect(address)
+        self._address = address
         self.addresses = [sock.getsockname() for sock in self._sockets]
 
     def send(self, data: bytes, sender: int = 0) -> None:
-        self._sockets[sender].send(data)
+        self._sockets[sender].sendto(data, self._address)
 
     def close(self) -> None:
         for sock in self._sockets:
@@ -263,7 +263,7 @@ class End:
     def _named(self, data: bytes, address: object) -> bytes | str:
         if self.kind != DATAGRAMS:
             return data
-        return f"{data!r} from {self.senders.addresses.index(address)}"
+        return f"{of_data(data)} from {self.senders.addresses.index(address)}"
 
     def take(self, burst: int, result: bytes | str) -> None:
         """Note what was received."""

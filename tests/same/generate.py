@@ -58,6 +58,7 @@ MEETINGS = (
     "receive, send, cancel",
     "own",
     "busy, flood, receive",
+    "flood, busy, impatient",
     "deep, send",
     "finish",
     "reset",
@@ -102,6 +103,9 @@ class Generator:
         match step:
             case "receive":
                 return [self._receive(socket)]
+            case "impatient":
+                size = rng.choice((1025, 4096, 16384))
+                return [self._receive(socket, size=size, times=15, deadline=0.001, peek=False)]
             case "deep" if kind != TLS:
                 frames = rng.randint(1, MOST_FRAMES)
                 return [self._receive(socket, frames=frames, deadline=None)]
