@@ -13,7 +13,6 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -61,11 +60,17 @@ class Session:
     different: Counter[str] = field(default_factory=Counter)
     once: int = 0
 
-    def check(self, program: Program, name: str) -> None:
-        """Compare what both do with a program, and print in what they differ."""
+    def check(self, program: Program, name: str, schedules: Iterable[int] = (0,)) -> None:
+        """Compare what both do with a program, and print in what they differ.
+
+        The package plays it for each of these seeds of the scheduler, until the two differ.
+        """
         oracle = Oracle(self.plain, program, MOST)
-        outcome = self.patched.play(program, 0)
-        comparison = oracle.judge(outcome)
+        for schedule in schedules:
+            outcome = self.patched.play(program, schedule)
+            comparison = oracle.judge(outcome)
+            if comparison.problems:
+                break
         self.programs += 1
         self.receives += comparison.receives
         self.tolerated += comparison.tolerated
@@ -82,17 +87,22 @@ class Session:
             self._show(f"{name}: this has not happened again in {AGAIN} times", program, comparison)
             return
         self.different.update(again.kinds)
-        smallest = shrink(program, partial(self._fails_like, again.kinds))
-        final = compare(self.plain, self.patched, smallest, AGAIN)
-        self._show(f"{name}: different", smallest, final if final.problems else again)
+        shown = again
+
+        def fails(smaller: Program) -> bool:
+            nonlocal shown
+            found = compare(self.plain, self.patched, smaller, WHILE_SHRINKING, WHILE_SHRINKING)
+            if found.kinds.isdisjoint(again.kinds):
+                return False
+            shown = found
+            return True
+
+        smallest = shrink(program, fails)
+        self._show(f"{name}: different", smallest, shown)
 
     @property
     def failed(self) -> bool:
         return bool(self.different or self.once)
-
-    def _fails_like(self, kinds: set[str], program: Program) -> bool:
-        times = WHILE_SHRINKING
-        return bool(kinds & compare(self.plain, self.patched, program, times, times).kinds)
 
     def _show(self, title: str, program: Program, comparison: Comparison) -> None:
         replay = f"python -m tests.same --replay {shlex.quote(program.to_json())}"
@@ -124,7 +134,7 @@ def main() -> int:
     with workers(*(() if options.control else ("--patched",))) as (plain, patched):
         session = Session(plain, patched)
         if options.replay:
-            session.check(Program.from_json(options.replay), "replayed")
+            session.check(Program.from_json(options.replay), "replayed", range(AGAIN))
         else:
             print(f"same: --seed {seed}", flush=True)
             seeds: Iterable[int] = itertools.count(seed)

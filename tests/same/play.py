@@ -265,8 +265,9 @@ class Play:
                 if receive.frames is not None:
                     frames = await room() - receive.frames
                     function = partial(descend, frames, function)
-                for _ in range(receive.times):
-                    if not await self._receive_once(end, receive, function, what):
+                for number in range(receive.times):
+                    which = f"{what} #{number:02}" if number else what
+                    if not await self._receive_once(end, receive, function, which):
                         break
         except ERRORS as exc:
             self._note(self._name(end), what, of_error(exc))
