@@ -1,7 +1,8 @@
 """Plays a program on both, and says in what they differ.
 
 Where an outcome depends on the order in which Trio runs its tasks, stock Trio plays the program
-with many seeds of its scheduler, and the package may do what stock Trio did for any of them.
+with many seeds of its scheduler, and the package may do what stock Trio did for any of them.  But a
+run that ends badly or never, and bytes that are lost, are faults whatever stock Trio does.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .differences import allowed, first_difference
+from .outcome import BYTES, WELL, WHOLE
 
 if TYPE_CHECKING:
     from .differences import Case
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 MOST = 40
 #: And before that is said: it may be that many steps each have two orders.
 THOROUGH = 300
+#: Counted where there was nothing to compare with: stock Trio never came to the end.
+CRASHED = "stock Trio crashed"
 #: No burst has this number.
 NEVER = 1 << 30
 
@@ -74,25 +78,35 @@ class Oracle:
         self.most = most
         self._player = player
         self._program = program
+        self._played = 0
         self._outcomes: list[dict[str, Any]] = []
 
     def judge(self, outcome: Outcome) -> Comparison:
         """Compare an outcome of the package with those of stock Trio, more of them if need be."""
         parts = outcome.parts()
         comparison = Comparison(receives=outcome.receives)
+        if outcome.ended != WELL:
+            problem = Problem(f"ended: {outcome.ended}", f"  the package ended {outcome.ended}")
+            comparison.problems.append(problem)
+            return comparison
         while not self._outcomes or (unseen := self._unseen(parts)):
-            if len(self._outcomes) >= self.most:
+            if self._played >= self.most:
                 break
-            stock = self._player.play(self._program, len(self._outcomes))
-            self._outcomes.append(stock.parts())
+            stock = self._player.play(self._program, self._played)
+            self._played += 1
+            if stock.ended == WELL:
+                self._outcomes.append(stock.parts())
         else:
+            return comparison
+        if not self._outcomes:
+            comparison.tolerated[CRASHED] += 1
             return comparison
 
         tolerated_from = NEVER
         for name in unseen:
             part = parts.get(name)
-            if not name.startswith(("socket", "group")) or name.endswith("bytes"):
-                kind = f"{name.split()[-1]}: {part}"
+            if name.endswith(BYTES):
+                kind = f"{BYTES}: {part}"
                 comparison.problems.append(Problem(kind, self._described(name, part)))
                 continue
             cases = self._cases(name, part or ())
@@ -113,7 +127,7 @@ class Oracle:
         unseen = (
             name
             for name in names
-            if all(parts.get(name) != each.get(name) for each in self._outcomes)
+            if all(parts.get(name) not in (WHOLE, each.get(name)) for each in self._outcomes)
         )
         return sorted(unseen, reverse=True)
 

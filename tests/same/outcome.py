@@ -7,7 +7,11 @@ import zlib
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+#: How the runs of a program should end.
+WELL = "well"
+#: What should have become of all bytes.
 WHOLE = "whole"
+BYTES = "bytes"
 
 
 class Entry(NamedTuple):
@@ -35,7 +39,7 @@ class Outcome:
       receives: how many receives have ended.
     """
 
-    ended: str = "well"
+    ended: str = WELL
     histories: dict[str, list[Entry]] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
     receives: int = 0
@@ -57,10 +61,8 @@ class Outcome:
 
     def parts(self) -> dict[str, Any]:
         """Return what is compared, each part by itself."""
-        parts: dict[str, Any] = {"ended": self.ended}
-        parts |= {whose: tuple(entries) for whose, entries in self.histories.items()}
-        parts |= {f"{whose}, bytes": account for whose, account in self.accounts.items()}
-        return parts
+        parts: dict[str, Any] = {whose: tuple(entries) for whose, entries in self.histories.items()}
+        return parts | {f"{whose}, {BYTES}": account for whose, account in self.accounts.items()}
 
 
 def of_data(data: bytes | str) -> str:

@@ -20,7 +20,7 @@ from trio._core import _run as trio_run
 import trio_wsarecv
 
 from .ends import contexts
-from .outcome import Outcome, of_error
+from .outcome import WELL, Outcome, of_error
 from .play import Play, Sentinel
 from .program import Program
 
@@ -104,7 +104,7 @@ def main(port: str, *options: str) -> None:
             outcome = play(program, request["schedule"], sentinel, remote)
             faulthandler.cancel_dump_traceback_later()
             remote.say({"outcome": outcome.to_json()})
-            if outcome.ended != "well":
+            if outcome.ended != WELL:
                 os._exit(0)  # nothing here can be relied on any more
 
 

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tests.children import SET_UP, WINDOWS_PYTHON, child
 
-from .outcome import Outcome
+from .outcome import WELL, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +107,7 @@ class Worker:
                 break
             request = json.dumps(self._peers.answer(*answer))
         outcome = Outcome.from_json(answer["outcome"])
-        if outcome.ended != "well":
+        if outcome.ended != WELL:
             self.stop()
         return outcome
 
