@@ -40,6 +40,8 @@ DEADLINES = (None, 0.0, 0.0005, 0.001, 50.0)
 DEADLINE_WEIGHTS = (12, 1, 1, 1, 1)
 GROUPS = 3
 MOST_FRAMES = 60
+#: Where most receives fail or just do not.
+USUAL_FRAMES = (4, 20)
 
 #: What a burst may consist of, besides single operations: things that meet.
 MEETINGS = (
@@ -60,6 +62,10 @@ MEETINGS = (
     "busy, flood, receive",
     "flood, busy, impatient",
     "deep, send",
+    "send, deep",
+    "receive, deep, send",
+    "deep, cancel",
+    "deep, close",
     "finish",
     "reset",
     "shutdown",
@@ -107,8 +113,9 @@ class Generator:
                 size = rng.choice((1025, 4096, 16384))
                 return [self._receive(socket, size=size, times=15, deadline=0.001, peek=False)]
             case "deep" if kind != TLS:
-                frames = rng.randint(1, MOST_FRAMES)
-                return [self._receive(socket, frames=frames, deadline=None)]
+                frames = rng.choice((rng.randint(1, MOST_FRAMES), rng.randint(*USUAL_FRAMES)))
+                times = rng.choice((1, 15))
+                return [self._receive(socket, frames=frames, times=times, deadline=None)]
             case "send":
                 (nbytes,) = rng.choices(AMOUNTS, AMOUNT_WEIGHTS)
                 return [PeerSends(socket, nbytes, 0 if stream else rng.randrange(SENDERS))]

@@ -12,6 +12,8 @@ WELL = "well"
 #: What should have become of all bytes.
 WHOLE = "whole"
 BYTES = "bytes"
+#: What comes of a receive, or a nursery, that is cancelled.
+CANCELLED = "cancelled"
 
 
 class Entry(NamedTuple):

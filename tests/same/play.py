@@ -13,7 +13,7 @@ import trio
 import trio.testing
 
 from .ends import End, pattern, stdlib_pair
-from .outcome import Entry, Outcome, of_data, of_error
+from .outcome import CANCELLED, Entry, Outcome, of_data, of_error
 from .program import (
     DATAGRAMS,
     Busy,
@@ -144,7 +144,7 @@ class Play:
         except Exception as exc:
             self._note(f"group {group}", "nursery", of_error(exc))
         else:
-            self._note(f"group {group}", "nursery", "cancelled")
+            self._note(f"group {group}", "nursery", CANCELLED)
         finally:
             del self._groups[group]
 
@@ -259,38 +259,41 @@ class Play:
     async def _receive(self, end: End, receive: Receive, scope: trio.CancelScope) -> None:
         what = f"{receive.call}({receive.size})@{self._burst}"
         function = end.receiver(receive.call, receive.size, socket.MSG_PEEK if receive.peek else 0)
+        above = 0 if receive.frames is None else await room() - receive.frames
         end.receiving += 1
         try:
             with scope:
-                if receive.frames is not None:
-                    frames = await room() - receive.frames
-                    function = partial(descend, frames, function)
                 for number in range(receive.times):
                     which = f"{what} #{number:02}" if number else what
-                    if not await self._receive_once(end, receive, function, which):
+                    call = function if receive.frames is None else partial(descend, above, function)
+                    if not await self._receive_once(end, receive, call, which):
                         break
-        except ERRORS as exc:
-            self._note(self._name(end), what, of_error(exc))
-            if getattr(exc, "winerror", None) == TOO_LARGE and not receive.peek:
-                end.taken += 1
+                    above += 1  # as a parser of what is nested does
+        except ERRORS:
             if not receive.caught:
                 raise
         finally:
-            self.outcome.receives += 1
             end.receiving -= 1
 
     async def _receive_once(
         self, end: End, receive: Receive, function: Callable[[], Awaitable[bytes | str]], what: str
     ) -> bool:
         # Returns whether there may be more.
+        name = self._name(end)
+        self.outcome.receives += 1
         seconds = inf if receive.deadline is None else receive.deadline
         with trio.move_on_after(seconds), self._noted_if_short(seconds):
             try:
                 result = await function()
             except trio.Cancelled:
-                self._note(self._name(end), what, "cancelled")
+                self._note(name, what, CANCELLED)
                 raise
-            self._note(self._name(end), what, of_data(result))
+            except ERRORS as exc:
+                self._note(name, what, of_error(exc))
+                if getattr(exc, "winerror", None) == TOO_LARGE and not receive.peek:
+                    end.taken += 1
+                raise
+            self._note(name, what, of_data(result))
             if not receive.peek:
                 end.take(self._burst, result)
             return bool(result)

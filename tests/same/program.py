@@ -32,7 +32,8 @@ class Receive:
       size: how much it asks for.
       times: how often it receives, one after the other.
       deadline: the seconds that each receive may take; None without a deadline.
-      frames: how far below the recursion limit it receives, in frames; None if far enough.
+      frames: how far below the recursion limit it receives, in frames, each time a frame nearer;
+        None if far enough.
       caught: whether the task keeps its errors; otherwise they leave it for the nursery.
       peek: whether the data stays.
     """
