@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CLOSED = ("ClosedResourceError", "OSError 10038", "ClosedResourceError from OSError 10038")
 ENDED = (CANCELLED, *CLOSED)
 RECURSION = "RecursionError"
+TOO_LARGE = "OSError 10040"
 RESET = "ConnectionResetError 10054"
 
 
@@ -140,7 +141,8 @@ def first_difference(
 
 
 def _is_data(entry: Entry) -> bool:
-    return " bytes " in entry.result or entry.result.startswith("end")
+    words = (" bytes ", "end", TOO_LARGE)
+    return any(word in entry.result for word in words)
 
 
 def _kind(entry: Entry) -> str:

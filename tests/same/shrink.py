@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from .program import Burst
 
+#: The attributes of a receive that may be as usual instead.
+SIMPLER = ("frames", "times", "deadline", "peek", "caught", "call", "size", "group")
+
 
 def shrink(program: Program, fails: Callable[[Program], bool]) -> Program:
     """Return a smallest program that still fails: nothing can be left out of it any more."""
