@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from .program import Busy, CancelGroup, CancelOne, Program, Receive
@@ -16,10 +18,13 @@ if TYPE_CHECKING:
 SIMPLER = ("frames", "times", "deadline", "peek", "caught", "call", "size", "group")
 
 
-def shrink(program: Program, fails: Callable[[Program], bool]) -> Program:
-    """Return a smallest program that still fails: nothing can be left out of it any more."""
+def shrink(program: Program, fails: Callable[[Program], bool], seconds: float = inf) -> Program:
+    """Return a program that still fails and of which nothing can be left out, if there is time."""
+    until = time.monotonic() + seconds
     while True:
         for smaller in _smaller(program):
+            if time.monotonic() > until:
+                return program
             if fails(smaller):
                 program = smaller
                 break

@@ -28,7 +28,7 @@ from .program import Program
 RECURSION_LIMIT = 300
 
 #: Seconds after which a program that goes on shows where it is.
-HANGING = 10.0
+HANGING = 8.0
 
 
 class Remote:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .program import Program
 
 #: Seconds that a program may take.
-DEADLINE = 20.0
+DEADLINE = 12.0
 #: Seconds that a worker may live.
 LIFETIME = 24 * 3600.0
 
