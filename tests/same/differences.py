@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .outcome import CANCELLED
-from .program import CancelGroup, CancelOne, Close, PeerFinishes, PeerSends, Receive, Shutdown
+from .program import (
+    DATAGRAMS,
+    CancelGroup,
+    CancelOne,
+    Close,
+    Drip,
+    PeerFinishes,
+    PeerSends,
+    Receive,
+    Shutdown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -79,6 +89,20 @@ def data_beats_cancel_and_close(case: Case) -> bool:
     return bool(got & {entry.what for entry in case.stock if entry.result in ENDED})
 
 
+def first_bytes_end_a_receive(case: Case) -> bool:
+    """A receive that waits ends with the first bytes that arrive, even if more have followed before
+    its task runs."""
+    sends = 0
+    for each in case.burst:
+        if isinstance(each, PeerSends | PeerFinishes | Drip) and each.socket == case.socket:
+            sends += each.nbytes if isinstance(each, Drip) else 1
+    got, theirs = (
+        {entry.what for entry in entries if " bytes " in entry.result}
+        for entries in (case.package - case.stock, case.stock - case.package)
+    )
+    return sends > 1 and case.program.sockets[case.socket] != DATAGRAMS and bool(got & theirs)
+
+
 def shutdown_ends_a_receive(case: Case) -> bool:
     """A receive that waits ends when its connection is shut down for receiving."""
     shut = any(
@@ -112,6 +136,7 @@ def reset_on_old_wine(case: Case) -> bool:
 #: What may differ.
 DIFFERENCES: tuple[Callable[[Case], bool], ...] = (
     data_beats_cancel_and_close,
+    first_bytes_end_a_receive,
     shutdown_ends_a_receive,
     other_recursion_limit,
     reset_on_old_wine,

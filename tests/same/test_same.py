@@ -129,8 +129,11 @@ BROKEN = Entry(1, "recv(10)@0", "BrokenPipeError 10058")
 RESETS = Program(["hostile"], [[[Receive(1, 0)], [PeerResets(0)]]])
 RESET = Entry(1, "recv(10)@0", "ConnectionResetError 10054")
 END = Entry(1, "recv(10)@0", "end")
+TWICE = Program(["made"], [[[Receive(1, 0)], [PeerSends(0, 3), PeerSends(0, 3)]]])
+MORE = Entry(1, "recv(10)@0", "6 bytes 0a0b0c0e")
 EXAMPLES = {
     "data_beats_cancel_and_close": case(WAITS, 1, [DATA], [CANCEL]),
+    "first_bytes_end_a_receive": case(TWICE, 1, [DATA], [MORE]),
     "shutdown_ends_a_receive": case(SHUT, 1, [BROKEN], []),
     "other_recursion_limit": case(DEEP, 1, [OVERFLOW], [DATA]),
     "reset_on_old_wine": case(RESETS, 1, [RESET], [END]),
