@@ -196,7 +196,7 @@ class Play:
                 end.peer.reset()
             case Drip():
                 self._root.start_soon(self._drip, end, operation.nbytes)
-            case HandOn() if not end.receiving and end.sock.fileno() != -1:
+            case HandOn() if not (end.receiving or end.touched):
                 self._attempt(end, "hand on", lambda: self._hand_on(end, operation.how))
 
     def _attempt(self, end: End, what: str, function: Callable[[], object]) -> None:
