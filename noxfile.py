@@ -116,6 +116,16 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def same(session: nox.Session) -> None:
+    """Run random programs on stock Trio and on the package; `-- --seconds 7200` does for hours.
+
+    `-- --programs 20000` says how many instead, `-- --replay JSON` repeats one that differed.
+    """
+    install(session, "test")
+    session.run("python", "-u", "-m", "tests.same", *session.posargs)
+
+
+@nox.session
 def loss(session: nox.Session) -> None:
     """Cancel receives in a Windows CPython and count the bytes that each library loses."""
     install(session, "test")

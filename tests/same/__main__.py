@@ -1,0 +1,163 @@
+"""Compares random programs: ``python -m tests.same --programs N --seed S``.
+
+Prints each difference with the smallest program that shows it, and the command that replays that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import shlex
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from tests.children import end_on_termination
+
+from .compare import MOST, THOROUGH, Comparison, Oracle, compare
+from .generate import generate
+from .program import Program, Receive
+from .shrink import shrink
+from .workers import workers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .compare import Player
+
+
+#: How often the package plays a program again on which the two differed.
+AGAIN = 50
+#: Seconds that it may take to make it smaller.
+SHRINKING = 60.0
+#: How often each of the two plays it while it is made smaller.
+WHILE_SHRINKING = 12
+
+
+@dataclass
+class Session:
+    """Many programs, and what came of them.
+
+    Attributes:
+      plain: plays programs on stock Trio.
+      patched: plays them on the package.
+      programs: how many were compared.
+      receives: how many receives the package has made.
+      tolerated: how often each predicate allowed a difference.
+      different: what was not allowed, and how often.
+      once: how many programs differed once, and never again.
+    """
+
+    plain: Player
+    patched: Player
+    programs: int = 0
+    receives: int = 0
+    tolerated: Counter[str] = field(default_factory=Counter)
+    different: Counter[str] = field(default_factory=Counter)
+    once: int = 0
+
+    def check(self, program: Program, name: str, schedules: Iterable[int] = (0,)) -> None:
+        """Compare what both do with a program, and print in what they differ.
+
+        The package plays it for each of these seeds of the scheduler, until the two differ.
+        """
+        oracle = Oracle(self.plain, program, MOST)
+        for schedule in schedules:
+            outcome = self.patched.play(program, schedule)
+            comparison = oracle.judge(outcome)
+            if comparison.problems:
+                break
+        self.programs += 1
+        self.receives += comparison.receives
+        self.tolerated += comparison.tolerated
+        if comparison.kinds <= self.different.keys():
+            self.different.update(comparison.kinds)
+            return  # there was none, or another program for the same is not worth the time
+        oracle.most = THOROUGH
+        comparison = oracle.judge(outcome)
+        if not comparison.problems:
+            return
+        again = compare(self.plain, self.patched, program, AGAIN, THOROUGH)
+        if not again.problems:
+            self.once += 1
+            self._show(f"{name}: this has not happened again in {AGAIN} times", program, comparison)
+            return
+        self.different.update(again.kinds)
+        shown = again
+
+        def fails(smaller: Program) -> bool:
+            nonlocal shown
+            for _ in range(2):  # not by chance: the smallest program is to fail when replayed
+                found = compare(self.plain, self.patched, smaller, WHILE_SHRINKING, WHILE_SHRINKING)
+                if found.kinds.isdisjoint(again.kinds):
+                    return False
+            shown = found
+            return True
+
+        smallest = shrink(program, fails, SHRINKING)
+        self._show(f"{name}: different", smallest, shown)
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.different or self.once)
+
+    def _show(self, title: str, program: Program, comparison: Comparison) -> None:
+        replay = f"python -m tests.same --replay {shlex.quote(program.to_json())}"
+        problems = [line for each in comparison.problems for line in (each.kind, each.text)]
+        tqdm.write("\n".join(["", title, str(program), *problems, f"replay: {replay}"]))
+
+    def __str__(self) -> str:
+        lines = [f"same: {self.programs:,} programs, {self.receives:,} receives"]
+        lines += [f"  allowed {n:,} times: {what}" for what, n in self.tolerated.most_common()]
+        lines += [f"  DIFFERENT {n:,} times: {what}" for what, n in self.different.most_common()]
+        if self.once:
+            lines.append(f"  DIFFERENT once and not again: {self.once} programs")
+        return "\n".join(lines)
+
+
+def is_deep(program: Program) -> bool:
+    """Say whether a program receives near the recursion limit, where stock Trio, too, can crash."""
+    operations = (each for burst in program.bursts() for each in burst)
+    return any(isinstance(each, Receive) and each.frames is not None for each in operations)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="same", description=__doc__)
+    parser.add_argument("--programs", type=int, default=300, help="how many (default: 300)")
+    parser.add_argument("--seconds", type=float, default=None, help="at most, instead")
+    parser.add_argument("--seed", type=int, help="of the first program (default: a random one)")
+    parser.add_argument("--replay", metavar="JSON", help="compare this program only")
+    parser.add_argument(
+        "--control", action="store_true", help="compare stock Trio with itself: nothing may differ"
+    )
+    options = parser.parse_args()
+    end_on_termination()
+    seed = random.randrange(1 << 32) if options.seed is None else options.seed
+    until = time.monotonic() + (options.seconds or inf)
+    with workers(*(() if options.control else ("--patched",))) as (plain, patched):
+        session = Session(plain, patched)
+        if options.replay:
+            session.check(Program.from_json(options.replay), "replayed", range(AGAIN))
+        else:
+            print(f"same: --seed {seed}", flush=True)
+            seeds: Iterable[int] = itertools.count(seed)
+            if not options.seconds:
+                seeds = range(seed, seed + options.programs)
+            for each in tqdm(seeds, unit="program", mininterval=5):
+                if time.monotonic() > until:
+                    break
+                program = generate(each)
+                if not (options.control and is_deep(program)):
+                    session.check(program, f"--programs 1 --seed {each}")
+    print(session)
+    return 1 if session.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""Plays a program on both, and says in what they differ.
+
+Where an outcome depends on the order in which Trio runs its tasks, stock Trio plays the program
+with many seeds of its scheduler, and the package may do what stock Trio did for any of them.  But a
+run that ends badly or never, and bytes that are lost, are faults whatever stock Trio does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .differences import allowed, first_difference
+from .outcome import BYTES, WELL, WHOLE
+
+if TYPE_CHECKING:
+    from .differences import Case
+    from .outcome import Outcome
+    from .program import Program
+
+#: How often stock Trio plays a program on which the two differ, at first.
+MOST = 40
+#: And before that is said: it may be that many steps each have two orders.
+THOROUGH = 300
+#: Counted where there was nothing to compare with: stock Trio never came to the end.
+CRASHED = "stock Trio crashed"
+#: No burst has this number.
+NEVER = 1 << 30
+
+
+class Player(Protocol):
+    """What plays programs."""
+
+    def play(self, program: Program, schedule: int) -> Outcome: ...
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that the package did and stock Trio never does.
+
+    Attributes:
+      kind: what it did, and what stock Trio does instead, without numbers.
+      text: all of it, in lines.
+    """
+
+    kind: str
+    text: str
+
+
+@dataclass
+class Comparison:
+    """In what the two differ.
+
+    Attributes:
+      problems: what must not be.
+      tolerated: how often each of the predicates held.
+      receives: how many receives the package has made.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    tolerated: Counter[str] = field(default_factory=Counter)
+    receives: int = 0
+
+    @property
+    def kinds(self) -> set[str]:
+        return {problem.kind for problem in self.problems}
+
+
+class Oracle:
+    """What stock Trio does with a program, as far as it is known.
+
+    Attributes:
+      most: how often stock Trio may play it.
+    """
+
+    def __init__(self, player: Player, program: Program, most: int) -> None:
+        self.most = most
+        self._player = player
+        self._program = program
+        self._played = 0
+        self._outcomes: list[dict[str, Any]] = []
+
+    def judge(self, outcome: Outcome) -> Comparison:
+        """Compare an outcome of the package with those of stock Trio, more of them if need be."""
+        parts = outcome.parts()
+        comparison = Comparison(receives=outcome.receives)
+        if outcome.ended != WELL:
+            problem = Problem(f"ended: {outcome.ended}", f"  the package ended {outcome.ended}")
+            comparison.problems.append(problem)
+            return comparison
+        while not self._outcomes or (unseen := self._unseen(parts)):
+            if self._played >= self.most:
+                break
+            stock = self._player.play(self._program, self._played)
+            self._played += 1
+            if stock.ended == WELL:
+                self._outcomes.append(stock.parts())
+        else:
+            return comparison
+        if not self._outcomes:
+            comparison.tolerated[CRASHED] += 1
+            return comparison
+
+        tolerated_from = NEVER
+        for name in unseen:
+            part = parts.get(name)
+            if name.endswith(BYTES):
+                kind = f"{BYTES}: {part}"
+                comparison.problems.append(Problem(kind, self._described(name, part)))
+                continue
+            cases = self._cases(name, part or ())
+            if name.startswith("group"):
+                if cases[0].number < tolerated_from:
+                    problem = Problem(cases[0].kind, self._described(name, part))
+                    comparison.problems.append(problem)
+            elif predicate := allowed(cases):
+                comparison.tolerated[predicate] += 1
+                tolerated_from = min(tolerated_from, cases[0].number)
+            else:
+                comparison.problems.append(Problem(cases[0].kind, self._described(name, part)))
+        return comparison
+
+    def _unseen(self, parts: dict[str, Any]) -> list[str]:
+        # The parts that stock Trio has never shown so, sockets first.
+        names = {name for each in (parts, *self._outcomes) for name in each}
+        unseen = (
+            name
+            for name in names
+            if all(parts.get(name) not in (WHOLE, each.get(name)) for each in self._outcomes)
+        )
+        return sorted(unseen, reverse=True)
+
+    def _cases(self, name: str, part: Any) -> list[Case]:
+        # Where this part differs from the outcomes of stock Trio that it is like the longest.
+        number = int(name.split()[1])
+        cases = [
+            first_difference(self._program, number, part, each.get(name, ()))
+            for each in self._outcomes
+        ]
+        last = max(case.number for case in cases)
+        return [case for case in cases if case.number == last]
+
+    def _described(self, name: str, part: Any) -> str:
+        seen = Counter(each.get(name) for each in self._outcomes)
+        lines = [f"  {name}: the package", *_lines(part)]
+        for other, times in seen.most_common(4):
+            lines += [f"  stock Trio {times} of {len(self._outcomes)} times", *_lines(other)]
+        return "\n".join(lines)
+
+
+def _lines(part: Any) -> list[str]:
+    if not isinstance(part, tuple):
+        return [f"    {part or 'nothing'}"]
+    return [
+        f"    burst {each.burst}: {each.what}: {each.result}" + (f" × {times}" if times > 1 else "")
+        for each, times in Counter(part).items()
+    ]
+
+
+def compare(
+    plain: Player, patched: Player, program: Program, times: int = 1, most: int = MOST
+) -> Comparison:
+    """Play a program on both, until they differ.
+
+    Args:
+      plain: plays it on stock Trio.
+      patched: plays it on this package.
+      program: the program.
+      times: how many times the package plays it, each with another seed of the scheduler.
+      most: how many times stock Trio does.
+    """
+    oracle = Oracle(plain, program, most)
+    total = Comparison()
+    for schedule in range(times):
+        comparison = oracle.judge(patched.play(program, schedule))
+        total.tolerated += comparison.tolerated
+        total.receives += comparison.receives
+        if comparison.problems:
+            total.problems = comparison.problems
+            break
+    return total

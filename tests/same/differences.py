@@ -1,0 +1,174 @@
+"""All in which a program may do something else than on stock Trio.  There is no other tolerance.
+
+Each predicate says in its docstring what changes for a program, in a sentence of the docs.  It gets
+the first burst in which the package did on a socket what stock Trio never does.  From there on the
+two have had different data, so what follows on this socket is not compared, but for its bytes, none
+of which may be lost.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .outcome import CANCELLED
+from .program import (
+    DATAGRAMS,
+    CancelGroup,
+    CancelOne,
+    Close,
+    Drip,
+    PeerFinishes,
+    PeerSends,
+    Receive,
+    Shutdown,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .outcome import Entry
+    from .program import Burst, Program
+
+#: With stock Trio a receive whose data came before the close may try once more, and fail so.
+CLOSED = ("ClosedResourceError", "OSError 10038", "ClosedResourceError from OSError 10038")
+ENDED = (CANCELLED, *CLOSED)
+RECURSION = "RecursionError"
+TOO_LARGE = "OSError 10040"
+RESET = "ConnectionResetError 10054"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Where the two part.
+
+    Attributes:
+      program: the program.
+      number: the number of the burst.
+      socket: the number of the socket.
+      package: what came of the operations in this burst on the package.
+      stock: what came of them on stock Trio.
+    """
+
+    program: Program
+    number: int
+    socket: int
+    package: Counter[Entry]
+    stock: Counter[Entry]
+
+    @property
+    def burst(self) -> Burst:
+        bursts = self.program.bursts()
+        return bursts[self.number] if self.number < len(bursts) else []
+
+    @property
+    def kind(self) -> str:
+        """Say what differs, without numbers."""
+        mine, theirs = (
+            ", ".join(sorted({_kind(entry) for entry in entries})) or "nothing"
+            for entries in (self.package - self.stock, self.stock - self.package)
+        )
+        return f"{mine} instead of {theirs}"
+
+
+def data_beats_cancel_and_close(case: Case) -> bool:
+    """A receive can succeed although it was cancelled or its socket closed, if its data had
+    arrived."""
+    sends, ends = [], []
+    for index, each in enumerate(case.burst):
+        if isinstance(each, PeerSends | PeerFinishes) and each.socket == case.socket:
+            sends.append(index)
+        elif isinstance(each, CancelOne | CancelGroup) or (
+            isinstance(each, Close) and each.socket == case.socket
+        ):
+            ends.append(index)
+    if not sends or not ends or ends[-1] < sends[0]:
+        return False
+    got = {entry.what for entry in case.package - case.stock if _is_data(entry)}
+    return bool(got & {entry.what for entry in case.stock if entry.result in ENDED})
+
+
+def first_bytes_end_a_receive(case: Case) -> bool:
+    """A receive that waits ends with the first bytes that arrive, even if more have followed before
+    its task runs."""
+    sends = 0
+    for each in case.burst:
+        if isinstance(each, PeerSends | PeerFinishes | Drip) and each.socket == case.socket:
+            sends += each.nbytes if isinstance(each, Drip) else 1
+    got, theirs = (
+        {entry.what for entry in entries if " bytes " in entry.result}
+        for entries in (case.package - case.stock, case.stock - case.package)
+    )
+    return sends > 1 and case.program.sockets[case.socket] != DATAGRAMS and bool(got & theirs)
+
+
+def shutdown_ends_a_receive(case: Case) -> bool:
+    """A receive that waits ends when its connection is shut down for receiving."""
+    shut = any(
+        isinstance(each, Shutdown) and each.socket == case.socket and each.how != 1
+        for each in case.burst
+    )
+    return shut and not case.stock - case.package
+
+
+def other_recursion_limit(case: Case) -> bool:
+    """Near the recursion limit, a receive can fail for which stock Trio has frames enough, or the
+    other way round."""
+    deep = any(
+        isinstance(each, Receive) and each.frames is not None and each.socket == case.socket
+        for burst in case.program.bursts()[: case.number + 1]
+        for each in burst
+    )
+    return deep and any(entry.result == RECURSION for entry in case.package + case.stock)
+
+
+def reset_on_old_wine(case: Case) -> bool:
+    """A reset that arrived before the receive was submitted (Wine 8.0: end of the stream; Wine 10.0
+    is like Windows)."""
+    return (
+        case.program.sockets[case.socket] == "hostile"
+        and any(RESET in entry.result for entry in case.package - case.stock)
+        and any(entry.result == "end" for entry in case.stock - case.package)
+    )
+
+
+#: What may differ.
+DIFFERENCES: tuple[Callable[[Case], bool], ...] = (
+    data_beats_cancel_and_close,
+    first_bytes_end_a_receive,
+    shutdown_ends_a_receive,
+    other_recursion_limit,
+    reset_on_old_wine,
+)
+
+
+def allowed(cases: Iterable[Case]) -> str | None:
+    """Return the name of a predicate that allows one of these; None if there is none."""
+    for case in cases:
+        for predicate in DIFFERENCES:
+            if predicate(case):
+                return predicate.__name__
+    return None
+
+
+def first_difference(
+    program: Program, socket: int, package: Iterable[Entry], stock: Iterable[Entry]
+) -> Case:
+    """Return where two different histories of a socket or group part."""
+    mine, theirs = Counter(package), Counter(stock)
+    number = min(entry.burst for entry in (mine - theirs) + (theirs - mine))
+
+    def in_it(entries: Counter[Entry]) -> Counter[Entry]:
+        return Counter({entry: n for entry, n in entries.items() if entry.burst == number})
+
+    return Case(program, number, socket, in_it(mine), in_it(theirs))
+
+
+def _is_data(entry: Entry) -> bool:
+    words = (" bytes ", "end", TOO_LARGE)
+    return any(word in entry.result for word in words)
+
+
+def _kind(entry: Entry) -> str:
+    return "data" if " bytes " in entry.result else entry.result

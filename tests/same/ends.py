@@ -1,0 +1,289 @@
+"""The two ends of a program's sockets: the one under test, and its peer."""
+
+from __future__ import annotations
+
+import random
+import socket
+import ssl
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from .outcome import WHOLE, account_for, of_data
+from .program import DATAGRAMS, SENDERS, TLS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+ADDRESS = ("127.0.0.1", 0)
+
+
+@cache
+def _pattern() -> bytes:
+    return random.Random(0).randbytes(1 << 20)
+
+
+def pattern(start: int, nbytes: int) -> bytes:
+    """Return bytes that are hardly ever the same in another place."""
+    return _pattern()[start : start + nbytes]
+
+
+class Peer(Protocol):
+    """The far end of a connection."""
+
+    def send(self, data: bytes) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def reset(self) -> None: ...
+
+    def received(self) -> bytes:
+        """Return what has come in by now."""
+
+    def close(self) -> None: ...
+
+
+class LocalPeer:
+    """A peer in this process."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        sock.setblocking(True)
+        sock.settimeout(5)
+
+    def send(self, data: bytes) -> None:
+        self._sock.sendall(data)
+
+    def finish(self) -> None:
+        self._sock.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        raise NotImplementedError("a reset by a Wine process may arrive as an end")
+
+    def received(self) -> bytes:
+        self._sock.setblocking(False)
+        data = b""
+        try:
+            while part := self._sock.recv(65536):
+                data += part
+        except OSError:
+            pass
+        return data
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+class TlsPeer(LocalPeer):
+    """A peer in this process that talks TLS."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = contexts()[0].wrap_bio(self._in, self._out, server_side=True)
+
+    def shake_hands(self) -> None:
+        while not self._has_shaken_hands():
+            self._flush()
+            self._in.write(self._sock.recv(65536))
+        self._flush()
+
+    def _has_shaken_hands(self) -> bool:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
+
+    def send(self, data: bytes) -> None:
+        self._tls.write(data)
+        self._flush()
+
+    def finish(self) -> None:
+        try:
+            self._tls.unwrap()
+        except ssl.SSLWantReadError:
+            self._flush()
+
+    def received(self) -> bytes:
+        self._in.write(super().received())
+        data = b""
+        try:
+            while part := self._tls.read(65536):
+                data += part
+        except ssl.SSLError:
+            pass
+        return data
+
+    def _flush(self) -> None:
+        if data := self._out.read():
+            self._sock.sendall(data)
+
+
+@cache
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return the contexts of a server and of its client."""
+    import trustme
+
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.num_tickets = 0  # these would be there to receive, before any data
+    authority.issue_cert("localhost").configure_cert(server)
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(client)
+    return server, client
+
+
+class Senders:
+    """The peers of a socket for datagrams."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._sockets = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(SENDERS)]
+        for sock in self._sockets:
+            sock.bind(ADDRESS)
+        self._address = address
+        self.addresses = [sock.getsockname() for sock in self._sockets]
+
+    def send(self, data: bytes, sender: int = 0) -> None:
+        self._sockets[sender].sendto(data, self._address)
+
+    def close(self) -> None:
+        for sock in self._sockets:
+            sock.close()
+
+
+def stdlib_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(ADDRESS) as listener:
+        one = socket.create_connection(listener.getsockname())
+        other, _ = listener.accept()
+    other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return one, other
+
+
+class End:
+    """A socket under test, with its peer and with what has been sent and received.
+
+    Attributes:
+      kind: how it was made.
+      sock: the socket; by `HandOn` another one takes its place.
+      stream: a stream on it, if it is no socket for datagrams.
+      sent: how many bytes the peer has sent, or how many datagrams.
+      chunks: what was received, and in which bursts.
+      touched: whether a part of what was sent may rightly be lost.
+      taken: how many receives got something.
+      finished: whether the peer sends nothing more.
+      receiving: the number of tasks that receive.
+      own: what was sent to the peer.
+    """
+
+    peer: Peer
+    senders: Senders
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.sock: trio.socket.SocketType
+        self.stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]
+        self.sent = 0
+        self.chunks: list[tuple[int, bytes]] = []
+        self.touched = False
+        self.finished = False
+        self.taken = 0
+        self.receiving = 0
+        self.own = b""
+
+    async def open(self, connect_hostile: Callable[[], tuple[socket.socket, Peer]]) -> None:
+        if self.kind == DATAGRAMS:
+            sock = trio.socket.socket(type=socket.SOCK_DGRAM)
+            await sock.bind(ADDRESS)
+            self.sock = sock
+            self.senders = Senders(sock.getsockname())
+            return
+        if self.kind == "made":
+            with socket.create_server(ADDRESS) as listener:
+                self.sock = trio.socket.socket()
+                await self.sock.connect(listener.getsockname())
+                other, _ = listener.accept()
+            self.peer = LocalPeer(other)
+        elif self.kind == "pair":
+            self.sock, far = trio.socket.socketpair()
+            self.peer = LocalPeer(socket.socket(fileno=far.detach()))
+        elif self.kind == "hostile":
+            one, self.peer = connect_hostile()
+            self.sock = trio.socket.from_stdlib_socket(one)
+        else:
+            one, other = stdlib_pair()
+            self.sock = trio.socket.from_stdlib_socket(one)
+            self.peer = TlsPeer(other) if self.kind == TLS else LocalPeer(other)
+        stream = trio.SocketStream(self.sock)
+        self.stream = stream
+        if isinstance(self.peer, TlsPeer):
+            self.stream = trio.SSLStream(stream, contexts()[1], server_hostname="localhost")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.stream.do_handshake)
+                await trio.to_thread.run_sync(self.peer.shake_hands)
+
+    def replace(self, sock: trio.socket.SocketType) -> None:
+        self.sock = sock
+        self.stream = trio.SocketStream(sock)
+
+    def next_bytes(self, nbytes: int) -> bytes:
+        """Return what the peer sends next; of datagrams, each begins with its number."""
+        if self.kind == DATAGRAMS:
+            self.sent += 1
+            return b"%03d:" % self.sent + pattern(self.sent, nbytes)
+        self.sent += nbytes
+        return pattern(self.sent - nbytes, nbytes)
+
+    def receiver(self, call: str, size: int, flags: int) -> Callable[[], Awaitable[bytes | str]]:
+        """Return what receives bytes; with the sender of a datagram, these are words."""
+
+        async def receive_some() -> bytes:
+            return bytes(await self.stream.receive_some(size))
+
+        async def recv() -> bytes:
+            return await self.sock.recv(size, flags)
+
+        async def recv_into() -> bytes:
+            buffer = bytearray(size)
+            return bytes(buffer[: await self.sock.recv_into(buffer, 0, flags)])
+
+        async def recvfrom() -> bytes | str:
+            data, address = await self.sock.recvfrom(size, flags)
+            return self._named(data, address)
+
+        async def recvfrom_into() -> bytes | str:
+            buffer = bytearray(size)
+            nbytes, address = await self.sock.recvfrom_into(buffer, 0, flags)
+            return self._named(bytes(buffer[:nbytes]), address)
+
+        calls = (receive_some, recv, recv_into, recvfrom, recvfrom_into)
+        return {each.__name__: each for each in calls}[call]
+
+    def _named(self, data: bytes, address: object) -> bytes | str:
+        if self.kind != DATAGRAMS:
+            return data
+        return f"{of_data(data)} from {self.senders.addresses.index(address)}"
+
+    def take(self, burst: int, result: bytes | str) -> None:
+        """Note what was received."""
+        self.taken += 1
+        if isinstance(result, bytes):
+            self.chunks.append((burst, result))
+
+    def account(self, *, to_the_end: bool) -> str:
+        """Say whether what was received, and what the peer was sent, is what it has to be."""
+        if self.kind == DATAGRAMS:
+            complete = self.taken == self.sent or (self.taken < self.sent and not to_the_end)
+            return WHOLE if complete else f"{self.taken} of {self.sent} datagrams"
+        answer = account_for(self.chunks, pattern(0, self.sent), to_the_end=to_the_end)
+        if self.own and (got := self.peer.received()) != self.own:
+            answer += f", and the peer got {len(got)} of {len(self.own)} bytes"
+        return answer
+
+    def close(self) -> None:
+        self.sock.close()
+        if self.kind == DATAGRAMS:
+            self.senders.close()
+        else:
+            self.peer.close()

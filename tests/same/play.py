@@ -1,0 +1,347 @@
+"""Plays a program in this process, as any program on Trio, and notes what comes of it."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import contextmanager
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING
+
+import trio
+import trio.testing
+
+from .ends import End, pattern, stdlib_pair
+from .outcome import CANCELLED, Entry, Outcome, of_data, of_error
+from .program import (
+    DATAGRAMS,
+    Busy,
+    CancelGroup,
+    CancelOne,
+    Close,
+    Drip,
+    HandOn,
+    Operation,
+    Own,
+    PeerFinishes,
+    PeerResets,
+    PeerSends,
+    Program,
+    Receive,
+    Send,
+    Shutdown,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from .ends import Peer
+    from .program import Burst
+
+#: How often a byte goes through the kernel and the completion port until all before it has, too: a
+#: poll and the receive that follows it, on either side of a step.
+ROUNDS = 3
+#: Seconds to the next look at whether all deadlines are over that are no longer than this.
+LATE = 0.001
+AMPLE = 1.0
+#: Seconds that what was sent may take, in the end.
+PATIENCE = 3.0
+
+#: The last datagram.
+LAST = b"last"
+
+#: The Winsock error of a datagram that does not fit, and is gone.
+TOO_LARGE = 10040
+
+ERRORS = (
+    OSError,
+    RecursionError,
+    trio.BrokenResourceError,
+    trio.BusyResourceError,
+    trio.ClosedResourceError,
+)
+
+
+class Sentinel:
+    """A connection whose bytes come after all that was sent before them."""
+
+    def __init__(self) -> None:
+        self._near, self._far = stdlib_pair()
+
+    async def pass_through(self) -> None:
+        self._far.send(b"x")
+        await trio.lowlevel.wait_readable(self._near)
+        self._near.recv(1)
+
+
+class Play:
+    """A program under way."""
+
+    def __init__(
+        self,
+        program: Program,
+        sentinel: Sentinel,
+        connect_hostile: Callable[[], tuple[socket.socket, Peer]],
+    ) -> None:
+        self.program = program
+        self.outcome = Outcome()
+        self._sentinel = sentinel
+        self._connect_hostile = connect_hostile
+        self._burst = 0
+        self._ends: list[End] = []
+        self._scopes: dict[int, trio.CancelScope] = {}
+        self._groups: dict[int, trio.Nursery] = {}
+        self._root: trio.Nursery
+        self._short = 0
+
+    async def run(self, number: int) -> None:
+        """Play one run of the program; the last one accounts for all bytes."""
+        async with trio.open_nursery() as self._root:
+            if not number:
+                for kind in self.program.sockets:
+                    end = End(kind)
+                    await end.open(self._connect_hostile)
+                    self._ends.append(end)
+            for burst in self.program.runs[number]:
+                await self._open_groups(burst)
+                for operation in burst:
+                    self._perform(operation)
+                await self._settle()
+                self._burst += 1
+            for nursery in list(self._groups.values()):
+                nursery.cancel_scope.cancel()
+            await self._settle()
+            if number == len(self.program.runs) - 1:
+                for index, end in enumerate(self._ends):
+                    await self._account(f"socket {index}", end)
+                for end in self._ends:
+                    end.close()
+
+    async def _settle(self) -> None:
+        while True:
+            for _ in range(ROUNDS):
+                await self._sentinel.pass_through()
+                await trio.testing.wait_all_tasks_blocked()
+            if not self._short:
+                break
+            await trio.sleep(LATE)
+
+    async def _open_groups(self, burst: Burst) -> None:
+        for operation in burst:
+            group = getattr(operation, "group", None)
+            if group is not None and group not in self._groups:
+                await self._root.start(self._group, group)
+
+    async def _group(
+        self, group: int, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                self._groups[group] = nursery
+                task_status.started()
+                await trio.sleep_forever()
+        except Exception as exc:
+            self._note(f"group {group}", "nursery", of_error(exc))
+        else:
+            self._note(f"group {group}", "nursery", CANCELLED)
+        finally:
+            del self._groups[group]
+
+    def _note(self, whose: str, what: str, result: str) -> None:
+        self.outcome.note(whose, Entry(self._burst, what, result))
+
+    def _perform(self, operation: Operation) -> None:
+        # Does what it does now, without a checkpoint, or starts a task that does.
+        if isinstance(operation, CancelOne):
+            if operation.name in self._scopes:
+                self._scopes[operation.name].cancel()
+        elif isinstance(operation, CancelGroup):
+            for group, nursery in self._groups.items():
+                if operation.group in (None, group):
+                    nursery.cancel_scope.cancel()
+        elif isinstance(operation, Busy):
+            for _ in range(operation.tasks):
+                self._root.start_soon(self._be_busy, operation.rounds)
+        else:
+            self._perform_on(self._ends[operation.socket], operation)
+
+    def _perform_on(self, end: End, operation: Operation) -> None:
+        match operation:
+            case Receive():
+                scope = self._scopes[operation.name] = trio.CancelScope()
+                self._groups[operation.group].start_soon(self._receive, end, operation, scope)
+            case Own():
+                self._groups[operation.group].start_soon(self._own, end)
+            case Send():
+                self._groups[operation.group].start_soon(self._send, end, operation)
+            case Close(how="close"):
+                end.touched = True
+                end.sock.close()
+            case Close():
+                end.touched = True
+                self._root.start_soon(self._aclose, end)
+            case Shutdown():
+                end.touched = True
+                self._attempt(end, "shutdown", lambda: end.sock.shutdown(operation.how))
+            case PeerSends() if end.kind == DATAGRAMS:
+                end.senders.send(end.next_bytes(operation.nbytes), operation.sender)
+            case PeerSends():
+                self._peer_sends(end, operation.nbytes)
+            case PeerFinishes():
+                end.finished = True
+                self._attempt(end, "peer", end.peer.finish)
+            case PeerResets():
+                end.touched = end.finished = True
+                end.peer.reset()
+            case Drip():
+                self._root.start_soon(self._drip, end, operation.nbytes)
+            case HandOn() if not (end.receiving or end.touched):
+                self._attempt(end, "hand on", lambda: self._hand_on(end, operation.how))
+
+    def _attempt(self, end: End, what: str, function: Callable[[], object]) -> None:
+        try:
+            function()
+        except OSError as exc:
+            self._note(self._name(end), what, of_error(exc))
+
+    def _name(self, end: End) -> str:
+        return f"socket {self._ends.index(end)}"
+
+    def _peer_sends(self, end: End, nbytes: int) -> None:
+        if end.finished:
+            return
+        try:
+            end.peer.send(end.next_bytes(nbytes))
+        except OSError:  # our end is closed
+            end.touched = end.finished = True
+
+    def _hand_on(self, end: End, how: str) -> None:
+        if how == "dup":
+            old = end.sock
+            end.replace(old.dup())
+            old.close()
+        else:
+            end.replace(trio.socket.from_stdlib_socket(socket.socket(fileno=end.sock.detach())))
+
+    async def _be_busy(self, rounds: int) -> None:
+        for _ in range(rounds):
+            time.sleep(0.001)  # noqa: ASYNC251 - it is what others have to put up with
+            await trio.lowlevel.checkpoint()
+
+    async def _drip(self, end: End, nbytes: int) -> None:
+        for _ in range(nbytes):
+            self._peer_sends(end, 1)
+            await trio.lowlevel.checkpoint()
+
+    async def _aclose(self, end: End) -> None:
+        if end.kind == DATAGRAMS:
+            end.sock.close()
+        else:
+            await trio.aclose_forcefully(end.stream)
+
+    async def _own(self, end: End) -> None:
+        try:
+            async with end.stream:
+                await trio.sleep_forever()
+        finally:
+            end.touched = True
+
+    async def _send(self, end: End, operation: Send) -> None:
+        data = pattern(len(end.own), operation.nbytes)
+        end.own += data
+        try:
+            await end.stream.send_all(data)
+        except ERRORS as exc:
+            end.own = b""
+            self._note(self._name(end), "send", of_error(exc))
+
+    async def _receive(self, end: End, receive: Receive, scope: trio.CancelScope) -> None:
+        what = f"{receive.call}({receive.size})@{self._burst}"
+        function = end.receiver(receive.call, receive.size, socket.MSG_PEEK if receive.peek else 0)
+        above = 0 if receive.frames is None else await room() - receive.frames
+        end.receiving += 1
+        try:
+            with scope:
+                for number in range(receive.times):
+                    which = f"{what} #{number:02}" if number else what
+                    call = function if receive.frames is None else partial(descend, above, function)
+                    if not await self._receive_once(end, receive, call, which):
+                        break
+                    above += 1  # as a parser of what is nested does
+        except ERRORS:
+            if not receive.caught:
+                raise
+        finally:
+            end.receiving -= 1
+
+    async def _receive_once(
+        self, end: End, receive: Receive, function: Callable[[], Awaitable[bytes | str]], what: str
+    ) -> bool:
+        # Returns whether there may be more.
+        name = self._name(end)
+        self.outcome.receives += 1
+        seconds = inf if receive.deadline is None else receive.deadline
+        with trio.move_on_after(seconds), self._noted_if_short(seconds):
+            try:
+                result = await function()
+            except trio.Cancelled:
+                self._note(name, what, CANCELLED)
+                raise
+            except ERRORS as exc:
+                self._note(name, what, of_error(exc))
+                if getattr(exc, "winerror", None) == TOO_LARGE and not receive.peek:
+                    end.taken += 1
+                raise
+            self._note(name, what, of_data(result))
+            if not receive.peek:
+                end.take(self._burst, result)
+            return bool(result)
+        return True
+
+    @contextmanager
+    def _noted_if_short(self, seconds: float) -> Iterator[None]:
+        self._short += seconds < AMPLE
+        try:
+            yield
+        finally:
+            self._short -= seconds < AMPLE
+
+    async def _account(self, name: str, end: End) -> None:
+        # Receives what is left; then nothing may be missing.
+        if end.sock.fileno() == -1:
+            self.outcome.accounts[name] = end.account(to_the_end=False)
+            return
+        problem = ""
+        with trio.move_on_after(PATIENCE) as scope:
+            try:
+                await self._receive_rest(end)
+            except ERRORS as exc:
+                problem = f", then {of_error(exc)}"
+        if scope.cancelled_caught:
+            problem = ", then nothing"
+        self.outcome.accounts[name] = end.account(to_the_end=not end.touched) + problem
+
+    async def _receive_rest(self, end: End) -> None:
+        if end.kind == DATAGRAMS:
+            end.senders.send(LAST)
+            while (data := await end.sock.recv(65536)) != LAST:
+                end.take(self._burst, data)
+        else:
+            if not end.finished:
+                end.peer.finish()
+            while data := bytes(await end.stream.receive_some(65536)):
+                end.take(self._burst, data)
+
+
+async def room(used: int = 0) -> int:
+    """Return how many frames there are from here to the recursion limit."""
+    try:
+        return await room(used + 1)
+    except RecursionError:
+        return used
+
+
+async def descend(frames: int, function: Callable[[], Awaitable[bytes | str]]) -> bytes | str:
+    """Call a function that many frames further down."""
+    return await (descend(frames - 1, function) if frames > 0 else function())
