@@ -56,3 +56,8 @@ def _compile(compiler: str, name: str, folder: Path, libraries: tuple[str, ...])
     if subprocess.call([compiler, *OPTIONS, str(source), "-o", str(target), *libraries]):
         sys.exit(f"bench: {source.name} cannot be compiled; {PACKAGES}")
     return target
+
+
+def build_library(name: str, folder: Path) -> Path:
+    """Compile a shared library for this system."""
+    return _compile("gcc", name, folder, ("-shared", "-fPIC"))
