@@ -2,56 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from .processes import Child
-from .table import Table
+from .processes import generator
+from .table import Figure, Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+    from .processes import Child
+
+TIME: Final = Figure("time per receive", "µs")
 
 
-def measure(load: Path, children: Mapping[str, Child], connections: int, rounds: int) -> Table:
+def measure(children: Mapping[str, Child], connections: int, rounds: int) -> Table:
     """Cancel as many receives as there are connections, again and again."""
-    table = Table(
-        key=f"cancel-{connections}",
-        title=f"cancel {connections:,} receives that wait",
-        figure="time per receive",
-        unit="µs",
-        more_is_better=False,
-    )
-    generators = {name: _connect(load, child, connections) for name, child in children.items()}
+    table = Table(f"cancel-{connections}", f"cancel {connections:,} receives that wait", TIME)
+    generators = {}
+    for name, child in children.items():
+        generators[name] = generator("idle", connections)
+        (port,) = generators[name].expect("port")
+        child.tell(f"cancel {port:.0f} {connections}")
+        generators[name].expect("connected")
     for turn in range(rounds + 1):
         for name, child in children.items():
             child.tell("again")
             (seconds,) = child.expect("seconds")
             if turn:  # the first is for warming up
-                table.rows.setdefault(name, []).append(1e6 * seconds / connections)
+                table.add(name, 1e6 * seconds / connections)
     for name, child in children.items():
         child.tell("enough")
         generators[name].finish()
-        child.expect("receives")
-    return table
-
-
-def _connect(load: Path, child: Child, connections: int) -> Child:
-    generator = Child([str(load), "idle", str(connections)])
-    (port,) = generator.expect("port")
-    child.tell(f"cancel {port:.0f} {connections}")
-    generator.expect("connected")
-    return generator
-
-
-def growth(few: Table, many: Table) -> Table:
-    """Compare the two: how many times dearer one of many is than one of few."""
-    table = Table(
-        key="cancel-growth",
-        title=f"{many.title}: one of them, compared with the same of few",
-        figure="growth of the time per receive",
-        unit="times",
-        more_is_better=False,
-    )
-    for name, values in many.rows.items():
-        table.rows[name] = [one / other for one, other in zip(values, few.rows[name], strict=True)]
+        child.answer("done")
     return table

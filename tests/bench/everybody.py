@@ -1,148 +1,87 @@
-"""All subjects and all works, and what the documentation has of them."""
+"""All that is measured in one run, one step after the other."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING
 
-import psutil
-
-from . import (
-    cancelling,
-    counting,
-    datagrams,
-    growth,
-    machine,
-    memory,
-    plots,
-    rounds,
-    summary,
-)
-from .headroom import headroom
-from .subjects import OURS, RAW, RUN, STOCK, started, subjects
-from .table import Tables
+from . import cancelling, counting, machine, memory, rounds
+from . import where as shares
+from .subjects import datagram_subjects, started, subjects
+from .web import serving
 from .works import BURSTS, IDLE, WORKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
-    from .build import Binaries
-    from .growth import Growth
+    from .machine import Machine
     from .scale import Scale
+    from .subjects import Subject
     from .table import Table
-
-HERE = Path(__file__).resolve().parent
-ONE_OF_EACH = (STOCK, OURS, "asyncio Protocol", "winloop Protocol", RAW)
-CANCELLING = (STOCK, OURS, RAW)
-BURSTING = (STOCK, OURS, RUN)
-GROWING = (STOCK, OURS, RAW)
+    from .works import Work
 
 
-def report(table: Table | Growth) -> None:
-    print(*table.lines(), sep="\n", flush=True)
-
-
-def measure(
-    where: machine.Machine,
-    folder: Path,
-    binaries: Binaries,
-    scale: Scale,
-    want: Callable[[str], bool],
-) -> list[Table]:
-    """Do all works but the growths, and return the tables.
+def on_streams_and_datagrams(
+    where: Machine, folder: Path, raw: Path, scale: Scale, want: Callable[[str], bool]
+) -> Iterator[list[Table]]:
+    """Do all works.
 
     Args:
-      where: the machine.
       folder: the packages that the subjects need, on machines of their own too.
-      binaries: the native programs.
-      scale: how much is done.
+      raw: the program in C.
       want: whether a table is wanted, by its key.
     """
-    tables = Tables()
-    everyone = subjects(where, binaries)
     if want("calls"):
-        tables.add(*counting.measure(where, HERE / "calls.py", scale.receives))
-    for cast, works, load in (
-        (everyone, WORKS, binaries.load),
-        (datagrams.subjects(where, binaries), datagrams.WORKS, binaries.datagrams),
-    ):
-        wanted = [work for work in works if want(work.key)]
-        for start in range(scale.starts if wanted else 0):
-            with started(cast) as children:
-                for work in wanted:
-                    print(f"{work.key}, {start + 1} of {scale.starts}", flush=True)
-                    able = {s.name: children[s.name] for s in cast if s.does(work.name)}
-                    figures, *processor = rounds.measure(
-                        load, able, work, where.server, rounds=scale.rounds, seconds=scale.seconds
-                    )
-                    if works is WORKS and not start:
-                        headroom(where, binaries, work, figures)
-                    tables.add(figures, *processor)
+        yield counting.measure(where, scale.receives)
+    works = [work for work in WORKS if want(work.key)]
+    few = [work for work in works if not work.needs_machine]
+    yield from _works(where, subjects(where, raw), few, scale)
+    for work in works:
+        if work.needs_machine:
+            with machine.windows(folder) as own:
+                yield from _works(own, subjects(own, raw), [work], scale)
+    yield from _works(where, datagram_subjects(where, raw), few, scale)
     if want("cancel"):
-        both = Tables()
-        for start in range(scale.starts):
-            print(f"cancel, {start + 1} of {scale.starts}", flush=True)
-            with started(s for s in everyone if s.name in CANCELLING) as children:
-                for connections in scale.cancelled:
-                    both.add(cancelling.measure(binaries.load, children, connections, scale.rounds))
-        few, many = both.values()
-        tables.add(few, many, cancelling.growth(few, many))
+        with started(s for s in subjects(where, raw) if s.does("cancel")) as children:
+            yield [cancelling.measure(children, count, scale.rounds) for count in scale.cancelled]
     for work in (IDLE, *BURSTS):
         if want(work.key):
-            names, connections = (
-                (ONE_OF_EACH, scale.idle) if work is IDLE else (BURSTING, scale.bursts)
-            )
-            for start in range(scale.starts):
-                print(f"{work.key}, {start + 1} of {scale.starts}", flush=True)
-                tables.add(
-                    memory.measure(
-                        binaries.load,
-                        folder,
-                        lambda machine: subjects(machine, binaries),
-                        names,
-                        work,
-                        connections,
-                    )
-                )
-    for table in tables.values():
-        report(table)
-    return list(tables.values())
+            names = [subject.name for subject in subjects(where, raw) if subject.does(work.name)]
+            count = scale.idle if work is IDLE else scale.bursts
+            yield [memory.measure(folder, lambda own: subjects(own, raw), names, work, count)]
 
 
-def grow(folder: Path, binaries: Binaries, scale: Scale) -> list[Growth]:
-    """Measure how the figures grow."""
-    growths = []
-    for each in growth.measure(folder, binaries, GROWING, scale):
-        report(each)
-        growths.append(each)
-    return growths
+def _works(
+    where: Machine, cast: Sequence[Subject], works: Sequence[Work], scale: Scale
+) -> Iterator[list[Table]]:
+    those = [work for work in works if work.base == cast[0].name]
+    with started(cast if those else ()) as children:
+        for work in those:
+            able = {
+                subject.name: children[subject.name] for subject in cast if subject.does(work.name)
+            }
+            yield rounds.measure(able, work, where.server, scale.rounds, scale.seconds)
 
 
-def write(
-    output: Path,
-    about: dict[str, Any],
-    tables: list[Table],
-    pages: list[Table],
-    growths: list[Growth],
-) -> None:
-    """Write the JSON file, the summary and the plots.
+def on_the_web_and_inside(
+    where: Machine, scratch: Path, scale: Scale, want: Callable[[str], bool]
+) -> Iterator[list[Table]]:
+    """Measure web servers, and where the time goes; `scratch` is any folder."""
+    for scheme in serving.SCHEMES:
+        if want(scheme):
+            yield serving.measure(where, scratch, scheme, scale.turns)
+    if want("where"):
+        yield shares.measure(where)
+        yield shares.measure_web(where)
 
-    Args:
-      output: the folder for them.
-      about: what the JSON file says of the measurement.
-      tables: all tables that are on one page.
-      pages: those of web servers and clients, which have one of their own.
-      growths: all growths.
-    """
-    about["processors"] = psutil.cpu_count()
-    results = {
-        "about": about,
-        "tables": {table.key: table.as_json() for table in [*tables, *pages]},
-        "growth": {each.key: each.as_json() for each in growths},
-    }
-    text = json.dumps(results, indent=1, ensure_ascii=False)
-    (output / summary.RESULTS).write_text(f"{text}\n", "utf-8")
-    page = summary.as_rst(about, tables, growths)
-    (output / "summary.inc").write_text(page, "utf-8")
-    plots.draw(output)
+
+def outside_of_windows(want: Callable[[str], bool]) -> Iterator[list[Table]]:
+    """Measure what runs on Linux itself."""
+    assert sys.platform != "win32"
+    from . import cores, own_share
+
+    if want("own"):
+        yield own_share.measure(own_share.ROUNDS)
+    if want("cores"):
+        yield cores.measure()

@@ -6,15 +6,15 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
+from .processes import REPOSITORY
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,6 @@ class Machine:
       launcher: what comes before the name of a program that runs on Windows.
       python: its Python.
       environ: the variables for both.
-      receiver_launcher: what comes before the name of a native receiver.
       server: the process that is the kernel's stand-in, if there is one.
       folder: the working directory of the subjects, which has the package that they import.
       pinning: which processor does what.
@@ -36,7 +35,6 @@ class Machine:
     launcher: tuple[str, ...]
     python: str
     environ: Mapping[str, str]
-    receiver_launcher: tuple[str, ...] = ()
     server: int | None = None
     folder: Path = REPOSITORY
     pinning: str = "nothing is pinned to a processor, so the figures wander"
@@ -59,17 +57,12 @@ def windows_path(path: Path) -> str:
 
 
 @contextmanager
-def windows(packages: Path, *, pinned: bool = True) -> Iterator[Machine]:
-    """Give the machine, for as long as the block lasts.
-
-    Args:
-      packages: a folder of Python packages for the Windows side, beside what it has.
-      pinned: whether to share the processors out, where Wine is the machine; see `wine`.
-    """
+def windows(packages: Path) -> Iterator[Machine]:
+    """Give the machine, with this folder of Python packages, for as long as the block lasts."""
     if sys.platform != "win32":
         from .wine import wine
 
-        with wine(packages, pinned=pinned) as machine:
+        with wine(packages) as machine:
             yield machine
     else:
         path = os.pathsep.join([str(REPOSITORY), str(packages)])

@@ -10,7 +10,8 @@ is killed whose overlapped receives wait, and with it whatever else it serves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from . import machine
 from .meter import resident_bytes
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
     from .subjects import Subject
     from .works import Work
 
-FEW = 50
+FEW: Final = 50
 
 
 def measure(
-    load: Path,
     folder: Path,
     cast: Callable[[Machine], Iterable[Subject]],
     names: Iterable[str],
@@ -42,35 +42,29 @@ def measure(
     """Compare a process with few idle connections and the same with many.
 
     Args:
-      load: the generator.
       folder: the packages that the subjects need.
       cast: what gives the subjects of a machine.
       names: those of them that are measured.
       work: what is done on each of the many connections before they are idle.
       connections: how many are many.
     """
-    table = Table(
-        key=work.key,
-        title=f"{connections:,} connections, {work.title}; a receive waits on each",
-        figure=MEMORY.title,
-        unit=MEMORY.unit,
-        more_is_better=MEMORY.more_is_better,
-    )
+    title = f"{connections:,} connections, {work.title}; a receive waits on each"
+    table = Table(work.key, title, MEMORY)
     for name in names:
         with machine.windows(folder) as where:
             (subject,) = (each for each in cast(where) if each.name == name)
             with started([subject]) as children:
-                grown = _grown(load, children[name], work.with_connections(connections), where)
-        table.rows[name] = [grown / (connections - FEW) / 1024]
+                grown = _grown(children[name], replace(work, connections=connections), where)
+        table.add(name, grown / (connections - FEW) / 1024)
     return table
 
 
-def _grown(load: Path, child: Child, work: Work, where: Machine) -> int:
+def _grown(child: Child, work: Work, where: Machine) -> int:
     """Return by how many bytes a process has grown with its connections."""
-    session = Session(load, child, IDLE.with_connections(FEW), where.server)
+    session = Session(child, replace(IDLE, connections=FEW), where.server)
     before = resident_bytes(child.pid)
     session.finish()
-    session = Session(load, child, work, where.server)
+    session = Session(child, work, where.server)
     if work.load != IDLE.load:
         session.round(1, work.connections)
     after = resident_bytes(child.pid)

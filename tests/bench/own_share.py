@@ -34,7 +34,7 @@ from trio_wsarecv._winsock.provider import Provider
 from .build import build_library
 from .processes import ProcessError
 from .subjects import OURS, STOCK
-from .table import Table
+from .table import Figure, Table
 
 assert sys.platform != "win32"
 
@@ -47,6 +47,7 @@ BATCH: Final = 32  # datagrams that are there at a time
 MOST: Final = 64  # datagrams that a batch asks for
 MESSAGES: Final = 6 * BATCH  # of a turn: a socket has room for them
 ROUNDS: Final = 200
+TIME: Final = Figure("time per call", "µs")
 
 
 @contextmanager
@@ -198,13 +199,13 @@ async def measure_row(row: Row, waits: ctypes.c_int32, clock: Port, rounds: int)
         waits.value = row.waits
         return await repeat(MESSAGES // row.messages, call, *arguments(row.call))
 
-    table = Table(f"own-{row.title}", row.title, "time per call", "µs", False)
+    table = Table(f"own-{row.title}", row.title, TIME)
     turns = {STOCK: stock, OURS: own}
     for turn in range(rounds + 1):
         for name, take in list(turns.items())[:: -1 if turn % 2 else 1]:
             microseconds = 1e6 * await take() / (MESSAGES // row.messages)
             if turn:  # the first is for warming up
-                table.rows.setdefault(name, []).append(microseconds)
+                table.add(name, microseconds)
     if (used := (ours.socket if row.is_stream else ours).engine) != "overlapped":
         raise ProcessError(f"{row.title}: received by {used}")
     for end in (theirs, ours):
@@ -217,10 +218,10 @@ async def measure_row(row: Row, waits: ctypes.c_int32, clock: Port, rounds: int)
 async def measure_all(waits: ctypes.c_int32, clock: Port, rounds: int) -> list[Table]:
     """Return a table for each receive; the last is Trio's checkpoint, which all of them contain."""
     tables = [await measure_row(row, waits, clock, rounds) for row in ROWS]
-    checkpoint = Table("own-checkpoint", "checkpoint", "time per call", "µs", False)
-    checkpoint.rows[STOCK] = [
-        1e6 * await repeat(MESSAGES, trio.lowlevel.checkpoint) / MESSAGES for _ in range(rounds)
-    ]
+    checkpoint = Table("own-checkpoint", "checkpoint", TIME)
+    for _ in range(rounds):
+        seconds = await repeat(MESSAGES, trio.lowlevel.checkpoint)
+        checkpoint.add(STOCK, 1e6 * seconds / MESSAGES)
     return [*tables, checkpoint]
 
 
@@ -243,9 +244,10 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{'microseconds for each call':32}{STOCK:>12}{OURS:>14}{'ratio':>8}")
     for table in measure(options.rounds):
-        print(f"{table.title:32}{table.median(STOCK):>12.2f}", end="")
+        print(f"{table.title:32}{table.row(STOCK).median:>12.2f}", end="")
         if OURS in table.rows:
-            print(f"{table.median(OURS):>14.2f}{table.ratio(OURS, STOCK):>8.2f}", end="")
+            row = table.row(OURS)
+            print(f"{row.median:>14.2f}{row.ratio:>8.2f}", end="")
         print()
 
 

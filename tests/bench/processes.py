@@ -1,21 +1,24 @@
-"""The processes that take part: a generator for each connection's far end, and the subjects."""
+"""The processes that take part: a load generator for each subject, and the subjects."""
 
 from __future__ import annotations
 
 import contextlib
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .meter import processor_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from .works import Work
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
 
 QUIET = 0.025  # seconds in which a subject that has nothing more to do uses no processor time
 
@@ -111,14 +114,7 @@ class Child:
 
 
 class Sample(NamedTuple):
-    """What one round of a work took.
-
-    Attributes:
-      units: how much was done, in units of the work.
-      seconds: how long it took, on the generator's clock.
-      processor: the processor time of the subject, and of Wine's server, in seconds.
-      generator: how long the generator was busy, in seconds.
-    """
+    """What one round took: all in seconds, the processor time with that of Wine's server."""
 
     units: float
     seconds: float
@@ -126,15 +122,19 @@ class Sample(NamedTuple):
     generator: float
 
 
+def generator(load: str, connections: int, rate: int = 0, size: int = 0) -> Child:
+    """Start a load generator: see `tests.bench.load`."""
+    arguments = map(str, (load, connections, rate, size))
+    return Child([sys.executable, "-m", "tests.bench.load", *arguments], folder=REPOSITORY)
+
+
 class Session:
     """A subject at work: connected to a generator of its own, until `finish`."""
 
-    def __init__(self, load: Path, subject: Child, work: Work, server: int | None) -> None:
-        self.units = 0.0
+    def __init__(self, subject: Child, work: Work, server: int | None) -> None:
         self._subject = subject
         self._pids = (subject.pid, server)
-        arguments = [work.load, *map(str, (work.connections, work.rate, work.size))]
-        self._generator = Child([str(load), *arguments])
+        self._generator = generator(work.load, work.connections, work.rate, work.size)
         (port,) = self._generator.expect("port")
         subject.tell(f"{work.name} {port:.0f} {work.connections}")
         self._expect("connected")
@@ -157,14 +157,13 @@ class Session:
                 return
             before = now
 
-    def round(self, count: int, unit: float) -> Sample:
-        """Do the work so many times, with ``unit`` units of it each time."""
+    def round(self, count: int, unit: float, rate: float | None = None) -> Sample:
+        """Do the work so many times, each time so many units; at a rate if not the work's own."""
         before = processor_seconds(*self._pids)
-        self._generator.tell(str(count))
+        self._generator.tell(str(count) if rate is None else f"{count} {rate}")
         seconds, generator = self._expect("round")
         self.settle()
         processor = processor_seconds(*self._pids) - before
-        self.units += count * unit
         return Sample(count * unit, seconds, processor, generator)
 
     def abandon(self) -> None:
@@ -172,8 +171,7 @@ class Session:
         self._subject.kill()
         self._generator.finish()
 
-    def finish(self) -> float:
-        """End the connections, and return how many receives the subject has counted."""
+    def finish(self) -> None:
+        """End the connections."""
         self._generator.finish()
-        (receives,) = self._subject.expect("receives")
-        return receives
+        self._subject.answer("done")

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-
-class Scale:
-    """How much is done in a quick run, and in a full one."""
-
-    def __init__(self, quick: bool) -> None:
-        # Two processes of one program differ by a few per cent for as long as they run.
-        self.starts = 1 if quick else 2
-        # A virtual machine's speed changes every second or so: many short rounds, for each start.
-        self.rounds = 8 if quick else 14
-        self.seconds = 0.05
-        self.growth_rounds = 6 if quick else 20
-        self.receives = 50 if quick else 200
-        self.cancelled = (100, 1000) if quick else (500, 5000)
-        self.idle = 500 if quick else 5000
-        self.bursts = 500 if quick else 1000
-        self.download = 64 if quick else 256  # MiB
+from typing import Final, NamedTuple
 
 
-class ScaleAgainst(Scale):
-    """The same where a commit is compared: less at a time, and with new processes in between."""
+class Scale(NamedTuple):
+    """How much is done.
 
-    def __init__(self, quick: bool) -> None:
-        super().__init__(quick)
-        self.starts = 2 if quick else 3
-        self.rounds = 8 if quick else 15
-        self.cancelled = (200, 200)
-        self.bursts = 500 if quick else 1000
+    Attributes:
+      starts: how often all processes are started anew.
+      rounds: how often each subject has its turn, for each start.
+      seconds: about how long a turn takes.
+      receives: how many receives are counted.
+      cancelled: how many receives are cancelled at a time, few and many.
+      idle: connections that are never received on.
+      bursts: connections that are idle after a burst.
+      turns: how often each web server has its turn, of seconds.
+    """
+
+    # A virtual machine's speed changes every second or so: many short rounds.
+    starts: int = 1
+    rounds: int = 10
+    seconds: float = 0.05
+    receives: int = 50
+    cancelled: tuple[int, int] = (500, 2000)
+    idle: int = 2000
+    bursts: int = 500
+    turns: int = 4
+
+
+FULL: Final = Scale()
+QUICK: Final = Scale(rounds=2, receives=10, cancelled=(100, 300), idle=200, bursts=100, turns=1)
+# Two processes of one program differ by a few per cent for as long as they run.
+AGAINST: Final = Scale(starts=3, rounds=15, cancelled=(200, 200), bursts=1000)
+AGAINST_QUICK: Final = QUICK._replace(starts=2)

@@ -3,88 +3,102 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .machine import windows_path
 from .processes import Child
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
-    from .build import Binaries
     from .machine import Machine
 
-PROGRAMS = Path(__file__).parent / "programs"
+PROGRAMS: Final = Path(__file__).parent / "programs"
 
 STOCK: Final = "trio"
 SOCKET: Final = "trio.socket, recv_into"
 OURS: Final = "trio_wsarecv"
 RUN: Final = "trio_wsarecv run"
+LOOPS: Final = ("asyncio", "winloop")
 RAW: Final = "raw C"
 RAW_SKIP: Final = "raw C, skip on success"
-LOOPS: Final = {"asyncio": "asyncio", "winloop": "winloop"}
-STYLES: Final = {"streams": "streams", "protocol": "Protocol", "buffered": "BufferedProtocol"}
+
+STOCK_DATAGRAMS: Final = "trio recvfrom"
+CALLS: Final = ("recvfrom", "recvfrom_into", "recvfrom_many", "recvmsg")
+
+#: The works that not everybody takes part in, by their names in `programs`, and who does.
+BUFFERS: Final = frozenset({STOCK, SOCKET, OURS, RUN, *LOOPS, RAW, RAW_SKIP})
+ALL: Final = BUFFERS - {SOCKET}
+CAST: Final = {
+    "bulk": BUFFERS,
+    "frames": BUFFERS,
+    "chunks": ALL - {RAW, RAW_SKIP},
+    "idle": ALL - {RAW_SKIP},
+    "cancel": {STOCK, OURS, RUN},
+    "burst-default": {STOCK, OURS, RUN},
+    "burst-64k": {STOCK, OURS, RUN},
+    "burst-drop": {STOCK, OURS, RUN},
+}
 
 
-@dataclass(frozen=True)
-class Subject:
-    """One of those who are compared.
-
-    Attributes:
-      name: what the results call it.
-      command: what starts it, under Windows.
-      environ: the variables to start it with.
-      folder: the working directory to start it in.
-      works: the names of the works that it takes part in; None means all.
-    """
+class Subject(NamedTuple):
+    """One of those who are compared: its name in the results, what starts it, and where it runs."""
 
     name: str
     command: tuple[str, ...]
-    environ: Mapping[str, str]
-    folder: Path
-    works: frozenset[str] | None = None
+    machine: Machine
 
     def start(self) -> Child:
-        return Child(self.command, self.environ, self.folder)
+        return Child(self.command, self.machine.environ, self.machine.folder)
 
     def does(self, work: str) -> bool:
-        return self.works is None or work in self.works
+        return work.startswith("datagrams") or self.name in CAST.get(work, ALL)
 
 
-def program(machine: Machine, name: str, *arguments: str, run: bool = False) -> tuple[str, ...]:
-    """Return what starts one of the programs with these arguments."""
-    path = windows_path(PROGRAMS / f"{name}.py")
-    run_it = ("-m", "trio_wsarecv", "run") if run else ()
-    return (*machine.launcher, machine.python, *run_it, path, *arguments)
+def python(machine: Machine, *arguments: str | Path, run: bool = False) -> tuple[str, ...]:
+    """Return what starts the Windows CPython with a script and so on."""
+    before = ("-m", "trio_wsarecv", "run") if run else ()
+    words = (windows_path(word) if isinstance(word, Path) else word for word in arguments)
+    return (*machine.launcher, machine.python, *before, *words)
 
 
-def subjects(machine: Machine, binaries: Binaries) -> list[Subject]:
-    """Return all that are compared on this machine."""
+def subjects(machine: Machine, raw: Path) -> list[Subject]:
+    """Return all that receive on streams on this machine; ``raw`` is the program in C."""
 
-    def raw(mode: str) -> tuple[str, ...]:
-        return (*machine.launcher, str(binaries.raw), mode)
+    def program(subject: str, name: str, *arguments: str, run: bool = False) -> Subject:
+        command = python(machine, PROGRAMS / f"{name}.py", *arguments, run=run)
+        return Subject(subject, command, machine)
 
-    def subject(
-        name: str, command: tuple[str, ...], works: frozenset[str] | None = None
-    ) -> Subject:
-        return Subject(name, command, machine.environ, machine.folder, works)
-
-    asyncio_works = frozenset({"paced", "bulk", "chunks", "frames", "echo", "idle"})
-    raw_works = frozenset({"paced", "bulk", "frames", "echo", "idle", "cancel"})
     return [
-        subject(STOCK, program(machine, "trio_program")),
-        subject(SOCKET, program(machine, "trio_socket_program"), frozenset({"bulk", "frames"})),
-        subject(OURS, program(machine, "trio_wsarecv_program")),
-        subject(RUN, program(machine, "trio_program", run=True)),
+        program(STOCK, "trio_program"),
+        program(SOCKET, "trio_socket_program"),
+        program(OURS, "trio_wsarecv_program"),
+        program(RUN, "trio_program", run=True),
+        *(program(loop, "asyncio_program", loop) for loop in LOOPS),
+        Subject(RAW, (*machine.launcher, str(raw), "packets"), machine),
+        Subject(RAW_SKIP, (*machine.launcher, str(raw), "skip"), machine),
+    ]
+
+
+def datagram_subjects(machine: Machine, raw: Path) -> list[Subject]:
+    """Return all that receive datagrams on this machine."""
+
+    def program(subject: str, *arguments: str, run: bool = False) -> Subject:
+        return Subject(
+            subject, python(machine, PROGRAMS / "datagrams.py", *arguments, run=run), machine
+        )
+
+    return [
+        program(STOCK_DATAGRAMS, STOCK, "recvfrom"),
+        program(f"{RUN} recvfrom", STOCK, "recvfrom", run=True),
+        *(program(f"{OURS} {call}", OURS, call) for call in CALLS),
         *(
-            subject(f"{loop} {title}", program(machine, f"asyncio_{style}", loop), asyncio_works)
+            Subject(loop, python(machine, PROGRAMS / "datagrams_asyncio.py", loop), machine)
             for loop in LOOPS
-            for style, title in STYLES.items()
         ),
-        subject(RAW, raw("packets"), raw_works),
-        subject(RAW_SKIP, raw("skip"), raw_works),
+        program("trio wait_overlapped", STOCK, "wait_overlapped"),
+        Subject(RAW, (*machine.launcher, str(raw), "packets"), machine),
     ]
 
 

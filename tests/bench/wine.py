@@ -61,7 +61,7 @@ def _start_server(here: Sequence[str], environ: Mapping[str, str]) -> psutil.Pop
 
 
 @contextmanager
-def wine(packages: Path, *, pinned: bool) -> Iterator[Machine]:
+def wine(packages: Path) -> Iterator[Machine]:
     """Give the machine, for as long as the block lasts."""
     python = ensure()
     with tempfile.TemporaryDirectory(prefix="bench-wine-", ignore_cleanup_errors=True) as folder:
@@ -76,15 +76,8 @@ def wine(packages: Path, *, pinned: bool) -> Iterator[Machine]:
         environ = {**python.environ(), "WINEPREFIX": folder}
         environ["PYTHONPATH"] += ";" + windows_path(packages)
         first, last, before = ALLOWED[0], ALLOWED[-1], os.sched_getaffinity(0)
-        here: tuple[str, ...] = ()
-        pinning = Machine.pinning
-        if pinned:
-            here = ("taskset", "--cpu-list", str(last))
-            os.sched_setaffinity(0, {first})  # of this process, and of the generators
-            pinning = (
-                f"pinned: the load generator to processor {first}, "
-                f"the Windows CPython and its wineserver to processor {last}"
-            )
+        here = ("taskset", "--cpu-list", str(last))
+        os.sched_setaffinity(0, {first})  # of this process, and of the generators
         server = _start_server(here, environ)
         version = subprocess.check_output(["wine", "--version"], env=environ, text=True).split()[0]
         try:
@@ -93,9 +86,9 @@ def wine(packages: Path, *, pinned: bool) -> Iterator[Machine]:
                 launcher=(*here, "wine"),
                 python=str(python.python_exe),
                 environ=environ,
-                receiver_launcher=here,
                 server=server.pid,
-                pinning=pinning,
+                pinning=f"pinned: the load generator to processor {first}, "
+                f"the Windows CPython and its wineserver to processor {last}",
             )
         finally:
             os.sched_setaffinity(0, before)

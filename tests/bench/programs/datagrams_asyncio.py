@@ -7,21 +7,20 @@ import socket
 import sys
 from typing import Any, cast
 
-from tests.bench.programs import HOST, Task, loops, say, tasks
-from tests.bench.programs.ledger import KERNEL_ROOM, Ended, Ledger
+from tests.bench.programs import HOST, Task, tasks
+from tests.bench.programs.asyncio_program import run
+from tests.bench.programs.ledger import KERNEL_ROOM, Ended, action_of
 
 
 class Receiver(asyncio.DatagramProtocol):
     def __init__(self, work: str) -> None:
-        self.ledger = Ledger()
-        self.action = self.ledger.action(work)
+        self.action = action_of(work)
         self.ended = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, address: tuple[str | Any, int]) -> None:
-        self.ledger.receives += 1
         try:
             if answer := self.action(data):
                 self.transport.sendto(answer, address)
@@ -41,7 +40,6 @@ async def perform(task: Task) -> None:
     sock.sendto(b"!", (HOST, task.port))
     await receiver.ended
     transport.close()
-    say("receives", receiver.ledger.receives)
 
 
 async def main() -> None:
@@ -50,4 +48,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    loops.run(sys.argv[1], main())
+    run(sys.argv[1], main())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
+from tests.bench.programs import END
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,7 +20,6 @@ KERNEL_ROOM: Final = 512 * 1024  # for the datagrams of a burst
 HEADER: Final = struct.Struct("!II")  # the datagram's number, and whether to answer
 ANSWER: Final = struct.Struct("!I")  # the number that the next one must have
 WRONG: Final = 0xFFFFFFFF  # the same when another has come
-END: Final = 1  # the size of the last datagram
 
 
 class Ended(Exception):
@@ -26,14 +27,9 @@ class Ended(Exception):
 
 
 class Ledger:
-    """The datagrams of one task.
-
-    Attributes:
-      receives: how many receives there were; who receives counts them.
-    """
+    """The datagrams of one task."""
 
     def __init__(self) -> None:
-        self.receives = 0
         self._next = 0
 
     def take(self, data: Data) -> bytes | None:
@@ -44,12 +40,14 @@ class Ledger:
         self._next = number + 1 if number == self._next else WRONG
         return ANSWER.pack(self._next) if answer else None
 
-    def echo(self, data: Data) -> Data:
-        """Return a datagram, which is to be sent back."""
-        if len(data) == END:
-            raise Ended
-        return data
 
-    def action(self, work: str) -> Action:
-        """Return what to do with each datagram in this work."""
-        return self.echo if work == "datagrams-echo" else self.take
+def echo(data: Data) -> Data:
+    """Return a datagram, which is to be sent back."""
+    if len(data) == END:
+        raise Ended
+    return data
+
+
+def action_of(work: str) -> Action:
+    """Return what to do with each datagram in this work."""
+    return echo if work == "datagrams-echo" else Ledger().take

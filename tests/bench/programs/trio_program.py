@@ -3,52 +3,53 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 import trio.testing
 
 from tests.bench.programs import (
     ANSWER,
+    BURST,
     HOST,
     LARGE,
     LENGTH,
     MESSAGE,
+    PIECE,
     ROUND,
-    Task,
     asked_again,
-    bursts,
     say,
     tasks,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
-receives = 0
+    Works = Mapping[str, Callable[[Any], Awaitable[None]]]
 
 
 async def paced(stream: trio.SocketStream) -> None:
-    global receives
     async for _ in stream:
-        receives += 1
+        pass
 
 
-async def bulk(stream: trio.SocketStream) -> None:
+async def flood(stream: trio.SocketStream, size: int | None = None, answered: int = ROUND) -> None:
+    """Receive, and answer each so many bytes; the last chunk is at hand while the next is due."""
     received = 0
-    while data := await stream.receive_some(LARGE):
+    while data := await stream.receive_some(size):
         received += len(data)
-        if received >= ROUND:
-            received -= ROUND
+        if received >= answered:
+            received -= answered
             await stream.send_all(ANSWER)
 
 
-async def chunks(stream: trio.SocketStream) -> None:
+async def drop(stream: trio.SocketStream) -> None:
+    """Receive a burst, having dropped each chunk while the next is due."""
     received = 0
-    async for chunk in stream:
-        received += len(chunk)
-        if received >= ROUND:
-            received -= ROUND
+    while size := len(await stream.receive_some()):
+        received += size
+        if received == BURST:
             await stream.send_all(ANSWER)
 
 
@@ -80,14 +81,17 @@ async def idle(stream: trio.SocketStream) -> None:
     await stream.receive_some()
 
 
-WORKS: dict[str, Callable[[trio.SocketStream], Awaitable[None]]] = {
+WORKS: Final[Works] = {
     "paced": paced,
-    "bulk": bulk,
-    "chunks": chunks,
+    "bulk": partial(flood, size=LARGE),
+    "chunks": flood,
+    "dry": partial(flood, size=PIECE),
     "frames": frames,
     "echo": echo,
     "idle": idle,
-    **bursts.WORKS,
+    "burst-default": partial(flood, answered=BURST),
+    "burst-64k": partial(flood, size=PIECE, answered=BURST),
+    "burst-drop": drop,
 }
 
 
@@ -102,27 +106,23 @@ async def cancel(streams: list[trio.SocketStream]) -> None:
         say("seconds", time.perf_counter() - begin)
 
 
-async def perform(task: Task) -> None:
-    global receives
-    receives = 0
-    streams = [await trio.open_tcp_stream(HOST, task.port) for _ in range(task.connections)]
-    for stream in streams:
-        task.prepare(stream.socket)
-    if task.work == "cancel":
-        await cancel(streams)
-    else:
-        async with trio.open_nursery() as nursery:
-            for stream in streams:
-                nursery.start_soon(WORKS[task.work], stream)
-    for stream in streams:
-        await stream.aclose()
-    say("receives", receives)
-
-
-async def main() -> None:
+async def perform(connect: Callable[[str, int], Awaitable[Any]], works: Works) -> None:
+    """Do what this subject is asked to do."""
     for task in tasks():
-        await perform(task)
+        streams = [await connect(HOST, task.port) for _ in range(task.connections)]
+        for stream in streams:
+            task.prepare(stream.socket)
+        if task.work == "cancel":
+            await cancel(streams)
+        else:
+            async with trio.open_nursery() as nursery:
+                for stream in streams:
+                    nursery.start_soon(works[task.work], stream)
+        for stream in streams:
+            await stream.aclose()
 
+
+main = partial(perform, trio.open_tcp_stream, WORKS)
 
 if __name__ == "__main__":
     trio.run(main)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import trio
 
-from tests.bench.programs import (
-    ANSWER,
-    HOST,
-    LARGE,
-    LARGEST_FRAME,
-    LENGTH,
-    ROUND,
-    Task,
-    say,
-    tasks,
-)
+from tests.bench.programs import ANSWER, LARGE, LARGEST_FRAME, LENGTH, ROUND
+from tests.bench.programs.trio_program import perform
 
 
-async def bulk(sock: trio.socket.SocketType) -> None:
+async def bulk(stream: trio.SocketStream) -> None:
+    sock = stream.socket
     buffer = bytearray(LARGE)
     received = 0
     while size := await sock.recv_into(buffer):
@@ -37,7 +31,8 @@ async def fill(sock: trio.socket.SocketType, buffer: memoryview) -> bool:
     return True
 
 
-async def frames(sock: trio.socket.SocketType) -> None:
+async def frames(stream: trio.SocketStream) -> None:
+    sock = stream.socket
     header = memoryview(bytearray(LENGTH))
     body = memoryview(bytearray(LARGEST_FRAME))
     while await fill(sock, header):
@@ -48,21 +43,7 @@ async def frames(sock: trio.socket.SocketType) -> None:
             await sock.send(ANSWER)
 
 
-WORKS = {"bulk": bulk, "frames": frames}
-
-
-async def perform(task: Task) -> None:
-    with trio.socket.socket() as sock:
-        await sock.connect((HOST, task.port))
-        task.prepare(sock)
-        await WORKS[task.work](sock)
-    say("receives", 0)
-
-
-async def main() -> None:
-    for task in tasks():
-        await perform(task)
-
+main = partial(perform, trio.open_tcp_stream, {"bulk": bulk, "frames": frames})
 
 if __name__ == "__main__":
     trio.run(main)

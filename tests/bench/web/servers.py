@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import psutil
 
@@ -14,101 +13,77 @@ from tests.bench.processes import Child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from tests.apps.certificates import Certificates
     from tests.bench.machine import Machine
 
 TRIO: Final = "Hypercorn on Trio"
-RUN: Final = "Hypercorn on Trio, run"
-ASYNCIO: Final = "Hypercorn on asyncio"
-UVICORN: Final = "uvicorn on asyncio"
-NODELAY: Final = "uvicorn on asyncio, TCP_NODELAY"
-WINLOOP: Final = "uvicorn on winloop"
-
 PROGRAMS: Final = "tests.bench.programs"
-APPLICATION: Final = f"{PROGRAMS}.http_app:app"
-KEEP_ALIVE: Final = 3600  # seconds, so that no connection ends between two turns
-
-
-@dataclass(frozen=True)
-class Family:
-    """The options that one kind of server has.
-
-    Attributes:
-      always: the module, and its options.
-      certificate: the option for the certificate.
-      key: the option for its key.
-    """
-
-    always: tuple[str, ...]
-    certificate: str
-    key: str
-
-
-HYPERCORN: Final = Family(
-    ("-m", "hypercorn", "--workers=0", "--bind=127.0.0.1:0", f"--keep-alive={KEEP_ALIVE}"),
-    "--certfile",
-    "--keyfile",
+KEEP_ALIVE: Final = 3600  # seconds
+HYPERCORN: Final = ("hypercorn", "--workers=0", "--bind=127.0.0.1:0", f"--keep-alive={KEEP_ALIVE}")
+UVICORN: Final = (
+    *("uvicorn", "--port=0", "--no-access-log", f"--timeout-keep-alive={KEEP_ALIVE}"),
 )
-UVICORNS: Final = Family(
-    ("-m", "uvicorn", "--port=0", "--no-access-log", f"--timeout-keep-alive={KEEP_ALIVE}"),
-    "--ssl-certfile",
-    "--ssl-keyfile",
-)
+CERTIFICATES: Final = {
+    "hypercorn": ("--certfile={0}", "--keyfile={0}"),
+    "uvicorn": ("--ssl-certfile={0}", "--ssl-keyfile={0}"),
+}
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     """One of the servers that are compared.
 
     Attributes:
       name: what the results call it.
-      family: the options of its kind.
+      module: the module, and the options of all servers of this kind.
       options: its own options.
-      before: the options of Python that come first.
+      run: whether it is started under ``run``.
     """
 
     name: str
-    family: Family
+    module: tuple[str, ...]
     options: tuple[str, ...]
-    before: tuple[str, ...] = ()
+    run: bool = False
 
-    def start(self, where: Machine, certificates: Certificates | None) -> Child:
-        """Start it, as an HTTPS server if there are certificates."""
-        command = [*where.launcher, where.python, *self.before, *self.family.always, *self.options]
-        if certificates:
-            file = windows_path(certificates.server)
-            command += [f"{self.family.certificate}={file}", f"{self.family.key}={file}"]
-        return Child([*command, APPLICATION], where.environ, where.folder)
+    def start(self, where: Machine, certificate: Path | None) -> Child:
+        """Start it, as an HTTPS server if there is a certificate."""
+        before = ("-m", "trio_wsarecv", "run") if self.run else ()
+        command = [*where.launcher, where.python, *before, "-m", *self.module, *self.options]
+        if certificate:
+            file = windows_path(certificate)
+            command += [option.format(file) for option in CERTIFICATES[self.module[0]]]
+        return Child([*command, f"{PROGRAMS}.http_app:app"], where.environ, where.folder)
 
 
 SERVERS: Final = (
     Server(TRIO, HYPERCORN, ("--worker-class=trio",)),
-    Server(RUN, HYPERCORN, ("--worker-class=trio",), ("-m", "trio_wsarecv", "run")),
-    Server(ASYNCIO, HYPERCORN, ("--worker-class=asyncio",)),
-    Server(UVICORN, UVICORNS, ("--loop=asyncio", "--http=h11")),
-    Server(NODELAY, UVICORNS, ("--loop=asyncio", f"--http={PROGRAMS}.http_nodelay:NoDelay")),
-    Server(WINLOOP, UVICORNS, ("--loop=winloop:new_event_loop", "--http=h11")),
+    Server(f"{TRIO}, run", HYPERCORN, ("--worker-class=trio",), run=True),
+    Server("Hypercorn on asyncio", HYPERCORN, ("--worker-class=asyncio",)),
+    Server("uvicorn on asyncio", UVICORN, ("--loop=asyncio", "--http=h11")),
+    Server(
+        "uvicorn on asyncio, TCP_NODELAY",
+        UVICORN,
+        ("--loop=asyncio", f"--http={PROGRAMS}.http_nodelay:NoDelay"),
+    ),
+    Server("uvicorn on winloop", UVICORN, ("--loop=winloop:new_event_loop", "--http=h11")),
 )
 
 
-def port(child: Child) -> str:
-    """Wait until a server says on which port it answers."""
-    while True:
-        if found := re.search(r"unning on https?://[\d.]+:(\d+)", child.line("")):
-            return found[1]
-
-
 @contextmanager
-def started(where: Machine, certificates: Certificates | None) -> Iterator[dict[str, Child]]:
-    """Give the processes of all servers, started at once, which end with the block."""
+def started(where: Machine, certificate: Path | None) -> Iterator[dict[str, tuple[Child, str]]]:
+    """Give the processes of all servers and their ports; they end with the block."""
     with ExitStack() as stack:
         children = {}
         for server in SERVERS:
-            children[server.name] = child = server.start(where, certificates)
+            children[server.name] = child = server.start(where, certificate)
             stack.callback(child.finish)
             stack.callback(child.kill)  # which comes before
-        yield children
+        ports = {}
+        for name, child in children.items():
+            while not (found := re.search(r"unning on https?://[\d.]+:(\d+)", child.line(""))):
+                pass
+            ports[name] = child, found[1]
+        yield ports
 
 
 @contextmanager

@@ -1,144 +1,70 @@
-"""What a request costs each server, and how many it can answer.
+"""What a request costs each web server, and how many it can answer.
 
 The figures are taken in alternating rounds, as in `tests.bench.rounds`.  In its turn a server is
-asked at a moderate rate at first, which is how servers live, and then as fast as it answers.  The
-load generator is ``native/http_load.c``, which checks every answer.
+asked moderately at first, which is how servers live, and then as fast as it answers.  The
+connections are new each time; accepting them counts with the requests.
 """
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from tests.apps.certificates import create
+from tests.bench import wrk
 from tests.bench.meter import processor_seconds
-from tests.bench.processes import QUIET, Child
-from tests.bench.programs.http_app import BODY
+from tests.bench.processes import QUIET
 from tests.bench.table import Table
-from tests.bench.works import PROCESSOR_PER_REQUEST, REQUESTS
+from tests.bench.works import REQUESTS, processor_per
 
 from . import servers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.apps.certificates import Certificates
     from tests.bench.machine import Machine
-    from tests.bench.scale import Scale
-    from tests.bench.works import Figure
+    from tests.bench.processes import Child
 
 CONNECTIONS: Final = 20
-RATE: Final = 200  # requests per second, all connections together
-LATE: Final = 1.1  # times what a turn should take, from which on the rate was another
-WARM_UP: Final = 100  # requests
-#: A turn's length, in multiples of that of the other works.
-PACED_TURN: Final = 4
-BUSY_TURN: Final = 2
+MODERATE_SECONDS: Final = 2
+BUSY_SECONDS: Final = 1
+SCHEMES: Final = ("http", "https")
 
 
-class Sample(NamedTuple):
-    """What one turn of a server came to.
+def measure(where: Machine, folder: Path, scheme: str, turns: int) -> list[Table]:
+    """Measure all servers: the processor time of a request, and requests per second.
 
-    Attributes:
-      requests: per second.
-      processor: the processor time per request, Wine's server included, in µs.
-      wine: the part of Wine's server.
+    Args:
+      where: the machine.
+      folder: where a certificate can be put.
+      scheme: http or https.
+      turns: how often each server has its turn.
     """
+    title = f"{scheme.upper()}, {CONNECTIONS} connections,"
+    processor = processor_per("request")
+    moderate = Table(f"{scheme}-paced", f"{title} each 10 times a second", processor, servers.TRIO)
+    busy = Table(f"{scheme}-busy", f"{title} at full load", REQUESTS, servers.TRIO)
+    spent = Table(f"{scheme}-busy-processor", busy.title, processor, servers.TRIO)
+    certificate = create(folder).server if scheme == "https" else None
 
-    requests: float
-    processor: float
-    wine: float
-
-
-Samples = dict[str, list[Sample]]
-
-
-class Visit:
-    """A server that a load generator of its own is connected to."""
-
-    def __init__(self, command: list[str], server: Child, wine: int | None) -> None:
-        self._server = server
-        self._wine = wine
-        self._generator = Child(command)
-        self._generator.expect("connected")
-        for _ in range(2):
-            self._speed = self.turn(WARM_UP, 0).requests
-
-    def turn(self, count: int, rate: int) -> Sample:
-        """Make so many requests, at this rate; 0 is as fast as can be."""
-        server, wine = processor_seconds(self._server.pid), processor_seconds(self._wine)
-        self._generator.tell(f"{count} {rate}")
-        seconds, _ = self._generator.expect("round")
+    def visit(child: Child, port: str, seconds: int, script: str = "") -> tuple[float, float]:
+        pids = child.pid, where.server
+        before = processor_seconds(*pids)
+        asked = wrk.ask(f"{scheme}://127.0.0.1:{port}/", CONNECTIONS, seconds, script)
         time.sleep(QUIET)  # for what comes after the last answer
-        server = processor_seconds(self._server.pid) - server
-        wine = processor_seconds(self._wine) - wine
-        return Sample(count / seconds, 1e6 * (server + wine) / count, 1e6 * wine / count)
+        used = processor_seconds(*pids) - before
+        return asked.requests / asked.seconds, 1e6 * used / asked.requests
 
-    def paced(self, seconds: float) -> Sample:
-        return self.turn(round(RATE * seconds), RATE)
-
-    def busy(self, seconds: float) -> Sample:
-        return self.turn(round(self._speed * seconds), 0)
-
-    def finish(self) -> None:
-        self._generator.finish()
-
-
-def measure(
-    where: Machine, load: Path, certificates: Certificates, scale: Scale, scheme: str
-) -> list[Table]:
-    """Measure all servers: the processor time of a paced request, and requests per second."""
-    tls = certificates if scheme == "https" else None
-    paced: Samples = defaultdict(list)
-    busy: Samples = defaultdict(list)
-    for _ in range(scale.starts):
-        visits = {}
-        with servers.started(where, tls) as children:
-            for name, child in children.items():
-                command = [str(load), servers.port(child), str(CONNECTIONS), BODY]
-                command += [str(tls.authority)] if tls else []
+    with servers.started(where, certificate) as ports:
+        for turn in range(turns + 1):
+            for name, (child, port) in list(ports.items())[:: -1 if turn % 2 else 1]:
                 with servers.alone(child):
-                    visits[name] = Visit(command, child, where.server)
-            for turn in range(scale.rounds):
-                for name in list(visits)[:: -1 if turn % 2 else 1]:
-                    with servers.alone(children[name]):
-                        paced[name].append(visits[name].paced(PACED_TURN * scale.seconds))
-                        busy[name].append(visits[name].busy(BUSY_TURN * scale.seconds))
-            for visit in visits.values():
-                visit.finish()
-    return tables(scheme, paced, busy)
-
-
-def tables(scheme: str, paced: Samples, busy: Samples) -> list[Table]:
-    """Return the tables that the turns come to."""
-
-    def table(key: str, how: str, figure: Figure, samples: Samples, field: str) -> Table:
-        return Table(
-            key=f"{scheme}-{key}",
-            title=f"{scheme.upper()}, {CONNECTIONS} keep-alive connections, {how}",
-            figure=figure.title,
-            unit=figure.unit,
-            more_is_better=figure.more_is_better,
-            rows={
-                name: [getattr(each, field) for each in those] for name, those in samples.items()
-            },
-            base=servers.TRIO,
-        )
-
-    moderate, full = f"{RATE} requests/s", "full load"
-    result = [
-        table("paced", moderate, PROCESSOR_PER_REQUEST, paced, "processor"),
-        table("busy", full, REQUESTS, busy, "requests"),
-        table("busy-processor", full, PROCESSOR_PER_REQUEST, busy, "processor"),
-    ]
-    for name, those in paced.items():
-        slowest = min(each.requests for each in those)
-        if slowest * LATE < RATE:
-            result[0].limits[name] = f"answered only {slowest:.0f} requests/s in one turn"
-    for each, samples in ((result[0], paced), (result[1], busy)):
-        for name, those in samples.items():
-            used = statistics.median(1e-6 * one.requests * one.processor for one in those)
-            wine = statistics.median(one.wine for one in those)
-            each.notes.append(f"{name}: busy {used:.0%} of the time; Wine's server {wine:.0f} µs")
-    return result
+                    if not turn:  # for warming up
+                        visit(child, port, BUSY_SECONDS)
+                        continue
+                    _, used = visit(child, port, MODERATE_SECONDS, wrk.MODERATELY)
+                    moderate.add(name, used)
+                    requests, used = visit(child, port, BUSY_SECONDS)
+                    busy.add(name, requests)
+                    spent.add(name, used)
+    return [moderate, busy, spent]
