@@ -19,18 +19,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from . import cancelling, memory, rounds
-from .machine import windows_path
+from . import machine, rounds, waiting
 from .processes import REPOSITORY, ProcessError
 from .subjects import OURS, RUN, STOCK, Subject, started, subjects
 from .table import digits
-from .works import BURSTS, IDLE, WORKS
+from .works import WORKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from .machine import Machine
-    from .scale import Scale
+    from .everybody import Plan
     from .table import Table
 
 PACKAGE: Final = "trio_wsarecv"
@@ -59,7 +57,7 @@ def name_of(program: str, side: str) -> str:
     return f"{PROGRAMS[program]}, {side}"
 
 
-def pairs_of(where: Machine, raw: Path, folders: Mapping[str, Path]) -> list[Subject]:
+def pairs_of(where: machine.Machine, raw: Path, folders: Mapping[str, Path]) -> list[Subject]:
     """Return every program twice, once with each of the packages."""
     return [
         subject._replace(name=name_of(subject.name, side))
@@ -69,63 +67,45 @@ def pairs_of(where: Machine, raw: Path, folders: Mapping[str, Path]) -> list[Sub
     ]
 
 
-def measure(
-    where: Machine, folder: Path, raw: Path, commit: str, scale: Scale, want: Callable[[str], bool]
-) -> list[Table]:
-    """Do all works with both packages, and return the tables."""
+def measure(where: machine.Machine, folders: Mapping[str, Path], plan: Plan) -> Iterator[Table]:
+    """Do all works with both packages, and give each table as often as all are started."""
+    raw, _, scale, want = plan
+    pairs = pairs_of(where, raw, folders)
+    for start in range(scale.starts):
+        with started(pairs if start % 2 else reversed(pairs)) as children:
+            for subject in pairs:
+                package = machine.windows_path(subject.machine.folder / PACKAGE / "__init__.py")
+                found = children[subject.name].answer("package")
+                if found.lower() != package.lower():
+                    raise ProcessError(f"{subject.name}: imported {found}, not {package}")
+            for work in WORKS:
+                if want(work.key) and work.base == STOCK and not work.needs_machine:
+                    own = replace(work, base=name_of(OURS, OLD))
+                    yield from rounds.measure(
+                        children, own, where.server, scale.rounds, scale.seconds
+                    )
+            if want("cancel"):
+                yield waiting.cancel(children, scale.cancelled[0], scale.rounds)
+
+
+def compare(commit: str, plan: Plan) -> None:
+    """Print both packages' medians, and the ratios."""
     tables: dict[str, Table] = {}
-
-    def add(*new: Table) -> None:
-        for table in new:
+    with packages(commit) as folders, machine.windows(plan.folder) as where:
+        for table in measure(where, folders, plan):
+            print(table.key, flush=True)
             known = tables.setdefault(table.key, table)
-            if known is not table:
-                for name, figures in table.rows.items():
-                    known.add(name, *figures)
-
-    works = [
-        replace(work, base=name_of(OURS, OLD))
-        for work in WORKS
-        if want(work.key) and work.base == STOCK and not work.needs_machine
-    ]
-    with packages(commit) as folders:
-        for start in range(scale.starts):
-            pairs = pairs_of(where, raw, folders)
-            print(f"processes started, {start + 1} of {scale.starts} times", flush=True)
-            with started(pairs if start % 2 else reversed(pairs)) as children:
-                for subject in pairs:
-                    expected = windows_path(subject.machine.folder / PACKAGE / "__init__.py")
-                    found = children[subject.name].answer("package").strip()
-                    if found.lower() != expected.lower():
-                        raise ProcessError(f"{subject.name}: imported {found}, not {expected}")
-                for work in works:
-                    add(*rounds.measure(children, work, where.server, scale.rounds, scale.seconds))
-                if want("cancel"):
-                    add(cancelling.measure(children, scale.cancelled[0], scale.rounds))
-        names = [subject.name for subject in pairs]
-        for work in (IDLE, *BURSTS):
-            if want(work.key):
-                print(f"memory, {work.key}", flush=True)
-                cast = lambda own: pairs_of(own, raw, folders)  # noqa: E731
-                add(memory.measure(folder, cast, names, work, scale.bursts))
-    return list(tables.values())
-
-
-def lines(tables: Iterable[Table], commit: str) -> list[str]:
-    """Return both packages' medians, and the ratios, as text."""
-    result = [
-        f"{NEW}: the work tree; {OLD}: {commit}; spread: the middle half of the rounds",
-        f"  {'':28}{'':5}{NEW:>10}{OLD:>10} {'':7}{'new/old':>9}   {'spread':>13}  {'rounds':>6}",
-    ]
-    for table in tables:
+            for name in table.rows if known is not table else ():
+                known.add(name, *table.rows[name])
+    print(f"{NEW}: the work tree; {OLD}: {commit}; spread: the middle half of the rounds")
+    for table in tables.values():
         for program, short in PROGRAMS.items():
             new, old = (name_of(program, side) for side in (NEW, OLD))
-            medians = (digits(table.row(name).median) for name in (new, old))
-            ratios = table.ratios(new, old)
-            low, _, high = statistics.quantiles(ratios, n=4) if ratios[1:] else 3 * [*ratios]
-            result.append(
-                f"  {table.key:28}{short:5}"
-                + "".join(f"{median:>10}" for median in medians)
-                + f" {table.figure.unit:6}{table.figure.arrow}{statistics.median(ratios):>9.3f}"
-                f"   {low:>5.3f} – {high:>5.3f}  {len(ratios):>6}"
+            ratios = [*table.ratios(new, old)]
+            low, _, high = statistics.quantiles(ratios, n=4) if ratios[1:] else 3 * ratios
+            medians = [digits(table.row(name).median) for name in (new, old)]
+            print(
+                f"  {table.key:28}{short:5}{medians[0]:>9}{medians[1]:>9} {table.figure.unit:6}"
+                f"{table.figure.arrow}{statistics.median(ratios):>8.3f}"
+                f"   {low:>5.3f} – {high:>5.3f}  {len(ratios):>4} rounds"
             )
-    return result

@@ -2,13 +2,9 @@
 
 usage: calls.py trio|trio_wsarecv waiting|inline|burst RECEIVES
 
-waiting
-   a thread sends each message when the receive before it is done and this one is surely waiting,
-   so that every receive pends and wakes the run loop once
-inline
-   everything has been sent before, so that no receive has to wait
-burst
-   the same as waiting, just after a burst
+"waiting": a thread sends each message when the receive before it is done and this one is surely
+waiting, so that every receive pends and wakes the run loop once.  "inline": everything has been
+sent before, so that no receive has to wait.  "burst": the same as "waiting", just after a burst.
 
 The stream is one that ``open_tcp_stream`` made.  What is counted, by `sys.setprofile` in the run's
 own thread, is all that happens from one receive to the next: the receive itself, and Trio's part in
@@ -19,6 +15,7 @@ and so are the bytes that they give the kernel room for.
 from __future__ import annotations
 
 import json
+import queue
 import socket
 import sys
 import threading
@@ -69,28 +66,11 @@ class Counts(Counter[str]):
         return call
 
 
-class Sender(threading.Thread):
-    """Sends a message some time after each release of the lock."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__(daemon=True)
-        self.received = threading.Lock()
-        self.received.acquire()
-        self._sock = sock
-        self.start()
-
-    def run(self) -> None:
-        while True:
-            self.received.acquire()
-            time.sleep(PAUSE)
-            self._sock.send(bytes(MESSAGE))
-
-
-async def receive(stream: Any, size: int | None, sender: Sender | None, count: int) -> None:
-    for _ in range(count):
-        if sender is not None:
-            sender.received.release()
-        await stream.receive_some(size)
+def send_when_asked(sock: socket.socket, asked: queue.SimpleQueue[None]) -> None:
+    while True:
+        asked.get()
+        time.sleep(PAUSE)
+        sock.send(bytes(MESSAGE))
 
 
 async def measure(kind: str, mode: str, count: int) -> Counts:
@@ -100,24 +80,30 @@ async def measure(kind: str, mode: str, count: int) -> Counts:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         stream = await package.open_tcp_stream(*listener.getsockname())
         other, _ = listener.accept()
-    sender, size = None, None if mode == "burst" else MESSAGE
+    asked: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    async def receive(times: int, size: int | None = MESSAGE) -> None:
+        for _ in range(times):
+            asked.put(None)
+            await stream.receive_some(size)
+
+    if mode == "inline":
+        other.sendall(bytes(MESSAGE * (count + WARM_UP)))
+        await trio.sleep(PAUSE)
+    else:
+        threading.Thread(target=send_when_asked, args=(other, asked), daemon=True).start()
     if mode == "burst":
         threading.Thread(target=other.sendall, args=(bytes(BURST),)).start()
         received = 0
         while received < BURST:
             received += len(await stream.receive_some())
-    elif mode == "inline":
-        other.sendall(bytes(MESSAGE * (count + WARM_UP)))
-        await trio.sleep(PAUSE)
-    if mode != "inline":
-        sender = Sender(other)
-    if mode != "burst":
-        await receive(stream, size, sender, WARM_UP)
+    else:
+        await receive(WARM_UP)
     # Trio shuffles the tasks that are to run, which takes one call more or less.
     sys.modules["trio._core._run"].__dict__["_r"].seed(0)
     counts.clear()
     sys.setprofile(counts)
-    await receive(stream, size, sender, count)
+    await receive(count, None if mode == "burst" else MESSAGE)
     sys.setprofile(None)
     return counts
 

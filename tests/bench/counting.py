@@ -11,15 +11,18 @@ from .subjects import OURS, RUN, STOCK, python
 from .table import Figure, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .machine import Machine
 
 SCRIPT: Final = Path(__file__).with_name("calls.py")
+PER: Final = "per receive"
 CALLS: Final = {
-    "python": Figure("calls of Python functions", "per receive"),
-    "native": Figure("calls of C functions", "per receive"),
-    "system": Figure("system calls", "per receive"),
+    "python": Figure("calls of Python functions", PER),
+    "native": Figure("calls of C functions", PER),
+    "system": Figure("system calls", PER),
 }
-POSTED: Final = {"system": CALLS["system"], "posted": Figure("bytes posted", "per receive")}
+POSTED: Final = {"system": CALLS["system"], "posted": Figure("bytes posted", PER)}
 MODES: Final = {
     "waiting": ("a receive that has to wait", CALLS),
     "inline": ("a receive of what is there", CALLS),
@@ -27,17 +30,15 @@ MODES: Final = {
 }
 
 
-def measure(machine: Machine, receives: int) -> list[Table]:
+def measure(machine: Machine, receives: int) -> Iterator[Table]:
     """Count for stock Trio, for us, and for Trio under ``run``."""
-    tables: list[Table] = []
     for mode, (title, figures) in MODES.items():
-        new = {key: Table(f"calls-{mode}-{key}", title, figures[key]) for key in figures}
+        tables = {key: Table(f"calls-{mode}-{key}", title, figures[key]) for key in figures}
         for name, kind, run in ((STOCK, STOCK, False), (OURS, OURS, False), (RUN, STOCK, True)):
             command = python(machine, SCRIPT, kind, mode, str(receives), run=run)
             child = Child(command, machine.environ, machine.folder)
             counts = json.loads(child.answer("calls"))
             child.finish()
-            for key, table in new.items():
+            for key, table in tables.items():
                 table.add(name, counts.get(key, 0))
-        tables += new.values()
-    return tables
+        yield from tables.values()

@@ -1,14 +1,13 @@
-"""All that is measured in one run, one step after the other."""
+"""All that is measured in one run, one table after the other."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from . import cancelling, counting, machine, memory, rounds
+from . import counting, machine, rounds, waiting, web
 from . import where as shares
-from .subjects import datagram_subjects, started, subjects
-from .web import serving
+from .subjects import STOCK, STOCK_DATAGRAMS, started, subjects, takes_part
 from .works import BURSTS, IDLE, WORKS
 
 if TYPE_CHECKING:
@@ -16,72 +15,89 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .machine import Machine
-    from .scale import Scale
-    from .subjects import Subject
     from .table import Table
     from .works import Work
 
 
-def on_streams_and_datagrams(
-    where: Machine, folder: Path, raw: Path, scale: Scale, want: Callable[[str], bool]
-) -> Iterator[list[Table]]:
-    """Do all works.
+class Scale(NamedTuple):
+    """How much is done."""
 
-    Args:
-      folder: the packages that the subjects need, on machines of their own too.
+    starts: int = 1  # of all processes, when packages are compared
+    rounds: int = 10  # many short ones: a virtual machine's speed changes every second or so
+    seconds: float = 0.05  # of a turn, about
+    receives: int = 50  # that are counted
+    cancelled: tuple[int, int] = (500, 2000)  # receives at a time, few and many
+    idle: int = 2000  # connections that are never received on
+    bursts: int = 500  # connections that are idle after a burst
+    turns: int = 4  # of each web server, of seconds
+
+
+FULL: Final = Scale()
+QUICK: Final = Scale(rounds=2, receives=10, cancelled=(100, 300), idle=200, bursts=100, turns=1)
+# Two processes of one program differ by a few per cent for as long as they run.
+AGAINST: Final = Scale(starts=3, rounds=15)
+
+
+class Plan(NamedTuple):
+    """What is to be done.
+
+    Attributes:
       raw: the program in C.
+      folder: the packages that the subjects need.
+      scale: how much is done.
       want: whether a table is wanted, by its key.
     """
+
+    raw: Path
+    folder: Path
+    scale: Scale
+    want: Callable[[str], bool]
+
+
+def on_windows(where: Machine, plan: Plan) -> Iterator[Table]:
+    """Measure all that runs there."""
+    raw, folder, scale, want = plan
     if want("calls"):
-        yield counting.measure(where, scale.receives)
+        yield from counting.measure(where, scale.receives)
     works = [work for work in WORKS if want(work.key)]
-    few = [work for work in works if not work.needs_machine]
-    yield from _works(where, subjects(where, raw), few, scale)
+    for base in (STOCK, STOCK_DATAGRAMS):
+        yield from _do(where, plan, [w for w in works if w.base == base and not w.needs_machine])
     for work in works:
         if work.needs_machine:
             with machine.windows(folder) as own:
-                yield from _works(own, subjects(own, raw), [work], scale)
-    yield from _works(where, datagram_subjects(where, raw), few, scale)
+                yield from _do(own, plan, [work])
     if want("cancel"):
-        with started(s for s in subjects(where, raw) if s.does("cancel")) as children:
-            yield [cancelling.measure(children, count, scale.rounds) for count in scale.cancelled]
+        with started(s for s in subjects(where, raw) if takes_part(s.name, "cancel")) as children:
+            for count in scale.cancelled:
+                yield waiting.cancel(children, count, scale.rounds)
     for work in (IDLE, *BURSTS):
         if want(work.key):
-            names = [subject.name for subject in subjects(where, raw) if subject.does(work.name)]
             count = scale.idle if work is IDLE else scale.bursts
-            yield [memory.measure(folder, lambda own: subjects(own, raw), names, work, count)]
+            yield waiting.memory(folder, raw, work, count)
+    if sys.platform == "linux":  # where wrk is
+        for scheme in web.SCHEMES:
+            if want(scheme):
+                yield from web.measure(where, raw.parent, scheme, scale.turns)
+        if want("where"):
+            yield from shares.measure(where)
 
 
-def _works(
-    where: Machine, cast: Sequence[Subject], works: Sequence[Work], scale: Scale
-) -> Iterator[list[Table]]:
-    those = [work for work in works if work.base == cast[0].name]
-    with started(cast if those else ()) as children:
-        for work in those:
-            able = {
-                subject.name: children[subject.name] for subject in cast if subject.does(work.name)
-            }
-            yield rounds.measure(able, work, where.server, scale.rounds, scale.seconds)
+def _do(where: Machine, plan: Plan, works: Sequence[Work]) -> Iterator[Table]:
+    cast = subjects(where, plan.raw)
+    able = {work: {s.name for s in cast if takes_part(s.name, work.name)} for work in works}
+    with started(s for s in cast if any(s.name in names for names in able.values())) as children:
+        for work, names in able.items():
+            those = {name: child for name, child in children.items() if name in names}
+            scale = plan.scale
+            yield from rounds.measure(those, work, where.server, scale.rounds, scale.seconds)
 
 
-def on_the_web_and_inside(
-    where: Machine, scratch: Path, scale: Scale, want: Callable[[str], bool]
-) -> Iterator[list[Table]]:
-    """Measure web servers, and where the time goes; `scratch` is any folder."""
-    for scheme in serving.SCHEMES:
-        if want(scheme):
-            yield serving.measure(where, scratch, scheme, scale.turns)
-    if want("where"):
-        yield shares.measure(where)
-        yield shares.measure_web(where)
-
-
-def outside_of_windows(want: Callable[[str], bool]) -> Iterator[list[Table]]:
-    """Measure what runs on Linux itself."""
-    assert sys.platform != "win32"
+if sys.platform == "linux":
     from . import cores, own_share
 
-    if want("own"):
-        yield own_share.measure(own_share.ROUNDS)
-    if want("cores"):
-        yield cores.measure()
+    def on_linux(want: Callable[[str], bool]) -> Iterator[Table]:
+        """Measure what needs no Windows."""
+        if want("own"):
+            yield from own_share.measure()
+        if want("cores"):
+            yield from cores.measure()

@@ -11,7 +11,6 @@ data does not count.
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import os
 import socket
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 HOST: Final = "127.0.0.1"
 SIZE: Final = 64  # of a message: see ``do_nothing.c``
 BATCH: Final = 32  # datagrams that are there at a time
-MOST: Final = 64  # datagrams that a batch asks for
 MESSAGES: Final = 6 * BATCH  # of a turn: a socket has room for them
 ROUNDS: Final = 200
 TIME: Final = Figure("time per call", "µs")
@@ -55,6 +53,7 @@ def on_winsock(library: Path, completion_port: object) -> Iterator[ctypes.c_int3
     """Put the package on another Winsock and another completion port.
 
     Gives the variable that says whether a receive is pending there.
+
     All that this module knows of the inside of the package is here.
     """
     winsock = calls.ffi.dlopen(str(library))
@@ -73,11 +72,8 @@ def on_winsock(library: Path, completion_port: object) -> Iterator[ctypes.c_int3
 class Port(trio.abc.Clock):
     """Stands in for the completion port: what waits is completed as soon as no task can run.
 
-    As the clock of a run it hears of that, since it is asked how long to sleep.
-
-    Attributes:
-      send: sends what stock Trio waits for, if it is that one's turn.
-      sending: the seconds spent on it.
+    As the clock of a run it hears of that, since it is asked how long to sleep.  In a turn of stock
+    Trio it sends what that waits for, and counts the seconds spent on it.
     """
 
     def __init__(self) -> None:
@@ -108,64 +104,47 @@ class Port(trio.abc.Clock):
         return time.perf_counter()
 
 
-class Row(NamedTuple):
-    """A receive that is measured.
+class Call(NamedTuple):
+    """A receive of a stream or a socket of datagrams, and what stock Trio has in its place."""
 
-    Attributes:
-      call: the method, of a stream or of a socket of datagrams.
-      stock: what stock Trio has in its place.
-      messages: how many messages the call gives.
-      waits: whether it has to wait.
-    """
-
-    call: str
+    name: str
     stock: str
+    arguments: tuple[object, ...] = (SIZE,)
     messages: int = 1
     waits: bool = False
 
     @property
-    def is_stream(self) -> bool:
-        return "recvfrom" not in self.call
-
-    @property
     def title(self) -> str:
-        _, _, name = self.call.rpartition(".")
+        name = self.name.removeprefix("socket.")
         several = f", {self.messages} datagrams" if self.messages > 1 else ""
         return f"{name}{several}{', waiting' if self.waits else ''}"
 
 
-ROWS: Final = (
-    Row("socket.recv", "socket.recv"),
-    Row("socket.recv_into", "socket.recv_into"),
-    Row("receive_some", "receive_some"),
-    Row("receive_into", "socket.recv_into"),
-    Row("recvfrom", "recvfrom"),
-    Row("recvfrom_many", "recvfrom", BATCH),
-    Row("socket.recv", "socket.recv", waits=True),
-    Row("receive_some", "receive_some", waits=True),
-    Row("recvfrom", "recvfrom", waits=True),
+CALLS: Final = (
+    Call("socket.recv", "socket.recv"),
+    Call("socket.recv_into", "socket.recv_into", (bytearray(SIZE),)),
+    Call("receive_some", "receive_some"),
+    Call("receive_into", "socket.recv_into", (bytearray(SIZE),)),
+    Call("recvfrom", "recvfrom"),
+    Call("recvfrom_many", "recvfrom", (2 * BATCH, SIZE), BATCH),
+    Call("socket.recv", "socket.recv", waits=True),
+    Call("receive_some", "receive_some", waits=True),
+    Call("recvfrom", "recvfrom", waits=True),
 )
 
 
-async def pair(is_stream: bool, factory: Any, stream: Any) -> tuple[Any, socket.socket]:
+async def pair(factory: Any, stream: Any) -> tuple[Any, socket.socket]:
     """Return what receives, a stream or a socket of datagrams, and what sends to it."""
-    if is_stream:
-        with socket.create_server((HOST, 0)) as listener:
-            sock = factory(socket.AF_INET, socket.SOCK_STREAM)
-            await sock.connect(listener.getsockname())
-            peer, _ = listener.accept()
-        return stream(sock), peer
-    sock = factory(socket.AF_INET, socket.SOCK_DGRAM)
-    await sock.bind((HOST, 0))
-    peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    peer.connect(sock.getsockname())
-    return sock, peer
-
-
-def arguments(call: str) -> tuple[object, ...]:
-    if call.endswith("_into"):
-        return (bytearray(SIZE),)
-    return (MOST, SIZE) if call.endswith("_many") else (SIZE,)
+    if stream is None:
+        sock = factory(socket.AF_INET, socket.SOCK_DGRAM)
+        await sock.bind((HOST, 0))
+        peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        peer.connect(sock.getsockname())
+        return sock, peer
+    with socket.create_server((HOST, 0)) as listener:
+        sock = factory(socket.AF_INET, socket.SOCK_STREAM)
+        await sock.connect(listener.getsockname())
+        return stream(sock), listener.accept()[0]
 
 
 async def repeat(count: int, call: Callable[..., Awaitable[Any]], *arguments: object) -> float:
@@ -176,79 +155,68 @@ async def repeat(count: int, call: Callable[..., Awaitable[Any]], *arguments: ob
     return time.perf_counter() - begin
 
 
-async def measure_row(row: Row, waits: ctypes.c_int32, clock: Port, rounds: int) -> Table:
-    """Measure one receive, in alternating turns."""
-    factory = trio_wsarecv.SocketFactory().socket
-    theirs, peer = await pair(row.is_stream, trio.socket.socket, trio.SocketStream)
-    ours, other = await pair(row.is_stream, factory, trio_wsarecv.SocketStream)
-    call, stock_call = attrgetter(row.call)(ours), attrgetter(row.stock)(theirs)
-    message = bytes(SIZE)
-
-    async def stock() -> float:
+async def measure_call(call: Call, waits: ctypes.c_int32, clock: Port) -> Table:
+    """Measure one receive, in alternating turns, of which the first is for warming up."""
+    streams: tuple[Any, Any] = (None, None)
+    if "recvfrom" not in call.name:
+        streams = trio.SocketStream, trio_wsarecv.SocketStream
+    theirs, peer = await pair(trio.socket.socket, streams[0])
+    ours, other = await pair(trio_wsarecv.SocketFactory().socket, streams[1])
+    receive, receive_stock = attrgetter(call.name)(ours), attrgetter(call.stock)(theirs)
+    stock_arguments = call.arguments if call.messages == 1 else (SIZE,)
+    message, times = bytes(SIZE), MESSAGES // call.messages
+    table = Table(f"own-{call.title}", call.title, TIME)
+    waits.value = call.waits
+    for turn in range(ROUNDS + 1):
         clock.sending = 0
-        if row.waits:
+        if call.waits:
             clock.send = lambda: peer.send(message)
         else:
             for _ in range(MESSAGES):
                 peer.send(message)
-        seconds = await repeat(MESSAGES, stock_call, *arguments(row.stock))
+        seconds = await repeat(MESSAGES, receive_stock, *stock_arguments)
         clock.send = None
-        return seconds - clock.sending
-
-    async def own() -> float:
-        waits.value = row.waits
-        return await repeat(MESSAGES // row.messages, call, *arguments(row.call))
-
-    table = Table(f"own-{row.title}", row.title, TIME)
-    turns = {STOCK: stock, OURS: own}
-    for turn in range(rounds + 1):
-        for name, take in list(turns.items())[:: -1 if turn % 2 else 1]:
-            microseconds = 1e6 * await take() / (MESSAGES // row.messages)
-            if turn:  # the first is for warming up
-                table.add(name, microseconds)
-    if (used := (ours.socket if row.is_stream else ours).engine) != "overlapped":
-        raise ProcessError(f"{row.title}: received by {used}")
-    for end in (theirs, ours):
-        (end.socket if row.is_stream else end).close()
-    peer.close()
-    other.close()
+        own_seconds = await repeat(times, receive, *call.arguments)
+        if turn:
+            table.add(STOCK, 1e6 * (seconds - clock.sending) / times)
+            table.add(OURS, 1e6 * own_seconds / times)
+    sockets = [end if streams[0] is None else end.socket for end in (theirs, ours)]
+    if sockets[1].engine != "overlapped":
+        raise ProcessError(f"{call.title}: received by {sockets[1].engine}")
+    for sock in (*sockets, peer, other):
+        sock.close()
     return table
 
 
-async def measure_all(waits: ctypes.c_int32, clock: Port, rounds: int) -> list[Table]:
+async def measure_all(waits: ctypes.c_int32, clock: Port) -> list[Table]:
     """Return a table for each receive; the last is Trio's checkpoint, which all of them contain."""
-    tables = [await measure_row(row, waits, clock, rounds) for row in ROWS]
+    tables = [await measure_call(call, waits, clock) for call in CALLS]
     checkpoint = Table("own-checkpoint", "checkpoint", TIME)
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         seconds = await repeat(MESSAGES, trio.lowlevel.checkpoint)
         checkpoint.add(STOCK, 1e6 * seconds / MESSAGES)
     return [*tables, checkpoint]
 
 
-def measure(rounds: int) -> list[Table]:
+def measure() -> list[Table]:
     """Measure on the last processor that this process may use."""
-    before, clock = os.sched_getaffinity(0), Port()
+    before, stand_in = os.sched_getaffinity(0), Port()
     os.sched_setaffinity(0, {max(before)})
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             library = build_library("do_nothing", Path(folder))
-            with on_winsock(library, clock) as waits:
-                return trio.run(measure_all, waits, clock, rounds, clock=clock)
+            with on_winsock(library, stand_in) as waits:
+                return trio.run(measure_all, waits, stand_in, clock=stand_in)
     finally:
         os.sched_setaffinity(0, before)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.own_share", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    options = parser.parse_args()
     print(f"{'microseconds for each call':32}{STOCK:>12}{OURS:>14}{'ratio':>8}")
-    for table in measure(options.rounds):
-        print(f"{table.title:32}{table.row(STOCK).median:>12.2f}", end="")
-        if OURS in table.rows:
-            row = table.row(OURS)
-            print(f"{row.median:>14.2f}{row.ratio:>8.2f}", end="")
-        print()
+    for table in measure():
+        rows = [table.row(name) for name in (STOCK, OURS) if name in table.rows]
+        cells = "".join(f"{row.median:>13.2f}" for row in rows)
+        print(f"{table.title:31}{cells}" + (f"{rows[1].ratio:>9.2f}" if rows[1:] else ""))
 
 
 if __name__ == "__main__":

@@ -6,30 +6,32 @@ from typing import TYPE_CHECKING, Final
 
 from .results import NONE
 from .subjects import LOOPS, OURS, RAW, RUN, SOCKET, STOCK, STOCK_DATAGRAMS
+from .web import SCHEMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from .results import Result, Results
     from .table import Row
 
 #: Whom we are compared with.
-AGAINST: Final = {
-    "Trio": STOCK,
-    "recv_into": SOCKET,
-    **{loop: loop for loop in LOOPS},
-    "raw C": RAW,
-}
-#: What the columns of a page on web servers are called, by how a table's key ends.
+AGAINST: Final = {"Trio": STOCK, "recv_into": SOCKET, **{loop: loop for loop in LOOPS}, "C": RAW}
+#: What the columns of some pages are called, by the key of their table.
 WEB: Final = {
     "paced": "↓ µs per request, moderate load",
     "busy": "↑ requests/s, full load",
     "busy-processor": "↓ µs per request, full load",
 }
+CORES: Final = {
+    "": "Requests per second",
+    "-processor": "Processor time each, µs",
+    "-workers": "Processors busy with the workers",
+    "-client": "with the client",
+}
 
 
-def list_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def list_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     lines = ["", ".. list-table::", "   :header-rows: 1", "   :class: figures", ""]
     for first, *rest in (header, *rows):
         lines += [f"   * - {first}", *(f"     - {cell}" for cell in rest)]
@@ -46,127 +48,108 @@ def _text(row: Row | None) -> str:
 
 def _ratio(one: Row | None, other: Row | None) -> str:
     """Return how many times the other the one is, by way of their common base."""
-    if not one or not other or not one.ratio or not other.ratio:
-        return NONE
-    return f"{one.ratio / other.ratio:.2f}"
+    if one and other and one.ratio and other.ratio:
+        return f"{one.ratio / other.ratio:.2f}"
+    return NONE
 
 
-def summary(tables: Sequence[Result]) -> list[str]:
+def summary(tables: Iterable[Result]) -> list[str]:
     """Return our figure of each table, compared with those of the others."""
     header = ("Work (↑ more is better, ↓ less)", OURS, *(f"÷ {name}" for name in AGAINST))
     rows = []
     for table in tables:
         first = table.first()
-        ours, run = first.get(OURS), first.get(RUN)
+        ours, run, stock = (first.get(name) for name in (OURS, RUN, STOCK))
         ratios = [_ratio(ours, first.get(name)) for name in AGAINST.values()]
-        rows.append((_title(table), _text(ours), *ratios, _text(run), _ratio(run, first[STOCK])))
+        rows.append((_title(table), _text(ours), *ratios, _text(run), _ratio(run, stock)))
     return list_table((*header, "run", "run ÷ Trio"), rows)
 
 
 def datagrams(tables: Sequence[Result]) -> list[str]:
     """Return stock Trio's figure of each table, and those of all others divided by it."""
-    names = list(tables[0].first()) if tables else []
+    names = [*dict.fromkeys(name for table in tables for name in table.first())][1:]
+    rows = []
+    for table in tables:
+        stock = table.first()[STOCK_DATAGRAMS]
+        ratios = [_ratio(table.first().get(name), stock) for name in names]
+        rows.append((_title(table), _text(stock), *ratios))
+    return list_table(("Work", STOCK_DATAGRAMS, *(f"÷: {name}" for name in names)), rows)
+
+
+def compared(title: str, columns: Mapping[str, Result]) -> list[str]:
+    """Return tables as columns of one, with how many times that of the base each figure is."""
+    firsts = [table.first() for table in columns.values()]
     rows = [
-        (
-            _title(table),
-            *(
-                f"{row.ratio:.2f}" if row.ratio and name != STOCK_DATAGRAMS else _text(row)
-                for name, row in table.first().items()
-            ),
-        )
-        for table in tables
+        (name, *(f"{_text(first[name])} ({first[name].ratio or 1:.2f})" for first in firsts))
+        for name in firsts[0]
     ]
-    header = (name if name == STOCK_DATAGRAMS else f"÷: {name}" for name in names)
-    return list_table(("Work", *header), rows)
+    return list_table((title, *columns), rows)
 
 
-def web(results: Results, scheme: str) -> list[str]:
-    tables = {end: results.tables.get(f"{scheme}-{end}") for end in WEB}
-    there = {end: table.first() for end, table in tables.items() if table}
-    rows = [
-        (
-            name,
-            *(f"{_text(rows[name])} ({rows[name].ratio or 1:.2f})" for rows in there.values()),
-        )
-        for name in next(iter(there.values()), {})
-    ]
-    return list_table((f"Server, {scheme.upper()}", *(WEB[end] for end in there)), rows)
-
-
-def columns(title: str, tables: Sequence[tuple[str, Result]], digits: str) -> list[str]:
+def shares(title: str, columns: Mapping[str, Result], form: str) -> list[str]:
     """Return tables as columns of one, without the rows that are nearly nothing in all of them."""
-    firsts = [table.first() for _, table in tables]
+    firsts = [table.first() for table in columns.values()]
     rows = [
-        (name, *(digits.format(first[name].median) if name in first else NONE for first in firsts))
-        for name in dict.fromkeys(name for first in firsts for name in first)
-        if any(first[name].median >= 0.5 for first in firsts if name in first)
+        (name, *(form.format(first[name].median) for first in firsts))
+        for name in firsts[0]
+        if any(first[name].median >= 0.5 for first in firsts)
     ]
-    return list_table((title, *(name for name, _ in tables)), rows)
+    return list_table((title, *columns), rows)
+
+
+def own(tables: Mapping[str, Result]) -> list[str]:
+    """Return Python's own share of each call, and of Trio's checkpoint."""
+    rows = []
+    for name, table in tables.items():
+        stock, ours = (table.first().get(subject) for subject in (STOCK, OURS))
+        rows.append((name, _text(stock), _text(ours), _ratio(ours, stock)))
+    return list_table(("µs per call", STOCK, OURS, "÷ Trio"), rows)
+
+
+def limits(tables: Iterable[Result]) -> list[str]:
+    return [
+        f"\n| \\* {table.title}, {name}: {row.limit}"
+        for table in tables
+        for name, row in table.first().items()
+        if row.limit
+    ]
 
 
 def write(results: Results, folder: Path) -> None:
     """Write all pages whose tables there are."""
-    tables = results.tables
-    about = f"{results.about[0]}."
 
-    def starting(prefix: str) -> list[tuple[str, Result]]:
-        return [(k.removeprefix(prefix), t) for k, t in tables.items() if k.startswith(prefix)]
+    def some(prefix: str, suffix: str = "") -> dict[str, Result]:
+        """Return the tables whose keys begin and end like this, by what is between."""
+        return {
+            key.removeprefix(prefix).removesuffix(suffix): table
+            for key, table in results.tables.items()
+            if key.startswith(prefix) and key.endswith(suffix)
+        }
 
-    def save(name: str, *parts: list[str]) -> None:
-        if any(parts):
-            lines = [".. Written by tests/bench.", *(line for part in parts for line in part)]
-            (folder / f"{name}.inc").write_text("\n".join(lines) + "\n", "utf-8")
+    def named(prefix: str, names: Mapping[str, str]) -> dict[str, Result]:
+        found = some(prefix)
+        return {name: found[key] for key, name in names.items() if key in found}
 
-    packets = [table for key, table in starting("datagrams")]
-    streams = [
-        table
-        for key, table in tables.items()
-        if OURS in table.rows and not key.startswith(("own-", "datagrams"))
-    ]
-    limits = [
-        f"\n| \\* {table.title}, {name}: {row.limit}"
-        for table in (*streams, *packets)
-        for name, row in table.first().items()
-        if row.limit
-    ]
-    save("summary", ["", about], summary(streams), datagrams(packets), limits)
-    if starting("http"):
-        save("http", ["", about], *(web(results, scheme) for scheme in ("http", "https")))
-    where = [(key, table) for key, table in starting("where-") if not key.startswith("http")]
-    save("where", columns("Share of the time", where, "{:.0f}%"))
-    inside = starting("where-http-")
-    save(
-        "http-where",
-        columns(
-            "Share of Hypercorn's time",
-            [each for each in inside if each[0] in ("Trio", "run")],
-            "{:.0f}%",
-        ),
-        columns(
-            "For each request",
-            [(key.partition("-")[0], table) for key, table in inside if "-" in key],
-            "{:,.1f}",
-        ),
-    )
-    own = [
-        (
-            table.title,
-            _text(first.get(STOCK)),
-            _text(ours := first.get(OURS)),
-            _ratio(ours, first.get(STOCK)),
-        )
-        for _, table in starting("own-")
-        if (first := table.first())
-    ]
-    save("own", list_table(("µs per call", STOCK, OURS, "÷ Trio"), own))
-    if cores := starting("cores"):
-        requests, processor, workers, client = (table.first() for _, table in cores)
-        rows = [
-            (
-                *(name, _text(requests[name]), f"{requests[name].ratio or 1:.2f} ×"),
-                *(_text(each[name]) for each in (processor, workers, client)),
-            )
-            for name in requests
-        ]
-        header = ("", "Requests per second", "Of one", "µs each", "Processors, workers", "client")
-        save("cores", list_table(header, rows))
+    about = ["", results.about[0]]
+    pages: dict[str, list[str]] = {}
+    calls = some("own-")
+    streams = [t for t in some("").values() if OURS in t.rows and t not in calls.values()]
+    if streams and (packets := [*some("datagrams").values()]):
+        parts = summary(streams), datagrams(packets), limits([*streams, *packets])
+        pages["summary"] = sum(parts, start=about)
+    if web := [(scheme, named(f"{scheme}-", WEB)) for scheme in SCHEMES if some(f"{scheme}-")]:
+        pages["http"] = sum((compared(scheme.upper(), each) for scheme, each in web), start=about)
+    if inside := some("where-"):
+        works = {key: table for key, table in inside.items() if not key.startswith("http")}
+        often = some("where-http-", "-calls")
+        requests = {name: inside[f"http-{name}"] for name in often}
+        pages["where"] = shares("Share of the time", works, "{:.0f}%")
+        pages["http-where"] = shares("Share of Hypercorn's time", requests, "{:.0f}%")
+        pages["http-where"] += shares("For each request", often, "{:,.1f}")
+    if calls:
+        pages["own"] = own(calls)
+    if workers := named("cores", CORES):
+        pages["cores"] = compared("Workers", workers)
+    for name, lines in pages.items():
+        text = "\n".join((".. Written by tests/bench.", *lines))
+        (folder / f"{name}.inc").write_text(f"{text}\n", "utf-8")

@@ -41,6 +41,7 @@ COLOURS: Final = {
     "winloop": "#009e73",
     "asyncio": "#e69f00",
     RAW: "#222222",
+    "rio": "#7f7f7f",  # Trio, in lower case or not
 }
 FOOTER: Final = "Bar: the median of the rounds.  Line on it: from the smallest to the largest."
 
@@ -50,22 +51,18 @@ def draw(results: Results, folder: Path) -> None:
     for key, (title, keys) in PLOTS.items():
         if all(each in results.tables for each in keys):
             tables = [results.tables[each] for each in keys]
-            _draw(key, title, tables, f"{results.about[0]}.", folder / f"{key}.svg")
+            _draw(key, title, tables, results.about[0], folder / f"{key}.svg")
 
 
 def _bars(axes: Any, table: Result) -> None:
     rows = table.first()
+    names = [f"{name}{MARK if row.limit else ''}" for name, row in rows.items()]
     medians = [row.median for row in rows.values()]
-    bars = axes.barh(
-        [f"{name}{MARK if row.limit else ''}" for name, row in rows.items()],
-        medians,
-        xerr=[
-            [row.median - row.least for row in rows.values()],
-            [row.most - row.median for row in rows.values()],
-        ],
-        color=[next(c for word, c in COLOURS.items() if word in name) for name in rows],
-        error_kw={"elinewidth": 1, "ecolor": "#d55e00", "capsize": 2},
-    )
+    below = [row.median - row.least for row in rows.values()]
+    above = [row.most - row.median for row in rows.values()]
+    colours = [next(c for word, c in COLOURS.items() if word in name) for name in rows]
+    line = {"elinewidth": 1, "ecolor": "#d55e00", "capsize": 2}
+    bars = axes.barh(names, medians, xerr=[below, above], color=colours, error_kw=line)
     axes.bar_label(bars, list(map(digits, medians)), padding=4, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.2 * max(row.most for row in rows.values()))
@@ -83,25 +80,17 @@ def _draw(key: str, title: str, tables: Sequence[Result], about: str, target: Pa
     matplotlib: Any = importlib.import_module("matplotlib")
     matplotlib.use("svg")
     # Draws the same file from the same figures.
-    matplotlib.rcParams["svg.hashsalt"] = key
-    matplotlib.rcParams["svg.fonttype"] = "none"
+    matplotlib.rcParams.update({"svg.hashsalt": key, "svg.fonttype": "none"})
     pyplot = importlib.import_module("matplotlib.pyplot")
     lines = -(-len(tables) // COLUMNS)
-    tallest = max(len(table.first()) for table in tables)
-    figure, panels = pyplot.subplots(
-        *(lines, COLUMNS),
-        figsize=(10, 1 + lines * (0.9 + 0.25 * tallest)),
-        layout="constrained",
-        squeeze=False,
-    )
+    size = 10, 1 + lines * (0.9 + 0.25 * max(len(table.first()) for table in tables))
+    shape = {"figsize": size, "layout": "constrained", "squeeze": False}
+    figure, panels = pyplot.subplots(lines, COLUMNS, **shape)
+    limits = set()
     for axes, table in zip(panels.flat, tables, strict=True):
         _bars(axes, table)
-    limits = {
-        f"{MARK} {name}: {row.limit}"
-        for table in tables
-        for name, row in table.first().items()
-        if row.limit
-    }
+        rows = table.first().items()
+        limits |= {f"{MARK} {name}: {row.limit}" for name, row in rows if row.limit}
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)
     footer = [textwrap.fill(line, 170) for line in (FOOTER, about, *sorted(limits))]
     figure.supxlabel("\n".join(footer), x=0.01, ha="left", fontsize=8)

@@ -9,9 +9,9 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
 
-from .meter import processor_seconds
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,11 +20,23 @@ if TYPE_CHECKING:
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 
-QUIET = 0.025  # seconds in which a subject that has nothing more to do uses no processor time
+QUIET: Final = 0.025  # seconds in which a subject that is done uses no processor time
+LAST_WORDS: Final = 2.0  # seconds
+DEADLINE: Final = 120.0  # seconds for any answer; thousands of connections take their time
 
-LAST_WORDS = 2.0  # seconds
 
-DEADLINE = 120.0  # seconds for any answer; thousands of connections take their time
+def processor_seconds(*pids: int | None) -> float:
+    """Return the processor time that these processes have used so far, in seconds."""
+    return sum(_processor_seconds(pid) for pid in pids if pid is not None)
+
+
+def _processor_seconds(pid: int) -> float:
+    if sys.platform == "linux":
+        # In nanoseconds; the figures of psutil are in hundredths of a second there.
+        tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
 
 
 class ProcessError(Exception):
@@ -40,25 +52,22 @@ class Child:
         environ: Mapping[str, str] | None = None,
         folder: Path | None = None,
     ) -> None:
-        self._command = command
+        self._command = " ".join(map(str, command))
         # Pipes, all three: CPython under Wine does not start on files.
-        self._process = subprocess.Popen(
-            command,
-            env=environ,
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        pipe, same = subprocess.PIPE, subprocess.STDOUT
+        process = subprocess.Popen(
+            command, -1, None, pipe, pipe, same, env=environ, cwd=folder, text=True
         )
-        self.pid = self._process.pid
+        self._input, self._output = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
         self._log: deque[str] = deque(maxlen=30)
+        self._process = process
+        self.pid = process.pid
+        self.kill = process.kill
 
     def tell(self, line: str) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(f"{line}\n")
-            self._process.stdin.flush()
+            self._input.write(f"{line}\n")
+            self._input.flush()
         except OSError:
             raise ProcessError(f"ended before {line!r}: {self.last_words()}") from None
 
@@ -68,49 +77,41 @@ class Child:
 
     def answer(self, name: str) -> str:
         """Wait for the line ``bench NAME REST`` and return the rest of it."""
-        return self.line(f"bench {name}")
+        return self.line(f"bench {name}").strip()
 
     def line(self, prefix: str) -> str:
         """Wait for the line that begins so and return the rest of it."""
-        assert self._process.stdout is not None
-        watchdog = threading.Timer(DEADLINE, self._process.kill)
+        watchdog = threading.Timer(DEADLINE, self.kill)
         watchdog.start()
         try:
-            for line in self._process.stdout:
+            for line in self._output:
                 self._log.append(line)
                 if line.startswith(prefix):
                     return line.removeprefix(prefix)
         finally:
             watchdog.cancel()
-        command = " ".join(map(str, self._command))
-        raise ProcessError(f"no answer {prefix!r} from: {command}\n" + "".join(self._log))
+        raise ProcessError(f"no answer {prefix!r} from: {self._command}\n{''.join(self._log)}")
 
     def last_words(self) -> str:
         """End the process at once, and return what it said before."""
-        self._process.kill()
+        self.kill()
         try:
             output, _ = self._process.communicate(timeout=LAST_WORDS)
         except subprocess.TimeoutExpired as late:
             # Wine's services may be the subject's children, and have its standard output.
             output = (late.output or b"").decode(errors="replace")
-        return f"{' '.join(map(str, self._command))}\n{output}"
-
-    def kill(self) -> None:
-        """End the process at once."""
-        self._process.kill()
+        return f"{self._command}\n{output}"
 
     def finish(self) -> None:
         """Let the process end, which it does when its standard input ends."""
-        assert self._process.stdin is not None
         with contextlib.suppress(OSError):
-            self._process.stdin.close()
+            self._input.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.kill()
             self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._output.close()
 
 
 class Sample(NamedTuple):
@@ -120,6 +121,11 @@ class Sample(NamedTuple):
     seconds: float
     processor: float
     generator: float
+
+    @property
+    def per_unit(self) -> float:
+        """The processor time for each unit of the work, in microseconds."""
+        return 1e6 * self.processor / self.units
 
 
 def generator(load: str, connections: int, rate: int = 0, size: int = 0) -> Child:
@@ -141,10 +147,9 @@ class Session:
         self.settle()
 
     def _expect(self, name: str) -> list[float]:
-        """Wait for a line of the generator; if none comes, the subject may know why."""
         try:
             return self._generator.expect(name)
-        except ProcessError as error:
+        except ProcessError as error:  # the subject may know why
             raise ProcessError(f"{error}{self._subject.last_words()}") from None
 
     def settle(self) -> None:

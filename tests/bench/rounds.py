@@ -22,7 +22,7 @@ WARM_UP: Final = 0.2  # seconds
 IDLE: Final = 5.0  # microseconds in which no message can have been received
 BUSY: Final = 0.7  # the share of the time from which on a generator may be what is waited for
 BEHIND: Final = 0.95  # the share of the rate below which a generator has not kept to its schedule
-SENDING: Final = {"flood", "frames", "datagrams-burst"}  # who wait for nothing but an answer
+SENDING: Final = {"flood", "frames"}  # whose generators wait for nothing but an answer
 
 
 def measure(
@@ -45,23 +45,19 @@ def measure(
         rate = counts[work.base] / seconds
     samples: dict[str, list[Sample]] = {name: [] for name in sessions}
     for turn in range(rounds):
-        for name in sorted(sessions, reverse=turn % 2 == 1, key=list(sessions).index):
+        for name in list(sessions)[:: -1 if turn % 2 else 1]:
             sample = sessions[name].round(max(1, round(counts[name])), work.unit, rate)
-            if work.rate and work.processor_value(sample) < IDLE:
+            if work.rate and sample.per_unit < IDLE:
                 raise ProcessError(f"{work.key}: {name} receives no messages")
             samples[name].append(sample)
-    processor = Table(f"{work.key}-processor", work.title, work.processor, work.base)
-    for name, those in samples.items():
-        processor.add(name, *map(work.processor_value, those))
+    key = f"{work.key}-processor" if work.figure else work.key
+    tables = [Table(key, work.title, work.processor, work.base)]
     if work.figure:
-        figures = Table(work.key, work.title, work.figure, work.base)
-        for name, those in samples.items():
-            figures.add(name, *(sample.units / sample.seconds for sample in those))
-        tables = [figures, processor]
-    else:
-        processor.key = work.key
-        tables = [processor]
+        tables.insert(0, Table(work.key, work.title, work.figure, work.base))
     for name, session in sessions.items():
+        tables[-1].add(name, *(sample.per_unit for sample in samples[name]))
+        if work.figure:
+            tables[0].add(name, *(sample.units / sample.seconds for sample in samples[name]))
         if limit := _limit(work, samples[name]):
             tables[0].limits[name] = limit
         if work.needs_machine:
@@ -88,8 +84,6 @@ def _calibrate(session: Session, work: Work, seconds: float) -> float:
         session.round(int(work.rate * WARM_UP), work.unit)
         return work.rate * seconds
     count = work.start
-    while True:
-        spent = session.round(count, work.unit).seconds
-        if spent > min(WARM_UP, seconds) / 2:
-            return count * seconds / spent
+    while (spent := session.round(count, work.unit).seconds) <= seconds / 2:
         count *= 4
+    return count * seconds / spent

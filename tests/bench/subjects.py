@@ -25,21 +25,28 @@ RAW: Final = "raw C"
 RAW_SKIP: Final = "raw C, skip on success"
 
 STOCK_DATAGRAMS: Final = "trio recvfrom"
+BARE: Final = "trio wait_overlapped"
 CALLS: Final = ("recvfrom", "recvfrom_into", "recvfrom_many", "recvmsg")
 
-#: The works that not everybody takes part in, by their names in `programs`, and who does.
-BUFFERS: Final = frozenset({STOCK, SOCKET, OURS, RUN, *LOOPS, RAW, RAW_SKIP})
-ALL: Final = BUFFERS - {SOCKET}
-CAST: Final = {
-    "bulk": BUFFERS,
-    "frames": BUFFERS,
-    "chunks": ALL - {RAW, RAW_SKIP},
-    "idle": ALL - {RAW_SKIP},
-    "cancel": {STOCK, OURS, RUN},
-    "burst-default": {STOCK, OURS, RUN},
-    "burst-64k": {STOCK, OURS, RUN},
-    "burst-drop": {STOCK, OURS, RUN},
+DATAGRAMS: Final = {STOCK_DATAGRAMS, f"{RUN} recvfrom", *(f"{OURS} {call}" for call in CALLS), BARE}
+
+#: Who does not take part in a work, by the beginning of its name.
+ABSENT: Final = {
+    "paced": {SOCKET},
+    "echo": {SOCKET},
+    "dry": {SOCKET},
+    "chunks": {SOCKET, RAW, RAW_SKIP},
+    "idle": {SOCKET, RAW_SKIP},
+    "cancel": {SOCKET, *LOOPS, RAW, RAW_SKIP},
+    "burst": {SOCKET, *LOOPS, RAW, RAW_SKIP},
+    "datagrams": {STOCK, SOCKET, OURS, RUN, RAW_SKIP},
 }
+
+
+def takes_part(name: str, work: str) -> bool:
+    """Return whether a subject takes part in a work, each by its name."""
+    kind, _, _ = work.partition("-")
+    return name not in ABSENT.get(kind, ()) and (kind == "datagrams" or name not in DATAGRAMS)
 
 
 class Subject(NamedTuple):
@@ -52,9 +59,6 @@ class Subject(NamedTuple):
     def start(self) -> Child:
         return Child(self.command, self.machine.environ, self.machine.folder)
 
-    def does(self, work: str) -> bool:
-        return work.startswith("datagrams") or self.name in CAST.get(work, ALL)
-
 
 def python(machine: Machine, *arguments: str | Path, run: bool = False) -> tuple[str, ...]:
     """Return what starts the Windows CPython with a script and so on."""
@@ -64,41 +68,23 @@ def python(machine: Machine, *arguments: str | Path, run: bool = False) -> tuple
 
 
 def subjects(machine: Machine, raw: Path) -> list[Subject]:
-    """Return all that receive on streams on this machine; ``raw`` is the program in C."""
+    """Return all that are compared on this machine; ``raw`` is the program in C."""
 
-    def program(subject: str, name: str, *arguments: str, run: bool = False) -> Subject:
-        command = python(machine, PROGRAMS / f"{name}.py", *arguments, run=run)
-        return Subject(subject, command, machine)
+    def program(name: str, script: str, *arguments: str, run: bool = False) -> Subject:
+        return Subject(name, python(machine, PROGRAMS / script, *arguments, run=run), machine)
 
     return [
-        program(STOCK, "trio_program"),
-        program(SOCKET, "trio_socket_program"),
-        program(OURS, "trio_wsarecv_program"),
-        program(RUN, "trio_program", run=True),
-        *(program(loop, "asyncio_program", loop) for loop in LOOPS),
+        program(STOCK, "trio_program.py", "streams"),
+        program(SOCKET, "trio_program.py", "sockets"),
+        program(OURS, "trio_program.py", "trio_wsarecv"),
+        program(RUN, "trio_program.py", "streams", run=True),
+        program(STOCK_DATAGRAMS, "datagrams.py", STOCK, "recvfrom"),
+        program(f"{RUN} recvfrom", "datagrams.py", STOCK, "recvfrom", run=True),
+        *(program(f"{OURS} {call}", "datagrams.py", OURS, call) for call in CALLS),
+        program(BARE, "datagrams.py", STOCK, "wait_overlapped"),
+        *(program(loop, "asyncio_program.py", loop) for loop in LOOPS),
         Subject(RAW, (*machine.launcher, str(raw), "packets"), machine),
         Subject(RAW_SKIP, (*machine.launcher, str(raw), "skip"), machine),
-    ]
-
-
-def datagram_subjects(machine: Machine, raw: Path) -> list[Subject]:
-    """Return all that receive datagrams on this machine."""
-
-    def program(subject: str, *arguments: str, run: bool = False) -> Subject:
-        return Subject(
-            subject, python(machine, PROGRAMS / "datagrams.py", *arguments, run=run), machine
-        )
-
-    return [
-        program(STOCK_DATAGRAMS, STOCK, "recvfrom"),
-        program(f"{RUN} recvfrom", STOCK, "recvfrom", run=True),
-        *(program(f"{OURS} {call}", OURS, call) for call in CALLS),
-        *(
-            Subject(loop, python(machine, PROGRAMS / "datagrams_asyncio.py", loop), machine)
-            for loop in LOOPS
-        ),
-        program("trio wait_overlapped", STOCK, "wait_overlapped"),
-        Subject(RAW, (*machine.launcher, str(raw), "packets"), machine),
     ]
 
 

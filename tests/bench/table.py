@@ -11,23 +11,17 @@ from .subjects import STOCK
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MARK: Final = "*"
-DIGITS: Final = 3
+MARK: Final = "*"  # of what something else than the subject has limited
 
 
 def digits(value: float) -> str:
     """Return a figure with as many digits as say something."""
-    return f"{float(f'{value:.{DIGITS}g}'):,.12g}"
+    exact = value == int(value) and value < 10_000  # as counts are
+    return f"{value if exact else float(f'{value:.3g}'):,.12g}"
 
 
 class Figure(NamedTuple):
-    """What is measured.
-
-    Attributes:
-      title: what it is, for people.
-      unit: its unit.
-      more_is_better: whether a larger one is better.
-    """
+    """What is measured."""
 
     title: str
     unit: str
@@ -41,12 +35,8 @@ class Figure(NamedTuple):
 class Row(NamedTuple):
     """What is kept of the rounds of a subject.
 
-    Attributes:
-      median: the median of its figures.
-      least: the least of them.
-      most: the greatest of them.
-      ratio: how many times that of the base it is: the median over the rounds, if there is a base.
-      limit: what else than the subject itself has limited its figures, if anything has.
+    The ratio is the median of those to the base, taken in each round.  The limit says what else
+    than the subject itself has limited its figures, if anything has.
     """
 
     median: float
@@ -57,7 +47,6 @@ class Row(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The median, marked if something else has limited it."""
         return f"{digits(self.median)}{MARK if self.limit else ''}"
 
 
@@ -66,12 +55,9 @@ class Table:
     """One figure of several subjects, measured in alternating rounds.
 
     Attributes:
-      key: the table's name.
-      title: what was done.
-      figure: what was measured.
       base: the subject whose figures those of the others are divided by.
       rows: for each subject, its figure in each round.
-      limits: for a subject, what else than itself has limited its figures.
+      limits: for a subject, what has limited it.
     """
 
     key: str
@@ -86,30 +72,20 @@ class Table:
 
     def ratios(self, subject: str, base: str) -> Sequence[float]:
         """Return how many times the base's figure the subject's is, in each round."""
-        return [
-            one / other
-            for one, other in zip(self.rows[subject], self.rows.get(base, ()), strict=False)
-            if other
-        ]
+        pairs = zip(self.rows[subject], self.rows.get(base, ()), strict=False)
+        return [one / other for one, other in pairs if other]
 
     def row(self, subject: str) -> Row:
         figures, ratios = self.rows[subject], self.ratios(subject, self.base)
-        return Row(
-            statistics.median(figures),
-            min(figures),
-            max(figures),
-            statistics.median(ratios) if ratios else None,
-            self.limits.get(subject, ""),
-        )
+        ratio = statistics.median(ratios) if ratios else None
+        limit = self.limits.get(subject, "")
+        return Row(statistics.median(figures), min(figures), max(figures), ratio, limit)
 
     def lines(self) -> list[str]:
         """Return the table as text."""
-        better = "more" if self.figure.more_is_better else "less"
-        width = max(map(len, self.rows))
-        lines = [f"{self.key}: {self.title}; {self.figure.title}, {self.figure.unit} ({better})"]
-        for name in self.rows:
-            row = self.row(name)
+        lines = [f"{self.figure.arrow} {self.title}: {self.figure.title}, {self.figure.unit}"]
+        for name, row in ((name, self.row(name)) for name in self.rows):
             ratio = "" if row.ratio is None else f"× {row.ratio:.2f}"
             spread = f"{digits(row.least)} – {digits(row.most)}"
-            lines.append(f"  {name:{width}}  {row.text:>10}  {spread:>19}  {ratio}  {row.limit}")
+            lines.append(f"  {name:46}{row.text:>10}  {spread:>19}  {ratio}  {row.limit}")
         return lines

@@ -1,8 +1,7 @@
 """Where the time goes, of a receive and of a web request: by cProfile, in the Windows CPython.
 
 The profiler makes each call of a Python function dearer, so Python's shares are upper bounds.  The
-time of what is written in C, and of the standard library, counts with whoever called it.  What is
-called in a DLL is invisible to it; `libraries` puts a function before each that it sees.
+time of what is written in C, and of the standard library, counts with whoever called it.
 """
 
 from __future__ import annotations
@@ -18,14 +17,15 @@ from .machine import windows_path
 from .processes import REPOSITORY, Child, Session
 from .subjects import PROGRAMS, python
 from .table import Figure, Table
-from .web.serving import CONNECTIONS
+from .web import CONNECTIONS
 from .works import WORKS
 
 if TYPE_CHECKING:
-    from .machine import Machine
-    from .works import Work
+    from collections.abc import Iterator
 
-SCRIPT: Final = PROGRAMS.parent / "profiled.py"
+    from .machine import Machine
+
+SCRIPT: Final = PROGRAMS.parent / "libraries.py"
 SECONDS: Final = 0.5
 BUSY: Final = ("bulk", "chunks", "frames", "echo-1", "echo-50")
 SHARE: Final = Figure("share of the time", "%")
@@ -36,12 +36,9 @@ RECEIVING: Final = "receiving: recv, WSARecv"
 READINESS: Final = "polling for readiness: DeviceIoControl, WSAIoctl"
 PACKETS: Final = "fetching packets: GetQueuedCompletionStatusEx"
 BYTES: Final = "creating bytes objects"
-TRIO: Final = "Trio"
-OURS: Final = "this package"
+TRIO, OURS, HYPERCORN, H11 = "Trio", "this package", "Hypercorn", "h11"
 REST: Final = "the program, and the rest"
-KINDS: Final = (
-    *(SENDING, RECEIVING, READINESS, PACKETS, BYTES, TRIO, OURS, "Hypercorn", "h11", REST),
-)
+KINDS: Final = (SENDING, RECEIVING, READINESS, PACKETS, BYTES, TRIO, OURS, HYPERCORN, H11, REST)
 #: Calls of the system, and of cffi, by what is in the names that the profiler has for them.
 CALLS: Final = {
     "'send' of '_socket.socket'": SENDING,
@@ -55,8 +52,8 @@ CALLS: Final = {
 #: Packages, by what is in the names of their files; attrs writes functions that have no file.
 FILES: Final = {
     windows_path(REPOSITORY / "trio_wsarecv").replace("\\", "/") + "/": OURS,
-    "/hypercorn/": "Hypercorn",
-    "/h11/": "h11",
+    "/hypercorn/": HYPERCORN,
+    "/h11/": H11,
     "/site-packages/trio/": TRIO,
     "/site-packages/outcome/": TRIO,
     "<attrs generated methods": TRIO,
@@ -77,76 +74,63 @@ def kind(function: tuple[str, int, str]) -> str | None:
     return next((kind for part, kind in kinds.items() if part in text), None)
 
 
-def read(file: Path) -> tuple[Counter[str], Counter[str]]:
-    """Return the seconds of each kind, and how often each function of some kinds was called."""
+def shares(key: str, title: str, profile: Path) -> Table:
+    """Return how much of the time each kind took."""
     seconds: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    stats: dict[Any, Any] = pstats.Stats(str(file)).stats  # type: ignore[attr-defined]
-    for function, (_, calls, own, _, callers) in stats.items():
-        if "readline" in function[2]:
-            continue  # which blocks until there is another task
-        found = kind(function)
-        if found:
+    for function, (_, _, own, _, callers) in read(profile).items():
+        if found := kind(function):
             seconds[found] += own
         else:
             for caller, (_, _, its, _) in callers.items():
                 seconds[kind(caller) or REST] += its
-        counts[IN_C if function[0] == "~" else IN_PYTHON] += calls
-        if found in COUNTED:
-            counts[found] += calls
-        if "'run' of '_contextvars.Context'" in function[2]:
-            counts[STEPS] += calls
-    return seconds, counts
-
-
-def shares(key: str, title: str, seconds: Counter[str]) -> Table:
     table = Table(f"where-{key}", title, SHARE, "")
     for name in KINDS:
         table.add(name, 100 * seconds[name] / seconds.total())
     return table
 
 
-def _profiled(where: Machine, target: Path, program: str, *, run: bool = False) -> Child:
-    command = python(where, SCRIPT, target, PROGRAMS / f"{program}.py", run=run)
-    return Child(command, where.environ, where.folder)
+def counts(key: str, title: str, profile: Path, requests: int) -> Table:
+    """Return how often something was done for each request."""
+    calls: Counter[str] = Counter()
+    for function, (_, times, *_) in read(profile).items():
+        calls[kind(function) or ""] += times
+        calls[IN_C if function[0] == "~" else IN_PYTHON] += times
+        calls[STEPS] += times if "'run' of '_contextvars.Context'" in function[2] else 0
+    table = Table(f"where-{key}-calls", title, COUNT, "")
+    for name in COUNTED:
+        table.add(name, calls[name] / requests)
+    return table
 
 
-def _work(where: Machine, work: Work, target: Path) -> None:
-    child = _profiled(where, target, "trio_wsarecv_program")
-    session = Session(child, work, where.server)
-    count = work.start
-    while session.round(count, work.unit).seconds < SECONDS:
-        count *= 2
-    session.finish()
-    child.finish()
+def read(profile: Path) -> dict[Any, Any]:
+    stats = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
+    # Reading the next task blocks until there is one.
+    return {function: row for function, row in stats.items() if "readline" not in function[2]}
 
 
-def measure(where: Machine) -> list[Table]:
-    """Profile the works that keep this package busy."""
-    tables = []
+def measure(where: Machine) -> Iterator[Table]:
+    """Profile the works that keep this package busy, and Hypercorn at full load."""
+
+    def profiled(*program: str, run: bool = False) -> Child:
+        script, *arguments = program
+        command = python(where, SCRIPT, profile, PROGRAMS / script, *arguments, run=run)
+        return Child(command, where.environ, where.folder)
+
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        for work in WORKS:
-            if work.key in BUSY:
-                target = Path(folder, work.key)
-                _work(where, work, target)
-                tables.append(shares(work.key, work.title, read(target)[0]))
-    return tables
-
-
-def measure_web(where: Machine) -> list[Table]:
-    """Profile Hypercorn at full load, on stock Trio and under ``run``."""
-    tables = []
-    for name in ("Trio", "run"):
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            target = Path(folder, "profile")
-            server = _profiled(where, target, "http_serving", run=name == "run")
+        profile = Path(folder, "profile")
+        for work in (work for work in WORKS if work.key in BUSY):
+            child = profiled("trio_program.py", "trio_wsarecv")
+            session = Session(child, work, where.server)
+            count = work.start
+            while session.round(count, work.unit).seconds < SECONDS:
+                count *= 2
+            session.finish()
+            child.finish()
+            yield shares(work.key, work.title, profile)
+        for name in ("Trio", "run"):
+            server = profiled("http_app.py", run=name == "run")
             (port,) = server.expect("port")
             asked = wrk.ask(f"http://127.0.0.1:{port:.0f}/", CONNECTIONS, 2)
             server.finish()
-            seconds, counts = read(target)
-        title = f"Hypercorn on Trio{', run' if name == 'run' else ''}, at full load"
-        often = Table(f"where-http-{name}-calls", title, COUNT, "")
-        for each in COUNTED:
-            often.add(each, counts[each] / asked.requests)
-        tables += [shares(f"http-{name}", title, seconds), often]
-    return tables
+            yield shares(f"http-{name}", f"Hypercorn, {name}", profile)
+            yield counts(f"http-{name}", f"Hypercorn, {name}", profile, asked.requests)

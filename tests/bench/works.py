@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from .programs import BATCH, BURST, DATAGRAM_SIZE, DATAGRAMS, MESSAGE, PIECE, ROUND
 from .subjects import STOCK, STOCK_DATAGRAMS
 from .table import Figure
-
-if TYPE_CHECKING:
-    from .processes import Sample
 
 MIB: Final = 1 << 20
 RATE: Final = 1000  # messages per second, all connections together
@@ -32,39 +29,26 @@ def processor_per(what: str) -> Figure:
 class Work:
     """One thing that all subjects do, each in its own way.
 
-    Attributes:
-      name: what the subjects call it.
-      load: what the generator calls it.
-      processor: the processor time per unit.
-      figure: what is compared, if not the processor time alone.
-      unit: how many units are done each time that the generator counts one.
-      connections: how many there are; from 1,000 on the subjects get a machine for them alone.
-      rate: messages per second, all connections together; 0 if as fast as can be.
-      size: of a message, in bytes.
-      start: how many times to do it at first, to see how long it takes.
-      base: the subject whose figures those of the others are divided by.
+    The name is what the subjects call it, the load what the generator does.
     """
 
     key: str
     title: str
     name: str
     load: str
-    processor: Figure
-    figure: Figure | None = None
-    unit: float = 1
+    processor: Figure  # the processor time per unit
+    figure: Figure | None = None  # what is compared, if not the processor time alone
+    unit: float = 1  # how many units are done each time that the generator counts one
     connections: int = 1
-    rate: int = 0
-    size: int = MESSAGE
-    start: int = 1
-    base: str = STOCK
+    rate: int = 0  # messages per second, all connections together; 0 if as fast as can be
+    size: int = MESSAGE  # of a message, in bytes
+    start: int = 1  # how many times to do it at first, to see how long it takes
+    base: str = STOCK  # the subject whose figures those of the others are divided by
 
     @property
     def needs_machine(self) -> bool:
+        """Whether it gets a machine of its own: Wine's server is slow to forget connections."""
         return self.connections >= 1000
-
-    def processor_value(self, sample: Sample) -> float:
-        """Return the processor time per unit, in microseconds."""
-        return 1e6 * sample.processor / sample.units
 
 
 def _paced(key: str, title: str, connections: int = 1, size: int = MESSAGE) -> Work:

@@ -34,7 +34,7 @@ END: Final = 1  # the size of the last datagram
 #: itself Linux lets up to 32 MiB wait, on each connection another amount; then the speed of the
 #: machine's memory is measured.
 KERNEL_BUFFER: Final = 512 * 1024
-FLOODS: Final = {"bulk", "chunks", "dry", "frames"}
+FLOODS: Final = {"bulk", "chunks", "dry", "frames", "datagrams", "datagrams-echo"}
 
 
 class Task(NamedTuple):

@@ -8,7 +8,6 @@ nothing for errors, closing, a cancellation that comes too late, or a second tas
 
 from __future__ import annotations
 
-import socket
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from tests.bench.programs import HOST, tasks
-from tests.bench.programs.ledger import KERNEL_ROOM, MANY, ROOM, Ended, action_of
+from tests.bench.programs.ledger import MANY, ROOM, Ended, action_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -85,12 +84,13 @@ CALLS: dict[str, Callable[[Any, Action], Awaitable[None]]] = {
 
 async def main() -> None:
     kind, call = sys.argv[1:]
-    make: Any = trio.socket.from_stdlib_socket
     if kind != "trio":
-        from trio_wsarecv import from_stdlib_socket as make
+        import trio_wsarecv
+
+        trio_wsarecv.install()
     for task in tasks():
-        with make(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock, suppress(Ended):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_ROOM)
+        with trio.socket.socket(type=trio.socket.SOCK_DGRAM) as sock, suppress(Ended):
+            task.prepare(sock)
             await sock.bind((HOST, 0))
             await sock.sendto(b"!", (HOST, task.port))
             await CALLS[call](sock, action_of(task.work))

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 ROOM: Final = 2048  # what programs offer to a datagram that comes over an Ethernet
 MANY: Final = 64  # datagrams to ask for at a time, where that can be asked
-KERNEL_ROOM: Final = 512 * 1024  # for the datagrams of a burst
 
 HEADER: Final = struct.Struct("!II")  # the datagram's number, and whether to answer
 ANSWER: Final = struct.Struct("!I")  # the number that the next one must have
