@@ -81,7 +81,7 @@ def main() -> None:
     def want(key: str) -> bool:
         return not options.only or any(key.startswith(each) for each in options.only)
 
-    begin, busy = time.monotonic(), machine.Others()
+    begin = time.monotonic()
     build.ensure_tools()
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         raw, folder = build.build_raw(Path(scratch)), packages.ensure("bench")
@@ -96,9 +96,7 @@ def main() -> None:
                 output.mkdir(parents=True, exist_ok=True)
                 found.write(output)
                 draw(output)
-    seconds = time.monotonic() - begin
-    others = busy.seconds() / seconds
-    print(f"{seconds:.0f} s; other programs used {others:.2f} processors meanwhile")
+    print(f"{time.monotonic() - begin:.0f} s")
 
 
 if __name__ == "__main__":

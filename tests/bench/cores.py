@@ -41,21 +41,15 @@ class Server:
         self._pids = [process.pid for process in psutil.Process(self._child.pid).children()]
 
     def turn(self) -> tuple[float, float, float, float]:
-        """Have a new client make requests for a while.
-
-        Returns:
-          Requests per second, the workers' processor time for each in microseconds, and how many
-          processors the workers and the client used.
-        """
+        """Have a new client make requests for a while; return what the tables below have."""
         before, spent = processor_seconds(*self._pids), os.times()
         asked = wrk.ask(self._url, CONNECTIONS, SECONDS, "echo")
         workers = processor_seconds(*self._pids) - before
         client = sum(os.times()[2:4]) - sum(spent[2:4])
         for _ in range(CONNECTIONS):
             self._child.line("worker ")
-        per_request = 1e6 * workers / asked.requests
-        seconds = asked.seconds
-        return asked.requests / seconds, per_request, workers / seconds, client / seconds
+        count, seconds = asked
+        return count / seconds, 1e6 * workers / count, workers / seconds, client / seconds
 
     def finish(self) -> None:
         self._child.finish()

@@ -39,19 +39,12 @@ AGAINST: Final = Scale(starts=3, rounds=15)
 
 
 class Plan(NamedTuple):
-    """What is to be done.
+    """What is to be done."""
 
-    Attributes:
-      raw: the program in C.
-      folder: the packages that the subjects need.
-      scale: how much is done.
-      want: whether a table is wanted, by its key.
-    """
-
-    raw: Path
-    folder: Path
+    raw: Path  # the program in C
+    folder: Path  # the packages that the subjects need
     scale: Scale
-    want: Callable[[str], bool]
+    want: Callable[[str], bool]  # whether a table is wanted, by its key
 
 
 def on_windows(where: Machine, plan: Plan) -> Iterator[Table]:

@@ -30,8 +30,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from tests.bench.programs import BATCH, DATAGRAMS, END, FRAMES, HOST, LENGTH, MESSAGE, ROUND, say
-from tests.bench.programs.ledger import ANSWER, HEADER
+from tests.bench import programs
+from tests.bench.programs import DATAGRAMS, FRAMES, HEADER, HOST, MESSAGE, NEXT, ROUND, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,9 +85,8 @@ class Streams(Ends):
         self._message = bytes(size)
         self._batch = bytes(ROUND)
         if work == "frames":
-            sizes = [1024 * kib for kib in FRAMES]
-            self._batch = b"".join(size.to_bytes(LENGTH, "big") + bytes(size) for size in sizes)
-            assert len(self._batch) == BATCH
+            lengths = [(1024 * kib).to_bytes(programs.LENGTH, "big") for kib in FRAMES]
+            self._batch = b"".join(each + bytes(int.from_bytes(each, "big")) for each in lengths)
         with socket.create_server((HOST, 0), backlog=1024) as listener:
             say("port", listener.getsockname()[1])
             self.sockets = [listener.accept()[0] for _ in range(connections)]
@@ -139,14 +138,14 @@ class Datagrams(Ends):
         for sock in self.sockets:
             sock.bind((HOST, 0))
         say("port", self.sockets[0].getsockname()[1])
-        _, receiver = self.sockets[0].recvfrom(END)
+        _, receiver = self.sockets[0].recvfrom(programs.END)
         for sock in self.sockets:
             sock.connect(receiver)
 
     def _send(self, sock: socket.socket, answered: bool = False) -> int:
         data = HEADER.pack(self._sent, answered).ljust(self._size, b"\0")
         self._sent += 1
-        self._expected[sock] = ANSWER.pack(self._sent) if answered else data
+        self._expected[sock] = NEXT.pack(self._sent) if answered else data
         return sock.send(data)
 
     def receive(self, sock: socket.socket, size: int) -> bytes:
@@ -158,20 +157,20 @@ class Datagrams(Ends):
     def paced(self, units: int, rate: float) -> None:
         for done in schedule(units, rate):
             self._send(self.sockets[0], done == units - 1)
-        self.receive(self.sockets[0], ANSWER.size)
+        self.receive(self.sockets[0], NEXT.size)
 
     def burst(self, units: int, rate: float) -> None:
         for _ in range(units):
             for number in range(DATAGRAMS):
                 self._send(self.sockets[0], number == DATAGRAMS - 1)
             readable(self.sockets)
-            self.receive(self.sockets[0], ANSWER.size)
+            self.receive(self.sockets[0], NEXT.size)
 
     def echo(self, units: int, rate: float) -> None:
         self.come_back(units, self._send)
 
     def finish(self) -> None:
-        self.sockets[0].send(bytes(END))
+        self.sockets[0].send(bytes(programs.END))
 
 
 def main() -> None:

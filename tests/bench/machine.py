@@ -107,18 +107,3 @@ if sys.platform != "win32":
             os.sched_setaffinity(0, allowed)
             subprocess.call(["wineserver", "--kill"], env=environ)
             server.wait()
-
-
-class Others:
-    """How much processor time has been used since then by others than this process's family."""
-
-    def __init__(self) -> None:
-        self._begin = self._now()
-
-    def _now(self) -> float:
-        times = psutil.cpu_times()
-        idle = times.idle + getattr(times, "iowait", 0.0)
-        return float(sum(times) - idle - sum(os.times()[:4]))
-
-    def seconds(self) -> float:
-        return max(0.0, self._now() - self._begin)

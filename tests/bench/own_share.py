@@ -52,9 +52,8 @@ TIME: Final = Figure("time per call", "µs")
 def on_winsock(library: Path, completion_port: object) -> Iterator[ctypes.c_int32]:
     """Put the package on another Winsock and another completion port.
 
-    Gives the variable that says whether a receive is pending there.
-
-    All that this module knows of the inside of the package is here.
+    Gives the variable that says whether a receive is pending there.  All that this module knows of
+    the inside of the package is here.
     """
     winsock = calls.ffi.dlopen(str(library))
     with ExitStack() as stack:
@@ -107,61 +106,56 @@ class Port(trio.abc.Clock):
 class Call(NamedTuple):
     """A receive of a stream or a socket of datagrams, and what stock Trio has in its place."""
 
+    title: str
     name: str
     stock: str
     arguments: tuple[object, ...] = (SIZE,)
     messages: int = 1
     waits: bool = False
 
-    @property
-    def title(self) -> str:
-        name = self.name.removeprefix("socket.")
-        several = f", {self.messages} datagrams" if self.messages > 1 else ""
-        return f"{name}{several}{', waiting' if self.waits else ''}"
-
 
 CALLS: Final = (
-    Call("socket.recv", "socket.recv"),
-    Call("socket.recv_into", "socket.recv_into", (bytearray(SIZE),)),
-    Call("receive_some", "receive_some"),
-    Call("receive_into", "socket.recv_into", (bytearray(SIZE),)),
-    Call("recvfrom", "recvfrom"),
-    Call("recvfrom_many", "recvfrom", (2 * BATCH, SIZE), BATCH),
-    Call("socket.recv", "socket.recv", waits=True),
-    Call("receive_some", "receive_some", waits=True),
-    Call("recvfrom", "recvfrom", waits=True),
+    Call("recv", "socket.recv", "socket.recv"),
+    Call("recv_into", "socket.recv_into", "socket.recv_into", (bytearray(SIZE),)),
+    Call("receive_some", "receive_some", "receive_some"),
+    Call("receive_into", "receive_into", "socket.recv_into", (bytearray(SIZE),)),
+    Call("recvfrom", "recvfrom", "recvfrom"),
+    Call("recvfrom_many, 32 datagrams", "recvfrom_many", "recvfrom", (2 * BATCH, SIZE), BATCH),
+    Call("recv, waiting", "socket.recv", "socket.recv", waits=True),
+    Call("receive_some, waiting", "receive_some", "receive_some", waits=True),
+    Call("recvfrom, waiting", "recvfrom", "recvfrom", waits=True),
 )
 
 
-async def pair(factory: Any, stream: Any) -> tuple[Any, socket.socket]:
-    """Return what receives, a stream or a socket of datagrams, and what sends to it."""
+async def pair(factory: Any, stream: Any) -> tuple[Any, Any, socket.socket]:
+    """Return a socket, a stream of it or itself, and what sends to it."""
     if stream is None:
         sock = factory(socket.AF_INET, socket.SOCK_DGRAM)
         await sock.bind((HOST, 0))
         peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         peer.connect(sock.getsockname())
-        return sock, peer
+        return sock, sock, peer
     with socket.create_server((HOST, 0)) as listener:
         sock = factory(socket.AF_INET, socket.SOCK_STREAM)
         await sock.connect(listener.getsockname())
-        return stream(sock), listener.accept()[0]
+        return sock, stream(sock), listener.accept()[0]
 
 
 async def repeat(count: int, call: Callable[..., Awaitable[Any]], *arguments: object) -> float:
-    """Return the seconds that so many calls take, one after the other."""
+    """Return the microseconds that so many calls take, one after the other."""
     begin = time.perf_counter()
     for _ in range(count):
         await call(*arguments)
-    return time.perf_counter() - begin
+    return 1e6 * (time.perf_counter() - begin)
 
 
 async def measure_call(call: Call, waits: ctypes.c_int32, clock: Port) -> Table:
     """Measure one receive, in alternating turns, of which the first is for warming up."""
-    streams: tuple[Any, Any] = (None, None)
-    if "recvfrom" not in call.name:
-        streams = trio.SocketStream, trio_wsarecv.SocketStream
-    theirs, peer = await pair(trio.socket.socket, streams[0])
-    ours, other = await pair(trio_wsarecv.SocketFactory().socket, streams[1])
+    streams: tuple[Any, Any] = trio.SocketStream, trio_wsarecv.SocketStream
+    if "recvfrom" in call.name:
+        streams = (None, None)
+    sock, theirs, peer = await pair(trio.socket.socket, streams[0])
+    own_sock, ours, other = await pair(trio_wsarecv.SocketFactory().socket, streams[1])
     receive, receive_stock = attrgetter(call.name)(ours), attrgetter(call.stock)(theirs)
     stock_arguments = call.arguments if call.messages == 1 else (SIZE,)
     message, times = bytes(SIZE), MESSAGES // call.messages
@@ -171,20 +165,18 @@ async def measure_call(call: Call, waits: ctypes.c_int32, clock: Port) -> Table:
         clock.sending = 0
         if call.waits:
             clock.send = lambda: peer.send(message)
-        else:
-            for _ in range(MESSAGES):
-                peer.send(message)
-        seconds = await repeat(MESSAGES, receive_stock, *stock_arguments)
+        for _ in range(0 if call.waits else MESSAGES):
+            peer.send(message)
+        spent = await repeat(MESSAGES, receive_stock, *stock_arguments) - 1e6 * clock.sending
         clock.send = None
-        own_seconds = await repeat(times, receive, *call.arguments)
+        own_spent = await repeat(times, receive, *call.arguments)
         if turn:
-            table.add(STOCK, 1e6 * (seconds - clock.sending) / times)
-            table.add(OURS, 1e6 * own_seconds / times)
-    sockets = [end if streams[0] is None else end.socket for end in (theirs, ours)]
-    if sockets[1].engine != "overlapped":
-        raise ProcessError(f"{call.title}: received by {sockets[1].engine}")
-    for sock in (*sockets, peer, other):
-        sock.close()
+            table.add(STOCK, spent / times)
+            table.add(OURS, own_spent / times)
+    if own_sock.engine != "overlapped":
+        raise ProcessError(f"{call.title}: received by {own_sock.engine}")
+    for each in (sock, own_sock, peer, other):
+        each.close()
     return table
 
 
@@ -193,8 +185,7 @@ async def measure_all(waits: ctypes.c_int32, clock: Port) -> list[Table]:
     tables = [await measure_call(call, waits, clock) for call in CALLS]
     checkpoint = Table("own-checkpoint", "checkpoint", TIME)
     for _ in range(ROUNDS):
-        seconds = await repeat(MESSAGES, trio.lowlevel.checkpoint)
-        checkpoint.add(STOCK, 1e6 * seconds / MESSAGES)
+        checkpoint.add(STOCK, await repeat(MESSAGES, trio.lowlevel.checkpoint) / MESSAGES)
     return [*tables, checkpoint]
 
 

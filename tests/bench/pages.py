@@ -9,7 +9,7 @@ from .subjects import LOOPS, OURS, RAW, RUN, SOCKET, STOCK, STOCK_DATAGRAMS
 from .web import SCHEMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from .results import Result, Results
@@ -17,18 +17,6 @@ if TYPE_CHECKING:
 
 #: Whom we are compared with.
 AGAINST: Final = {"Trio": STOCK, "recv_into": SOCKET, **{loop: loop for loop in LOOPS}, "C": RAW}
-#: What the columns of some pages are called, by the key of their table.
-WEB: Final = {
-    "paced": "↓ µs per request, moderate load",
-    "busy": "↑ requests/s, full load",
-    "busy-processor": "↓ µs per request, full load",
-}
-CORES: Final = {
-    "": "Requests per second",
-    "-processor": "Processor time each, µs",
-    "-workers": "Processors busy with the workers",
-    "-client": "with the client",
-}
 
 
 def list_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
@@ -76,43 +64,31 @@ def datagrams(tables: Sequence[Result]) -> list[str]:
     return list_table(("Work", STOCK_DATAGRAMS, *(f"÷: {name}" for name in names)), rows)
 
 
-def compared(title: str, columns: Mapping[str, Result]) -> list[str]:
-    """Return tables as columns of one, with how many times that of the base each figure is."""
-    firsts = [table.first() for table in columns.values()]
-    rows = [
-        (name, *(f"{_text(first[name])} ({first[name].ratio or 1:.2f})" for first in firsts))
-        for name in firsts[0]
-    ]
-    return list_table((title, *columns), rows)
-
-
-def shares(title: str, columns: Mapping[str, Result], form: str) -> list[str]:
+def columns(title: str, tables: Mapping[str, Result], cell: Callable[[Row], str]) -> list[str]:
     """Return tables as columns of one, without the rows that are nearly nothing in all of them."""
-    firsts = [table.first() for table in columns.values()]
+    firsts = [table.first() for table in tables.values()]
     rows = [
-        (name, *(form.format(first[name].median) for first in firsts))
+        (name, *(cell(first[name]) for first in firsts))
         for name in firsts[0]
-        if any(first[name].median >= 0.5 for first in firsts)
+        if any(first[name].median >= 0.4 for first in firsts)
     ]
-    return list_table((title, *columns), rows)
+    return list_table((title, *tables), rows)
+
+
+def compared(row: Row) -> str:
+    return f"{_text(row)} ({row.ratio or 1:.2f})"
+
+
+def share(row: Row) -> str:
+    return f"{row.median:.0f}%"
 
 
 def own(tables: Mapping[str, Result]) -> list[str]:
-    """Return Python's own share of each call, and of Trio's checkpoint."""
     rows = []
     for name, table in tables.items():
         stock, ours = (table.first().get(subject) for subject in (STOCK, OURS))
         rows.append((name, _text(stock), _text(ours), _ratio(ours, stock)))
     return list_table(("µs per call", STOCK, OURS, "÷ Trio"), rows)
-
-
-def limits(tables: Iterable[Result]) -> list[str]:
-    return [
-        f"\n| \\* {table.title}, {name}: {row.limit}"
-        for table in tables
-        for name, row in table.first().items()
-        if row.limit
-    ]
 
 
 def write(results: Results, folder: Path) -> None:
@@ -126,30 +102,32 @@ def write(results: Results, folder: Path) -> None:
             if key.startswith(prefix) and key.endswith(suffix)
         }
 
-    def named(prefix: str, names: Mapping[str, str]) -> dict[str, Result]:
-        found = some(prefix)
-        return {name: found[key] for key, name in names.items() if key in found}
-
     about = ["", results.about[0]]
     pages: dict[str, list[str]] = {}
-    calls = some("own-")
+    calls, packets = some("own-"), [*some("datagrams").values()]
     streams = [t for t in some("").values() if OURS in t.rows and t not in calls.values()]
-    if streams and (packets := [*some("datagrams").values()]):
-        parts = summary(streams), datagrams(packets), limits([*streams, *packets])
-        pages["summary"] = sum(parts, start=about)
-    if web := [(scheme, named(f"{scheme}-", WEB)) for scheme in SCHEMES if some(f"{scheme}-")]:
-        pages["http"] = sum((compared(scheme.upper(), each) for scheme, each in web), start=about)
+    if streams and packets:
+        pages["summary"] = [*about, *summary(streams), *datagrams(packets)]
+        for table in (*streams, *packets):
+            rows = table.first().items()
+            limits = [f"\n| \\* {table.title}, {name}: {r.limit}" for name, r in rows if r.limit]
+            pages["summary"] += limits
+    for scheme in SCHEMES:
+        if servers := some(f"{scheme}-").values():
+            page = pages.setdefault("http", about.copy())
+            page += columns("Server", {_title(table): table for table in servers}, compared)
     if inside := some("where-"):
         works = {key: table for key, table in inside.items() if not key.startswith("http")}
         often = some("where-http-", "-calls")
         requests = {name: inside[f"http-{name}"] for name in often}
-        pages["where"] = shares("Share of the time", works, "{:.0f}%")
-        pages["http-where"] = shares("Share of Hypercorn's time", requests, "{:.0f}%")
-        pages["http-where"] += shares("For each request", often, "{:,.1f}")
+        pages["where"] = columns("Share of the time", works, share)
+        pages["http-where"] = columns("Share of Hypercorn's time", requests, share)
+        pages["http-where"] += columns("For each request", often, lambda row: f"{row.median:,.1f}")
     if calls:
         pages["own"] = own(calls)
-    if workers := named("cores", CORES):
-        pages["cores"] = compared("Workers", workers)
+    if workers := some("cores").values():
+        titles = {f"{t.figure.title}, {t.figure.unit}": t for t in workers}
+        pages["cores"] = columns("Server", titles, compared)
     for name, lines in pages.items():
         text = "\n".join((".. Written by tests/bench.", *lines))
         (folder / f"{name}.inc").write_text(f"{text}\n", "utf-8")

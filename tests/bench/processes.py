@@ -27,16 +27,11 @@ DEADLINE: Final = 120.0  # seconds for any answer; thousands of connections take
 
 def processor_seconds(*pids: int | None) -> float:
     """Return the processor time that these processes have used so far, in seconds."""
-    return sum(_processor_seconds(pid) for pid in pids if pid is not None)
-
-
-def _processor_seconds(pid: int) -> float:
     if sys.platform == "linux":
         # In nanoseconds; the figures of psutil are in hundredths of a second there.
-        tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+        tasks = [task for pid in pids for task in Path(f"/proc/{pid}/task").glob("*/schedstat")]
         return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
+    return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids if pid is not None)
 
 
 class ProcessError(Exception):
@@ -171,12 +166,10 @@ class Session:
         processor = processor_seconds(*self._pids) - before
         return Sample(count * unit, seconds, processor, generator)
 
-    def abandon(self) -> None:
-        """End the subject at once, and with it the connections."""
-        self._subject.kill()
+    def finish(self, *, abandon: bool = False) -> None:
+        """End the connections; or end the subject at once, and with it the connections."""
+        if abandon:
+            self._subject.kill()
         self._generator.finish()
-
-    def finish(self) -> None:
-        """End the connections."""
-        self._generator.finish()
-        self._subject.answer("done")
+        if not abandon:
+            self._subject.answer("done")

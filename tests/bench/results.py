@@ -1,9 +1,8 @@
 """The file of results: one line for each row, with all runs in it.
 
-A table begins with its key, title, figure, unit, whether more or less is better, and its base,
-separated by tabulators.  A row has the subject, and for each run
-``MEDIAN (LEAST..MOST) ×RATIO *LIMIT``, where all but the median may be missing.  What there is to
-say of each run comes first.
+What there is to say of each run comes first.  A table begins with its key, title, figure, unit,
+whether more or less is better, and its base, between tabulators.  A row has the subject, and for
+each run ``MEDIAN (LEAST..MOST) ×RATIO *LIMIT``; all but the median may be missing.
 """
 
 from __future__ import annotations
@@ -91,21 +90,19 @@ def read(folder: Path) -> Results:
 def _cell(row: Row | None) -> str:
     if row is None:
         return NONE
-    cell = digits(row.median)
-    if row.least != row.most:
-        cell += f" ({digits(row.least)}..{digits(row.most)})"
-    cell += "" if row.ratio is None else f" ×{digits(row.ratio)}"
-    return f"{cell} {MARK}{row.limit}" if row.limit else cell
+    spread = f" ({digits(row.least)}..{digits(row.most)})" if row.least != row.most else ""
+    ratio = "" if row.ratio is None else f" ×{digits(row.ratio)}"
+    limit = f" {MARK}{row.limit}" if row.limit else ""
+    return f"{digits(row.median)}{spread}{ratio}{limit}"
 
 
 def _row(cell: str) -> Row | None:
     found = CELL.fullmatch(cell)
-    assert found, cell
-    if cell == NONE:
+    if not found or cell == NONE:
         return None
-    *numbers, limit = found.groups()
-    median, least, most, ratio = (
-        float(number.replace(",", "")) if number else None for number in numbers
+    median, *others = (
+        float(text.replace(",", "")) if text else None for text in found.groups()[:4]
     )
     assert median is not None
-    return Row(median, least or median, most or median, ratio, limit or "")
+    least, most, ratio = others
+    return Row(median, least or median, most or median, ratio, found[5] or "")

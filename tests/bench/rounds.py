@@ -60,10 +60,7 @@ def measure(
             tables[0].add(name, *(sample.units / sample.seconds for sample in samples[name]))
         if limit := _limit(work, samples[name]):
             tables[0].limits[name] = limit
-        if work.needs_machine:
-            session.abandon()  # which spares it the closing of many connections
-        else:
-            session.finish()
+        session.finish(abandon=work.needs_machine)  # closing many connections takes long
     return tables
 
 

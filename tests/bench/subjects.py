@@ -32,20 +32,19 @@ DATAGRAMS: Final = {STOCK_DATAGRAMS, f"{RUN} recvfrom", *(f"{OURS} {call}" for c
 
 #: Who does not take part in a work, by the beginning of its name.
 ABSENT: Final = {
-    "paced": {SOCKET},
-    "echo": {SOCKET},
-    "dry": {SOCKET},
-    "chunks": {SOCKET, RAW, RAW_SKIP},
-    "idle": {SOCKET, RAW_SKIP},
-    "cancel": {SOCKET, *LOOPS, RAW, RAW_SKIP},
-    "burst": {SOCKET, *LOOPS, RAW, RAW_SKIP},
-    "datagrams": {STOCK, SOCKET, OURS, RUN, RAW_SKIP},
+    "chunks": {RAW, RAW_SKIP},
+    "idle": {RAW_SKIP},
+    "cancel": {*LOOPS, RAW, RAW_SKIP},
+    "burst": {*LOOPS, RAW, RAW_SKIP},
+    "datagrams": {STOCK, OURS, RUN, RAW_SKIP},
 }
 
 
 def takes_part(name: str, work: str) -> bool:
     """Return whether a subject takes part in a work, each by its name."""
     kind, _, _ = work.partition("-")
+    if name == SOCKET:
+        return kind in {"bulk", "frames"}
     return name not in ABSENT.get(kind, ()) and (kind == "datagrams" or name not in DATAGRAMS)
 
 

@@ -63,7 +63,7 @@ def _grown(child: Child, work: Work, server: int | None) -> int:
     if work.load != IDLE.load:
         session.round(1, work.connections)
     after: int = process.memory_info().rss
-    session.abandon()
+    session.finish(abandon=True)
     return after - before
 
 

@@ -74,38 +74,29 @@ def kind(function: tuple[str, int, str]) -> str | None:
     return next((kind for part, kind in kinds.items() if part in text), None)
 
 
-def shares(key: str, title: str, profile: Path) -> Table:
-    """Return how much of the time each kind took."""
+def tables(key: str, title: str, profile: Path, requests: int = 1) -> tuple[Table, Table]:
+    """Return how much of the time each kind took, and how often some are called per request."""
     seconds: Counter[str] = Counter()
-    for function, (_, _, own, _, callers) in read(profile).items():
+    calls: Counter[str] = Counter()
+    stats: dict[Any, Any] = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
+    for function, (_, times, own, _, callers) in stats.items():
+        if "readline" in function[2]:
+            continue  # it blocks until there is another task
         if found := kind(function):
             seconds[found] += own
+            calls[found] += times
         else:
             for caller, (_, _, its, _) in callers.items():
                 seconds[kind(caller) or REST] += its
-    table = Table(f"where-{key}", title, SHARE, "")
-    for name in KINDS:
-        table.add(name, 100 * seconds[name] / seconds.total())
-    return table
-
-
-def counts(key: str, title: str, profile: Path, requests: int) -> Table:
-    """Return how often something was done for each request."""
-    calls: Counter[str] = Counter()
-    for function, (_, times, *_) in read(profile).items():
-        calls[kind(function) or ""] += times
         calls[IN_C if function[0] == "~" else IN_PYTHON] += times
         calls[STEPS] += times if "'run' of '_contextvars.Context'" in function[2] else 0
-    table = Table(f"where-{key}-calls", title, COUNT, "")
+    share = Table(f"where-{key}", title, SHARE, "")
+    often = Table(f"where-{key}-calls", title, COUNT, "")
+    for name in KINDS:
+        share.add(name, 100 * seconds[name] / seconds.total())
     for name in COUNTED:
-        table.add(name, calls[name] / requests)
-    return table
-
-
-def read(profile: Path) -> dict[Any, Any]:
-    stats = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
-    # Reading the next task blocks until there is one.
-    return {function: row for function, row in stats.items() if "readline" not in function[2]}
+        often.add(name, calls[name] / requests)
+    return share, often
 
 
 def measure(where: Machine) -> Iterator[Table]:
@@ -126,11 +117,10 @@ def measure(where: Machine) -> Iterator[Table]:
                 count *= 2
             session.finish()
             child.finish()
-            yield shares(work.key, work.title, profile)
+            yield tables(work.key, work.title, profile)[0]
         for name in ("Trio", "run"):
             server = profiled("http_app.py", run=name == "run")
             (port,) = server.expect("port")
             asked = wrk.ask(f"http://127.0.0.1:{port:.0f}/", CONNECTIONS, 2)
             server.finish()
-            yield shares(f"http-{name}", f"Hypercorn, {name}", profile)
-            yield counts(f"http-{name}", f"Hypercorn, {name}", profile, asked.requests)
+            yield from tables(f"http-{name}", f"Hypercorn, {name}", profile, asked.requests)

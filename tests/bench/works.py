@@ -60,17 +60,21 @@ def _flood(key: str, title: str, load: str = "flood", size: int = ROUND) -> Work
     return Work(key, title, key, load, processor_per("MiB"), THROUGHPUT, size / MIB, size=PIECE)
 
 
-def _echo(
-    key: str, title: str, connections: int = 1, name: str = "echo", base: str = STOCK
-) -> Work:
+def _echo(key: str, title: str, connections: int, name: str = "echo", base: str = STOCK) -> Work:
     echo = (key, title, name, name, processor_per("request"), REQUESTS)
     return Work(*echo, connections=connections, start=300, base=base)
+
+
+def _datagrams(key: str, title: str, unit: int, rate: int, size: int) -> Work:
+    datagrams = (key, title, "datagrams", key, processor_per("datagram"), None if rate else MANY)
+    return Work(*datagrams, unit, rate=rate, size=size, base=STOCK_DATAGRAMS)
 
 
 def _idle(key: str, how: str, load: str = "burst") -> Work:
     return Work(key, how, key, load, MEMORY, size=BURST)
 
 
+BURST_TITLE: Final = f"{DATAGRAMS} datagrams of {DATAGRAM_SIZE:,} bytes at a time"
 WORKS: Final = (
     _paced("paced-1", "64-byte messages, 1 × 1000/s"),
     _paced("paced-20", "64-byte messages, 20 × 50/s", 20),
@@ -82,23 +86,10 @@ WORKS: Final = (
     _flood("chunks", "a flood in chunks of default size"),
     _flood("dry", "a flood that runs dry: 64 KiB at a time, as fast as Trio takes them", "dry"),
     _flood("frames", "frames of 16 KiB to 1 MiB behind a 4-byte length", "frames", BATCH),
-    _echo("echo-1", "echo of 64 bytes, 1 connection"),
+    _echo("echo-1", "echo of 64 bytes, 1 connection", 1),
     _echo("echo-50", "echo of 64 bytes, 50 connections", 50),
-    Work(
-        *("datagrams-paced", "64-byte datagrams, 1000/s", "datagrams", "datagrams-paced"),
-        processor_per("datagram"),
-        rate=RATE,
-        base=STOCK_DATAGRAMS,
-    ),
-    Work(
-        *("datagrams-burst", f"{DATAGRAMS} datagrams of {DATAGRAM_SIZE:,} bytes at a time"),
-        *("datagrams", "datagrams-burst"),
-        processor_per("datagram"),
-        figure=MANY,
-        unit=DATAGRAMS,
-        size=DATAGRAM_SIZE,
-        base=STOCK_DATAGRAMS,
-    ),
+    _datagrams("datagrams-paced", "64-byte datagrams, 1000/s", 1, RATE, MESSAGE),
+    _datagrams("datagrams-burst", BURST_TITLE, DATAGRAMS, 0, DATAGRAM_SIZE),
     _echo("datagrams-echo-1", "echo of 64-byte datagrams, 1 peer", 1, *DATAGRAM_ECHO),
     _echo("datagrams-echo-50", "echo of 64-byte datagrams, 50 peers", 50, *DATAGRAM_ECHO),
 )

@@ -14,18 +14,10 @@
 #include <ws2tcpip.h>
 #include <windows.h>
 
-enum {
-    ENTRIES = 256,
-    LENGTH = 4, /* of what tells the length of a frame */
-    SMALL = 1024,
-    PIECE = 64 * 1024,
-    LARGE = 256 * 1024,
-    LARGEST_FRAME = 1024 * 1024,
-    ROUND = 16 * 1024 * 1024,
-    KERNEL_BUFFER = 512 * 1024,
-    ROOM = 2048,
-    END = 1 /* the size of the last datagram */
-};
+enum { SMALL = 1024, PIECE = 64 * 1024, LARGE = 256 * 1024, LARGEST_FRAME = 1024 * 1024 };
+enum { ROUND = 16 * 1024 * 1024, KERNEL_BUFFER = 512 * 1024, ENTRIES = 256 };
+enum { LENGTH = 4 /* of what tells the length of a frame */ };
+enum { ROOM = 2048, END = 1 /* the size of the last datagram */ };
 
 static enum { PACED, BULK, DRY, FRAMES, ECHO, IDLE, DATAGRAMS, DATAGRAMS_ECHO } work;
 static const char *const names[] = {"paced", "bulk", "dry",       "frames",

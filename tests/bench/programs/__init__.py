@@ -8,11 +8,15 @@ and waits for the next line.  The works are explained in `tests.bench.load`.
 from __future__ import annotations
 
 import socket
+import struct
 import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Data = bytes | memoryview
+    Action = Callable[[Data], Data | None]
 
 HOST: Final = "127.0.0.1"
 ROUND: Final = 16 * 1024 * 1024  # of a flood, one byte is sent back for each so many
@@ -28,6 +32,10 @@ BURST: Final = 2 * 1024 * 1024
 ANSWER: Final = b"!"
 DATAGRAMS: Final = 64  # of a burst
 DATAGRAM_SIZE: Final = 1200  # bytes, as of a QUIC packet
+ROOM: Final = 2048  # what programs offer to a datagram that comes over an Ethernet
+HEADER: Final = struct.Struct("!II")  # of a datagram: its number, and whether to answer
+NEXT: Final = struct.Struct("!I")  # the answer: the number that the next one must have
+WRONG: Final = 0xFFFFFFFF  # the same when another has come
 END: Final = 1  # the size of the last datagram
 
 #: Of a flood, the kernel keeps no more than this, which the cache of a processor holds.  Left to
@@ -71,3 +79,27 @@ def asked_again() -> bool:
 def say(name: str, value: object) -> None:
     """Report something to the program that measures."""
     print("bench", name, value, flush=True)
+
+
+class Ended(Exception):
+    """The last datagram has arrived."""
+
+
+def action_of(work: str) -> Action:
+    """Return what to do with each datagram in this work: it returns what to answer, if anything."""
+    expected = 0
+
+    def take(data: Data) -> Data | None:
+        nonlocal expected
+        if len(data) == END:
+            raise Ended
+        number, answer = HEADER.unpack_from(data)
+        expected = number + 1 if number == expected else WRONG
+        return NEXT.pack(expected) if answer else None
+
+    def echo(data: Data) -> Data:
+        if len(data) == END:
+            raise Ended
+        return data
+
+    return echo if work == "datagrams-echo" else take

@@ -13,8 +13,8 @@ import socket
 import sys
 from typing import Any, Final, cast
 
-from tests.bench.programs import ANSWER, HOST, LARGE, LARGEST_FRAME, LENGTH, ROUND, Task, tasks
-from tests.bench.programs.ledger import Ended, action_of
+from tests.bench import programs
+from tests.bench.programs import ANSWER, HOST, LARGE, LENGTH, ROUND, Task
 
 
 class Connection(asyncio.BaseProtocol):
@@ -63,7 +63,7 @@ class Flood(Connection, asyncio.BufferedProtocol):
 class Frames(Flood):
     """Has each part of each frame received where it belongs."""
 
-    size = LARGEST_FRAME
+    size = programs.LARGEST_FRAME
     wanted = LENGTH
     filled = 0
     in_body = False
@@ -86,7 +86,7 @@ class Frames(Flood):
 
 class Datagrams(asyncio.DatagramProtocol):
     def __init__(self, work: str) -> None:
-        self.action = action_of(work)
+        self.action = programs.action_of(work)
         self.ended = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -96,17 +96,14 @@ class Datagrams(asyncio.DatagramProtocol):
         try:
             if answer := self.action(data):
                 self.transport.sendto(answer, address)
-        except Ended:
+        except programs.Ended:
             self.ended.set_result(None)
 
 
 WORKS: Final[dict[str, type[Any]]] = {
-    "paced": Discard,
-    "idle": Discard,
+    **dict.fromkeys(("paced", "idle"), Discard),
+    **dict.fromkeys(("bulk", "chunks", "dry"), Flood),
     "echo": Echo,
-    "bulk": Flood,
-    "chunks": Flood,
-    "dry": Flood,
     "frames": Frames,
 }
 
@@ -134,7 +131,7 @@ async def datagrams(loop: asyncio.AbstractEventLoop, task: Task) -> None:
 
 async def main() -> None:
     loop = asyncio.get_running_loop()
-    for task in tasks():
+    for task in programs.tasks():
         await (datagrams if task.work.startswith("datagrams") else streams)(loop, task)
 
 

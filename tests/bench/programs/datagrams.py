@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from tests.bench.programs import HOST, tasks
-from tests.bench.programs.ledger import MANY, ROOM, Ended, action_of
+from tests.bench.programs import DATAGRAMS, HOST, ROOM, Ended, action_of, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.bench.programs.ledger import Action
+    from tests.bench.programs import Action
 
 
 async def recvfrom(sock: Any, action: Action) -> None:
@@ -40,7 +39,7 @@ async def recvfrom_into(sock: Any, action: Action) -> None:
 
 async def recvfrom_many(sock: Any, action: Action) -> None:
     while True:
-        for data, address in await sock.recvfrom_many(MANY, ROOM):
+        for data, address in await sock.recvfrom_many(DATAGRAMS, ROOM):
             if answer := action(data):
                 await sock.sendto(answer, address)
 

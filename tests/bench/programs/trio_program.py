@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,46 +57,41 @@ async def flood_into(stream: Any, receive_into: Callable[[bytearray], Awaitable[
             await stream.send_all(ANSWER)
 
 
-async def frames(stream: trio.SocketStream) -> None:
-    async def receive_exactly(size: int) -> bytearray | None:
-        data = bytearray()
-        while len(data) < size:
-            chunk = await stream.receive_some(size - len(data))
-            if not chunk:
-                return None
-            data += chunk
-        return data
-
-    while header := await receive_exactly(LENGTH):
-        size = int.from_bytes(header, "big")
-        if size:
-            await receive_exactly(size)
-        else:
-            await stream.send_all(ANSWER)
-
-
-async def frames_into(stream: Any, fill: Callable[[memoryview], Awaitable[None]]) -> None:
-    header = memoryview(bytearray(LENGTH))
-    body = memoryview(bytearray(programs.LARGEST_FRAME))
-    try:
+async def frames(stream: Any, receive: Callable[[int], Awaitable[Any]] | None = None) -> None:
+    """Receive frames, each after its length, by what receives an exact number of bytes."""
+    receive = receive or partial(collect, stream)
+    with suppress(EOFError):
         while True:
-            await fill(header)
-            size = int.from_bytes(header, "big")
+            size = int.from_bytes(await receive(LENGTH), "big")
             if size:
-                await fill(body[:size])
+                await receive(size)
             else:
                 await stream.send_all(ANSWER)
-    except EOFError:
-        pass
 
 
-async def fill(sock: trio.socket.SocketType, buffer: memoryview) -> None:
-    filled = 0
-    while filled < len(buffer):
-        size = await sock.recv_into(buffer[filled:])
-        if not size:
+async def collect(stream: trio.SocketStream, size: int) -> bytearray:
+    data = bytearray()
+    while len(data) < size:
+        chunk = await stream.receive_some(size - len(data))
+        if not chunk:
             raise EOFError
-        filled += size
+        data += chunk
+    return data
+
+
+async def fill(sock: trio.socket.SocketType, buffer: memoryview, size: int) -> memoryview:
+    filled = 0
+    while filled < size:
+        received = await sock.recv_into(buffer[filled:size])
+        if not received:
+            raise EOFError
+        filled += received
+    return buffer[:size]
+
+
+async def fill_exactly(stream: Any, buffer: memoryview, size: int) -> memoryview:
+    await stream.receive_exactly_into(buffer[:size])
+    return buffer[:size]
 
 
 async def echo(stream: trio.SocketStream) -> None:
@@ -115,15 +111,16 @@ WORKS: Final[dict[str, Callable[[Any], Awaitable[None]]]] = {
     "burst-64k": partial(flood, size=PIECE, answered=BURST),
     "burst-drop": drop,
 }
+FRAME: Final = memoryview(bytearray(programs.LARGEST_FRAME))
 INTO: Final[dict[str, dict[str, Callable[[Any], Awaitable[None]]]]] = {
     "streams": {},
     "sockets": {
         "bulk": lambda stream: flood_into(stream, stream.socket.recv_into),
-        "frames": lambda stream: frames_into(stream, partial(fill, stream.socket)),
+        "frames": lambda stream: frames(stream, partial(fill, stream.socket, FRAME)),
     },
     "trio_wsarecv": {
         "bulk": lambda stream: flood_into(stream, stream.receive_into),
-        "frames": lambda stream: frames_into(stream, stream.receive_exactly_into),
+        "frames": lambda stream: frames(stream, partial(fill_exactly, stream, FRAME)),
     },
 }
 
