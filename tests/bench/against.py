@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from . import machine, rounds, waiting
 from .processes import REPOSITORY, ProcessError
-from .subjects import OURS, RUN, STOCK, Subject, started, subjects
+from .subjects import OURS, RUN, STOCK, started, subjects
 from .table import digits
 from .works import WORKS
 
@@ -57,20 +57,15 @@ def name_of(program: str, side: str) -> str:
     return f"{PROGRAMS[program]}, {side}"
 
 
-def pairs_of(where: machine.Machine, raw: Path, folders: Mapping[str, Path]) -> list[Subject]:
-    """Return every program twice, once with each of the packages."""
-    return [
+def measure(where: machine.Machine, folders: Mapping[str, Path], plan: Plan) -> Iterator[Table]:
+    """Do all works with both packages, and give each table as often as all are started."""
+    raw, _, scale, want = plan
+    pairs = [
         subject._replace(name=name_of(subject.name, side))
         for side, folder in folders.items()
         for subject in subjects(where.with_package(folder), raw)
         if subject.name in PROGRAMS
     ]
-
-
-def measure(where: machine.Machine, folders: Mapping[str, Path], plan: Plan) -> Iterator[Table]:
-    """Do all works with both packages, and give each table as often as all are started."""
-    raw, _, scale, want = plan
-    pairs = pairs_of(where, raw, folders)
     for start in range(scale.starts):
         with started(pairs if start % 2 else reversed(pairs)) as children:
             for subject in pairs:
@@ -81,9 +76,7 @@ def measure(where: machine.Machine, folders: Mapping[str, Path], plan: Plan) -> 
             for work in WORKS:
                 if want(work.key) and work.base == STOCK and not work.needs_machine:
                     own = replace(work, base=name_of(OURS, OLD))
-                    yield from rounds.measure(
-                        children, own, where.server, scale.rounds, scale.seconds
-                    )
+                    yield from rounds.measure(children, own, where.server, scale)
             if want("cancel"):
                 yield waiting.cancel(children, scale.cancelled[0], scale.rounds)
 

@@ -24,15 +24,10 @@ def ensure_tools() -> None:
 
 def build_raw(folder: Path) -> Path:
     """Compile the limit of all that runs on Windows."""
-    return _compile(ON_WINDOWS, "raw", folder, "-lws2_32")
+    return build("raw", folder, ON_WINDOWS, "-lws2_32")
 
 
-def build_library(name: str, folder: Path) -> Path:
-    """Compile a shared library for this system."""
-    return _compile("gcc", name, folder, "-shared", "-fPIC")
-
-
-def _compile(compiler: str, name: str, folder: Path, *options: str) -> Path:
+def build(name: str, folder: Path, compiler: str, *options: str) -> Path:
     target = folder / f"{name}.exe"
     command = [compiler, *OPTIONS, str(SOURCES / f"{name}.c"), "-o", str(target), *options]
     subprocess.run(command, check=True)

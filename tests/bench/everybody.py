@@ -77,12 +77,11 @@ def on_windows(where: Machine, plan: Plan) -> Iterator[Table]:
 
 def _do(where: Machine, plan: Plan, works: Sequence[Work]) -> Iterator[Table]:
     cast = subjects(where, plan.raw)
-    able = {work: {s.name for s in cast if takes_part(s.name, work.name)} for work in works}
-    with started(s for s in cast if any(s.name in names for names in able.values())) as children:
-        for work, names in able.items():
-            those = {name: child for name, child in children.items() if name in names}
-            scale = plan.scale
-            yield from rounds.measure(those, work, where.server, scale.rounds, scale.seconds)
+    able = [s for s in cast if any(takes_part(s.name, work.name) for work in works)]
+    with started(able) as children:
+        for work in works:
+            those = {n: child for n, child in children.items() if takes_part(n, work.name)}
+            yield from rounds.measure(those, work, where.server, plan.scale)
 
 
 if sys.platform == "linux":

@@ -52,10 +52,8 @@ class Machine(NamedTuple):
     pinning: str = "nothing is pinned to a processor, so the figures wander"
 
     def with_package(self, folder: Path) -> Machine:
-        """Return the same machine, on which the package in this folder is the one imported.
-
-        What ``python -m`` starts is looked for in the working directory first.
-        """
+        """Return the same machine, on which the package in this folder is the one imported."""
+        # What ``python -m`` starts is looked for in the working directory first.
         path = f"{windows_path(folder)};{self.environ['PYTHONPATH']}"
         return self._replace(environ={**self.environ, "PYTHONPATH": path}, folder=folder)
 
@@ -100,9 +98,9 @@ if sys.platform != "win32":
         os.sched_setscheduler(server.pid, os.SCHED_IDLE, os.sched_param(0))
         os.sched_setaffinity(0, {first})  # of this process, and of the generators
         name = subprocess.check_output(["wine", "--version"], env=environ, text=True).split()[0]
-        exe = str(python.python_exe)
+        start = (*here, "wine"), str(python.python_exe)
         try:
-            yield Machine(name, (*here, "wine"), exe, environ, server.pid, pinning=pinning)
+            yield Machine(name, *start, environ, server.pid, pinning=pinning)
         finally:
             os.sched_setaffinity(0, allowed)
             subprocess.call(["wineserver", "--kill"], env=environ)

@@ -30,7 +30,7 @@ from trio_wsarecv._engine import choose, port
 from trio_wsarecv._winsock import calls
 from trio_wsarecv._winsock.provider import Provider
 
-from .build import build_library
+from .build import build
 from .processes import ProcessError
 from .subjects import OURS, STOCK
 from .table import Figure, Table
@@ -182,11 +182,10 @@ async def measure_call(call: Call, waits: ctypes.c_int32, clock: Port) -> Table:
 
 async def measure_all(waits: ctypes.c_int32, clock: Port) -> list[Table]:
     """Return a table for each receive; the last is Trio's checkpoint, which all of them contain."""
-    tables = [await measure_call(call, waits, clock) for call in CALLS]
     checkpoint = Table("own-checkpoint", "checkpoint", TIME)
     for _ in range(ROUNDS):
         checkpoint.add(STOCK, await repeat(MESSAGES, trio.lowlevel.checkpoint) / MESSAGES)
-    return [*tables, checkpoint]
+    return [*[await measure_call(call, waits, clock) for call in CALLS], checkpoint]
 
 
 def measure() -> list[Table]:
@@ -195,7 +194,7 @@ def measure() -> list[Table]:
     os.sched_setaffinity(0, {max(before)})
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            library = build_library("do_nothing", Path(folder))
+            library = build("do_nothing", Path(folder), "gcc", "-shared", "-fPIC")
             with on_winsock(library, stand_in) as waits:
                 return trio.run(measure_all, waits, stand_in, clock=stand_in)
     finally:

@@ -85,8 +85,8 @@ def share(row: Row) -> str:
 
 def own(tables: Mapping[str, Result]) -> list[str]:
     rows = []
-    for name, table in tables.items():
-        stock, ours = (table.first().get(subject) for subject in (STOCK, OURS))
+    for name, first in ((name, table.first()) for name, table in tables.items()):
+        stock, ours = first.get(STOCK), first.get(OURS)
         rows.append((name, _text(stock), _text(ours), _ratio(ours, stock)))
     return list_table(("µs per call", STOCK, OURS, "÷ Trio"), rows)
 

@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 #: The title of each plot, and the keys of its tables.
 PLOTS: Final = {
     "overview": ("Receiving on streams", ("paced-20", "chunks", "frames", "echo-50")),
-    "memory": (
-        "Memory of a connection that waits",
-        ("idle", "burst-default", "burst-64k", "burst-drop"),
-    ),
+    "memory": ("Memory of connections", ("idle", "burst-default", "burst-64k", "burst-drop")),
     "datagrams": ("Receiving datagrams", ("datagrams-paced", "datagrams-burst")),
     "http": ("Web servers", ("http-paced", "http-busy")),
 }

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psutil
 
@@ -50,12 +50,10 @@ class Child:
         self._command = " ".join(map(str, command))
         # Pipes, all three: CPython under Wine does not start on files.
         pipe, same = subprocess.PIPE, subprocess.STDOUT
-        process = subprocess.Popen(
-            command, -1, None, pipe, pipe, same, env=environ, cwd=folder, text=True
-        )
-        self._input, self._output = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
+        how: dict[str, Any] = {"env": environ, "cwd": folder, "text": True}
+        process: Any = subprocess.Popen(command, -1, None, pipe, pipe, same, **how)
+        self._process, self._input, self._output = process, process.stdin, process.stdout
         self._log: deque[str] = deque(maxlen=30)
-        self._process = process
         self.pid = process.pid
         self.kill = process.kill
 
@@ -82,7 +80,7 @@ class Child:
             for line in self._output:
                 self._log.append(line)
                 if line.startswith(prefix):
-                    return line.removeprefix(prefix)
+                    return str(line.removeprefix(prefix))
         finally:
             watchdog.cancel()
         raise ProcessError(f"no answer {prefix!r} from: {self._command}\n{''.join(self._log)}")
@@ -92,8 +90,7 @@ class Child:
         self.kill()
         try:
             output, _ = self._process.communicate(timeout=LAST_WORDS)
-        except subprocess.TimeoutExpired as late:
-            # Wine's services may be the subject's children, and have its standard output.
+        except subprocess.TimeoutExpired as late:  # Wine's services may have its standard output
             output = (late.output or b"").decode(errors="replace")
         return f"{self._command}\n{output}"
 

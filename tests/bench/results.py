@@ -77,8 +77,7 @@ class Results:
 def read(folder: Path) -> Results:
     about, *tables = (folder / RESULTS).read_text("utf-8").rstrip("\n").split("\n\n")
     results = Results(about.splitlines())
-    for text in tables:
-        header, *lines = text.splitlines()
+    for header, *lines in map(str.splitlines, tables):
         key, title, figure, unit, better, base = header.split("\t")
         table = Result(key, title, Figure(figure, unit, better == "more"), base)
         for name, *cells in (line.split("\t") for line in lines):

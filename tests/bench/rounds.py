@@ -15,6 +15,7 @@ from .table import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .everybody import Scale
     from .processes import Child, Sample
     from .works import Work
 
@@ -26,16 +27,10 @@ SENDING: Final = {"flood", "frames"}  # whose generators wait for nothing but an
 
 
 def measure(
-    children: Mapping[str, Child], work: Work, server: int | None, rounds: int, seconds: float
+    children: Mapping[str, Child], work: Work, server: int | None, scale: Scale
 ) -> list[Table]:
-    """Measure one work: the figure that counts, and the processor time where that is another.
-
-    Args:
-      children: the subjects, by name.
-      server: Wine's server.
-      rounds: how often each has its turn.
-      seconds: about how long each turn takes.
-    """
+    """Measure one work: the figure that counts, and the processor time where that is another."""
+    seconds = scale.seconds
     sessions = {name: Session(child, work, server) for name, child in children.items()}
     counts = {name: _calibrate(session, work, seconds) for name, session in sessions.items()}
     rate = None
@@ -44,7 +39,7 @@ def measure(
         counts = dict.fromkeys(counts, counts[work.base])
         rate = counts[work.base] / seconds
     samples: dict[str, list[Sample]] = {name: [] for name in sessions}
-    for turn in range(rounds):
+    for turn in range(scale.rounds):
         for name in list(sessions)[:: -1 if turn % 2 else 1]:
             sample = sessions[name].round(max(1, round(counts[name])), work.unit, rate)
             if work.rate and sample.per_unit < IDLE:

@@ -55,9 +55,6 @@ class Subject(NamedTuple):
     command: tuple[str, ...]
     machine: Machine
 
-    def start(self) -> Child:
-        return Child(self.command, self.machine.environ, self.machine.folder)
-
 
 def python(machine: Machine, *arguments: str | Path, run: bool = False) -> tuple[str, ...]:
     """Return what starts the Windows CPython with a script and so on."""
@@ -93,6 +90,7 @@ def started(subjects: Iterable[Subject]) -> Iterator[dict[str, Child]]:
     with ExitStack() as stack:
         children = {}
         for subject in subjects:
-            children[subject.name] = child = subject.start()
+            environ, folder = subject.machine.environ, subject.machine.folder
+            children[subject.name] = child = Child(subject.command, environ, folder)
             stack.callback(child.finish)
         yield children

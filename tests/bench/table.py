@@ -52,20 +52,14 @@ class Row(NamedTuple):
 
 @dataclass
 class Table:
-    """One figure of several subjects, measured in alternating rounds.
-
-    Attributes:
-      base: the subject whose figures those of the others are divided by.
-      rows: for each subject, its figure in each round.
-      limits: for a subject, what has limited it.
-    """
+    """One figure of several subjects, measured in alternating rounds."""
 
     key: str
     title: str
     figure: Figure
-    base: str = STOCK
-    rows: dict[str, list[float]] = field(default_factory=dict)
-    limits: dict[str, str] = field(default_factory=dict)
+    base: str = STOCK  # the subject whose figures those of the others are divided by
+    rows: dict[str, list[float]] = field(default_factory=dict)  # each figure of a subject
+    limits: dict[str, str] = field(default_factory=dict)  # what has limited a subject
 
     def add(self, subject: str, *figures: float) -> None:
         self.rows.setdefault(subject, []).extend(figures)

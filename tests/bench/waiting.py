@@ -33,12 +33,9 @@ TIME: Final = Figure("time per receive", "µs")
 
 
 def memory(folder: Path, raw: Path, work: Work, connections: int) -> Table:
-    """Compare a process with few idle connections and the same with many.
+    """Compare a process with few idle connections and the same with many, which did a work.
 
-    Args:
-      folder: the packages that the subjects need.
-      raw: the program in C.
-      work: what is done on each of the many connections before they are idle.
+    The folder has the packages that the subjects need; `raw` is the program in C.
     """
     title = f"{connections:,} connections, {work.title}; a receive waits on each"
     table = Table(work.key, title, MEMORY)

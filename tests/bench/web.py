@@ -56,11 +56,8 @@ class Server(NamedTuple):
     url: str
 
     def visit(self, seconds: int, wine: int | None, script: str = "report") -> tuple[float, float]:
-        """Make requests; return how many per second, and the processor time for each in µs.
-
-        The server is suspended at other times: an idle uvicorn wakes up ten times a second, which
-        would count with the turns of the others.
-        """
+        """Make requests; return how many per second, and the processor time for each in µs."""
+        # It is suspended at other times: an idle uvicorn wakes up ten times a second.
         process, pids = psutil.Process(self.child.pid), (self.child.pid, wine)
         process.resume()
         before = processor_seconds(*pids)

@@ -1,8 +1,7 @@
 /* A Winsock that does nothing, for `own_share`: every receive is one of SIZE bytes from HOST.
 
-   The functions have the names and arguments of `trio_wsarecv/_winsock/cdef.py`.  An overlapped
-   receive succeeds inline, or is pending while `waits` is set; either way its OVERLAPPED says that
-   it is done.  After it, AVAILABLE - 1 receives without OVERLAPPED succeed, and one would block. */
+   An overlapped receive succeeds inline, or is pending while `waits` is set; either way its
+   OVERLAPPED says that it is done.  After it, AVAILABLE - 1 without OVERLAPPED succeed. */
 
 #include <stdint.h>
 #include <string.h>

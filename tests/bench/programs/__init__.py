@@ -71,11 +71,6 @@ def tasks() -> Iterator[Task]:
         say("done", work)
 
 
-def asked_again() -> bool:
-    """Wait until the current task is to be done once more; false if it is not."""
-    return sys.stdin.readline().strip() == "again"
-
-
 def say(name: str, value: object) -> None:
     """Report something to the program that measures."""
     print("bench", name, value, flush=True)

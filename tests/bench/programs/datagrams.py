@@ -60,9 +60,7 @@ async def wait_overlapped(sock: Any, action: Action) -> None:
     lowlevel.register_with_iocp(handle)
     target, name = ffi.new("char[]", ROOM), ffi.new("char[]", STORAGE_SIZE)
     buffers = ffi.new("WSABUF *", {"len": ROOM, "buf": target})
-    flags, length, overlapped = (
-        ffi.new(f"{kind} *") for kind in ("DWORD", "int32_t", "OVERLAPPED")
-    )
+    flags, length, overlapped = map(ffi.new, ("DWORD *", "int32_t *", "OVERLAPPED *"))
     arguments = (handle, buffers, 1, NULL, flags, name, length, overlapped, NULL)
     address = address_of(overlapped)
     while True:

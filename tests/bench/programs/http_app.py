@@ -7,24 +7,17 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import trio
 
 from tests.bench.programs import say
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
 BODY: Final = b"Hello, world!"
 HEADERS: Final = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(BODY))]
 
 
-async def app(
-    scope: dict[str, Any],
-    receive: Callable[[], Awaitable[dict[str, Any]]],
-    send: Callable[[dict[str, Any]], Awaitable[None]],
-) -> None:
+async def app(scope: Any, receive: Any, send: Any) -> None:
     while scope["type"] == "lifespan":
         message = await receive()
         await send({"type": f"{message['type']}.complete"})
@@ -42,7 +35,7 @@ async def main() -> None:
     config.bind = ["127.0.0.1:0"]
     config.errorlog = None
     until_told = partial(trio.to_thread.run_sync, sys.stdin.read)
-    serving: Any = partial(serve, app, config, shutdown_trigger=until_told)  # type: ignore[arg-type]
+    serving: Any = partial(serve, app, config, shutdown_trigger=until_told)
     async with trio.open_nursery() as nursery:
         (url,) = await nursery.start(serving)
         say("port", url.rpartition(":")[2])

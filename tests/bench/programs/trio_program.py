@@ -48,8 +48,7 @@ async def drop(stream: trio.SocketStream) -> None:
 
 
 async def flood_into(stream: Any, receive_into: Callable[[bytearray], Awaitable[int]]) -> None:
-    buffer = bytearray(LARGE)
-    received = 0
+    buffer, received = bytearray(LARGE), 0
     while size := await receive_into(buffer):
         received += size
         if received >= ROUND:
@@ -126,7 +125,7 @@ INTO: Final[dict[str, dict[str, Callable[[Any], Awaitable[None]]]]] = {
 
 
 async def cancel(streams: list[trio.SocketStream]) -> None:
-    while programs.asked_again():
+    while sys.stdin.readline().strip() == "again":
         async with trio.open_nursery() as nursery:
             for stream in streams:
                 nursery.start_soon(stream.receive_some)
@@ -137,10 +136,9 @@ async def cancel(streams: list[trio.SocketStream]) -> None:
 
 
 async def main() -> None:
-    style = sys.argv[1]
-    works = WORKS | INTO[style]
+    works = WORKS | INTO[sys.argv[1]]
     connect: Any = trio.open_tcp_stream
-    if style == "trio_wsarecv":
+    if sys.argv[1] == "trio_wsarecv":
         from trio_wsarecv import open_tcp_stream as connect
     for task in programs.tasks():
         streams = [await connect(programs.HOST, task.port) for _ in range(task.connections)]
