@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from . import counting, machine, rounds, waiting, web
 from . import where as shares
-from .subjects import STOCK, STOCK_DATAGRAMS, started, subjects, takes_part
+from .subjects import FEW, STOCK, STOCK_DATAGRAMS, started, subjects, takes_part
 from .works import BURSTS, IDLE, WORKS
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Scale(NamedTuple):
     cancelled: tuple[int, int] = (500, 2000)  # receives at a time, few and many
     idle: int = 2000  # connections that are never received on
     bursts: int = 500  # connections that are idle after a burst
-    turns: int = 4  # of each web server, of seconds
+    turns: int = 3  # of each web server, of seconds
 
 
 FULL: Final = Scale()
@@ -78,6 +78,8 @@ def on_windows(where: Machine, plan: Plan) -> Iterator[Table]:
 def _do(where: Machine, plan: Plan, works: Sequence[Work]) -> Iterator[Table]:
     cast = subjects(where, plan.raw)
     able = [s for s in cast if any(takes_part(s.name, work.name) for work in works)]
+    if any(work.needs_machine for work in works):
+        able = [s for s in able if s.name in FEW]
     with started(able) as children:
         for work in works:
             those = {n: child for n, child in children.items() if takes_part(n, work.name)}

@@ -1,8 +1,8 @@
 """The load generator, the far end of all that is measured: ``load.py WORK CONNECTIONS RATE SIZE``.
 
 It says on which port it is, and when all connections are there.  Then each line ``N RATE`` on its
-standard input asks for one round, and is answered by the seconds that took and the processor
-seconds spent here:
+standard input asks for one round, and is answered by the seconds that took, and those of this
+process:
 
 paced: N messages of SIZE bytes, RATE of them per second, to one connection after the other
 flood: N times ROUND bytes, each answered by a byte

@@ -33,6 +33,8 @@ from .processes import REPOSITORY, ProcessError
 if sys.platform != "win32":
     from tests.wine.environment import ensure
     from tests.wine.prefix import windows_path as windows_path
+
+    ALLOWED = os.sched_getaffinity(0)  # before a machine is there, for one may be within another
 else:
     windows_path = str
 
@@ -83,8 +85,7 @@ if sys.platform != "win32":
                 shutil.copy(file, folder)
         environ = {**python.environ(), "WINEPREFIX": str(folder)}
         environ["PYTHONPATH"] += ";" + windows_path(packages)
-        allowed = os.sched_getaffinity(0)
-        first, last = min(allowed), max(allowed)
+        first, last, before = min(ALLOWED), max(ALLOWED), os.sched_getaffinity(0)
         here, nothing = ("taskset", "--cpu-list", str(last)), subprocess.DEVNULL
         others = f"the Windows CPython and its wineserver to processor {last}"
         pinning = f"pinned: the load generator to processor {first}, {others}"
@@ -102,6 +103,6 @@ if sys.platform != "win32":
         try:
             yield Machine(name, *start, environ, server.pid, pinning=pinning)
         finally:
-            os.sched_setaffinity(0, allowed)
+            os.sched_setaffinity(0, before)
             subprocess.call(["wineserver", "--kill"], env=environ)
             server.wait()

@@ -65,10 +65,9 @@ def _bars(axes: Any, table: Result) -> None:
     axes.set_xlim(0, 1.2 * max(row.most for row in rows.values()))
     axes.tick_params(labelsize=8, length=0)
     axes.set_xticks([])
-    better = "more" if table.figure.more_is_better else "less"
+    title, unit, more = table.figure
     axes.set_title(textwrap.fill(table.title, 50), loc="left", fontsize=9)
-    label = f"{table.figure.title}, {table.figure.unit} ({better} is better)"
-    axes.set_xlabel(label, fontsize=8)
+    axes.set_xlabel(f"{title}, {unit} ({'more' if more else 'less'} is better)", fontsize=8)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
 
 

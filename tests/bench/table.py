@@ -33,17 +33,13 @@ class Figure(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What is kept of the rounds of a subject.
-
-    The ratio is the median of those to the base, taken in each round.  The limit says what else
-    than the subject itself has limited its figures, if anything has.
-    """
+    """What is kept of the rounds of a subject."""
 
     median: float
     least: float
     most: float
-    ratio: float | None = None
-    limit: str = ""
+    ratio: float | None = None  # the median of those to the base, one in each round
+    limit: str = ""  # what else than the subject itself has limited it
 
     @property
     def text(self) -> str:

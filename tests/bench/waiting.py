@@ -33,10 +33,7 @@ TIME: Final = Figure("time per receive", "µs")
 
 
 def memory(folder: Path, raw: Path, work: Work, connections: int) -> Table:
-    """Compare a process with few idle connections and the same with many, which did a work.
-
-    The folder has the packages that the subjects need; `raw` is the program in C.
-    """
+    """Compare a process with few idle connections and the same with many, which did a work."""
     title = f"{connections:,} connections, {work.title}; a receive waits on each"
     table = Table(work.key, title, MEMORY)
     for name in (STOCK, OURS, RUN, *LOOPS, RAW):

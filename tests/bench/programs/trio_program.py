@@ -89,8 +89,8 @@ async def fill(sock: trio.socket.SocketType, buffer: memoryview, size: int) -> m
 
 
 async def fill_exactly(stream: Any, buffer: memoryview, size: int) -> memoryview:
-    await stream.receive_exactly_into(buffer[:size])
-    return buffer[:size]
+    await stream.receive_exactly_into(part := buffer[:size])
+    return part
 
 
 async def echo(stream: trio.SocketStream) -> None:
