@@ -19,20 +19,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from . import cancelling, memory, rounds
-from .machine import REPOSITORY, windows_path
-from .processes import ProcessError
-from .subjects import OURS, RUN, Subject, started, subjects
-from .table import Tables
-from .works import BURSTS, IDLE, WORKS
+from . import machine, rounds, waiting
+from .processes import REPOSITORY, ProcessError
+from .subjects import OURS, RUN, STOCK, started, subjects
+from .table import digits
+from .works import WORKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from .build import Binaries
-    from .machine import Machine
-    from .processes import Child
-    from .scale import ScaleAgainst
+    from .everybody import Plan
     from .table import Table
 
 PACKAGE: Final = "trio_wsarecv"
@@ -61,87 +57,48 @@ def name_of(program: str, side: str) -> str:
     return f"{PROGRAMS[program]}, {side}"
 
 
-def check(subject: Subject, child: Child) -> None:
-    """See that a subject has imported the package that it is to be measured with."""
-    expected = windows_path(subject.folder / PACKAGE / "__init__.py")
-    found = child.answer("package").strip()
-    if found.lower() != expected.lower():
-        raise ProcessError(f"{subject.name}: imported {found}, not {expected}")
-
-
-def pairs_of(where: Machine, binaries: Binaries, folders: Mapping[str, Path]) -> list[Subject]:
-    """Return every program twice, once with each of the packages."""
-    return [
-        replace(subject, name=name_of(subject.name, side))
-        for program in PROGRAMS
+def measure(where: machine.Machine, folders: Mapping[str, Path], plan: Plan) -> Iterator[Table]:
+    """Do all works with both packages, and give each table as often as all are started."""
+    raw, _, scale, want = plan
+    pairs = [
+        subject._replace(name=name_of(subject.name, side))
         for side, folder in folders.items()
-        for subject in subjects(where.with_package(folder), binaries)
-        if subject.name == program
+        for subject in subjects(where.with_package(folder), raw)
+        if subject.name in PROGRAMS
     ]
+    for start in range(scale.starts):
+        with started(pairs if start % 2 else reversed(pairs)) as children:
+            for subject in pairs:
+                package = machine.windows_path(subject.machine.folder / PACKAGE / "__init__.py")
+                found = children[subject.name].answer("package")
+                if found.lower() != package.lower():
+                    raise ProcessError(f"{subject.name}: imported {found}, not {package}")
+            for work in WORKS:
+                if want(work.key) and work.base == STOCK and not work.needs_machine:
+                    own = replace(work, base=name_of(OURS, OLD))
+                    yield from rounds.measure(children, own, where.server, scale)
+            if want("cancel"):
+                yield waiting.cancel(children, scale.cancelled[0], scale.rounds)
 
 
-def measure(
-    where: Machine,
-    folder: Path,
-    binaries: Binaries,
-    commit: str,
-    scale: ScaleAgainst,
-    want: Callable[[str], bool],
-) -> list[Table]:
-    """Do all works with both packages, and return the tables."""
-    tables = Tables()
-    works = [work for work in WORKS if want(work.key)]
-    with packages(commit) as folders:
-        pairs = pairs_of(where, binaries, folders)
-        for start in range(scale.starts if works or want("cancel") else 1):
-            print(f"processes started, {start + 1} of {scale.starts} times", flush=True)
-            with started(pairs if start % 2 else reversed(pairs)) as children:
-                for subject in pairs:
-                    check(subject, children[subject.name])
-                for work in works:
-                    tables.add(
-                        *rounds.measure(
-                            binaries.load,
-                            children,
-                            work,
-                            where.server,
-                            rounds=scale.rounds,
-                            seconds=scale.seconds,
-                        )
-                    )
-                if want("cancel"):
-                    few, _ = scale.cancelled
-                    tables.add(cancelling.measure(binaries.load, children, few, scale.rounds))
-        for work in filter(lambda work: want(work.key), (IDLE, *BURSTS)):
-            print(f"memory, {work.key}", flush=True)
-            tables.add(
-                memory.measure(
-                    binaries.load,
-                    folder,
-                    lambda machine: pairs_of(machine, binaries, folders),
-                    [subject.name for subject in pairs],
-                    work,
-                    scale.bursts,
-                )
-            )
-    return list(tables.values())
-
-
-def lines(tables: Iterable[Table], commit: str) -> list[str]:
-    """Return both packages' medians, and the ratios, as text."""
-    result = [
-        f"{NEW}: the work tree; {OLD}: {commit}; spread: the middle half of the rounds",
-        f"  {'':22}{'':5}{NEW:>10}{OLD:>10} {'':7}{'new/old':>9}   {'spread':>13}  {'rounds':>6}",
-    ]
-    for table in tables:
-        arrow = "↑" if table.more_is_better else "↓"
+def compare(commit: str, plan: Plan) -> None:
+    """Print both packages' medians, and the ratios."""
+    tables: dict[str, Table] = {}
+    with packages(commit) as folders, machine.windows(plan.folder) as where:
+        for table in measure(where, folders, plan):
+            print(table.key, flush=True)
+            known = tables.setdefault(table.key, table)
+            for name in table.rows if known is not table else ():
+                known.add(name, *table.rows[name])
+    print(f"{NEW}: the work tree; {OLD}: {commit}; spread: the middle half of the rounds")
+    for table in tables.values():
         for program, short in PROGRAMS.items():
             new, old = (name_of(program, side) for side in (NEW, OLD))
-            ratios = [a / b for a, b in zip(table.rows[new], table.rows[old], strict=True)]
+            ratios = [*table.ratios(new, old)]
             low, _, high = statistics.quantiles(ratios, n=4) if ratios[1:] else 3 * ratios
-            result.append(
-                f"  {table.key:22}{short:5}{table.median(new):>10,.4g}{table.median(old):>10,.4g}"
-                f" {table.unit:6}{arrow}{table.ratio(new, old):>9.3f}"
-                f"   {low:>5.3f} – {high:>5.3f}  {len(ratios):>6}"
+            medians = [digits(table.row(name).median) for name in (new, old)]
+            print(
+                f"  {table.key:28}{short:5}{medians[0]:>9}{medians[1]:>9} {table.figure.unit:6}"
+                f"{table.figure.arrow}{statistics.median(ratios):>8.3f}"
+                f"   {low:>5.3f} – {high:>5.3f}  {len(ratios):>4} rounds"
             )
-    return result

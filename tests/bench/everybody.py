@@ -1,148 +1,97 @@
-"""All subjects and all works, and what the documentation has of them."""
+"""All that is measured in one run, one table after the other."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import psutil
-
-from . import (
-    cancelling,
-    counting,
-    datagrams,
-    growth,
-    machine,
-    memory,
-    plots,
-    rounds,
-    summary,
-)
-from .headroom import headroom
-from .subjects import OURS, RAW, RUN, STOCK, started, subjects
-from .table import Tables
+from . import counting, machine, rounds, waiting, web
+from . import where as shares
+from .subjects import FEW, STOCK, STOCK_DATAGRAMS, started, subjects, takes_part
 from .works import BURSTS, IDLE, WORKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
-    from .build import Binaries
-    from .growth import Growth
-    from .scale import Scale
+    from .machine import Machine
     from .table import Table
-
-HERE = Path(__file__).resolve().parent
-ONE_OF_EACH = (STOCK, OURS, "asyncio Protocol", "winloop Protocol", RAW)
-CANCELLING = (STOCK, OURS, RAW)
-BURSTING = (STOCK, OURS, RUN)
-GROWING = (STOCK, OURS, RAW)
+    from .works import Work
 
 
-def report(table: Table | Growth) -> None:
-    print(*table.lines(), sep="\n", flush=True)
+class Scale(NamedTuple):
+    """How much is done."""
+
+    starts: int = 1  # of all processes, when packages are compared
+    rounds: int = 10  # many short ones: a virtual machine's speed changes every second or so
+    seconds: float = 0.05  # of a turn, about
+    receives: int = 50  # that are counted
+    cancelled: tuple[int, int] = (500, 2000)  # receives at a time, few and many
+    idle: int = 2000  # connections that are never received on
+    bursts: int = 500  # connections that are idle after a burst
+    turns: int = 3  # of each web server, of seconds
 
 
-def measure(
-    where: machine.Machine,
-    folder: Path,
-    binaries: Binaries,
-    scale: Scale,
-    want: Callable[[str], bool],
-) -> list[Table]:
-    """Do all works but the growths, and return the tables.
+FULL: Final = Scale()
+QUICK: Final = Scale(rounds=2, receives=10, cancelled=(100, 300), idle=200, bursts=100, turns=1)
+# Two processes of one program differ by a few per cent for as long as they run.
+AGAINST: Final = Scale(starts=3, rounds=15)
 
-    Args:
-      where: the machine.
-      folder: the packages that the subjects need, on machines of their own too.
-      binaries: the native programs.
-      scale: how much is done.
-      want: whether a table is wanted, by its key.
-    """
-    tables = Tables()
-    everyone = subjects(where, binaries)
+
+class Plan(NamedTuple):
+    """What is to be done."""
+
+    raw: Path  # the program in C
+    folder: Path  # the packages that the subjects need
+    scale: Scale
+    want: Callable[[str], bool]  # whether a table is wanted, by its key
+
+
+def on_windows(where: Machine, plan: Plan) -> Iterator[Table]:
+    """Measure all that runs there."""
+    raw, folder, scale, want = plan
     if want("calls"):
-        tables.add(*counting.measure(where, HERE / "calls.py", scale.receives))
-    for cast, works, load in (
-        (everyone, WORKS, binaries.load),
-        (datagrams.subjects(where, binaries), datagrams.WORKS, binaries.datagrams),
-    ):
-        wanted = [work for work in works if want(work.key)]
-        for start in range(scale.starts if wanted else 0):
-            with started(cast) as children:
-                for work in wanted:
-                    print(f"{work.key}, {start + 1} of {scale.starts}", flush=True)
-                    able = {s.name: children[s.name] for s in cast if s.does(work.name)}
-                    figures, *processor = rounds.measure(
-                        load, able, work, where.server, rounds=scale.rounds, seconds=scale.seconds
-                    )
-                    if works is WORKS and not start:
-                        headroom(where, binaries, work, figures)
-                    tables.add(figures, *processor)
+        yield from counting.measure(where, scale.receives)
+    works = [work for work in WORKS if want(work.key)]
+    for base in (STOCK, STOCK_DATAGRAMS):
+        yield from _do(where, plan, [w for w in works if w.base == base and not w.needs_machine])
+    for work in works:
+        if work.needs_machine:
+            with machine.windows(folder) as own:
+                yield from _do(own, plan, [work])
     if want("cancel"):
-        both = Tables()
-        for start in range(scale.starts):
-            print(f"cancel, {start + 1} of {scale.starts}", flush=True)
-            with started(s for s in everyone if s.name in CANCELLING) as children:
-                for connections in scale.cancelled:
-                    both.add(cancelling.measure(binaries.load, children, connections, scale.rounds))
-        few, many = both.values()
-        tables.add(few, many, cancelling.growth(few, many))
+        with started(s for s in subjects(where, raw) if takes_part(s.name, "cancel")) as children:
+            for count in scale.cancelled:
+                yield waiting.cancel(children, count, scale.rounds)
     for work in (IDLE, *BURSTS):
         if want(work.key):
-            names, connections = (
-                (ONE_OF_EACH, scale.idle) if work is IDLE else (BURSTING, scale.bursts)
-            )
-            for start in range(scale.starts):
-                print(f"{work.key}, {start + 1} of {scale.starts}", flush=True)
-                tables.add(
-                    memory.measure(
-                        binaries.load,
-                        folder,
-                        lambda machine: subjects(machine, binaries),
-                        names,
-                        work,
-                        connections,
-                    )
-                )
-    for table in tables.values():
-        report(table)
-    return list(tables.values())
+            count = scale.idle if work is IDLE else scale.bursts
+            yield waiting.memory(folder, raw, work, count)
+    if sys.platform == "linux":  # where wrk is
+        for scheme in web.SCHEMES:
+            if want(scheme):
+                yield from web.measure(where, raw.parent, scheme, scale.turns)
+        if want("where"):
+            yield from shares.measure(where)
 
 
-def grow(folder: Path, binaries: Binaries, scale: Scale) -> list[Growth]:
-    """Measure how the figures grow."""
-    growths = []
-    for each in growth.measure(folder, binaries, GROWING, scale):
-        report(each)
-        growths.append(each)
-    return growths
+def _do(where: Machine, plan: Plan, works: Sequence[Work]) -> Iterator[Table]:
+    cast = subjects(where, plan.raw)
+    able = [s for s in cast if any(takes_part(s.name, work.name) for work in works)]
+    if any(work.needs_machine for work in works):
+        able = [s for s in able if s.name in FEW]
+    with started(able) as children:
+        for work in works:
+            those = {n: child for n, child in children.items() if takes_part(n, work.name)}
+            yield from rounds.measure(those, work, where.server, plan.scale)
 
 
-def write(
-    output: Path,
-    about: dict[str, Any],
-    tables: list[Table],
-    pages: list[Table],
-    growths: list[Growth],
-) -> None:
-    """Write the JSON file, the summary and the plots.
+if sys.platform == "linux":
+    from . import cores, own_share
 
-    Args:
-      output: the folder for them.
-      about: what the JSON file says of the measurement.
-      tables: all tables that are on one page.
-      pages: those of web servers and clients, which have one of their own.
-      growths: all growths.
-    """
-    about["processors"] = psutil.cpu_count()
-    results = {
-        "about": about,
-        "tables": {table.key: table.as_json() for table in [*tables, *pages]},
-        "growth": {each.key: each.as_json() for each in growths},
-    }
-    text = json.dumps(results, indent=1, ensure_ascii=False)
-    (output / summary.RESULTS).write_text(f"{text}\n", "utf-8")
-    page = summary.as_rst(about, tables, growths)
-    (output / "summary.inc").write_text(page, "utf-8")
-    plots.draw(output)
+    def on_linux(want: Callable[[str], bool]) -> Iterator[Table]:
+        """Measure what needs no Windows."""
+        if want("own"):
+            yield from own_share.measure()
+        if want("cores"):
+            yield from cores.measure()

@@ -1,18 +1,24 @@
 """The functions of Windows, as Trio and this package call them by cffi, with something in between.
 
 Python's profilers do not see calls of a DLL; they do see what is put in between.
+
+``libraries.py TARGET SCRIPT ARGUMENTS`` runs a subject under cProfile, but for its imports.
 """
 
 from __future__ import annotations
 
+import cProfile
+import runpy
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: The types that cffi gives a library, with declarations of its own and with generated ones.
-TYPES = {"FFILibrary", "Lib"}
+TYPES: Final = {"FFILibrary", "Lib"}
 
 
 class Library:
@@ -29,11 +35,7 @@ class Library:
 
 
 def wrap_all(wrap: Callable[[str, Any], Any]) -> None:
-    """Wrap the functions of all libraries of Trio's modules and this package's.
-
-    Args:
-      wrap: what is called with a function's name and the function, and returns another.
-    """
+    """Have this make another function of each, in all libraries of Trio's modules and ours."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in {"trio", "trio_wsarecv"}:
             for attribute, value in list(vars(module).items()):
@@ -49,3 +51,12 @@ def visible(name: str, function: Any) -> Any:
 
     call.__code__ = call.__code__.replace(co_name=name)
     return call
+
+
+if __name__ == "__main__":
+    target, *sys.argv = sys.argv[1:]
+    main = runpy.run_path(sys.argv[0])["main"]
+    wrap_all(visible)
+    with cProfile.Profile() as profile:
+        trio.run(main)
+    profile.dump_stats(target)

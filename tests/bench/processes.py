@@ -1,27 +1,37 @@
-"""The processes that take part: a generator for each connection's far end, and the subjects."""
+"""The processes that take part: a load generator for each subject, and the subjects."""
 
 from __future__ import annotations
 
 import contextlib
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .meter import processor_seconds
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from .works import Work
 
-QUIET = 0.025  # seconds in which a subject that has nothing more to do uses no processor time
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
 
-LAST_WORDS = 2.0  # seconds
+QUIET: Final = 0.025  # seconds in which a subject that is done uses no processor time
+LAST_WORDS: Final = 2.0  # seconds
+DEADLINE: Final = 120.0  # seconds for any answer; thousands of connections take their time
 
-DEADLINE = 120.0  # seconds for any answer; thousands of connections take their time
+
+def processor_seconds(*pids: int | None) -> float:
+    """Return the processor time that these processes have used so far, in seconds."""
+    if sys.platform == "linux":
+        # In nanoseconds; the figures of psutil are in hundredths of a second there.
+        tasks = [task for pid in pids for task in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+    return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids if pid is not None)
 
 
 class ProcessError(Exception):
@@ -37,25 +47,20 @@ class Child:
         environ: Mapping[str, str] | None = None,
         folder: Path | None = None,
     ) -> None:
-        self._command = command
+        self._command = " ".join(map(str, command))
         # Pipes, all three: CPython under Wine does not start on files.
-        self._process = subprocess.Popen(
-            command,
-            env=environ,
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.pid = self._process.pid
+        pipe, same = subprocess.PIPE, subprocess.STDOUT
+        how: dict[str, Any] = {"env": environ, "cwd": folder, "text": True}
+        process: Any = subprocess.Popen(command, -1, None, pipe, pipe, same, **how)
+        self._process, self._input, self._output = process, process.stdin, process.stdout
         self._log: deque[str] = deque(maxlen=30)
+        self.pid = process.pid
+        self.kill = process.kill
 
     def tell(self, line: str) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(f"{line}\n")
-            self._process.stdin.flush()
+            self._input.write(f"{line}\n")
+            self._input.flush()
         except OSError:
             raise ProcessError(f"ended before {line!r}: {self.last_words()}") from None
 
@@ -65,86 +70,78 @@ class Child:
 
     def answer(self, name: str) -> str:
         """Wait for the line ``bench NAME REST`` and return the rest of it."""
-        return self.line(f"bench {name}")
+        return self.line(f"bench {name}").strip()
 
     def line(self, prefix: str) -> str:
         """Wait for the line that begins so and return the rest of it."""
-        assert self._process.stdout is not None
-        watchdog = threading.Timer(DEADLINE, self._process.kill)
+        watchdog = threading.Timer(DEADLINE, self.kill)
         watchdog.start()
         try:
-            for line in self._process.stdout:
+            for line in self._output:
                 self._log.append(line)
                 if line.startswith(prefix):
-                    return line.removeprefix(prefix)
+                    return str(line.removeprefix(prefix))
         finally:
             watchdog.cancel()
-        command = " ".join(map(str, self._command))
-        raise ProcessError(f"no answer {prefix!r} from: {command}\n" + "".join(self._log))
+        raise ProcessError(f"no answer {prefix!r} from: {self._command}\n{''.join(self._log)}")
 
     def last_words(self) -> str:
         """End the process at once, and return what it said before."""
-        self._process.kill()
+        self.kill()
         try:
             output, _ = self._process.communicate(timeout=LAST_WORDS)
-        except subprocess.TimeoutExpired as late:
-            # Wine's services may be the subject's children, and have its standard output.
+        except subprocess.TimeoutExpired as late:  # Wine's services may have its standard output
             output = (late.output or b"").decode(errors="replace")
-        return f"{' '.join(map(str, self._command))}\n{output}"
-
-    def kill(self) -> None:
-        """End the process at once."""
-        self._process.kill()
+        return f"{self._command}\n{output}"
 
     def finish(self) -> None:
         """Let the process end, which it does when its standard input ends."""
-        assert self._process.stdin is not None
         with contextlib.suppress(OSError):
-            self._process.stdin.close()
+            self._input.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self.kill()
             self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._output.close()
 
 
 class Sample(NamedTuple):
-    """What one round of a work took.
-
-    Attributes:
-      units: how much was done, in units of the work.
-      seconds: how long it took, on the generator's clock.
-      processor: the processor time of the subject, and of Wine's server, in seconds.
-      generator: how long the generator was busy, in seconds.
-    """
+    """What one round took: all in seconds, the processor time with that of Wine's server."""
 
     units: float
     seconds: float
     processor: float
     generator: float
 
+    @property
+    def per_unit(self) -> float:
+        """The processor time for each unit of the work, in microseconds."""
+        return 1e6 * self.processor / self.units
+
+
+def generator(load: str, connections: int, rate: int = 0, size: int = 0) -> Child:
+    """Start a load generator: see `tests.bench.load`."""
+    arguments = map(str, (load, connections, rate, size))
+    return Child([sys.executable, "-m", "tests.bench.load", *arguments], folder=REPOSITORY)
+
 
 class Session:
     """A subject at work: connected to a generator of its own, until `finish`."""
 
-    def __init__(self, load: Path, subject: Child, work: Work, server: int | None) -> None:
-        self.units = 0.0
+    def __init__(self, subject: Child, work: Work, server: int | None) -> None:
         self._subject = subject
         self._pids = (subject.pid, server)
-        arguments = [work.load, *map(str, (work.connections, work.rate, work.size))]
-        self._generator = Child([str(load), *arguments])
+        self._generator = generator(work.load, work.connections, work.rate, work.size)
         (port,) = self._generator.expect("port")
         subject.tell(f"{work.name} {port:.0f} {work.connections}")
         self._expect("connected")
         self.settle()
 
     def _expect(self, name: str) -> list[float]:
-        """Wait for a line of the generator; if none comes, the subject may know why."""
         try:
             return self._generator.expect(name)
-        except ProcessError as error:
+        except ProcessError as error:  # the subject may know why
             raise ProcessError(f"{error}{self._subject.last_words()}") from None
 
     def settle(self) -> None:
@@ -157,23 +154,19 @@ class Session:
                 return
             before = now
 
-    def round(self, count: int, unit: float) -> Sample:
-        """Do the work so many times, with ``unit`` units of it each time."""
+    def round(self, count: int, unit: float, rate: float | None = None) -> Sample:
+        """Do the work so many times, each time so many units; at a rate if not the work's own."""
         before = processor_seconds(*self._pids)
-        self._generator.tell(str(count))
+        self._generator.tell(str(count) if rate is None else f"{count} {rate}")
         seconds, generator = self._expect("round")
         self.settle()
         processor = processor_seconds(*self._pids) - before
-        self.units += count * unit
         return Sample(count * unit, seconds, processor, generator)
 
-    def abandon(self) -> None:
-        """End the subject at once, and with it the connections."""
-        self._subject.kill()
+    def finish(self, *, abandon: bool = False) -> None:
+        """End the connections; or end the subject at once, and with it the connections."""
+        if abandon:
+            self._subject.kill()
         self._generator.finish()
-
-    def finish(self) -> float:
-        """End the connections, and return how many receives the subject has counted."""
-        self._generator.finish()
-        (receives,) = self._subject.expect("receives")
-        return receives
+        if not abandon:
+            self._subject.answer("done")

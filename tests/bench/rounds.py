@@ -14,67 +14,49 @@ from .table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
+    from .everybody import Scale
     from .processes import Child, Sample
-    from .works import Figure, Work
+    from .works import Work
 
-WARM_UP = 0.2  # seconds
-IDLE = 5.0  # microseconds in which no message can have been received
-BUSY = 0.7  # the share of the time from which on a generator may be what is waited for
-BEHIND = 0.95  # the share of the rate below which a generator has not kept to its schedule
-SENDING: Final = {"bulk", "frames", "burst"}  # whose generators wait for nothing but an answer
+WARM_UP: Final = 0.2  # seconds
+IDLE: Final = 5.0  # microseconds in which no message can have been received
+BUSY: Final = 0.7  # the share of the time from which on a generator may be what is waited for
+BEHIND: Final = 0.95  # the share of the rate below which a generator has not kept to its schedule
+SENDING: Final = {"flood", "frames"}  # whose generators wait for nothing but an answer
 
 
 def measure(
-    load: Path,
-    children: Mapping[str, Child],
-    work: Work,
-    server: int | None,
-    *,
-    rounds: int,
-    seconds: float,
-    last: bool = False,
+    children: Mapping[str, Child], work: Work, server: int | None, scale: Scale
 ) -> list[Table]:
-    """Measure one work.
-
-    Args:
-      load: the generator.
-      children: the subjects, by name.
-      work: the work.
-      server: Wine's server.
-      rounds: how often each has its turn.
-      seconds: about how long each turn takes.
-      last: whether to end the subjects then, which spares them the closing of many connections.
-
-    Returns:
-      The figure that counts, and the processor time where that is another.
-    """
-    sessions = {name: Session(load, child, work, server) for name, child in children.items()}
+    """Measure one work: the figure that counts, and the processor time where that is another."""
+    seconds = scale.seconds
+    sessions = {name: Session(child, work, server) for name, child in children.items()}
     counts = {name: _calibrate(session, work, seconds) for name, session in sessions.items()}
+    rate = None
+    if work.load == "dry":
+        # All are sent what the base can just take.
+        counts = dict.fromkeys(counts, counts[work.base])
+        rate = counts[work.base] / seconds
     samples: dict[str, list[Sample]] = {name: [] for name in sessions}
-    for turn in range(rounds):
-        for name in sorted(sessions, reverse=turn % 2 == 1, key=list(sessions).index):
-            session = sessions[name]
-            sample = session.round(counts[name], work.unit)
-            if work.rate and work.processor_value(sample) < IDLE:
+    for turn in range(scale.rounds):
+        for name in list(sessions)[:: -1 if turn % 2 else 1]:
+            sample = sessions[name].round(max(1, round(counts[name])), work.unit, rate)
+            if work.rate and sample.per_unit < IDLE:
                 raise ProcessError(f"{work.key}: {name} receives no messages")
             samples[name].append(sample)
-    figures = _table(work, work.figure, work.key)
-    processor = _table(work, work.processor, f"{work.key}-processor")
+    key = f"{work.key}-processor" if work.figure else work.key
+    tables = [Table(key, work.title, work.processor, work.base)]
+    if work.figure:
+        tables.insert(0, Table(work.key, work.title, work.figure, work.base))
     for name, session in sessions.items():
-        figures.rows[name] = [work.value(sample) for sample in samples[name]]
-        processor.rows[name] = [work.processor_value(sample) for sample in samples[name]]
-        limit = _limit(work, samples[name])
-        if limit:
-            figures.limits[name] = limit
-        if last:
-            session.abandon()
-            continue
-        receives = session.finish()
-        if work.rate:
-            figures.notes.append(f"{name}: {session.units / receives:.2f} messages per receive")
-    return [figures, processor] if work.figure.more_is_better else [figures]
+        tables[-1].add(name, *(sample.per_unit for sample in samples[name]))
+        if work.figure:
+            tables[0].add(name, *(sample.units / sample.seconds for sample in samples[name]))
+        if limit := _limit(work, samples[name]):
+            tables[0].limits[name] = limit
+        session.finish(abandon=work.needs_machine)  # closing many connections takes long
+    return tables
 
 
 def _limit(work: Work, samples: Sequence[Sample]) -> str:
@@ -88,18 +70,12 @@ def _limit(work: Work, samples: Sequence[Sample]) -> str:
     return ""
 
 
-def _table(work: Work, figure: Figure, key: str) -> Table:
-    return Table(key, work.title, figure.title, figure.unit, figure.more_is_better, base=work.base)
-
-
-def _calibrate(session: Session, work: Work, seconds: float) -> int:
+def _calibrate(session: Session, work: Work, seconds: float) -> float:
     """Warm up, and return how many times to do the work to fill so many seconds."""
     if work.rate:
         session.round(int(work.rate * WARM_UP), work.unit)
-        return int(work.rate * seconds)
+        return work.rate * seconds
     count = work.start
-    while True:
-        spent = session.round(count, work.unit).seconds
-        if spent > min(WARM_UP, seconds) / 2:
-            return max(1, round(count * seconds / spent))
+    while (spent := session.round(count, work.unit).seconds) <= seconds / 2:
         count *= 4
+    return count * seconds / spent

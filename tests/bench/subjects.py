@@ -3,88 +3,85 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .machine import windows_path
 from .processes import Child
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
-    from .build import Binaries
     from .machine import Machine
 
-PROGRAMS = Path(__file__).parent / "programs"
+PROGRAMS: Final = Path(__file__).parent / "programs"
 
 STOCK: Final = "trio"
 SOCKET: Final = "trio.socket, recv_into"
 OURS: Final = "trio_wsarecv"
 RUN: Final = "trio_wsarecv run"
+LOOPS: Final = ("asyncio", "winloop")
 RAW: Final = "raw C"
 RAW_SKIP: Final = "raw C, skip on success"
-LOOPS: Final = {"asyncio": "asyncio", "winloop": "winloop"}
-STYLES: Final = {"streams": "streams", "protocol": "Protocol", "buffered": "BufferedProtocol"}
+
+FEW: Final = {STOCK, OURS, RUN, RAW}  # for Wine has no handles for thousands of everybody
+STOCK_DATAGRAMS: Final = "trio recvfrom"
+BARE: Final = "trio wait_overlapped"
+CALLS: Final = ("recvfrom", "recvfrom_into", "recvfrom_many", "recvmsg")
+
+DATAGRAMS: Final = {STOCK_DATAGRAMS, f"{RUN} recvfrom", *(f"{OURS} {call}" for call in CALLS), BARE}
+
+#: Who does not take part in a work, by the beginning of its name.
+ABSENT: Final = {
+    "chunks": {RAW, RAW_SKIP},
+    "idle": {RAW_SKIP},
+    "cancel": {*LOOPS, RAW, RAW_SKIP},
+    "burst": {*LOOPS, RAW, RAW_SKIP},
+    "datagrams": {STOCK, OURS, RUN, RAW_SKIP},
+}
 
 
-@dataclass(frozen=True)
-class Subject:
-    """One of those who are compared.
+def takes_part(name: str, work: str) -> bool:
+    """Return whether a subject takes part in a work, each by its name."""
+    kind, _, _ = work.partition("-")
+    if name == SOCKET:
+        return kind in {"bulk", "frames"}
+    return name not in ABSENT.get(kind, ()) and (kind == "datagrams" or name not in DATAGRAMS)
 
-    Attributes:
-      name: what the results call it.
-      command: what starts it, under Windows.
-      environ: the variables to start it with.
-      folder: the working directory to start it in.
-      works: the names of the works that it takes part in; None means all.
-    """
+
+class Subject(NamedTuple):
+    """One of those who are compared: its name in the results, what starts it, and where it runs."""
 
     name: str
     command: tuple[str, ...]
-    environ: Mapping[str, str]
-    folder: Path
-    works: frozenset[str] | None = None
-
-    def start(self) -> Child:
-        return Child(self.command, self.environ, self.folder)
-
-    def does(self, work: str) -> bool:
-        return self.works is None or work in self.works
+    machine: Machine
 
 
-def program(machine: Machine, name: str, *arguments: str, run: bool = False) -> tuple[str, ...]:
-    """Return what starts one of the programs with these arguments."""
-    path = windows_path(PROGRAMS / f"{name}.py")
-    run_it = ("-m", "trio_wsarecv", "run") if run else ()
-    return (*machine.launcher, machine.python, *run_it, path, *arguments)
+def python(machine: Machine, *arguments: str | Path, run: bool = False) -> tuple[str, ...]:
+    """Return what starts the Windows CPython with a script and so on."""
+    before = ("-m", "trio_wsarecv", "run") if run else ()
+    words = (windows_path(word) if isinstance(word, Path) else word for word in arguments)
+    return (*machine.launcher, machine.python, *before, *words)
 
 
-def subjects(machine: Machine, binaries: Binaries) -> list[Subject]:
-    """Return all that are compared on this machine."""
+def subjects(machine: Machine, raw: Path) -> list[Subject]:
+    """Return all that are compared on this machine; ``raw`` is the program in C."""
 
-    def raw(mode: str) -> tuple[str, ...]:
-        return (*machine.launcher, str(binaries.raw), mode)
+    def program(name: str, script: str, *arguments: str, run: bool = False) -> Subject:
+        return Subject(name, python(machine, PROGRAMS / script, *arguments, run=run), machine)
 
-    def subject(
-        name: str, command: tuple[str, ...], works: frozenset[str] | None = None
-    ) -> Subject:
-        return Subject(name, command, machine.environ, machine.folder, works)
-
-    asyncio_works = frozenset({"paced", "bulk", "chunks", "frames", "echo", "idle"})
-    raw_works = frozenset({"paced", "bulk", "frames", "echo", "idle", "cancel"})
     return [
-        subject(STOCK, program(machine, "trio_program")),
-        subject(SOCKET, program(machine, "trio_socket_program"), frozenset({"bulk", "frames"})),
-        subject(OURS, program(machine, "trio_wsarecv_program")),
-        subject(RUN, program(machine, "trio_program", run=True)),
-        *(
-            subject(f"{loop} {title}", program(machine, f"asyncio_{style}", loop), asyncio_works)
-            for loop in LOOPS
-            for style, title in STYLES.items()
-        ),
-        subject(RAW, raw("packets"), raw_works),
-        subject(RAW_SKIP, raw("skip"), raw_works),
+        program(STOCK, "trio_program.py", "streams"),
+        program(SOCKET, "trio_program.py", "sockets"),
+        program(OURS, "trio_program.py", "trio_wsarecv"),
+        program(RUN, "trio_program.py", "streams", run=True),
+        program(STOCK_DATAGRAMS, "datagrams.py", STOCK, "recvfrom"),
+        program(f"{RUN} recvfrom", "datagrams.py", STOCK, "recvfrom", run=True),
+        *(program(f"{OURS} {call}", "datagrams.py", OURS, call) for call in CALLS),
+        program(BARE, "datagrams.py", STOCK, "wait_overlapped"),
+        *(program(loop, "asyncio_program.py", loop) for loop in LOOPS),
+        Subject(RAW, (*machine.launcher, str(raw), "packets"), machine),
+        Subject(RAW_SKIP, (*machine.launcher, str(raw), "skip"), machine),
     ]
 
 
@@ -94,6 +91,7 @@ def started(subjects: Iterable[Subject]) -> Iterator[dict[str, Child]]:
     with ExitStack() as stack:
         children = {}
         for subject in subjects:
-            children[subject.name] = child = subject.start()
+            environ, folder = subject.machine.environ, subject.machine.folder
+            children[subject.name] = child = Child(subject.command, environ, folder)
             stack.callback(child.finish)
         yield children

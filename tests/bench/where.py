@@ -1,8 +1,7 @@
-"""Where the time of a receive goes: ``python -m tests.bench.where``.
+"""Where the time goes, of a receive and of a web request: by cProfile, in the Windows CPython.
 
-Each work that keeps the subject busy is done once under cProfile, in the Windows CPython.  The
-profiler makes each call of a Python function dearer, so Python's shares are upper bounds.  It does
-not see calls into a DLL; `libraries` puts a function before each that it sees.
+The profiler makes each call of a Python function dearer, so Python's shares are upper bounds.  The
+time of what is written in C, and of the standard library, counts with whoever called it.
 """
 
 from __future__ import annotations
@@ -11,96 +10,117 @@ import pstats
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from tests import packages
-
-from . import build, machine
+from . import wrk
 from .machine import windows_path
-from .processes import Child, Session
-from .subjects import PROGRAMS
-from .summary import OUTPUT, list_table
-from .works import WORKS, Work
+from .processes import REPOSITORY, Child, Session
+from .subjects import PROGRAMS, python
+from .table import Figure, Table
+from .web import CONNECTIONS
+from .works import WORKS
 
-HERE = Path(__file__).parent
-SECONDS = 0.5
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-SYSTEM = "receiving and sending: recv, send, WSARecv"
-PACKETS = "fetching packets: GetQueuedCompletionStatusEx"
-BYTES = "creating bytes objects"
-TRIO = "Trio's own lines"
-OURS = "this package's lines"
-PROGRAM = "the program"
-PACKAGE = windows_path(machine.REPOSITORY / "trio_wsarecv").replace("\\", "/") + "/"
-#: The functions of Windows that count, of those that `profiled` makes visible.
-CALLS = {"WSARecv": SYSTEM, "GetQueuedCompletionStatusEx": PACKETS}
-#: What is written in C counts as the program's lines, but for what has such a name.
-BUILT_IN = {"_socket.socket": SYSTEM, "unpack": BYTES}
+    from .machine import Machine
+
+SCRIPT: Final = PROGRAMS.parent / "libraries.py"
+SECONDS: Final = 0.5
+BUSY: Final = ("bulk", "chunks", "frames", "echo-1", "echo-50")
+SHARE: Final = Figure("share of the time", "%")
+COUNT: Final = Figure("how often", "per request")
+
+SENDING: Final = "sending: send"
+RECEIVING: Final = "receiving: recv, WSARecv"
+READINESS: Final = "polling for readiness: DeviceIoControl, WSAIoctl"
+PACKETS: Final = "fetching packets: GetQueuedCompletionStatusEx"
+BYTES: Final = "creating bytes objects"
+TRIO, OURS, HYPERCORN, H11 = "Trio", "this package", "Hypercorn", "h11"
+REST: Final = "the program, and the rest"
+KINDS: Final = (SENDING, RECEIVING, READINESS, PACKETS, BYTES, TRIO, OURS, HYPERCORN, H11, REST)
+#: Calls of the system, and of cffi, by what is in the names that the profiler has for them.
+CALLS: Final = {
+    "'send' of '_socket.socket'": SENDING,
+    "'recv' of '_socket.socket'": RECEIVING,
+    "WSARecv": RECEIVING,
+    "DeviceIoControl": READINESS,
+    "WSAIoctl": READINESS,
+    "GetQueuedCompletionStatusEx": PACKETS,
+    "unpack": BYTES,
+}
+#: Packages, by what is in the names of their files; attrs writes functions that have no file.
+FILES: Final = {
+    windows_path(REPOSITORY / "trio_wsarecv").replace("\\", "/") + "/": OURS,
+    "/hypercorn/": HYPERCORN,
+    "/h11/": H11,
+    "/site-packages/trio/": TRIO,
+    "/site-packages/outcome/": TRIO,
+    "<attrs generated methods": TRIO,
+    "/bench/programs/": REST,
+}
+STEPS: Final = "steps of a task, from one wait to the next"
+IN_PYTHON: Final = "calls of functions written in Python"
+IN_C: Final = "calls of functions written in C"
+COUNTED: Final = (SENDING, RECEIVING, READINESS, PACKETS, STEPS, IN_PYTHON, IN_C)
 
 
-def kind(path: str, function: str) -> str:
-    """Return what the time of a function counts as."""
-    if path == "~":
-        return next((kind for name, kind in BUILT_IN.items() if name in function), PROGRAM)
+def kind(function: tuple[str, int, str]) -> str | None:
+    """Return what the time of a function counts as; None if that is its caller's."""
+    path, _, name = function
     path = path.replace("\\", "/")
-    if path.endswith("/bench/libraries.py"):
-        return CALLS.get(function, TRIO)
-    if path.startswith(PACKAGE):
-        return OURS
-    return TRIO if "/site-packages/" in path or path.startswith("<") else PROGRAM
+    native = path == "~" or path.endswith("/bench/libraries.py")
+    kinds, text = (CALLS, name) if native else (FILES, path)
+    return next((kind for part, kind in kinds.items() if part in text), None)
 
 
-def shares(profile: Path) -> Counter[str]:
-    """Return the share of each kind in the time that was profiled."""
+def tables(key: str, title: str, profile: Path, requests: int = 1) -> tuple[Table, Table]:
+    """Return how much of the time each kind took, and how often some are called per request."""
     seconds: Counter[str] = Counter()
-    stats = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
-    for (path, _, function), (_, _, own, _, _) in stats.items():
-        # Reading the next task blocks until there is one.
-        if "readline" not in function and "tasks" not in function:
-            seconds[kind(path, function)] += own
-    whole = seconds.total()
-    return Counter({name: own / whole for name, own in seconds.items()})
+    calls: Counter[str] = Counter()
+    stats: dict[Any, Any] = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
+    for function, (_, times, own, _, callers) in stats.items():
+        if "readline" in function[2]:
+            continue  # it blocks until there is another task
+        if found := kind(function):
+            seconds[found] += own
+            calls[found] += times
+        else:
+            for caller, (_, _, its, _) in callers.items():
+                seconds[kind(caller) or REST] += its
+        calls[IN_C if function[0] == "~" else IN_PYTHON] += times
+        calls[STEPS] += times if "'run' of '_contextvars.Context'" in function[2] else 0
+    share = Table(f"where-{key}", title, SHARE, "")
+    often = Table(f"where-{key}-calls", title, COUNT, "")
+    for name in KINDS:
+        share.add(name, 100 * seconds[name] / seconds.total())
+    for name in COUNTED:
+        often.add(name, calls[name] / requests)
+    return share, often
 
 
-def profiled(where: machine.Machine, load: Path, work: Work, target: Path) -> None:
-    """Do a work under cProfile, and leave the result in a file."""
-    paths = HERE / "profiled.py", target, PROGRAMS / "trio_wsarecv_program.py"
-    command = [*where.launcher, where.python, *map(windows_path, paths)]
-    child = Child(command, where.environ)
-    session = Session(load, child, work, where.server)
-    count = work.start
-    while session.round(count, work.unit).seconds < SECONDS:
-        count *= 2
-    session.finish()
-    child.finish()
+def measure(where: Machine) -> Iterator[Table]:
+    """Profile the works that keep this package busy, and Hypercorn at full load."""
 
+    def profiled(*program: str, run: bool = False) -> Child:
+        script, *arguments = program
+        command = python(where, SCRIPT, profile, PROGRAMS / script, *arguments, run=run)
+        return Child(command, where.environ, where.folder)
 
-def measure(where: machine.Machine, load: Path, output: Path | None) -> None:
-    """Profile the busy works, print the shares, and write them into a folder."""
-    columns: dict[str, Counter[str]] = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        for work in (work for work in WORKS if not work.rate):
-            target = Path(folder, f"{work.key}.prof")
-            profiled(where, load, work, target)
-            columns[work.key] = shares(target)
-    header = ("Share of the time", *columns)
-    rows = [
-        (name, *(f"{column[name]:.0%}" for column in columns.values()))
-        for name in (SYSTEM, PACKETS, BYTES, TRIO, OURS, PROGRAM)
-    ]
-    for first, *rest in (header, *rows):
-        print(f"{first:52}" + "".join(f"{cell:>9}" for cell in rest))
-    if output:
-        lines = [".. Written by tests/bench/where.py.", "", *list_table(header, rows)]
-        (output / "where.inc").write_text("\n".join(lines) + "\n", "utf-8")
-
-
-def main() -> None:
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-") as scratch,
-        machine.windows(packages.ensure("bench")) as where,
-    ):
-        measure(where, build.build(Path(scratch)).load, OUTPUT)
-
-
-if __name__ == "__main__":
-    main()
+        profile = Path(folder, "profile")
+        for work in (work for work in WORKS if work.key in BUSY):
+            child = profiled("trio_program.py", "trio_wsarecv")
+            session = Session(child, work, where.server)
+            count = work.start
+            while session.round(count, work.unit).seconds < SECONDS:
+                count *= 2
+            session.finish()
+            child.finish()
+            yield tables(work.key, work.title, profile)[0]
+        for name in ("Trio", "run"):
+            server = profiled("http_app.py", run=name == "run")
+            (port,) = server.expect("port")
+            asked = wrk.ask(f"http://127.0.0.1:{port:.0f}/", CONNECTIONS, 2)
+            server.finish()
+            yield from tables(f"http-{name}", f"Hypercorn, {name}", profile, asked.requests)

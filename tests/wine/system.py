@@ -7,11 +7,15 @@ import os
 import platform
 import shutil
 import sys
+from typing import TYPE_CHECKING
 
 from .prefix import PATH
 from .speak import Problem, check_call, say
 
 assert sys.platform != "win32"
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Waits while another apt is at work, as the daily one is after a machine's start.
 APT_INSTALL = ["apt-get", "-oDPkg::Lock::Timeout=600", "install", "-y", "--no-install-recommends"]
@@ -25,9 +29,9 @@ COMMANDS = {
 }
 
 
-def missing_packages() -> list[str]:
+def missing_packages(commands: Mapping[str, list[str]] = COMMANDS) -> list[str]:
     missing = [
-        packages for command, packages in COMMANDS.items() if not shutil.which(command, path=PATH)
+        packages for command, packages in commands.items() if not shutil.which(command, path=PATH)
     ]
     wanted = [package for packages in missing for package in packages]
     if not any(map(importlib.util.find_spec, ["pip", "ensurepip"])):
@@ -35,14 +39,14 @@ def missing_packages() -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def install_missing_packages() -> None:
-    """Make Wine, the cross compiler and a pip available.
+def install_missing_packages(commands: Mapping[str, list[str]] = COMMANDS) -> None:
+    """Make Wine, the cross compiler and a pip available, or other commands and a pip.
 
     :raises Problem: they are missing and cannot be installed from here.
     """
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise Problem("a Windows CPython runs on x86-64 Linux only (and on Windows itself)")
-    packages = missing_packages()
+    packages = missing_packages(commands)
     if not packages:
         return
     install = [*APT_INSTALL, *packages]
@@ -56,5 +60,5 @@ def install_missing_packages() -> None:
     check_call(["apt-get", "update"], env=env)
     check_call(install, env=env)
     importlib.invalidate_caches()
-    if still := missing_packages():
+    if still := missing_packages(commands):
         raise Problem(f"still missing after apt-get: {' '.join(still)}")

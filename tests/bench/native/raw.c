@@ -1,201 +1,199 @@
-/* The limit: WSARecv on a completion port, without Python.
+/* The limit: WSARecv and WSARecvFrom on a completion port, without Python.
 
-   usage: raw MODE
+   usage: raw packets|skip
 
-   MODE is "packets", where every receive ends in a packet, or "skip", where one that succeeds at
-   once does not (FILE_SKIP_COMPLETION_PORT_ON_SUCCESS).  Each line on the standard input is a
-   task: WORK PORT CONNECTIONS.  WORK is one of the generator's, or "cancel": then each further
-   line "again" has all receives cancelled once, and is answered by the seconds that took. */
+   In "packets" every receive ends in a packet, in "skip" one that succeeds at once does not
+   (FILE_SKIP_COMPLETION_PORT_ON_SUCCESS).  Each line on the standard input is a task, WORK PORT
+   CONNECTIONS, as in `programs/__init__.py`; `load.py` explains the works. */
 
-#include "net.h"
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <winsock2.h>
+#include <ws2tcpip.h>
+#include <windows.h>
 
-#define ENTRIES 256
-#define LARGE (256 * 1024)
+enum { SMALL = 1024, PIECE = 64 * 1024, LARGE = 256 * 1024, LARGEST_FRAME = 1024 * 1024 };
+enum { ROUND = 16 * 1024 * 1024, KERNEL_BUFFER = 512 * 1024, ENTRIES = 256 };
+enum { LENGTH = 4 /* of what tells the length of a frame */ };
+enum { ROOM = 2048, END = 1 /* the size of the last datagram */ };
+
+static enum { PACED, BULK, DRY, FRAMES, ECHO, IDLE, DATAGRAMS, DATAGRAMS_ECHO } work;
+static const char *const names[] = {"paced", "bulk", "dry",       "frames",
+                                    "echo",  "idle", "datagrams", "datagrams-echo"};
+static const size_t rooms[] = {LARGE, LARGE, PIECE, LARGEST_FRAME, SMALL, SMALL};
 
 struct connection {
     OVERLAPPED overlapped;
     SOCKET sock;
     char *buffer;
-    size_t wanted;   /* how much of the buffer to offer */
-    size_t filled;   /* frames: what has come of the body */
-    size_t received; /* bulk: since the last answer */
-    char *body;
-    int in_body;
+    size_t wanted;   /* how much of the buffer to fill */
+    size_t filled;   /* frames: how much is filled */
+    size_t received; /* floods: since the last answer */
+    int in_body;     /* frames: whether the length has come */
 };
 
-static enum { PACED, BULK, FRAMES, ECHO, IDLE } work;
-static struct connection *connections;
-static int count, open_connections, skip;
-static long receives;
+static int skip;
 static HANDLE port;
 
-/* Take what a receive brought; 0 at the end of the stream. */
-static int handle(struct connection *c, size_t size)
+static void check(int succeeded, const char *what)
 {
-    receives++;
-    if (!size)
-        return 0;
-    switch (work) {
-    case BULK:
-        c->received += size;
-        if (c->received >= ROUND_SIZE) {
-            c->received -= ROUND_SIZE;
-            send_all(c->sock, "!", 1);
-        }
-        break;
-    case ECHO:
-        send_all(c->sock, c->buffer, size);
-        break;
-    case FRAMES:
-        c->filled += size;
-        if (c->filled < c->wanted)
-            break;
-        c->filled = 0;
-        if (c->in_body) {
-            c->in_body = 0;
-            c->wanted = 4;
-            break;
-        }
-        uint32_t length;
-        memcpy(&length, c->buffer, sizeof length);
-        if (length) {
-            c->wanted = ntohl(length);
-            c->in_body = 1;
-        } else {
-            send_all(c->sock, "!", 1);
-        }
-        break;
-    default:
-        break;
+    if (succeeded)
+        return;
+    fprintf(stderr, "%s failed\n", what);
+    exit(1);
+}
+
+static void answer(SOCKET sock, const char *data, size_t size)
+{
+    check(send(sock, data, (int)size, 0) == (int)size, "send");
+}
+
+/* Take what a receive brought; 0 at the end of the stream. */
+static int take(struct connection *c, size_t size)
+{
+    if (work == ECHO && size)
+        answer(c->sock, c->buffer, size);
+    c->received += size;
+    if ((work == BULK || work == DRY) && c->received >= ROUND) {
+        c->received -= ROUND;
+        answer(c->sock, "!", 1);
     }
+    if (work != FRAMES || (c->filled += size) < c->wanted)
+        return size > 0;
+    uint32_t length;
+    memcpy(&length, c->buffer, sizeof length);
+    if (!c->in_body && !length)
+        answer(c->sock, "!", 1);
+    c->in_body = !c->in_body && length;
+    c->wanted = c->in_body ? ntohl(length) : LENGTH;
+    c->filled = 0;
     return 1;
 }
 
-/* Receive until a packet will tell of the next bytes. */
-static void submit(struct connection *c)
+/* Receive until a packet will tell of the next bytes; 0 at the end of the stream. */
+static int submit(struct connection *c)
 {
     for (;;) {
-        WSABUF target;
-        DWORD flags = 0, size = 0;
-        target.buf = (c->in_body ? c->body : c->buffer) + c->filled;
-        target.len = (ULONG)(c->wanted - c->filled);
+        WSABUF target = {(ULONG)(c->wanted - c->filled), c->buffer + c->filled};
+        DWORD flags = 0, size = 0, *received = skip ? &size : NULL;
         memset(&c->overlapped, 0, sizeof c->overlapped);
-        int failed = WSARecv(c->sock, &target, 1, skip ? &size : NULL, &flags, &c->overlapped, NULL);
-        if (failed && WSAGetLastError() != WSA_IO_PENDING) {
-            open_connections--;
-            return;
-        }
-        if (failed || !skip)
-            return;
-        if (!handle(c, size)) {
-            open_connections--;
-            return;
-        }
+        if (WSARecv(c->sock, &target, 1, received, &flags, &c->overlapped, NULL))
+            return WSAGetLastError() == WSA_IO_PENDING;
+        if (!skip)
+            return 1;
+        if (!take(c, size))
+            return 0;
     }
 }
 
-static ULONG dequeue(OVERLAPPED_ENTRY *entries)
+static struct sockaddr_in loopback(int number)
 {
-    ULONG dequeued = 0;
-    if (!GetQueuedCompletionStatusEx(port, entries, ENTRIES, &dequeued, INFINITE, FALSE))
-        fail("GetQueuedCompletionStatusEx");
-    return dequeued;
+    struct sockaddr_in address = {0};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons((uint16_t)number);
+    return address;
 }
 
-static void cancel_on_demand(void)
+static SOCKET new_socket(int type, void *key, int kept)
+{
+    SOCKET sock = WSASocketW(AF_INET, type, 0, NULL, 0, WSA_FLAG_OVERLAPPED);
+    check(CreateIoCompletionPort((HANDLE)sock, port, (ULONG_PTR)key, 0) != NULL, "associating");
+    if (kept)
+        setsockopt(sock, SOL_SOCKET, SO_RCVBUF, (const char *)&kept, sizeof kept);
+    return sock;
+}
+
+static int connect_one(struct connection *c, int peer)
+{
+    struct sockaddr_in address = loopback(peer);
+    int on = 1, flood = work == BULK || work == DRY || work == FRAMES;
+    UCHAR modes = FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE;
+    c->sock = new_socket(SOCK_STREAM, c, flood ? KERNEL_BUFFER : 0);
+    check(!connect(c->sock, (struct sockaddr *)&address, sizeof address), "connect");
+    setsockopt(c->sock, IPPROTO_TCP, TCP_NODELAY, (const char *)&on, sizeof on);
+    check(!skip || SetFileCompletionNotificationModes((HANDLE)c->sock, modes), "skipping");
+    c->buffer = malloc(rooms[work]);
+    c->wanted = work == FRAMES ? LENGTH : rooms[work];
+    return submit(c);
+}
+
+static void receive_on_all(int peer, int count)
 {
     static OVERLAPPED_ENTRY entries[ENTRIES];
-    char line[16];
-    while (fgets(line, sizeof line, stdin) && !strncmp(line, "again", 5)) {
-        double begin = now();
-        for (int i = 0; i < count; i++)
-            CancelIoEx((HANDLE)connections[i].sock, &connections[i].overlapped);
-        for (int left = count; left > 0;)
-            left -= (int)dequeue(entries);
-        printf("bench seconds %.9f\n", now() - begin);
-        fflush(stdout);
-        for (int i = 0; i < count; i++)
-            submit(&connections[i]);
-    }
-}
-
-static int index_of(const char *name)
-{
-    static const char *const names[] = {"paced", "bulk", "frames", "echo", "idle", "cancel"};
-    for (int i = 0; i < 6; i++)
-        if (!strcmp(name, names[i]))
-            return i;
-    fail("finding the work");
-    return 0;
-}
-
-static void connect_all(int peer)
-{
-    for (int i = 0; i < count; i++) {
-        struct connection *c = &connections[i];
-        struct sockaddr_in address = loopback(peer);
-        c->sock = WSASocketW(AF_INET, SOCK_STREAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED);
-        if (connect(c->sock, (struct sockaddr *)&address, sizeof address))
-            fail("connect");
-        no_delay(c->sock);
-        int kept = KERNEL_BUFFER;
-        if (work == BULK || work == FRAMES)
-            setsockopt(c->sock, SOL_SOCKET, SO_RCVBUF, (const char *)&kept, sizeof kept);
-        if (!CreateIoCompletionPort((HANDLE)c->sock, port, (ULONG_PTR)c, 0))
-            fail("CreateIoCompletionPort");
-        UCHAR modes = FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE;
-        if (skip && !SetFileCompletionNotificationModes((HANDLE)c->sock, modes))
-            fail("SetFileCompletionNotificationModes");
-        c->wanted = work == FRAMES ? 4 : work == BULK || work == PACED ? LARGE : 1024;
-        c->buffer = malloc(c->wanted);
-        c->body = work == FRAMES ? malloc(1024 * 1024) : NULL;
-        submit(c);
-    }
-}
-
-static void receive_until_closed(void)
-{
-    static OVERLAPPED_ENTRY entries[ENTRIES];
-    while (open_connections > 0) {
-        ULONG dequeued = dequeue(entries);
+    struct connection *connections = calloc((size_t)count, sizeof *connections);
+    int open = 0;
+    for (int i = 0; i < count; i++)
+        open += connect_one(&connections[i], peer);
+    while (open) {
+        ULONG dequeued = 0;
+        check(GetQueuedCompletionStatusEx(port, entries, ENTRIES, &dequeued, INFINITE, FALSE),
+              "GetQueuedCompletionStatusEx");
         for (ULONG i = 0; i < dequeued; i++) {
             struct connection *c = (struct connection *)entries[i].lpCompletionKey;
-            if (handle(c, entries[i].dwNumberOfBytesTransferred))
-                submit(c);
-            else
-                open_connections--;
+            open -= !take(c, entries[i].dwNumberOfBytesTransferred) || !submit(c);
         }
     }
+    for (int i = 0; i < count; i++) {
+        closesocket(connections[i].sock);
+        free(connections[i].buffer);
+    }
+    free(connections);
+}
+
+static void receive_datagrams(int peer)
+{
+    char buffer[ROOM] = "!";
+    uint32_t header[2], next = 0;
+    struct sockaddr_in peers = loopback(peer), address = loopback(0);
+    struct sockaddr *sender = (struct sockaddr *)&peers;
+    int room = sizeof peers, size = 1;
+    SOCKET sock = new_socket(SOCK_DGRAM, NULL, KERNEL_BUFFER);
+    check(!bind(sock, (struct sockaddr *)&address, sizeof address), "bind");
+    for (;;) {
+        check(!size || sendto(sock, buffer, size, 0, sender, room) == size, "sendto");
+        WSABUF target = {ROOM, buffer};
+        OVERLAPPED overlapped = {0};
+        OVERLAPPED_ENTRY entry;
+        DWORD flags = 0, dequeued;
+        room = sizeof peers;
+        check(!WSARecvFrom(sock, &target, 1, NULL, &flags, sender, &room, &overlapped, NULL) ||
+                  WSAGetLastError() == WSA_IO_PENDING,
+              "WSARecvFrom");
+        check(GetQueuedCompletionStatusEx(port, &entry, 1, &dequeued, INFINITE, FALSE),
+              "GetQueuedCompletionStatusEx");
+        size = (int)entry.dwNumberOfBytesTransferred;
+        if (size == END)
+            break;
+        if (work == DATAGRAMS) {
+            memcpy(header, buffer, sizeof header);
+            next = ntohl(header[0]) == next ? next + 1 : UINT32_MAX;
+            header[0] = htonl(next);
+            memcpy(buffer, header, size = header[1] ? sizeof *header : 0);
+        }
+    }
+    closesocket(sock);
 }
 
 int main(int argc, char **argv)
 {
-    char line[64], name[16];
-    if (argc < 2)
-        fail("reading the arguments");
-    skip = !strcmp(argv[1], "skip");
-    start_network();
+    WSADATA data;
+    char line[64], name[32];
+    skip = argc > 1 && !strcmp(argv[1], "skip");
+    WSAStartup(MAKEWORD(2, 2), &data);
     port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 1);
     while (fgets(line, sizeof line, stdin)) {
-        int peer;
-        if (sscanf(line, "%15s %d %d", name, &peer, &count) != 3)
-            fail("reading a task");
-        int kind = index_of(name);
-        work = kind > IDLE ? IDLE : kind;
-        receives = 0;
-        open_connections = count;
-        connections = calloc((size_t)count, sizeof *connections);
-        connect_all(peer);
-        if (kind > IDLE)
-            cancel_on_demand();
-        receive_until_closed();
-        for (int i = 0; i < count; i++) {
-            closesocket(connections[i].sock);
-            free(connections[i].buffer);
-            free(connections[i].body);
-        }
-        free(connections);
-        printf("bench receives %ld\n", receives - count);
+        int peer, count;
+        check(sscanf(line, "%31s %d %d", name, &peer, &count) == 3, "reading a task");
+        for (work = PACED; strcmp(name, names[work]); work++)
+            check(work < DATAGRAMS_ECHO, "finding the work");
+        if (work >= DATAGRAMS)
+            receive_datagrams(peer);
+        else
+            receive_on_all(peer, count);
+        printf("bench done %s\n", name);
         fflush(stdout);
     }
     return 0;

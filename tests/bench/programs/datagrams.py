@@ -1,90 +1,96 @@
 """Datagrams in Trio: by ``recvfrom`` as it is, or by each call of this package.
 
 usage: datagrams.py trio|trio_wsarecv CALL
+
+``wait_overlapped`` is no call but the least that a receive can be on Trio's completion port:
+nothing for errors, closing, a cancellation that comes too late, or a second task that receives.
 """
 
 from __future__ import annotations
 
-import socket
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from tests.bench.programs import HOST, Task, say, tasks
-from tests.bench.programs.ledger import KERNEL_ROOM, MANY, ROOM, Ended, Ledger
+from tests.bench.programs import DATAGRAMS, HOST, ROOM, Ended, action_of, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.bench.programs.ledger import Action
+    from tests.bench.programs import Action
 
 
-async def recvfrom(sock: Any, ledger: Ledger, action: Action) -> None:
+async def recvfrom(sock: Any, action: Action) -> None:
     while True:
         data, address = await sock.recvfrom(ROOM)
-        ledger.receives += 1
         if answer := action(data):
             await sock.sendto(answer, address)
 
 
-async def recvfrom_into(sock: Any, ledger: Ledger, action: Action) -> None:
+async def recvfrom_into(sock: Any, action: Action) -> None:
     buffer = memoryview(bytearray(ROOM))
     while True:
         size, address = await sock.recvfrom_into(buffer)
-        ledger.receives += 1
         if answer := action(buffer[:size]):
             await sock.sendto(answer, address)
 
 
-async def recvfrom_many(sock: Any, ledger: Ledger, action: Action) -> None:
+async def recvfrom_many(sock: Any, action: Action) -> None:
     while True:
-        datagrams = await sock.recvfrom_many(MANY, ROOM)
-        ledger.receives += 1
-        for data, address in datagrams:
+        for data, address in await sock.recvfrom_many(DATAGRAMS, ROOM):
             if answer := action(data):
                 await sock.sendto(answer, address)
 
 
-async def recvmsg(sock: Any, ledger: Ledger, action: Action) -> None:
+async def recvmsg(sock: Any, action: Action) -> None:
     while True:
         data, _, _, address = await sock.recvmsg(ROOM)
-        ledger.receives += 1
         if answer := action(data):
             await sock.sendto(answer, address)
 
 
-CALLS: dict[str, Callable[[Any, Ledger, Action], Awaitable[None]]] = {
-    "recvfrom": recvfrom,
-    "recvfrom_into": recvfrom_into,
-    "recvfrom_many": recvfrom_many,
-    "recvmsg": recvmsg,
+async def wait_overlapped(sock: Any, action: Action) -> None:
+    from trio_wsarecv._winsock.calls import NULL, address_of, ffi, ws2_32
+    from trio_wsarecv._winsock.parse import STORAGE_SIZE, parse_address
+
+    lowlevel: Any = trio.lowlevel
+    handle = sock.fileno()
+    lowlevel.register_with_iocp(handle)
+    target, name = ffi.new("char[]", ROOM), ffi.new("char[]", STORAGE_SIZE)
+    buffers = ffi.new("WSABUF *", {"len": ROOM, "buf": target})
+    flags, length, overlapped = map(ffi.new, ("DWORD *", "int32_t *", "OVERLAPPED *"))
+    arguments = (handle, buffers, 1, NULL, flags, name, length, overlapped, NULL)
+    address = address_of(overlapped)
+    while True:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        flags[0], length[0] = 0, STORAGE_SIZE
+        ws2_32.WSARecvFrom(*arguments)
+        await lowlevel.wait_overlapped(handle, address)
+        data = ffi.unpack(target, overlapped.InternalHigh)
+        if answer := action(data):
+            await sock.sendto(answer, parse_address(ffi.unpack(name, length[0])))
+
+
+CALLS: dict[str, Callable[[Any, Action], Awaitable[None]]] = {
+    call.__name__: call
+    for call in (recvfrom, recvfrom_into, recvfrom_many, recvmsg, wait_overlapped)
 }
-
-
-async def perform(kind: str, call: str, task: Task) -> None:
-    stdlib = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    if kind == "trio":
-        sock: Any = trio.socket.from_stdlib_socket(stdlib)
-    else:
-        import trio_wsarecv
-
-        sock = trio_wsarecv.from_stdlib_socket(stdlib)
-    with sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_ROOM)
-        await sock.bind((HOST, 0))
-        await sock.sendto(b"!", (HOST, task.port))
-        ledger = Ledger()
-        try:
-            await CALLS[call](sock, ledger, ledger.action(task.work))
-        except Ended:
-            say("receives", ledger.receives)
 
 
 async def main() -> None:
     kind, call = sys.argv[1:]
+    if kind != "trio":
+        import trio_wsarecv
+
+        trio_wsarecv.install()
     for task in tasks():
-        await perform(kind, call, task)
+        with trio.socket.socket(type=trio.socket.SOCK_DGRAM) as sock, suppress(Ended):
+            task.prepare(sock)
+            await sock.bind((HOST, 0))
+            await sock.sendto(b"!", (HOST, task.port))
+            await CALLS[call](sock, action_of(task.work))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """uvicorn's HTTP protocol with TCP_NODELAY: ``uvicorn --http …:NoDelay``.
 
-On Windows asyncio leaves it out: it sets it on sockets whose protocol number is that of TCP, and
-those that its proactor accepts connections with have none.
+asyncio sets it on sockets with the protocol number of TCP; those its proactor accepts have none.
 """
 
 from __future__ import annotations
