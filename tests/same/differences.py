@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 #: With stock Trio a receive whose data came before the close may try once more, and fail so.
 CLOSED = ("ClosedResourceError", "OSError 10038", "ClosedResourceError from OSError 10038")
 ENDED = (CANCELLED, *CLOSED)
-RECURSION = "RecursionError"
+BUSY = "BusyResourceError"
 TOO_LARGE = "OSError 10040"
 RESET = "ConnectionResetError 10054"
 
@@ -115,12 +115,30 @@ def shutdown_ends_a_receive(case: Case) -> bool:
 def other_recursion_limit(case: Case) -> bool:
     """Near the recursion limit, a receive can fail for which stock Trio has frames enough, or the
     other way round."""
-    deep = any(
-        isinstance(each, Receive) and each.frames is not None and each.socket == case.socket
-        for burst in case.program.bursts()[: case.number + 1]
-        for each in burst
+    return any(each.frames is not None for each in _receives(case, since=0))
+
+
+def waiting_receive_gets_the_data(case: Case) -> bool:
+    """A receive that waits gets the data that arrives, even if another task begins to receive
+    before the waiting one runs: that one is refused, or waits for its turn."""
+    return _competes(case) and not _only(case, BUSY)
+
+
+def refused_a_step_later(case: Case) -> bool:
+    """A second receiver that is refused gets `trio.BusyResourceError` one step later."""
+    groups = [each.group for each in case.burst if isinstance(each, Receive) and not each.caught]
+    return bool(groups) and any(
+        sum(isinstance(each, Receive) and each.socket == number for each in case.burst) > 1
+        for number in range(len(case.program.sockets))
     )
-    return deep and any(entry.result == RECURSION for entry in case.package + case.stock)
+
+
+def closed_in_the_same_step(case: Case) -> bool:
+    """A receive on a socket that is closed in the same step can raise
+    `trio.ClosedResourceError` instead of `OSError`, and get what it began with."""
+    closes = any(isinstance(each, Close) and each.socket == case.socket for each in case.burst)
+    results = {entry.result for entry in case.package - case.stock}
+    return closes and any(result in CLOSED or " bytes " in result for result in results)
 
 
 def reset_on_old_wine(case: Case) -> bool:
@@ -137,6 +155,9 @@ def reset_on_old_wine(case: Case) -> bool:
 DIFFERENCES: tuple[Callable[[Case], bool], ...] = (
     data_beats_cancel_and_close,
     first_bytes_end_a_receive,
+    waiting_receive_gets_the_data,
+    refused_a_step_later,
+    closed_in_the_same_step,
     shutdown_ends_a_receive,
     other_recursion_limit,
     reset_on_old_wine,
@@ -163,6 +184,29 @@ def first_difference(
         return Counter({entry: n for entry, n in entries.items() if entry.burst == number})
 
     return Case(program, number, socket, in_it(mine), in_it(theirs))
+
+
+def _receives(case: Case, since: int) -> list[Receive]:
+    # On this socket, from one burst on up to this one.
+    bursts = case.program.bursts()[since : case.number + 1]
+    return [
+        each
+        for burst in bursts
+        for each in burst
+        if isinstance(each, Receive) and each.socket == case.socket
+    ]
+
+
+def _competes(case: Case) -> bool:
+    # Whether a task receives behind one that waits since an earlier burst, or that goes on to.
+    now = _receives(case, since=case.number)
+    before = len(_receives(case, since=0)) - len(now)
+    return bool(before and now) or (len(now) > 1 and any(each.times > 1 for each in now))
+
+
+def _only(case: Case, result: str) -> bool:
+    # Whether the package gives just this instead.
+    return {entry.result for entry in case.package - case.stock} == {result}
 
 
 def _is_data(entry: Entry) -> bool:

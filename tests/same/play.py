@@ -294,7 +294,7 @@ class Play:
                     end.taken += 1
                 raise
             self._note(name, what, of_data(result))
-            if not receive.peek:
+            if receive.size and not receive.peek:  # nothing is received into no room
                 end.take(self._burst, result)
             return bool(result)
         return True

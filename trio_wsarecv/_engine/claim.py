@@ -27,10 +27,11 @@ class Claim:
       line: the tasks that wait for their turn, once there has been one.
     """
 
-    __slots__ = ("_asleep", "line", "taken")
+    __slots__ = ("_asleep", "_ends", "line", "taken")
 
     def __init__(self) -> None:
         self.taken = False
+        self._ends = 0  # how often somebody has asked for the end of a receive
         # A strong reference would keep the tasks of a crashed run from ever being finalized.
         self._asleep: weakref.ref[trio.lowlevel.Task] | None = None
         self.line: deque[trio.lowlevel.Task] | None = None
@@ -50,8 +51,9 @@ class Claim:
             trio.lowlevel.reschedule(self.line.popleft(), error)
 
     def ends(self) -> None:
-        """Hear that the receive is over, or that somebody has asked for its end."""
+        """Hear that somebody has asked for the end of the receive."""
         self._asleep = None
+        self._ends += 1
 
     async def wait_for_turn(self) -> None:
         """Take it when the task that has it is done.
@@ -61,8 +63,9 @@ class Claim:
         """
         if self.is_waiting():
             # Its packet may be in the port: let Trio look.
+            ends = self._ends
             await trio.lowlevel.cancel_shielded_checkpoint()
-            if self.is_waiting():
+            if self.is_waiting() or self._ends != ends:
                 raise busy_error()
         if not self.taken:
             self.taken = True

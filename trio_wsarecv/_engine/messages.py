@@ -149,7 +149,7 @@ class Message(Bytes):
 
     def complete(self, completed: Completed, nbytes: int, flags: int) -> Any:
         flags = _flags_out(flags, self.flags, nbytes)
-        return completed.unpack(nbytes), *completed.message(flags)
+        return completed.unpack(nbytes), *completed.message(flags, self.control_size)
 
 
 class MessageInto(Scattered):
@@ -170,7 +170,7 @@ class MessageInto(Scattered):
         self.control_size = control_size
 
     def _result(self, completed: Completed, nbytes: int, flags: int) -> Any:
-        return nbytes, *completed.message(flags)
+        return nbytes, *completed.message(flags, self.control_size)
 
 
 class WholeMessage(MessageInto):
@@ -181,7 +181,8 @@ class WholeMessage(MessageInto):
         super().__init__([self._buffer], [nbytes], control_size, flags, waits_for_all=True)
 
     def _result(self, completed: Completed, nbytes: int, flags: int) -> Any:
-        return bytes(memoryview(self._buffer)[:nbytes]), *completed.message(flags)
+        message = completed.message(flags, self.control_size)
+        return bytes(memoryview(self._buffer)[:nbytes]), *message
 
     def received(self) -> memoryview:
         return memoryview(self._buffer)[: self.filled]  # ours alone: it needs no copy

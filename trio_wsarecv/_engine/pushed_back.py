@@ -124,6 +124,8 @@ class PushedBack:
         """Return the address of the datagram's sender."""
         return _STREAM_SENDER if self._datagram is None else self._datagram.sender()
 
-    def message(self, flags: int) -> tuple[AncillaryData, int, Any]:
+    def message(self, flags: int, control_size: int) -> tuple[AncillaryData, int, Any]:
         """Return what came along with the data of a message."""
-        return ([], flags, None) if self._datagram is None else self._datagram.message(flags)
+        if self._datagram is None:
+            return [], flags, None
+        return self._datagram.message(flags, control_size)

@@ -243,7 +243,7 @@ class StdlibCall:
         """Return the address that they came from."""
         return self._sender
 
-    def message(self, flags: int) -> tuple[AncillaryData, int, Any]:
+    def message(self, flags: int, control_size: int) -> tuple[AncillaryData, int, Any]:
         """Return what came along; the flags are the system's."""
         return *self._came_along, self._sender
 

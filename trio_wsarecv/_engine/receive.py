@@ -85,7 +85,7 @@ async def receive(
                 claim.release()
             else:
                 claim.taken = False
-    except OSError:
+    except (OSError, EOFError):
         if not engine.waited:
             await cancel_shielded_checkpoint()
         raise

@@ -164,10 +164,11 @@ class WinsockEngine(Engine):
         block = self.run.lend(wants, ask=False) if sock.fileno() != -1 else None
         if block is None:
             return received
-        if operation.block is not None:
-            self.run.take_back(operation.block)
         counters.not_overlapped += 1
+        before = operation.block
         error = operation.receive_more(block, wants)
+        if before is not None:
+            self.run.take_back(before)
         if not error:
             more = int(operation.memory.received)
             return min(received + more, wants)

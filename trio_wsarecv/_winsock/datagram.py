@@ -100,7 +100,7 @@ class DatagramOperation(Operation):
     def sender(self) -> Any:
         return parse_address(ffi.unpack(self._name, self._length[0]))
 
-    def message(self, flags: int) -> tuple[AncillaryData, int, Any]:
+    def message(self, flags: int, control_size: int) -> tuple[AncillaryData, int, Any]:
         return [], flags, self.sender()
 
 
@@ -113,12 +113,10 @@ class MessageOperation(DatagramOperation):
         self._function: Callable[..., int] = function
         self._message: Any = ffi.new("WSAMSG *")
         self._control: Any = ffi.new("char[]", _MIN_CONTROL_SIZE)
-        self._control_size = 0
         super().__init__(handle, mode)
 
     def set_control_size(self, size: int) -> None:
         """Have room for so many bytes of control messages."""
-        self._control_size = size
         room = max(size, _MIN_CONTROL_SIZE)
         if not room <= len(self._control) <= _MOST_SPARE * room:
             self._control = ffi.new("char[]", room)
@@ -148,12 +146,12 @@ class MessageOperation(DatagramOperation):
     def sender(self) -> Any:
         return parse_address(ffi.unpack(self._name, self._message.namelen))
 
-    def message(self, flags: int) -> tuple[AncillaryData, int, Any]:
+    def message(self, flags: int, control_size: int) -> tuple[AncillaryData, int, Any]:
         flags = self._message.dwFlags & _MESSAGE_FLAGS | flags & MsgFlag.MSG_TRUNC
         control = ffi.unpack(self._control, self._message.Control.len)
-        ancillary = parse_ancillary(control[: self._control_size])
+        ancillary = parse_ancillary(control[:control_size])
         # The padding behind the last message may be cut off: count what is in the messages.
-        if len(control) > self._control_size and len(parse_ancillary(control)) > len(ancillary):
+        if len(control) > control_size and len(parse_ancillary(control)) > len(ancillary):
             flags |= MsgFlag.MSG_CTRUNC
         return ancillary, int(flags), self.sender()
 

@@ -192,11 +192,12 @@ class Operation:
         """Return the address that the completed receive came from."""
         return NO_SENDER
 
-    def message(self, flags: int) -> tuple[AncillaryData, int, Any]:
+    def message(self, flags: int, control_size: int) -> tuple[AncillaryData, int, Any]:
         """Return what came along with the data of a message: control messages, flags, address.
 
         Args:
           flags: the flags of the completion.
+          control_size: the room for control messages, in bytes.
         """
         return [], flags, None
 
