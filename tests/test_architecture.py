@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import re
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -212,3 +213,12 @@ def test_a_module_is_short(module: Module) -> None:
 @every_module
 def test_the_package_is_for_windows_and_not_for_what_stands_in_for_it(module: Module) -> None:
     assert not re.search(r"\bwine\b", module.text, re.IGNORECASE)
+
+
+def test_public_names_say_that_they_are_of_the_package() -> None:
+    public = {name: each for name, each in vars(trio_wsarecv).items() if name[0] != "_"}
+    modules = {name: getattr(each, "__module__", NAME) for name, each in public.items()}
+    assert {module for name, module in modules.items() if name != "annotations"} == {NAME}
+    error = trio_wsarecv.IncompleteReceiveError(b"some", 10)
+    assert b"_engine" not in pickle.dumps(error)
+    assert pickle.loads(pickle.dumps(error)).partial == b"some"

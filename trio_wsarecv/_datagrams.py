@@ -72,7 +72,9 @@ class DatagramCalls:
         if self._has_nothing_to_wait_for([nbytes]):
             await trio.lowlevel.checkpoint()
             return b"", [], 0, None
-        await self._check(flags, [nbytes])
+        if refusal := self._refusal(flags, [nbytes]):
+            await trio.lowlevel.checkpoint()
+            raise winsock_error(refusal)
         request: Message | WholeMessage
         if flags & _WAITALL and not self._has_recvmsg:
             request = WholeMessage(nbytes, control_size, flags & ~_WAITALL)
@@ -110,7 +112,9 @@ class DatagramCalls:
         if self._has_nothing_to_wait_for(sizes):
             await trio.lowlevel.checkpoint()
             return 0, [], 0, None
-        await self._check(flags, sizes)
+        if refusal := self._refusal(flags, sizes):
+            await trio.lowlevel.checkpoint()
+            raise winsock_error(refusal)
         waits_for_all = False
         if not self._has_recvmsg:  # where this flag is Windows', and Winsock refuses it
             waits_for_all, flags = bool(flags & _WAITALL and any(sizes)), flags & ~_WAITALL
@@ -187,18 +191,13 @@ class DatagramCalls:
         # There is no room for data.
         return self.receiver.is_stream and not any(sizes) and not self._has_recvmsg
 
-    async def _check(self, flags: int, sizes: Sequence[int]) -> None:
-        # Raises the error of what Windows does not allow.
+    def _refusal(self, flags: int, sizes: Sequence[int]) -> WinsockError | None:
+        # Returns the error of what Windows does not allow.
         if self._has_recvmsg:
-            return
-        refusal = None
+            return None
         if self.receiver.is_stream:
-            refusal = check_request(flags, sizes, self.stdlib.type)
-        elif flags & ~_PEEK:
-            refusal = WinsockError.WSAEOPNOTSUPP
-        if refusal is not None:
-            await trio.lowlevel.checkpoint()
-            raise winsock_error(refusal)
+            return check_request(flags, sizes, self.stdlib.type)
+        return WinsockError.WSAEOPNOTSUPP if flags & ~_PEEK else None
 
     def set_udp_connreset(self, enabled: bool) -> None:
         """Set whether receives report ICMP messages about datagrams that were sent.

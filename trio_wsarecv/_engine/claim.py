@@ -30,7 +30,7 @@ class Claim:
     __slots__ = ("_asleep", "_ends", "line", "taken")
 
     def __init__(self) -> None:
-        self.taken = False
+        self.taken: bool = False
         self._ends = 0  # how often somebody has asked for the end of a receive
         # A strong reference would keep the tasks of a crashed run from ever being finalized.
         self._asleep: weakref.ref[trio.lowlevel.Task] | None = None

@@ -32,10 +32,10 @@ class Engine(ABC):
     __slots__ = ("claim", "pushed_back", "run", "waited")
 
     def __init__(self, run: Run, claim: Claim, pushed_back: PushedBack) -> None:
-        self.run = run
-        self.claim = claim
-        self.pushed_back = pushed_back
-        self.waited = False
+        self.run: Run = run
+        self.claim: Claim = claim
+        self.pushed_back: PushedBack = pushed_back
+        self.waited: bool = False
 
     @abstractmethod
     async def receive(self, sock: socket.socket, request: Request[Any], most: int) -> Answer[Any]:

@@ -74,7 +74,7 @@ class Run:
     """
 
     def __init__(self) -> None:
-        self.made = 0
+        self.made: int = 0
         self.waiting: dict[Operation, None] = {}
         self._free: dict[int, list[Any]] = {size: [] for size in SIZES[1:]}
         self._thread = threading.current_thread()

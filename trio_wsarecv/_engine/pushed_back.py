@@ -31,7 +31,7 @@ class PushedBack:
 
     def __init__(self) -> None:
         #: Whether there is anything: asked at each receive.
-        self.something = False
+        self.something: bool = False
         #: The bytes; those of a datagram are received as a whole.
         self.data: bytes | memoryview = b""
         #: What the receive behind them fails with.

@@ -33,11 +33,11 @@ class Receiver:
     __slots__ = ("choice", "engine", "is_stream", "made_here", "pushed_back")
 
     def __init__(self, *, is_stream: bool) -> None:
-        self.is_stream = is_stream
-        self.made_here = False
-        self.pushed_back = PushedBack()
+        self.is_stream: bool = is_stream
+        self.made_here: bool = False
+        self.pushed_back: PushedBack = PushedBack()
         self.engine: Engine | None = None
-        self.choice = Choice.NOT_YET
+        self.choice: Choice = Choice.NOT_YET
 
     def is_waiting(self) -> bool:
         """Tell whether a task waits for data, and nobody has asked for the end of its receive."""
