@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 LIMIT = 200
-FRAMES = range(LIMIT - 80, LIMIT - 2)  # of the program's own; Trio and the package need the rest
+FRAMES = range(LIMIT - 130, LIMIT - 2)  # of the program's own; Trio and the package need the rest
 DATA = b"data"
 STREAMS = ("recv", "recv adopted", "recv peek", "recv_into", "wsarecv", "receive_some", "exactly")
 

@@ -46,6 +46,9 @@ class Claim:
         """Hear that the task that has it is about to wait for data."""
         task.custom_sleep_data = self
         self._asleep = weakref.ref(task)
+
+    def refuse(self) -> None:
+        """Refuse those in line, since the task that has it waits for data."""
         while self.line:
             error = outcome.Error(busy_error())
             trio.lowlevel.reschedule(self.line.popleft(), error)

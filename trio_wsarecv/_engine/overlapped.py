@@ -179,6 +179,8 @@ class OverlappedEngine(WinsockEngine):
 
     def _waits(self, operation: Operation, task: trio.lowlevel.Task) -> None:
         self.claim.waits(task)
+        if self.claim.line:
+            port.with_more_frames(self.claim.refuse)
         if operation.block is not None:
             self.run.waiting[operation] = None
 

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 _ERROR_INVALID_PARAMETER: Final = 87
 
-# More than Trio needs to register a task.
-_MORE_FRAMES: Final = 50
+#: More than Trio needs to register or to wake a task.
+MORE_FRAMES: Final = 50
 # How often what fails on the way to sleep may fail again.
 _TRIES: Final = 100
 _SKIP_ON_SUCCESS: Final = 1  # FILE_SKIP_COMPLETION_PORT_ON_SUCCESS
@@ -80,6 +80,16 @@ def skip_on_success(handle: int) -> bool:
     return bool(calls.kernel32.SetFileCompletionNotificationModes(handle, _SKIP_ON_SUCCESS))
 
 
+def with_more_frames(function: Callable[[], None]) -> None:
+    """Call a function that must not fail for want of stack."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + MORE_FRAMES)
+    try:
+        function()
+    finally:
+        sys.setrecursionlimit(limit)
+
+
 def sleep_message(abort: Callable[[Callable[[], NoReturn]], Abort]) -> object:
     """Return what `trio.lowlevel.wait_task_rescheduled` yields, to be yielded instead of a call.
 
@@ -115,7 +125,7 @@ def packet(
         # Without a waiter the packet would end the run, and a peer may control the depth of the
         # stack.  The rest takes no frames but those that preparing the operation took.
         limit = sys.getrecursionlimit()
-        sys.setrecursionlimit(limit + _MORE_FRAMES)
+        sys.setrecursionlimit(limit + MORE_FRAMES)
         try:
             _register(operation)
         finally:
@@ -159,12 +169,7 @@ def _cancel_and_sleep(operation: Operation) -> Generator[object, object, None]:
         if task.custom_sleep_data is marker:
             trio.lowlevel.reschedule(task, outcome.Value(None))
 
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(limit + _MORE_FRAMES)
-    try:
-        _register(operation)
-    finally:
-        sys.setrecursionlimit(limit)
+    with_more_frames(lambda: _register(operation))
     found = calls.kernel32.CancelIoEx(operation.handle, operation.overlapped)
     if found or operation.state is not State.UNKNOWN:
         operation.state = State.AWAITED

@@ -69,6 +69,7 @@ class Readiness(Engine):
                 counters.pended += 1
             pended = self.waited = True
             self.claim.waits(trio.lowlevel.current_task())
+            self.claim.refuse()
             try:
                 await trio.lowlevel.wait_readable(sock)
             except trio.Cancelled:

@@ -8,6 +8,7 @@ fails halfway, usually because it is cancelled, pushes back what it has received
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from trio.lowlevel import (
@@ -20,6 +21,7 @@ from trio.lowlevel import (
 from .choose import choose_engine
 from .engine import closed_error
 from .memory import this_run
+from .port import MORE_FRAMES
 from .requests import AGAIN, OOB, PEEK
 
 if TYPE_CHECKING:
@@ -82,7 +84,13 @@ async def receive(
             raise
         finally:
             if claim.line:
-                claim.release()
+                # The next one has to be woken, however little stack this task has.
+                limit = sys.getrecursionlimit()
+                sys.setrecursionlimit(limit + MORE_FRAMES)
+                try:
+                    claim.release()
+                finally:
+                    sys.setrecursionlimit(limit)
             else:
                 claim.taken = False
     except (OSError, EOFError):
