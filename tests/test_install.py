@@ -234,14 +234,13 @@ async def test_a_factory_of_the_programs_own_is_used_and_can_be_taken_back() -> 
     with trio.socket.socket() as sock:
         assert sock.receiver.made_here  # type: ignore[attr-defined]
     theirs = Factory()
-    ours = trio.socket.set_custom_socket_factory(theirs)
-    assert isinstance(ours, trio_wsarecv.SocketFactory)
+    assert trio.socket.set_custom_socket_factory(theirs) is None
     with trio.socket.socket() as sock:
         assert not sock.receiver.made_here  # type: ignore[attr-defined]
-    assert trio.socket.set_custom_socket_factory(ours) is theirs
+    assert trio.socket.set_custom_socket_factory(None) is theirs
     with trio.socket.socket() as sock:
         assert sock.receiver.made_here  # type: ignore[attr-defined]
-    assert trio.socket.set_custom_socket_factory(None) is ours
+    assert trio.socket.set_custom_socket_factory(None) is None
     with trio.socket.socket() as sock:
         assert sock.receiver.made_here  # type: ignore[attr-defined]
 
@@ -267,13 +266,15 @@ async def test_what_is_given_a_handle_is_not_taken_for_new() -> None:
 
 def test_undone_the_patch_leaves_trio_as_it_was() -> None:
     module = sys.modules["trio._socket"]
-    before = module._SocketType, module._socket_factory
+    names = ("_SocketType", "_socket_factory", "set_custom_socket_factory")
+    before = [getattr(module, name) for name in names]
     for _ in range(2):
         _install._patch(trio_wsarecv.Socket)
         assert module._socket_factory is not before[1]
     for _ in range(2):
         _install._patch(stock)
-        assert (module._SocketType, module._socket_factory) == before
+        assert [getattr(module, name) for name in names] == before
+        assert trio.socket.set_custom_socket_factory is before[2]
 
 
 class Stranger(stock):  # type: ignore[misc,valid-type]

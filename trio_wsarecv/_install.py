@@ -88,25 +88,37 @@ def unpatch_trio() -> None:
         _patch(_STOCK)
 
 
-class _Factory:
-    """Trio's run variable of the socket factory, with a default of ours."""
+class _DefaultFactory:
+    """In the place of Trio's run variable of the socket factory: where that is not set, ours."""
 
-    def __init__(self, variable: trio.lowlevel.RunVar[trio.abc.SocketFactory | None]) -> None:
-        self.variable = variable
-        self._default = SocketFactory()
+    def __init__(self, module: Any) -> None:
+        self.variable = module._socket_factory
+        self.set_custom = module.set_custom_socket_factory
+        self._module = module
+        self._ours = SocketFactory()
 
     def get(self, default: None) -> trio.abc.SocketFactory:
-        return self.variable.get(default) or self._default
+        return self.variable.get(default) or self._ours
 
-    def set(self, value: trio.abc.SocketFactory | None) -> None:
-        self.variable.set(None if value is self._default else value)
+    def set_custom_socket_factory(
+        self, socket_factory: trio.abc.SocketFactory | None
+    ) -> trio.abc.SocketFactory | None:
+        """As Trio's own function, which has to see what the program has set."""
+        self._module._socket_factory = self.variable
+        try:
+            previous: trio.abc.SocketFactory | None = self.set_custom(socket_factory)
+            return previous
+        finally:
+            self._module._socket_factory = self
 
 
 def _patch(cls: Any) -> None:
     module: Any = sys.modules.get("trio._socket")
     present = getattr(module, "_SocketType", None)
     factory = getattr(module, "_socket_factory", None)
-    if present not in (Socket, _STOCK) or not isinstance(factory, (trio.lowlevel.RunVar, _Factory)):
+    if present not in (Socket, _STOCK) or not isinstance(
+        factory, (trio.lowlevel.RunVar, _DefaultFactory)
+    ):
         raise RuntimeError(
             f"cannot patch trio {trio.__version__}: it has no class trio._socket._SocketType "
             "and no variable trio._socket._socket_factory, or another library has replaced them"
@@ -122,6 +134,13 @@ def _patch(cls: Any) -> None:
             f"cannot patch trio {trio.__version__}: "
             "its sockets are not made by trio._socket._SocketType"
         )
-    if isinstance(factory, _Factory):
-        factory = factory.variable
-    module._socket_factory = factory if cls is _STOCK else _Factory(factory)
+    if isinstance(factory, _DefaultFactory):
+        module._socket_factory, set_custom = factory.variable, factory.set_custom
+    else:
+        set_custom = module.set_custom_socket_factory
+    if cls is Socket:
+        module.set_custom_socket_factory = set_custom
+        module._socket_factory = default = _DefaultFactory(module)
+        set_custom = default.set_custom_socket_factory
+    trio.socket.set_custom_socket_factory = set_custom
+    module.set_custom_socket_factory = set_custom
