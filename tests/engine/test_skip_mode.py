@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +27,8 @@ from trio_wsarecv._install import _patch
 from trio_wsarecv._winsock.codes import NtStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.simulation.sockets import SocketOverSimulation
 
 pytestmark = pytest.mark.deadline(10)
@@ -212,13 +214,19 @@ async def test_only_what_the_package_makes_may_have_it() -> None:
     assert may_have_it == [False, True, False]
 
 
-async def test_of_the_sockets_of_a_patched_trio_those_may_have_it_that_are_new(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("_SocketType", "_socket_factory"):  # so that they are as before in the end
-        monkeypatch.setattr(f"trio._socket.{name}", getattr(sys.modules["trio._socket"], name))
+@contextmanager
+def patched() -> Iterator[None]:
+    """Have Trio patched on every system."""
     _patch(Socket)
+    try:
+        yield
+    finally:
+        _patch(Socket.__bases__[-1])
+
+
+async def test_of_the_sockets_of_a_patched_trio_those_may_have_it_that_are_new() -> None:
     with (
+        patched(),
         trio.socket.socket() as made,
         trio.socket.socket(fileno=socket.socket().detach()) as of_a_handle,
         trio.socket.from_stdlib_socket(socket.socket()) as adopted,
