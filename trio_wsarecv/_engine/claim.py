@@ -85,12 +85,10 @@ class Claim:
             raise
 
     def release(self) -> None:
-        """Give it back, or to the task that has waited longest for its turn."""
+        """Give it to the task that has waited longest for its turn."""
+        assert self.line
         self._asleep = None
-        if self.line:
-            trio.lowlevel.reschedule(self.line.popleft(), outcome.Value(None))
-        else:
-            self.taken = False
+        trio.lowlevel.reschedule(self.line.popleft(), outcome.Value(None))
 
 
 def busy_error() -> trio.BusyResourceError:

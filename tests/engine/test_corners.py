@@ -1,0 +1,253 @@
+"""What happens rarely: another run, what an exception leaves, surprises from Winsock."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from tests.datagrams import bound
+from tests.peers import stdlib_pair
+from tests.receiving import SENDER, SENDER_ADDRESS, winerror
+from tests.simulation import Call, CancelAnswer, Simulation
+from tests.simulation.behaviour import ShortControl
+from trio_wsarecv import MsgFlag, SocketStream, WinsockError, from_stdlib_socket, wsarecv
+from trio_wsarecv._engine import messages, port, requests
+from trio_wsarecv._engine.choice import Choice
+from trio_wsarecv._engine.choose import choose_engine
+from trio_wsarecv._engine.claim import Claim
+from trio_wsarecv._engine.memory import Run
+from trio_wsarecv._engine.readiness import StdlibReadiness
+from trio_wsarecv._winsock.codes import NtStatus
+from trio_wsarecv._winsock.datagram import DatagramOperation
+from trio_wsarecv._winsock.operation import Operation, State
+from trio_wsarecv._winsock.status import Mode
+
+if TYPE_CHECKING:
+    from tests.simulation.sockets import SocketOverSimulation
+
+pytestmark = pytest.mark.deadline(10)
+
+
+def run_in_another(sock: SocketOverSimulation) -> None:
+    async def receive() -> None:
+        await sock.recv(100)
+
+    trio.run(receive)
+
+
+async def test_a_task_of_another_run_is_refused_while_one_of_this_run_receives(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        with pytest.raises(trio.BusyResourceError):
+            await trio.to_thread.run_sync(run_in_another, sock)
+        sock.peer.send(b"data")
+        await simulation.step()
+        assert call.value == b"data"
+
+
+@pytest.mark.parametrize("way", ["memory", "buffer", "buffers"])
+async def test_what_an_exception_has_left_exported_is_released_by_the_next_receive(
+    simulation: Simulation, way: str
+) -> None:
+    for operation in (Operation(1), DatagramOperation(1, Mode.DEFAULT)):
+        buffer = bytearray(10)
+        operation.set_buffer(buffer, 0, 10, 0)
+        if way == "memory":
+            operation.set_memory(10, 0)
+        elif way == "buffer":
+            operation.set_buffer(bytearray(10), 0, 10, 0)
+        else:
+            operation.set_buffers([bytearray(10), bytearray(10)], 0, 10, 0)
+        buffer.append(0)  # which an export would forbid
+        operation.release()
+
+
+async def test_shutting_down_a_socket_without_an_operation_does_nothing_to_the_kernel(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    simulation.deliver_automatically()
+    sock.peer.send(b"data")
+    assert await sock.recv(100) == b"data"
+    engine: Any = sock.receiver.engine
+    engine.operation = None
+    sock.shutdown(socket.SHUT_RD)
+    assert "cancel" not in simulation.events
+
+
+@pytest.mark.parametrize("made_here", [False, True])
+async def test_control_data_that_nobody_expects_does_not_lose_the_datagram(
+    simulation: Simulation, made_here: bool
+) -> None:
+    simulation.behave(short_control=ShortControl.OVERFLOW)
+    simulation.deliver_automatically()
+    sock = simulation.datagrams(made_here=made_here)
+    for _ in range(2):
+        sock.peer.send(b"data", SENDER, bytes(5000))
+        data, _, flags, address = await sock.recvmsg(100, 100)
+        assert (data, address) == (b"data", SENDER_ADDRESS)
+        assert flags & MsgFlag.MSG_CTRUNC
+
+
+class Stop(Exception):
+    """What a signal handler raises."""
+
+
+async def interrupted(
+    simulation: Simulation, sock: SocketOverSimulation, status: int
+) -> BaseException:
+    """Interrupt a receive on its way to sleep; its packet has this status."""
+
+    def interrupt() -> None:
+        simulation.on_wait = lambda: None
+        raise Stop
+
+    simulation.behave(prompt=False, cancel=CancelAnswer.COMPLETES)
+    simulation.on_wait = interrupt
+    async with simulation.nursery() as nursery:
+        call = Call(nursery, sock.recv, 100)
+        await simulation.run()
+        sock.peer.end(status)
+        await simulation.step()
+        return call.error
+
+
+async def test_the_end_that_an_interrupted_receive_meets_is_there_for_the_next(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    assert isinstance(await interrupted(simulation, sock, NtStatus.SUCCESS), Stop)
+    assert not sock.receiver.pushed_back.something
+
+
+async def test_the_error_that_an_interrupted_receive_meets_is_for_the_next(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.datagrams()
+    assert isinstance(await interrupted(simulation, sock, NtStatus.PORT_UNREACHABLE), Stop)
+    with pytest.raises(ConnectionResetError):
+        await sock.recv(100)
+
+
+async def test_a_task_that_was_woken_already_does_not_wait_for_the_packet_again(
+    simulation: Simulation,
+) -> None:
+    operation = Operation(1)
+    operation.state = State.AWAITED
+    trio.lowlevel.current_task().custom_sleep_data = None
+    assert await port.recover(operation)
+    assert operation.state is State.COMPLETED
+
+
+async def test_a_recovery_in_a_run_that_crashes_abandons_the_operation(
+    simulation: Simulation,
+) -> None:
+    simulation.behave(prompt=False)
+    sock = simulation.stream()
+    simulation.driver = None
+
+    def interrupt() -> None:
+        simulation.on_wait = lambda: None
+        raise Stop
+
+    simulation.on_wait = interrupt
+    receive: Any = sock.recv(100)
+    receive.send(None)
+    receive.close()
+    (request,) = simulation.kernel.outstanding.values()
+    assert not request.done
+    sock.close()
+
+
+async def keep_a_datagram(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> Any:
+    sock = simulation.datagrams()
+    simulation.deliver_automatically()
+    sock.peer.send(b"0123456789", SENDER)
+    with monkeypatch.context() as patch:
+        patch.setattr(DatagramOperation, "unpack", lambda *_: fail())
+        with pytest.raises(MemoryError):
+            await sock.recv(100)
+    return sock
+
+
+def fail() -> bytes:
+    raise MemoryError
+
+
+async def test_a_datagram_that_was_kept_and_does_not_fit_is_truncated(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sock = await keep_a_datagram(simulation, monkeypatch)
+    for flags in (MsgFlag.MSG_PEEK, MsgFlag(0)):
+        with pytest.raises(OSError, match=r".") as caught:
+            await sock.recv(4, flags)
+        assert winerror(caught.value) == WinsockError.WSAEMSGSIZE
+        assert caught.value.partial == b"0123"  # type: ignore[attr-defined]
+    assert not sock.receiver.pushed_back.something
+
+
+async def test_without_memory_a_datagram_for_many_buffers_is_kept(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sock = simulation.datagrams()
+    simulation.deliver_automatically()
+    sock.peer.send(b"0123456789", SENDER)
+    with monkeypatch.context() as patch:
+        patch.setattr(messages, "_spread", lambda *_: fail())
+        with pytest.raises(MemoryError):
+            await wsarecv(sock, [bytearray(1) for _ in range(2000)])
+    assert await sock.recvfrom(100) == (b"0123456789", SENDER_ADDRESS)
+
+
+@pytest.mark.parametrize("ifs_handles", [True, False])
+async def test_where_wsarecvmsg_fails_readiness_does_without_it_too(
+    simulation: Simulation, ifs_handles: bool
+) -> None:
+    simulation.behave(message_faults=True)
+    simulation.deliver_automatically()
+    sock = simulation.datagrams()
+    sock.peer.ifs_handles = ifs_handles
+    sock.peer.send(b"data", SENDER)
+    assert await sock.recvmsg(100) == (b"data", [], 0, SENDER_ADDRESS)
+
+
+async def test_what_a_class_of_the_programs_has_no_call_for_is_winsocks(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.datagrams()
+    choose_engine(sock.stdlib, sock.receiver)
+    sock.receiver.engine = StdlibReadiness(
+        sock.stdlib, Run.current(), Claim(), sock.receiver.pushed_back
+    )
+    sock.receiver.choice = Choice.OVERRIDDEN
+    sock.peer.send(b"data", SENDER)
+    assert await sock.recvmsg(100) == (b"data", [], 0, SENDER_ADDRESS)
+
+
+@pytest.mark.skipif(not hasattr(socket.socket, "recvmsg"), reason="needs POSIX")
+async def test_without_memory_nothing_is_lost_by_the_standard_library_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with stdlib_pair() as (one, other), from_stdlib_socket(one) as sock:
+        for flags, left in ((0, b"data"), (socket.MSG_PEEK, b"")):
+            other.send(b"data")
+            with monkeypatch.context() as patch:
+                patch.setattr(requests.Bytes, "complete", lambda *_: fail())
+                with pytest.raises(MemoryError):
+                    await sock.recv(100, flags)
+            assert sock.receiver.pushed_back.data == left
+            assert await SocketStream(sock).receive_exactly(4) == b"data"
+    with from_stdlib_socket(bound()) as sock, bound() as sender:
+        sender.sendto(b"data", sock.getsockname())
+        with monkeypatch.context() as patch:
+            patch.setattr(requests.BytesFrom, "complete", lambda *_: fail())
+            with pytest.raises(MemoryError):
+                await sock.recvfrom(100)
+        assert await sock.recvfrom(100) == (b"data", sender.getsockname())
