@@ -19,6 +19,7 @@ from tests.receiving import RECEIVES, every_receive
 from tests.simulation import Call, CancelAnswer, CrashingClock, Simulation
 from tests.simulation.behaviour import IosbWrite
 from trio_wsarecv import MsgFlag, SocketStream, wsarecv
+from trio_wsarecv._winsock import calls
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -126,6 +127,30 @@ async def test_a_coroutine_that_is_closed_abandons_its_receive(simulation: Simul
     assert sock.peer.handles == 0
     simulation.settle()
     simulation.check()
+
+
+@pytest.mark.parametrize("saved", [True, False])
+async def test_memory_that_is_finalized_before_the_task_is_saved_by_it(
+    simulation: Simulation, saved: bool
+) -> None:
+    sock = simulation.datagrams()
+    simulation.driver = None  # since this test plays the run loop
+    simulation.behave(prompt=False)
+    receive: Any = sock.recvmsg(100)
+    receive.send(None)
+    engine: Any = sock.receiver.engine
+    # As the garbage collector does, which finalizes in any order.
+    calls.ffi.release(engine.operation._control)
+    if saved:
+        receive.close()
+        simulation.check()
+    else:
+        with pytest.raises(AssertionError, match="memory was freed"):
+            simulation.check()
+        simulation.kernel.complaints.clear()
+        sock.peer.requests.clear()  # the kernel must not write there
+        receive.close()
+    sock.close()
 
 
 async def test_where_no_task_can_wait_for_the_packet_the_memory_is_left_to_the_kernel(

@@ -9,12 +9,14 @@ One area is shared: what does not fit a datagram's buffers goes there, and nobod
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trio_wsarecv._winsock import calls
+from trio_wsarecv._winsock.operation import Operation, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +74,16 @@ class Export:
         return True
 
 
+def _is_abandoned(address: int) -> bool:
+    # Whether an operation that is kept for good refers to this memory.
+    return any(
+        isinstance(each, real.CData) and address_of(each) == address
+        for operation in gc.get_objects()
+        if isinstance(operation, Operation) and operation.state is State.ABANDONED
+        for each in gc.get_referents(operation)
+    )
+
+
 class Memory:
     """All that the package has allocated and exported."""
 
@@ -85,6 +97,7 @@ class Memory:
         self._complain = complain
         self._in_use = in_use
         self._free: defaultdict[int, list[Block]] = defaultdict(list)
+        self._perhaps_freed: list[tuple[Block, str]] = []
         self.new = real.new_allocator(self._allocate, self._release)
         self.new_uncleared = real.new_allocator(self._allocate, self._release, False)
 
@@ -101,10 +114,17 @@ class Memory:
         return real.cast("char *", block.address)
 
     def _release(self, pointer: object) -> None:
-        block = self.blocks.pop(address_of(pointer))
+        block = self.blocks[address_of(pointer)]
         user = self._in_use(block.address, block.size)
         if user:
-            self._complain(f"memory was freed that {user}")
+            # The finalizers of garbage run in any order: this one, which the real memory does not
+            # have, may run before that of the task, which saves the operation and its memory.
+            self._perhaps_freed.append((block, user))
+        else:
+            self._reuse(block)
+
+    def _reuse(self, block: Block) -> None:
+        self.blocks.pop(block.address)
         self._check_guards(block)
         block.fill(b"\xdd")
         self._free[block.size].append(block)
@@ -114,6 +134,11 @@ class Memory:
             self._complain(f"something wrote outside a block of {block.size} bytes")
 
     def check(self) -> None:
+        while self._perhaps_freed:
+            block, user = self._perhaps_freed.pop()
+            if not _is_abandoned(block.address):
+                self._complain(f"memory was freed that {user}")
+                self._reuse(block)
         for block in self.blocks.values():
             self._check_guards(block)
 
