@@ -84,7 +84,8 @@ async def receive(
             raise
         finally:
             if claim.line:
-                # The next one has to be woken, however little stack this task has.
+                # The next one has to be woken, however little stack this task has: there may not
+                # be a frame left for calling `with_more_frames`.
                 limit = sys.getrecursionlimit()
                 sys.setrecursionlimit(limit + MORE_FRAMES)
                 try:
