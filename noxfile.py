@@ -13,9 +13,10 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "docs", "wheel", "tests", "trio-tests"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-WINDOWS_PYTHON = "tests/wine/winpython.py"
+WINDOWS_PYTHON = "tools/wine/winpython.py"
+OTHER_PROGRAMS = "tests/apps/requirements.txt"
 WINE_DEADLINE = 1500  # seconds for all tests in the Windows CPython, set up included
-OLDEST_ON_WINDOWS = [f"tests/test_{name}.py" for name in ("cancellation", "install", "stream")]
+OLDEST_ON_WINDOWS = [f"tests/system/test_{x}.py" for x in ("cancellation", "install", "stream")]
 
 
 def install(session: nox.Session, *groups: str) -> None:
@@ -60,12 +61,12 @@ def tests(session: nox.Session) -> None:
 def apps(session: nox.Session) -> None:
     """Have Hypercorn, httpx and anyio, unmodified, receive by this package, as `tests` does."""
     install(session, "test")
-    session.install("--require-hashes", "-r", "tests/apps/requirements.txt")
+    session.install("--require-hashes", "-r", OTHER_PROGRAMS)
     if sys.platform == "win32":
         session.install("pywin32")
     session.run("python", "-m", "pytest", "tests/apps", *session.posargs)
     if sys.platform == "linux":
-        output = session.run("python", "-m", "tests.packages", "apps", silent=True)
+        output = session.run("python", "-m", "tools.packages", OTHER_PROGRAMS, silent=True)
         *_, packages = str(output).splitlines()
         arguments = ("-m", "pytest", "tests/apps", *session.posargs)
         run_on_windows(session, WINE_DEADLINE, *arguments, packages=packages)
@@ -85,7 +86,7 @@ def lowest(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-m", "not slow", *session.posargs)
     if sys.platform == "linux":
         session.env["WINPYTHON_VENV"] = venv = str(scratch / "windows")
-        session.run("python", "-m", "tests.wine.virtual", venv, *packages, *oldest)
+        session.run("python", "-m", "tools.wine.virtual", venv, *packages, *oldest)
         options = session.posargs or OLDEST_ON_WINDOWS
         run_on_windows(session, WINE_DEADLINE, "-m", "pytest", "-m", "not slow", *options)
 
@@ -94,7 +95,7 @@ def lowest(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """Build the archives into `dist`, twice alike, and use the wheel where nothing else is."""
     session.install(*nox.project.dependency_groups(PYPROJECT, "wheel"))
-    session.run("python", "-m", "tests.wheel", *session.posargs)
+    session.run("python", "-m", "tools.wheel", *session.posargs)
 
 
 @nox.session
@@ -105,7 +106,7 @@ def mutants(session: nox.Session) -> None:
     A mutant whose tests go on for two minutes is killed.
     """
     install(session, "test", "coverage", "mutants")
-    session.run("python", "-u", "-m", "tests.mutants", *session.posargs)
+    session.run("python", "-u", "-m", "tools.mutants", *session.posargs)
 
 
 @nox.session
@@ -130,28 +131,28 @@ def loss(session: nox.Session) -> None:
     """Cancel receives in a Windows CPython and count the bytes that each library loses."""
     install(session, "test")
     if sys.platform == "win32":
-        session.install("--require-hashes", "-r", "tests/bench/requirements.txt")
-    session.run("python", "-u", "-m", "tests.loss.compare", *session.posargs)
+        session.install("--require-hashes", "-r", "benchmarks/requirements.txt")
+    session.run("python", "-u", "-m", "tests.soak.loss.compare", *session.posargs)
 
 
 @nox.session(python=False)
 def debian13(session: nox.Session) -> None:
     """Run `demo` and `tests`, or the sessions named, in a bare Debian 13 in a folder; as root."""
-    session.run(sys.executable, "-m", "tests.debian", *session.posargs)
+    session.run(sys.executable, "-m", "tools.debian", *session.posargs)
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
     """Receive a large file in a Windows CPython, see a receive cancelled, and what was measured."""
     install(session, "test")
-    session.run("python", "-m", "tests.demo.demo", *session.posargs)
+    session.run("python", "-m", "tools.demo.demo", *session.posargs)
 
 
 @nox.session(name="trio-tests")
 def trio_tests(session: nox.Session) -> None:
     """Compare Trio's own tests on overlapped receives with the same on plain Trio."""
     install(session, "test")
-    session.run("python", "-u", "-m", "tests.trio_suite.compare")
+    session.run("python", "-u", "-m", "tools.trio_suite.compare")
 
 
 @nox.session
@@ -159,8 +160,8 @@ def bench(session: nox.Session) -> None:
     """Measure against Trio, asyncio, winloop and C, side by side; `-- --quick` is shorter."""
     install(session, "bench")
     if sys.platform == "win32":
-        session.install("--require-hashes", "-r", "tests/bench/requirements.txt")
-    session.run("python", "-m", "tests.bench", *session.posargs)
+        session.install("--require-hashes", "-r", "benchmarks/requirements.txt")
+    session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 @nox.session

@@ -16,11 +16,11 @@ import pytest
 import trio
 
 import trio_wsarecv
+from tools.windows import SYSTEM, WINE
 
 from .datagrams import Pair, bound
 from .peers import peer as peer
 from .simulation import Simulation, simulated_winsock
-from .windows import SYSTEM, WINE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

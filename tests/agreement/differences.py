@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.windows import WINE
+from tools.windows import WINE
 
 from .result import Result
 from .scenarios import WSAEMSGSIZE, received

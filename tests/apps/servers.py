@@ -9,8 +9,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.children import child
 from tests.programs import environment
+from tools.children import child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from tests.children import end_on_termination
+from tools.children import end_on_termination
 
 from .compare import MOST, THOROUGH, Comparison, Oracle, compare
 from .generate import generate

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.windows import WINE
+from tools.windows import WINE
 
 from .__main__ import Session
 from .compare import compare
@@ -39,8 +39,8 @@ def players() -> Iterator[tuple[Worker, Worker]]:
     if WINE:
         pytest.skip("the native run starts Windows processes, and watches them from outside")
     if sys.platform != "win32":
-        from tests.wine.environment import ensure
-        from tests.wine.speak import Problem
+        from tools.wine.environment import ensure
+        from tools.wine.speak import Problem
 
         faulthandler.cancel_dump_traceback_later()  # setting up may take longer than any test
         try:

@@ -10,7 +10,7 @@ import subprocess
 from contextlib import ExitStack, contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from tests.children import SET_UP, WINDOWS_PYTHON, child
+from tools.children import SET_UP, WINDOWS_PYTHON, child
 
 from .outcome import WELL, Outcome
 

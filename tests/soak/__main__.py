@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.children import SET_UP, WINDOWS_PYTHON, child
+from tools.children import SET_UP, WINDOWS_PYTHON, child
 
 #: Seconds that all may take beyond the time asked for, set-up excluded.
 GRACE = 150.0

@@ -21,7 +21,7 @@ from trio_wsarecv._winsock.status import (
     packet_follows,
 )
 
-# Some statuses and what Winsock makes of them; tests/native has all of them.
+# Some statuses and what Winsock makes of them; tests/simulation/oracle has all of them.
 ERRORS = {
     0x80000005: 10040,
     0xC0000005: 10014,

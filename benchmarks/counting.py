@@ -1,0 +1,44 @@
+"""The counts of `benchmarks.calls`, as tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from .processes import Child
+from .subjects import OURS, RUN, STOCK, python
+from .table import Figure, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .machine import Machine
+
+SCRIPT: Final = Path(__file__).with_name("calls.py")
+PER: Final = "per receive"
+CALLS: Final = {
+    "python": Figure("calls of Python functions", PER),
+    "native": Figure("calls of C functions", PER),
+    "system": Figure("system calls", PER),
+}
+POSTED: Final = {"system": CALLS["system"], "posted": Figure("bytes posted", PER)}
+MODES: Final = {
+    "waiting": ("a receive that has to wait", CALLS),
+    "inline": ("a receive of what is there", CALLS),
+    "burst": ("a 64-byte message after a burst of 2 MiB", POSTED),
+}
+
+
+def measure(machine: Machine, receives: int) -> Iterator[Table]:
+    """Count for stock Trio, for us, and for Trio under ``run``."""
+    for mode, (title, figures) in MODES.items():
+        tables = {key: Table(f"calls-{mode}-{key}", title, figures[key]) for key in figures}
+        for name, kind, run in ((STOCK, STOCK, False), (OURS, OURS, False), (RUN, STOCK, True)):
+            command = python(machine, SCRIPT, kind, mode, str(receives), run=run)
+            child = Child(command, machine.environ, machine.folder)
+            counts = json.loads(child.answer("calls"))
+            child.finish()
+            for key, table in tables.items():
+                table.add(name, counts.get(key, 0))
+        yield from tables.values()

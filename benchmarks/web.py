@@ -1,0 +1,112 @@
+"""Web servers that know nothing of this package, with it and without, by wrk.
+
+All serve one tiny ASGI application as HTTP/1.1 by h11.  In alternating turns, as in `rounds`, a
+server is asked moderately at first, which is how servers live, and then as fast as it answers.  The
+connections are new each time; accepting them counts with the requests.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import psutil
+
+from tests.apps.certificates import create
+
+from . import wrk
+from .machine import windows_path
+from .processes import QUIET, Child, processor_seconds
+from .table import Table
+from .works import REQUESTS, processor_per
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .machine import Machine
+
+CONNECTIONS: Final = 20
+MODERATE_SECONDS: Final = 2
+BUSY_SECONDS: Final = 1
+SCHEMES: Final = ("http", "https")
+
+TRIO: Final = "Hypercorn on Trio"
+PROGRAMS: Final = "benchmarks.programs"
+HYPERCORN: Final = ("-m", "hypercorn", "--workers=0", "--bind=127.0.0.1:0", "--worker-class")
+UVICORN: Final = ("-m", "uvicorn", "--port=0", "--no-access-log", "--loop")
+ASYNCIO: Final = (*UVICORN, "asyncio")
+#: How to start each, but for the application.
+SERVERS: Final = {
+    TRIO: (*HYPERCORN, "trio"),
+    f"{TRIO}, run": ("-m", "trio_wsarecv", "run", *HYPERCORN, "trio"),
+    "Hypercorn on asyncio": (*HYPERCORN, "asyncio"),
+    "uvicorn on asyncio": (*ASYNCIO, "--http=h11"),
+    "uvicorn on asyncio, TCP_NODELAY": (*ASYNCIO, f"--http={PROGRAMS}.http_nodelay:NoDelay"),
+    "uvicorn on winloop": (*UVICORN, "winloop:new_event_loop", "--http=h11"),
+}
+
+
+class Server(NamedTuple):
+    """A server that runs."""
+
+    child: Child
+    url: str
+
+    def visit(self, seconds: int, wine: int | None, script: str = "report") -> tuple[float, float]:
+        """Make requests; return how many per second, and the processor time for each in µs."""
+        # It is suspended at other times: an idle uvicorn wakes up ten times a second.
+        process, pids = psutil.Process(self.child.pid), (self.child.pid, wine)
+        process.resume()
+        before = processor_seconds(*pids)
+        asked = wrk.ask(self.url, CONNECTIONS, seconds, script)
+        time.sleep(QUIET)  # for what comes after the last answer
+        used = processor_seconds(*pids) - before
+        process.suspend()
+        return asked.requests / asked.seconds, 1e6 * used / asked.requests
+
+
+@contextmanager
+def started(where: Machine, certificate: Path | None) -> Iterator[dict[str, Server]]:
+    """Give all servers, as HTTPS servers if there is a certificate; they end with the block."""
+    with ExitStack() as stack:
+        children = {}
+        for name, options in SERVERS.items():
+            command = [*where.launcher, where.python, *options, f"{PROGRAMS}.http_app:app"]
+            if certificate:
+                prefix = "--ssl-" if "uvicorn" in options else "--"
+                file = windows_path(certificate)
+                command += [f"{prefix}certfile={file}", f"{prefix}keyfile={file}"]
+            children[name] = child = Child(command, where.environ, where.folder)
+            stack.callback(child.finish)
+            stack.callback(child.kill)  # which comes before
+        servers = {}
+        for name, child in children.items():
+            while not (found := re.search(r"unning on (https?://[\d.]+:\d+)", child.line(""))):
+                pass
+            servers[name] = Server(child, f"{found[1]}/")
+        yield servers
+
+
+def measure(where: Machine, folder: Path, scheme: str, turns: int) -> list[Table]:
+    """Measure all servers, each so many times; a certificate is put into the folder."""
+    title, processor = f"{scheme.upper()}, {CONNECTIONS} connections", processor_per("request")
+    often, full = f"{title}, each about 10 times a second", f"{title}, at full load"
+    moderate = Table(f"{scheme}-paced", often, processor, TRIO)
+    busy = Table(f"{scheme}-busy", full, REQUESTS, TRIO)
+    spent = Table(f"{scheme}-busy-processor", full, processor, TRIO)
+    certificate = create(folder).server if scheme == "https" else None
+    with started(where, certificate) as servers:
+        for server in servers.values():
+            server.visit(BUSY_SECONDS, where.server)  # for warming up
+        for turn in range(turns):
+            for name in list(servers)[:: -1 if turn % 2 else 1]:
+                server = servers[name]
+                _, used = server.visit(MODERATE_SECONDS, where.server, "moderately")
+                moderate.add(name, used)
+                requests, used = server.visit(BUSY_SECONDS, where.server)
+                busy.add(name, requests)
+                spent.add(name, used)
+    return [moderate, busy, spent]

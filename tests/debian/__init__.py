@@ -1,1 +1,0 @@
-"""A Debian 13 in a folder of the cache, for other systems: ``python -m tests.debian``."""

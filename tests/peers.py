@@ -1,0 +1,129 @@
+"""The far ends of connections: a hostile peer in a process of the system's own, and a local one."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING
+
+import pytest
+
+import trio_wsarecv
+from tools.windows import WINE
+
+from .hostile import pattern as pattern
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+SCRIPT = Path(__file__).with_name("hostile.py")
+
+
+def start(*arguments: str) -> subprocess.Popen[bytes]:
+    """Start the hostile peer with the system's own Python."""
+    command = [sys.executable, str(SCRIPT), *arguments]
+    if WINE:
+        script = PureWindowsPath(SCRIPT).as_posix().removeprefix("Z:")
+        command = ["start", "/unix", "/usr/bin/env", "python3", "-I", script, *arguments]
+    # Not our standard streams: whoever reads those to their end would wait for the peer as well.
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+class HostilePeer:
+    """The other process, and connections to it."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self._process = start(str(listener.getsockname()[1]))
+            listener.settimeout(30)
+            self._control, _ = listener.accept()
+        with self._control.makefile("rb") as answer:
+            self.address = ("127.0.0.1", int(answer.readline()))
+        self._names = map(str, itertools.count())
+
+    def close(self) -> None:
+        self._control.close()
+        self._process.wait()
+
+    @asynccontextmanager
+    async def connect(self, *commands: str) -> AsyncIterator[trio_wsarecv.SocketStream]:
+        """Give a stream that is connected to the peer, which is told to do this."""
+        stream = await trio_wsarecv.open_tcp_stream(*self.address)
+        async with stream:
+            await self.tell(stream, *commands)
+            yield stream
+
+    async def tell(self, stream: trio_wsarecv.SocketStream, *commands: str) -> None:
+        await stream.send_all(b"".join(command.encode() + b"\n" for command in commands))
+
+    @asynccontextmanager
+    async def connect_watched(self) -> AsyncIterator[tuple[trio_wsarecv.SocketStream, str]]:
+        """Give a stream whose other end takes down how it ends, and the name for `result`."""
+        name = next(self._names)
+        async with self.connect(f"watch {name}") as stream:
+            yield stream, name
+
+    async def result(self, name: str) -> str:
+        """Return what a watched connection's peer has seen."""
+        async with self.connect(f"result {name}") as stream:
+            return b"".join([data async for data in stream]).decode()
+
+
+_peer_key: pytest.StashKey[HostilePeer] = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def peer(pytestconfig: pytest.Config) -> HostilePeer:
+    """The hostile peer, one for all test modules."""
+    if _peer_key not in pytestconfig.stash:
+        pytestconfig.stash[_peer_key] = peer = HostilePeer()
+        pytestconfig.add_cleanup(peer.close)
+    return pytestconfig.stash[_peer_key]
+
+
+@contextmanager
+def stdlib_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Give two connected TCP sockets of the standard library."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        one = socket.create_connection(listener.getsockname())
+        other, _ = listener.accept()
+    with one, other:
+        yield one, other
+
+
+@contextmanager
+def socket_pair() -> Iterator[tuple[trio_wsarecv.Socket, socket.socket]]:
+    """Give a `Socket` and the standard library socket, blocking, that it is connected to."""
+    with stdlib_pair() as (one, other), trio_wsarecv.from_stdlib_socket(one) as sock:
+        yield sock, other
+
+
+@contextmanager
+def stream_pair() -> Iterator[tuple[trio_wsarecv.SocketStream, socket.socket]]:
+    """Give a `SocketStream` and the standard library socket, blocking, that it is connected to."""
+    with socket_pair() as (sock, other):
+        yield trio_wsarecv.SocketStream(sock), other
+
+
+def wait_until_received(buffer: bytearray) -> None:
+    """Wait until the kernel has received into a buffer of zeros; Trio does not know of it yet."""
+    while not any(buffer):
+        time.sleep(0.001)
+
+
+class Counted:
+    """Attributes are those of `trio_wsarecv.Statistics`, counted from here on."""
+
+    def __init__(self) -> None:
+        self._before = trio_wsarecv.statistics()
+
+    def __getattr__(self, name: str) -> int:
+        before, now = (getattr(each, name) for each in (self._before, trio_wsarecv.statistics()))
+        return int(now - before)

@@ -1,0 +1,1 @@
+"""What must hold for the project as a whole: its imports, its documentation, its examples."""

@@ -1,0 +1,95 @@
+"""The tables of the documentation: nothing in them that is not so."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from trio_wsarecv import MsgFlag, WinsockError
+from trio_wsarecv._winsock.codes import NtStatus
+from trio_wsarecv._winsock.status import os_error
+
+TESTS = Path(__file__).parents[1]
+DOCS = TESTS.parent / "docs"
+
+# The codes of the error table in the documentation of WSARecv.
+DOCUMENTED = (
+    "WSAECONNABORTED WSAECONNRESET WSAEDISCON WSAEFAULT WSAEINPROGRESS WSAEINTR WSAEINVAL "
+    "WSAEMSGSIZE WSAENETDOWN WSAENETRESET WSAENOTCONN WSAENOTSOCK WSAEOPNOTSUPP WSAESHUTDOWN "
+    "WSAETIMEDOUT WSAEWOULDBLOCK WSANOTINITIALISED WSA_IO_PENDING WSA_OPERATION_ABORTED"
+)
+PARAMETERS = (
+    "s lpBuffers dwBufferCount lpNumberOfBytesRecvd lpFlags lpOverlapped lpCompletionRoutine"
+)
+FLAGS = ["MSG_PEEK", "MSG_OOB", "MSG_PARTIAL", "MSG_PUSH_IMMEDIATE", "MSG_WAITALL"]
+
+
+def page(name: str) -> str:
+    return (DOCS / f"{name}.rst").read_text(encoding="utf-8")
+
+
+def table(name: str, header: str) -> list[list[str]]:
+    """Return the rows of a csv-table."""
+    _, _, rest = page(name).partition(f":header: {header}\n\n")
+    rows = rest.partition("\n\n")[0]
+    return list(csv.reader((line.strip() for line in rows.splitlines()), skipinitialspace=True))
+
+
+def exception(code: WinsockError) -> str:
+    return f"`{type(os_error(code, '')).__name__}`"
+
+
+def test_the_table_of_codes_is_that_of_the_package() -> None:
+    assert table("errors", "code, value, exception") == [
+        [code.name, str(int(code)), exception(code)]
+        for code in WinsockError
+        if code is not WinsockError.WSA_IO_PENDING
+    ]
+
+
+def test_the_table_of_statuses_is_that_of_the_package() -> None:
+    assert table("errors", "status, value, code, exception") == [
+        [f"STATUS_{status.name}", f"0x{status:08X}", status.error.name, exception(status.error)]
+        for status in NtStatus
+        if status.error is not None
+    ]
+
+
+def test_every_row_of_the_documentation_has_one_here() -> None:
+    text = page("wsarecv")
+    bold = set(re.findall(r"\*\*([A-Za-z_, ]+)\*\*", text))
+    names = {name for some in bold for name in some.split(", ")}
+    codes, parameters = DOCUMENTED.split(), PARAMETERS.split()
+    assert {*codes, *FLAGS, *parameters, "SO_RCVTIMEO"} <= names
+    assert set(codes) <= set(WinsockError.__members__)
+    assert set(FLAGS) <= set(MsgFlag.__members__)
+
+
+NAMED = re.findall(r"^\.\. \[#(\w+)\] ``([\w/]+\.py)``: (.+)$", page("wsarecv"), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("test", "module", "words"), NAMED)
+def test_a_test_that_the_documentation_names_exists(test: str, module: str, words: str) -> None:
+    assert test == f"test {words}".replace(" ", "_")
+    text = (TESTS / module).read_text(encoding="utf-8")
+    assert re.search(rf"^ *(async )?def {test}\(", text, re.MULTILINE)
+
+
+def test_every_row_names_a_test_or_says_that_there_is_none() -> None:
+    rows = re.split(r"^   \* - ", page("wsarecv"), flags=re.MULTILINE)[1:]
+    rows = [row.split("\n\n\n")[0] for row in rows if not row.startswith("documented\n")]
+    assert len(rows) > 50
+    for row in rows:
+        *_, tested = row.split("\n     - ")
+        assert re.match(
+            r"(both|simulated|table|Windows|real Windows).*: \[#|see |not tested", tested
+        )
+
+
+def test_tests_are_numbered_in_the_order_of_the_page() -> None:
+    referred = re.findall(r"\[#(\w+)\]_", page("wsarecv"))
+    assert [test for test, _, _ in NAMED] == list(dict.fromkeys(referred))
+    assert len(NAMED) == len(re.findall(r"^\.\. \[#", page("wsarecv"), re.MULTILINE))

@@ -1,0 +1,97 @@
+"""The programs that the documentation shows, run as a reader would run them."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from subprocess import PIPE, STDOUT
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+import trio_wsarecv
+from tests.programs import environment
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+
+PRINTED = {
+    "echo": "b'hello'\n",
+    "tls": "b'hello'\n",
+    "messages": "b'still there?'\nb'HELLO'\n",
+    "tls_messages": "hello\ngoodbye\n",
+    "shout": "b'HELLO'\nb'TOO LONG'\n",
+    "names": "alpha.example 192.0.2.1\nbeta.example 192.0.2.2\ngamma.example no such name\n",
+    "packets": "client-1 32 packets acknowledged\nclient-2 32 packets acknowledged\n",
+}
+
+
+@pytest.mark.deadline(20)
+@pytest.mark.parametrize("name", PRINTED)
+async def test_prints_what_the_tutorial_says(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = trio_wsarecv.statistics()
+
+    await runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]()
+
+    assert capsys.readouterr().out == PRINTED[name]
+    after = trio_wsarecv.statistics()
+    assert after.bytes > before.bytes
+    if sys.platform == "win32":
+        assert after.overlapped_sockets > before.overlapped_sockets
+        assert after.readiness_sockets == before.readiness_sockets
+
+
+async def lines(stream: trio.abc.ReceiveStream) -> AsyncIterator[str]:
+    rest = b""
+    async for chunk in stream:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.decode().rstrip("\r")
+
+
+@pytest.mark.deadline(50)
+async def test_all_cores_share_one_listening_socket() -> None:
+    program = [sys.executable, str(EXAMPLES / "all_cores.py"), "0", "2"]
+    # Pipes, not files: under Wine, CPython cannot start with a file as standard stream.
+    pipes: dict[str, Any] = {"stdin": PIPE, "stdout": PIPE, "stderr": STDOUT}
+    workers: list[str] = []
+    async with AsyncExitStack() as clients, trio.open_nursery() as nursery:
+        run = partial(trio.run_process, program, env=environment(), **pipes)
+        server: trio.Process = await nursery.start(run)  # which checks that it ends with status 0
+        assert server.stdin
+        assert server.stdout
+        output = lines(server.stdout)
+
+        async def next_line(pattern: str) -> str:
+            line = await anext(output)
+            match = re.fullmatch(pattern, line)
+            assert match, line
+            return match[1]
+
+        port = int(await next_line(r"listening on port (\d+)"))
+        while len(workers) < 10 or len(set(workers)) < 2:
+            client = await trio.open_tcp_stream("127.0.0.1", port)
+            await clients.enter_async_context(client)
+            workers.append(await next_line(r"worker (\d+) serves a connection"))
+            question = b"question %d" % len(workers)
+            await client.send_all(question)
+            answer = b""
+            while len(answer) < len(question):
+                answer += await client.receive_some()
+            assert answer == question
+
+        await server.stdin.aclose()
+        engine = "overlapped" if sys.platform == "win32" else "readiness"
+        counts = rf"worker (\d+) ends: Statistics\(.*\b{engine}_sockets=(\d+)\b.*\)"
+        ends = [re.fullmatch(counts, line) async for line in output]
+    assert all(ends)
+    assert {end[1]: int(end[2]) for end in ends if end} == {
+        worker: workers.count(worker) for worker in workers
+    }

@@ -1,0 +1,146 @@
+"""Compares how many bytes cancelled receives lose: ``python -m tests.soak.loss.compare``.
+
+A sender sends 32 MiB in pieces of 16 KiB, a random moment apart.  Each library receives them in a
+Windows CPython; each receive is given 0 to 2 ms, is cancelled then, and another begun.  All that
+matters is how many bytes its receives gave in the end.
+
+With ``--write`` the results go into the documentation, too.  The exit status is 1 if trio_wsarecv
+lost anything, if too few receives were cancelled to say so, or if a program could not be run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tools import packages
+from tools.children import SET_UP, WINDOWS_PYTHON, child
+
+from .measure import MARK, PAUSE, PIECE, TOTAL
+
+RESULTS = Path(__file__).parents[3] / "docs" / "loss-results.inc"
+PROGRAMS = {
+    "asyncio": "asyncio_program",
+    "winloop": "asyncio_program",
+    "trio": "trio_program",
+    "trio_wsarecv": "trio_program",
+}
+OURS = "trio_wsarecv"
+DEADLINE = 240.0  # seconds for each
+CANCELLED = 100  # receives of each, at the least
+
+
+def send(listener: socket.socket) -> None:
+    sock, _ = listener.accept()
+    piece = bytes(PIECE)
+    with sock, suppress(ConnectionError):
+        for _ in range(TOTAL // PIECE):
+            time.sleep(random.uniform(0, PAUSE))
+            sock.sendall(piece)
+
+
+def measure(name: str, python: list[str]) -> dict[str, Any] | None:
+    """Run one program and return its answer, or None if it gave none."""
+    environ = {**os.environ, "PYTHONPATH": search_path()}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sender = threading.Thread(target=send, args=(listener,), daemon=True)
+        sender.start()
+        arguments = [name, str(listener.getsockname()[1])]
+        command = [*python, "-m", f"tests.soak.loss.{PROGRAMS[name]}", *arguments]
+        with child(command, DEADLINE, stdout=subprocess.PIPE, env=environ) as process:
+            output, _ = process.communicate()
+    for line in output.splitlines():
+        if line.startswith(MARK):
+            answer: dict[str, Any] = json.loads(line.removeprefix(MARK))
+            return answer
+    print(f"{name}: no answer, exit status {process.returncode}\n{output}")
+    return None
+
+
+def search_path() -> str:
+    path = [str(packages.ensure("benchmarks/requirements.txt")), os.environ.get("PYTHONPATH", "")]
+    return os.pathsep.join(filter(None, path))
+
+
+def system(native: bool) -> str:
+    if native or sys.platform == "win32":
+        return sys.platform
+    version = subprocess.check_output(["wine", "--version"], text=True)
+    return f"Windows CPython on Wine {version.split()[0].removeprefix('wine-')}"
+
+
+def row(answer: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    lost = TOTAL - answer["received"]
+    figures = (answer["cancelled"], answer["received"], lost)
+    cancelled, received, lost_text = (f"{figure:,}" for figure in figures)
+    return answer["library"], cancelled, received, lost_text, f"{lost / TOTAL:.2%}"
+
+
+HEADER = ("Library", "Receives cancelled", "Bytes received", "Bytes lost", "Of all")
+
+
+def as_text(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
+    lines = []
+    for cells in (HEADER, *rows):
+        first, *rest = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+        lines.append("  ".join([cells[0].ljust(len(first)), *rest]))
+    return "\n".join(lines)
+
+
+def as_rst(rows: list[tuple[str, ...]], where: str) -> str:
+    lines = [
+        ".. Written by tests/soak/loss/compare.py --write.",
+        "",
+        f"Of {TOTAL:,} bytes, measured on {where}:",
+        "",
+        ".. list-table::",
+        "   :header-rows: 1",
+        "   :class: figures",
+        "",
+    ]
+    for cells in (HEADER, *rows):
+        first, *rest = cells
+        lines += [f"   * - {first}", *(f"     - {cell}" for cell in rest)]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="loss", description=__doc__)
+    parser.add_argument("libraries", nargs="*", metavar="LIBRARY", help=", ".join(PROGRAMS))
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}, too")
+    parser.add_argument("--native", action="store_true", help="this Python, not one on Windows")
+    options = parser.parse_args()
+    python = [sys.executable] if options.native else list(WINDOWS_PYTHON)
+    if not options.native:
+        subprocess.run([*python, "-c", "pass"], check=True, timeout=SET_UP)
+    answers = {name: measure(name, python) for name in options.libraries or PROGRAMS}
+    rows: list[tuple[str, ...]] = [row(answer) for answer in answers.values() if answer]
+    print(f"Of {TOTAL:,} bytes, on {system(options.native)}:")
+    print(as_text(rows))
+    if options.write:
+        RESULTS.write_text(as_rst(rows, system(options.native)), encoding="utf-8")
+    if None in answers.values():
+        return 1
+    for name, answer in answers.items():
+        assert answer is not None
+        if answer["cancelled"] < CANCELLED:
+            print(f"{name}: only {answer['cancelled']} receives were cancelled")
+            return 1
+        if name == OURS and answer["received"] != TOTAL:
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Programs that these tests run in processes of their own."""

@@ -1,0 +1,122 @@
+"""What a socket for datagrams hears of those that it has sent to nobody."""
+
+from __future__ import annotations
+
+import socket
+from functools import partial
+from typing import Any
+
+import pytest
+
+import trio_wsarecv
+from tests.datagrams import (
+    Method,
+    Pair,
+    bound,
+    every,
+    receive_when,
+    when,
+)
+from tests.receiving import on_windows, winerror
+from tools.windows import SYSTEM, WINE
+from trio_wsarecv import WinsockError
+
+
+def nobody() -> Any:
+    """Return an address where nobody listens."""
+    with bound() as sock:
+        return sock.getsockname()
+
+
+UNREACHABLE = (ConnectionResetError, ConnectionRefusedError)
+
+
+@when
+@every
+async def test_a_connected_socket_learns_once_that_nobody_is_there(
+    receive: Method, pending: bool
+) -> None:
+    # Windows says "reset", Linux and Wine say "refused".
+    if WINE and not pending:
+        pytest.skip(f"{SYSTEM} keeps it to itself until the receive after the next")
+    with trio_wsarecv.from_stdlib_socket(bound()) as sock:
+        with bound() as other:
+            address = other.getsockname()
+            await sock.connect(address)
+        for _ in range(1 if WINE else 2):
+            with pytest.raises(UNREACHABLE):
+                await receive_when(
+                    pending, lambda: receive(sock, 100), lambda: sock.stdlib.send(b"?")
+                )
+        with socket.socket(type=socket.SOCK_DGRAM) as other:
+            other.bind(address)
+            # Wine wakes nobody who waits once it has reported an error, plain Trio included.
+            received = await receive_when(
+                pending and not WINE,
+                lambda: receive(sock, 100),
+                lambda: other.sendto(b"here I am", sock.getsockname()),
+            )
+            assert received.data == b"here I am"
+
+
+@every
+async def test_a_socket_stays_usable_although_nobody_was_there(pair: Pair, receive: Method) -> None:
+    # Whether an unconnected socket hears of it at all depends on the system.
+    for _ in range(3):
+        pair.sock.stdlib.sendto(b"?", nobody())
+    for data in (b"one", b"", b"three"):
+        pair.send(data)
+        for _ in range(3):
+            try:
+                received = await receive(pair.sock, 100)
+                break
+            except ConnectionResetError:
+                assert on_windows
+        else:
+            received = await receive(pair.sock, 100)
+        assert received.data == data
+
+
+async def test_the_switch_is_there_everywhere(pair: Pair) -> None:
+    for enabled in (False, True, False):
+        pair.sock.set_udp_connreset(enabled)
+        pair.send(b"data")
+        assert await pair.sock.recv(10) == b"data"
+    pair.sock.close()
+    if on_windows:
+        with pytest.raises(OSError, match=r".") as caught:
+            pair.sock.set_udp_connreset(True)
+        assert winerror(caught.value) == WinsockError.WSAENOTSOCK
+
+
+@pytest.mark.real_windows
+@when
+@every
+async def test_an_unconnected_socket_learns_of_it_unless_told_not_to(
+    pair: Pair, receive: Method, pending: bool
+) -> None:
+    for _ in range(2):
+        with pytest.raises(ConnectionResetError):
+            await receive_when(
+                pending,
+                lambda: receive(pair.sock, 100),
+                lambda: pair.sock.stdlib.sendto(b"?", nobody()),
+            )
+    pair.sock.set_udp_connreset(False)
+    for data in (b"one", b"two"):
+        pair.sock.stdlib.sendto(b"?", nobody())
+        received = await receive_when(
+            pending,
+            lambda: receive(pair.sock, 100),
+            partial(pair.send, data),
+        )
+        assert received.data == data
+
+
+@pytest.mark.real_windows
+@every
+async def test_a_socket_without_an_address_cannot_receive(receive: Method) -> None:
+    with trio_wsarecv.from_stdlib_socket(socket.socket(type=socket.SOCK_DGRAM)) as sock:
+        with pytest.raises(OSError, match=r".") as caught:
+            await receive(sock, 100)
+        assert winerror(caught.value) == WinsockError.WSAEINVAL

@@ -1,0 +1,113 @@
+"""Who sent a datagram."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack, suppress
+from functools import partial
+from typing import Any
+
+import psutil
+import pytest
+import trio
+
+import trio_wsarecv
+from tests.datagrams import (
+    METHODS,
+    WITH_ADDRESS,
+    WITH_FLAGS,
+    Method,
+    Pair,
+    bound,
+    families,
+    has_ipv6,
+    receive_when,
+    recvfrom,
+    recvfrom_into,
+    recvmsg,
+    recvmsg_into,
+    when,
+)
+
+
+def send_twice(sender: socket.socket, data: bytes, address: Any) -> None:
+    for _ in range(2):
+        sender.sendto(data, address)
+
+
+@families
+@when
+@pytest.mark.parametrize("receive", WITH_ADDRESS)
+async def test_the_sender_is_who_the_standard_library_says(
+    family: socket.AddressFamily, receive: Method, pending: bool
+) -> None:
+    with trio_wsarecv.from_stdlib_socket(bound(family)) as sock, ExitStack() as stack:
+        senders = [stack.enter_context(bound(family)) for _ in range(3)]
+        for i in (0, 1, 1, 2, 0):
+            received = await receive_when(
+                pending,
+                lambda: receive(sock, 100),
+                partial(send_twice, senders[i], b"%d" % i, sock.getsockname()),
+            )
+            expected = sock.stdlib.recvfrom(100)
+            assert received == (*expected, False)
+            assert received.address == senders[i].getsockname()
+            assert [type(part) for part in received.address] == [type(part) for part in expected[1]]
+
+
+def link_local() -> list[Any]:
+    """Return this machine's own addresses that are good on one link only."""
+    hosts = [each.address for some in psutil.net_if_addrs().values() for each in some]
+    found = []
+    for host in (*hosts, socket.gethostname()):
+        with suppress(socket.gaierror):
+            info = socket.getaddrinfo(host, 0, socket.AF_INET6, socket.SOCK_DGRAM)
+            found += [address for *_, address in info if address[3:] not in ((), (0,))]
+    return found
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+@pytest.mark.parametrize("receive", WITH_ADDRESS)
+async def test_the_scope_of_a_link_is_the_standard_librarys(receive: Method) -> None:
+    with ExitStack() as stack:
+        for address in link_local():
+            one, two = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(2))
+            sock = stack.enter_context(trio_wsarecv.from_stdlib_socket(one))
+            sender = stack.enter_context(two)
+            for each in (one, two):
+                each.bind(address)
+            for _ in range(2):
+                sender.sendto(b"data", sock.getsockname())
+            expected = await trio.socket.from_stdlib_socket(sock.stdlib).recvfrom(100)
+            assert await receive(sock, 100) == (*expected, False)
+            assert expected[1][3]
+            return
+    pytest.skip("no link-local address here")
+
+
+@pytest.mark.parametrize("receive", [recvfrom, recvfrom_into, recvmsg, recvmsg_into])
+async def test_a_stream_has_the_address_that_the_standard_library_gives(receive: Method) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        one = socket.create_connection(listener.getsockname())
+        with trio_wsarecv.from_stdlib_socket(one) as sock:
+            other, _ = listener.accept()
+            with other:
+                for _ in range(2):
+                    other.sendall(b"datadata")
+                    await trio.lowlevel.wait_readable(sock)
+                    expected = sock.stdlib.recvfrom(4)
+                    if receive in WITH_FLAGS:  # and that is not to be had on Windows
+                        expected = (b"data", None)
+                    assert await receive(sock, 4) == (*expected, False)
+
+
+async def test_a_connected_socket_receives_from_its_peer_only(pair: Pair) -> None:
+    with bound() as stranger:
+        await pair.sock.connect(pair.sender.getsockname())
+        for receive in METHODS:
+            stranger.sendto(b"from a stranger", pair.sock.getsockname())
+            pair.send(b"from the peer")
+            received = await receive(pair.sock, 100)
+            assert received.data == b"from the peer"
+            if receive in WITH_ADDRESS:
+                assert received.address == pair.sender.getsockname()

@@ -1,0 +1,21 @@
+"""At no depth of the stack a receive ends the run, or loses anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.programs import Program
+
+PROGRAM = str(Path(__file__).parent / "programs" / "depths.py")
+CALLS = ["recv", "recv adopted", "recv peek", "recv_into", "wsarecv", "receive_some", "exactly"]
+CALLS += ["recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "recvfrom_many"]
+
+
+@pytest.mark.parametrize("how", ["inline", "waits"])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_receive_with_too_little_stack_fails_alone(call: str, how: str) -> None:
+    program = Program(PROGRAM, call, how)
+    program.end()
+    assert (program.status, program.stdout, program.stderr) == (0, "ok\n", "")

@@ -1,0 +1,499 @@
+"""Arguments of every kind at every call: a documented exception or a right result, and no harm.
+
+Nothing here may crash or hang, leave a byte in a buffer that the peer did not send, or write to a
+byte that was not asked for.
+"""
+
+from __future__ import annotations
+
+import gc
+import mmap
+import operator
+import socket
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+import trio
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from trio.testing import wait_all_tasks_blocked
+
+import trio_wsarecv
+from tests.peers import Counted
+from tests.simulation import Call
+from tools.windows import SYSTEM, WINE
+from trio_wsarecv import IncompleteReceiveError, MsgFlag, wsarecv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+on_windows = sys.platform == "win32"
+
+# What the calls are documented to raise, or Python for arguments of the wrong type or size.
+DOCUMENTED = (
+    OSError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    BufferError,
+    MemoryError,
+    IncompleteReceiveError,
+    trio.BrokenResourceError,
+    trio.BusyResourceError,
+    trio.ClosedResourceError,
+)
+
+hostile = settings(
+    max_examples=100 if WINE else 300,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+# Arguments.
+
+
+class Index:
+    """An integer by courtesy of ``__index__``."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+    def __repr__(self) -> str:
+        return f"Index({self.value})"
+
+
+class Broken:
+    """Something whose every conversion fails."""
+
+    def __index__(self) -> int:
+        raise ZeroDivisionError
+
+    def __buffer__(self, flags: int) -> memoryview:
+        raise ZeroDivisionError
+
+    def __iter__(self) -> Iterator[object]:
+        raise ZeroDivisionError
+
+    def __len__(self) -> int:
+        raise ZeroDivisionError
+
+
+POWERS = [2**n + d for n in (7, 8, 15, 16, 30, 31, 32, 33, 62, 63, 64) for d in (-1, 0, 1)]
+
+junk: st.SearchStrategy[Any] = st.sampled_from(
+    [None, "10", b"10", 1.5, 1e300, float("nan"), (), [], {}, object, 3 + 0j]
+)
+integers = st.one_of(
+    st.integers(-3, 40),
+    st.sampled_from(POWERS),
+    st.sampled_from(POWERS).map(operator.neg),
+    st.booleans(),
+)
+numbers = st.one_of(integers, integers.map(int).map(Index), junk)
+few_numbers = st.one_of(st.integers(0, 40), numbers)
+# Asking for what is out of band, where nothing is, means to wait: that has a test of its own.
+flags = st.one_of(
+    st.just(0),
+    st.sampled_from(list(MsgFlag)),
+    st.builds(operator.or_, st.sampled_from(list(MsgFlag)), st.sampled_from(list(MsgFlag))),
+    numbers.filter(lambda number: not isinstance(number, Index)),
+).filter(lambda flags: not (isinstance(flags, int) and flags & MsgFlag.MSG_OOB))
+
+# Where the flags are the system's own, most would do just what they are there for.
+system_flags = st.one_of(
+    st.just(0),
+    st.just(socket.MSG_PEEK),
+    # While ordinary data is there, Windows has a receive out of band without overlap try and try.
+    *([] if on_windows else [st.just(socket.MSG_OOB)]),
+    st.sampled_from(POWERS[16:]),
+    junk,
+)
+
+CANARY = b"\xc5\x3a" * 16
+FILL = b"\xee"  # the peer sends no such byte
+
+
+class Target(NamedTuple):
+    """Something to receive into, with the memory around it."""
+
+    buffer: Any
+    memory: Any
+    start: int
+    size: int
+
+    def check(self, nbytes: int | None = None) -> bytes:
+        """Return what has been received; raise if anything else was written to."""
+        memory = bytes(self.memory)
+        assert memory[: self.start] == (CANARY * 2)[: self.start]
+        assert memory[self.start + self.size :] == CANARY
+        content = memory[self.start : self.start + self.size]
+        if nbytes is not None:
+            assert content[nbytes:] == FILL * (self.size - nbytes)
+        return content if nbytes is None else content[:nbytes]
+
+
+def make_target(kind: str, size: int) -> Target:
+    start = len(CANARY)
+    size -= size % 4 if kind == "numbers" else 0
+    memory: Any = bytearray(CANARY + FILL * size + CANARY)
+    if kind == "map":
+        content = bytes(memory)
+        memory = mmap.mmap(-1, len(content))
+        memory[:] = content
+    view = memoryview(memory)[start : start + size]
+    if kind == "numbers":
+        view = view.cast("I")
+    elif kind == "grid" and size and size % 2 == 0:
+        view = view.cast("B", (2, size // 2))
+    return Target(view, memory, start, size)
+
+
+targets = st.builds(
+    make_target,
+    st.sampled_from(["bytes", "numbers", "grid", "map"]),
+    st.one_of(st.integers(0, 40), st.just(3000)),
+)
+bad_buffers = st.one_of(
+    junk,
+    st.just(Broken()),
+    st.builds(lambda n: memoryview(bytes(n)), st.integers(0, 20)),
+    st.builds(lambda n: memoryview(bytearray(n))[::2], st.integers(3, 20)),
+    st.builds(lambda n: memoryview(bytearray(n))[::-1], st.integers(2, 20)),
+)
+
+
+class Case(NamedTuple):
+    """A call, and where it may write."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    targets: tuple[Target, ...] = ()
+
+    async def run(self, sock: trio_wsarecv.Socket) -> Any:
+        if self.name == "wsarecv":
+            return await wsarecv(sock, *self.arguments)
+        if hasattr(sock, self.name):
+            return await getattr(sock, self.name)(*self.arguments)
+        return await getattr(trio_wsarecv.SocketStream(sock), self.name)(*self.arguments)
+
+    def nbytes(self, result: Any) -> int | None:
+        if not self.name.endswith("into") and self.name != "wsarecv":
+            return None
+        if self.name == "receive_exactly_into":
+            return sum(each.size for each in self.targets)
+        nbytes: int = result if isinstance(result, int) else result[0]
+        return nbytes
+
+    def received(self, result: Any) -> bytes:
+        """Return the bytes that a call gave, and check that it wrote nothing else."""
+        result = result[0] if isinstance(result, list) else result
+        nbytes = self.nbytes(result)
+        if nbytes is None:
+            data: bytes = result if isinstance(result, bytes) else result[0]
+            assert type(data) is bytes
+            return data
+        received = b""
+        for target in self.targets:
+            received += target.check(min(max(nbytes - len(received), 0), target.size))
+        assert len(received) == nbytes
+        return received
+
+    def untouched(self) -> None:
+        for target in self.targets:
+            target.check()
+
+
+def some(*arguments: st.SearchStrategy[Any], least: int = 0) -> st.SearchStrategy[Any]:
+    """Arguments of which the last ones may be missing."""
+    return st.one_of(*(st.tuples(*arguments[:n]) for n in range(least, len(arguments) + 1)))
+
+
+def case(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    return some(*arguments, least=1).map(lambda each: Case(name, each))
+
+
+def case_into(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    rest = some(*arguments)
+    return st.one_of(
+        st.builds(lambda one, rest: Case(name, (one.buffer, *rest), (one,)), targets, rest),
+        st.builds(lambda bad, rest: Case(name, (bad, *rest)), bad_buffers, rest),
+    )
+
+
+def case_scattered(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    def build(good: list[Target], bad: list[Any], rest: tuple[Any, ...]) -> Case:
+        buffers = [each.buffer for each in good]
+        return Case(name, ([*buffers, *bad], *rest), tuple(good))
+
+    rest = some(*arguments)
+    good = st.lists(targets, max_size=6)
+    return st.one_of(
+        st.builds(build, good, st.just([]), rest),
+        st.builds(build, good, st.lists(bad_buffers, min_size=1, max_size=1), rest),
+        st.builds(lambda bad, rest: Case(name, (bad, *rest)), junk, rest),
+    )
+
+
+of_sockets = st.one_of(
+    case("recv", few_numbers, system_flags),
+    case("recvfrom", few_numbers, system_flags),
+    case("recvmsg", few_numbers, few_numbers, system_flags),
+    case("recvfrom_many", few_numbers, few_numbers),
+    case("recvmsg_many", few_numbers, few_numbers, few_numbers),
+    case_into("recv_into", few_numbers, system_flags),
+    case_into("recvfrom_into", few_numbers, system_flags),
+    case_scattered("recvmsg_into", few_numbers, system_flags),
+    case_scattered("wsarecv", flags),
+)
+of_streams = st.one_of(
+    case("receive_some", few_numbers),
+    case("receive_exactly", few_numbers),
+    case_into("receive_into", few_numbers),
+    case_into("receive_exactly_into"),
+)
+
+
+DATA = bytes(range(64))
+
+
+def check_error(case: Case, error: BaseException) -> None:
+    documented = isinstance(error, DOCUMENTED)
+    assert documented or isinstance(error, ZeroDivisionError), repr(error)
+    case.untouched()
+
+
+def tcp_pair() -> tuple[trio_wsarecv.Socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        one = socket.create_connection(listener.getsockname())
+        other, _ = listener.accept()
+    return trio_wsarecv.from_stdlib_socket(one), other
+
+
+def udp_pair() -> tuple[trio_wsarecv.Socket, socket.socket]:
+    one, other = (socket.socket(type=socket.SOCK_DGRAM) for _ in range(2))
+    for each in (one, other):
+        each.bind(("127.0.0.1", 0))
+    other.connect(one.getsockname())
+    return trio_wsarecv.from_stdlib_socket(one), other
+
+
+async def outcome_of(case: Case, sock: trio_wsarecv.Socket) -> Call:
+    """Return the call when it has ended; where it waits for more than there is, by cancelling."""
+    async with trio.open_nursery() as nursery:
+        call = Call(nursery, case.run, sock)
+        with trio.fail_after(5):  # it neither ends nor waits
+            await wait_all_tasks_blocked()
+        call.scope.cancel()
+    return call
+
+
+async def drain(sock: trio_wsarecv.Socket) -> bytes:
+    """Return all that can be received without waiting."""
+    received = b""
+    while True:
+        call = await outcome_of(Case("recv", (65536,)), sock)
+        if not call.succeeded or not call.value:
+            return received
+        received += call.value
+
+
+@pytest.mark.deadline(60)
+@hostile
+@given(case=st.one_of(of_sockets, of_streams), ended=st.booleans())
+@example(case=Case("receive_exactly", (100,)), ended=True)
+@example(case=Case("receive_exactly", (100,)), ended=False)
+@example(case=Case("recvmsg_into", ([],)), ended=False)
+async def test_no_call_on_a_stream_does_harm(case: Case, ended: bool) -> None:
+    sock, other = tcp_pair()
+    with sock, other:
+        other.sendall(DATA)
+        if ended:
+            other.shutdown(socket.SHUT_WR)
+        await trio.lowlevel.wait_readable(sock)
+        call = await outcome_of(case, sock)
+        received = b""
+        if call.cancelled:
+            case.untouched()
+        elif not call.succeeded:
+            check_error(case, call.error)
+            if isinstance(call.error, IncompleteReceiveError):
+                received = call.error.partial
+        else:
+            received = case.received(call.value)
+        rest = await drain(sock)
+        peeked = len(rest) == len(DATA) and rest.startswith(received)
+        assert peeked or received + rest == DATA
+
+
+@pytest.mark.deadline(60)
+@hostile
+@given(case=of_sockets)
+@example(case=Case("recvmsg", (0,)))
+@example(case=Case("recvmsg_into", ([],)))
+@example(case=Case("recvfrom_many", (2**31, 2**31)))
+async def test_no_call_on_a_socket_for_datagrams_does_harm(case: Case) -> None:
+    sock, other = udp_pair()
+    with sock, other:
+        other.send(DATA)
+        await trio.lowlevel.wait_readable(sock)
+        call = await outcome_of(case, sock)
+        if call.cancelled:
+            case.untouched()
+        elif not call.succeeded:
+            check_error(case, call.error)
+            assert DATA.startswith(getattr(call.error, "partial", b""))
+        else:
+            assert DATA.startswith(case.received(call.value))
+        other.send(b"next")
+        received = [(await sock.recvfrom(100))[0]]
+        if received == [DATA]:
+            received.append(await sock.recv(100))
+        assert received[-1] == b"next"
+
+
+@pytest.mark.deadline(60)
+@hostile
+@given(case=st.one_of(of_sockets, of_streams))
+async def test_no_call_on_a_closed_socket_reaches_the_kernel(case: Case) -> None:
+    sock, other = tcp_pair()
+    with other:
+        sock.close()
+        counted = Counted()
+        call = await outcome_of(case, sock)
+        if call.succeeded:  # nothing was asked for
+            assert not case.received(call.value)
+        else:
+            check_error(case, call.error)
+        assert counted.wsarecv_calls == 0
+
+
+@pytest.mark.parametrize("size", [1, 10])
+async def test_waiting_for_what_is_out_of_band_is_waiting(size: int) -> None:
+    flags = MsgFlag.MSG_OOB
+    if WINE:
+        pytest.skip(f"{SYSTEM} may fail to cancel that while ordinary data is there")
+    sock, other = tcp_pair()
+    with sock, other:
+        other.sendall(DATA)
+        await trio.lowlevel.wait_readable(sock)
+        buffer = bytearray(size)
+        for case in (
+            Case("recv", (size, int(flags))),
+            Case("recvfrom", (size, int(flags))),
+            Case("recvmsg", (size, 0, int(flags))),
+            Case("recv_into", (buffer, size, int(flags))),
+            Case("wsarecv", ([buffer, bytearray(1)], flags)),
+        ):
+            call = await outcome_of(case, sock)
+            if call.succeeded:
+                assert not call.value if case.name != "wsarecv" else not call.value.nbytes
+            else:
+                assert call.cancelled or isinstance(call.error, OSError)
+        assert await sock.recv(100) == DATA
+
+
+# While others do something to the socket, or to the buffer.
+
+
+class Into(NamedTuple):
+    name: str
+    flags: int = 0
+
+    async def run(self, sock: trio_wsarecv.Socket, buffer: bytearray) -> int:
+        if self.name in ("wsarecv", "recvmsg_into"):
+            # Two buffers that are partly the same: what comes last is what is there.
+            with memoryview(buffer) as view, view[:8] as one, view[4:] as two:
+                if self.name == "wsarecv":
+                    return (await wsarecv(sock, [one, two], self.flags)).nbytes
+                return int((await sock.recvmsg_into([one, two]))[0])
+        if self.name == "receive_exactly_into":
+            with memoryview(buffer) as view, view[:12] as part:
+                await trio_wsarecv.SocketStream(sock).receive_exactly_into(part)
+                return 12
+        result = await getattr(sock, self.name)(buffer, 20)
+        return int(result if isinstance(result, int) else result[0])
+
+    def expected(self, data: bytes) -> bytes:
+        if self.name in ("wsarecv", "recvmsg_into") and len(data) > 8:
+            return data[:4] + data[8:] + data[4:8][len(data) - 8 :]
+        return data
+
+
+INTO = [
+    Into("recv_into"),
+    Into("recvfrom_into"),
+    Into("recvmsg_into"),
+    Into("wsarecv"),
+    Into("wsarecv", MsgFlag.MSG_WAITALL),
+    Into("receive_exactly_into"),
+]
+ACTIONS = ["send", "cancel", "close", "shut down", "resize", "collect", "receive", "wait", "end"]
+
+
+@pytest.mark.deadline(60)
+@hostile
+@given(
+    into=st.sampled_from(INTO),
+    actions=st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=6),
+    streams=st.booleans(),
+)
+async def test_nothing_that_happens_meanwhile_does_harm(
+    into: Into, actions: list[str], streams: bool
+) -> None:
+    streams = streams or into.flags != 0 or into.name == "receive_exactly_into"
+    sock, other = tcp_pair() if streams else udp_pair()
+    buffer = bytearray(CANARY)
+    sent = b""
+    with sock, other:
+        async with trio.open_nursery() as nursery:
+            call = Call(nursery, into.run, sock, buffer)
+            others: list[Call] = []
+            await wait_all_tasks_blocked()
+            for action in actions:
+                if action == "send" and not (sent and not streams):
+                    data = bytes(range(len(sent), len(sent) + 6))
+                    with suppress(OSError):  # the socket may be closed
+                        other.send(data)
+                        sent += data
+                elif action == "cancel":
+                    call.scope.cancel()
+                elif action == "close":
+                    sock.close()
+                elif action == "shut down" and sock.fileno() != -1 and streams:
+                    with suppress(OSError):
+                        sock.shutdown(socket.SHUT_RD)
+                elif action == "resize":
+                    if call.done:
+                        buffer.append(0)
+                        buffer.pop()
+                    else:
+                        with suppress(BufferError):
+                            buffer.append(0)
+                            buffer.pop()
+                elif action == "collect":
+                    gc.collect(1)
+                elif action == "receive":
+                    others.append(Call(nursery, sock.recv, 0))
+                    others.append(Call(nursery, into.run, sock, bytearray(CANARY)))
+                elif action == "wait":
+                    await wait_all_tasks_blocked()
+                elif action == "end" and streams:
+                    other.close()
+                    break
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        for each in (call, *others):
+            if not each.succeeded and not each.cancelled:
+                assert isinstance(each.error, DOCUMENTED), repr(each.error)
+        if call.succeeded:
+            received = into.expected(sent[: call.value])
+            assert buffer[: len(received)] == received
+            assert buffer[max(call.value, 0) :] == CANARY[max(call.value, 0) :]
+        elif isinstance(call.error, IncompleteReceiveError):
+            assert sent.startswith(call.error.partial)
+        buffer.append(0)

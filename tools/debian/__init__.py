@@ -1,0 +1,1 @@
+"""A Debian 13 in a folder of the cache, for other systems: ``python -m tools.debian``."""

@@ -1,0 +1,40 @@
+"""Windows packages that only some of the tests need, in a folder of their own for each.
+
+``python -m tools.packages REQUIREMENTS`` prints the folder with what that file lists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def ensure(requirements: str) -> Path:
+    """Return the folder, filled on first use; on Windows, nox has installed the packages itself."""
+    file = REPOSITORY / requirements
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "trio_wsarecv" / file.parent.name / f"{VERSION}-{digest}"
+    if sys.platform == "win32" or folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        new = Path(scratch) / "packages"
+        platform = ["--platform", "win_amd64", "--python-version", VERSION, "--implementation=cp"]
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        command += ["--no-deps", "--only-binary=:all:", "--require-hashes", *platform]
+        command += ["--target", str(new), "-r", str(file)]
+        subprocess.run(command, check=True)
+        new.rename(folder)
+    return folder
+
+
+if __name__ == "__main__":
+    print(ensure(sys.argv[1]))

@@ -1,0 +1,205 @@
+"""What `winpython.py` passes through, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import faulthandler
+import fcntl
+import os
+import pty
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+assert sys.platform != "win32"
+
+from tools.children import remaining  # noqa: E402
+
+from .environment import REPOSITORY, WindowsPython, ensure  # noqa: E402
+from .prefix import windows_path  # noqa: E402
+from .server import find_server  # noqa: E402
+from .speak import Problem  # noqa: E402
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+WINPYTHON = [sys.executable, str(REPOSITORY / "tools" / "wine" / "winpython.py")]
+DEADLINE = 50
+ECHO = "import shutil, sys; shutil.copyfileobj(sys.stdin.buffer, sys.stdout.buffer)"
+SLEEPING_FAMILY = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(99)", sys.argv[1]])
+print("started", flush=True)
+time.sleep(99)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def windows_python() -> WindowsPython:
+    faulthandler.cancel_dump_traceback_later()  # setting up may take longer than any test
+    try:
+        return ensure()
+    except Problem as problem:
+        pytest.skip(str(problem))
+
+
+def run(*args: str, stdin: bytes = b"", cwd: Path | None = None) -> bytes:
+    """Run it, expecting success and silence on stderr; return its stdout."""
+    command = [*WINPYTHON, *args]
+    result = subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, timeout=DEADLINE)
+    assert (result.stderr, result.returncode) == (b"", 0)
+    return result.stdout
+
+
+def test_it_is_a_windows_python_with_the_package() -> None:
+    code = "import sys, trio_wsarecv; print(sys.platform, sys.version_info[:2])"
+    assert run("-c", code) == f"win32 {sys.version_info[:2]}\r\n".encode()
+
+
+@pytest.mark.parametrize("status", [0, 1, 7, 255])
+def test_exit_status(status: int) -> None:
+    assert subprocess.call([*WINPYTHON, "-c", f"exit({status})"], timeout=DEADLINE) == status
+
+
+def test_a_crash_ends_at_once_and_is_no_success() -> None:
+    code = "ctypes.windll.kernel32.CreateThread(0, 0, 16, 0, 0, 0); time.sleep(99)"
+    command = [*WINPYTHON, "-c", f"import ctypes, time; {code}"]
+    assert subprocess.call(command, stderr=subprocess.DEVNULL, timeout=DEADLINE) != 0
+
+
+def test_every_byte_comes_through() -> None:
+    data = bytes(range(256)) * 4096 + b"\r\n\n\r\x1a"
+    assert run("-c", ECHO, stdin=data) == data
+
+
+def test_the_outputs_stay_apart() -> None:
+    code = "import sys; print('é€😀'); print('err', file=sys.stderr)"
+    result = subprocess.run([*WINPYTHON, "-c", code], capture_output=True, timeout=DEADLINE)
+    assert (result.stdout, result.stderr) == ("é€😀\r\n".encode(), b"err\r\n")
+
+
+def test_arguments() -> None:
+    args = ["a b", "", "*", "é€😀", 'quo"te', "back\\", 'back\\"quote', "--flag=x y"]
+    assert run("-c", "import sys; print(ascii(sys.argv[1:]))", *args) == f"{args!a}\r\n".encode()
+
+
+def test_script_and_working_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "with spaces é"
+    folder.mkdir()
+    (folder / "neighbour.py").write_text("import os; print(os.getcwd())")
+    (folder / "script.py").write_text("import neighbour")
+    expected = f"{windows_path(folder)}\r\n".encode()
+    assert run("script.py", cwd=folder) == expected
+    assert run(str(folder / "script.py"), cwd=folder) == expected
+    assert run("-m", "neighbour", cwd=folder) == expected
+
+
+def test_pythonpath_is_extended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "found_by_pythonpath.py").touch()
+    monkeypatch.setenv("PYTHONPATH", f"/nowhere:{tmp_path}")
+    assert run("-c", "import found_by_pythonpath, trio_wsarecv") == b""
+
+
+def test_bytes_are_copied_as_they_come() -> None:
+    code = "for step in range(3): print(f'{step}\\r', end='', flush=True); input()"
+    with subprocess.Popen(
+        [*WINPYTHON, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        for step in range(3):
+            assert process.stdout.read(2) == f"{step}\r".encode()
+            process.stdin.write(b"\n")
+        assert process.wait(DEADLINE) == 0
+
+
+def test_an_open_stdin_is_not_waited_for() -> None:
+    process = subprocess.Popen([*WINPYTHON, "-c", "pass"], stdin=subprocess.PIPE)
+    assert process.wait(DEADLINE) == 0
+    assert process.stdin
+    process.stdin.close()
+
+
+def test_a_closed_stdin_is_empty() -> None:
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", *WINPYTHON, "-c", "print(repr(input('')))"]
+    result = subprocess.run(command, capture_output=True, timeout=DEADLINE)
+    assert b"EOFError" in result.stderr
+
+
+def test_a_reader_that_has_enough_ends_it() -> None:
+    code = "while True: print('x' * 999)"
+    with subprocess.Popen(
+        [*WINPYTHON, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout
+        assert process.stdout.read(3) == b"xxx"
+        process.stdout.close()
+        assert process.wait(DEADLINE) != 0
+
+
+def test_a_terminal_behind_the_pipe() -> None:
+    code = "import shutil, sys; print(sys.stdout.isatty(), *shutil.get_terminal_size())"
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    try:
+        command = [*WINPYTHON, "-c", code]
+        subprocess.check_call(command, stdin=subprocess.DEVNULL, stdout=its, timeout=DEADLINE)
+        assert os.read(ours, 99).split() == [b"True", b"100", b"30"]
+    finally:
+        os.close(ours)
+        os.close(its)
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
+)
+def test_a_signal_ends_it_and_its_children(number: int, status: int) -> None:
+    marker = uuid.uuid4().hex
+    command = [*WINPYTHON, "-c", SLEEPING_FAMILY, marker]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"started\r\n"
+        process.send_signal(number)
+        assert process.wait(DEADLINE) == status
+    assert remaining(marker) == []
+
+
+def test_the_end_of_the_wineserver_is_reported(
+    windows_python: WindowsPython, tmp_path: Path
+) -> None:
+    python = WindowsPython(tmp_path)  # with a wineserver of its own
+    shutil.copytree(windows_python.wineprefix, python.wineprefix, symlinks=True)
+    (tmp_path / "python").symlink_to(windows_python.python_exe.parent)
+    marker = uuid.uuid4().hex
+    code = """
+import pathlib, sys
+from tools.wine import environment, relay, speak
+try:
+    relay.run(environment.WindowsPython(pathlib.Path(sys.argv[1])), ["-c", *sys.argv[2:]])
+except speak.Problem as problem:
+    exit(problem)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path), SLEEPING_FAMILY, marker],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"started\r\n"
+        server = find_server(python.wineprefix)
+        assert server
+        os.kill(server[0], signal.SIGKILL)
+        _, errors = process.communicate(timeout=DEADLINE)
+    assert b"wineserver has died" in errors
+    assert process.returncode == 1
+    assert remaining(marker) == []

@@ -1,0 +1,57 @@
+"""Virtual environments of the Windows CPython: its interpreter, and only the packages named.
+
+``python -m tools.wine.virtual FOLDER REQUIREMENTS…`` makes one; the requirements are arguments of
+``uv pip install``.  While WINPYTHON_VENV holds the name of the folder, `winpython.py` starts that.
+
+The `venv` of the standard library cannot make it: it needs programs that only an installation on
+Windows has.  And pip would choose the packages as on Linux, where uv can choose for Windows.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+assert sys.platform != "win32"
+
+from .environment import HERE, ensure  # noqa: E402
+from .prefix import windows_path  # noqa: E402
+from .speak import Problem, check_call, say  # noqa: E402
+
+
+def create(folder: Path, requirements: list[str]) -> None:
+    """Make the virtual environment anew.
+
+    :raises Problem: it cannot be made; the text says why.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    home = ensure().home
+    scripts, packages = folder / "Scripts", folder / "Lib" / "site-packages"
+    scripts.mkdir(parents=True)
+    for file in (home / "python.exe", *home.glob("*.dll")):  # what it needs lies beside it
+        (scripts / file.name).symlink_to(file)
+    settings = {"home": windows_path(home), "include-system-site-packages": "false"}
+    lines = [f"{name} = {value}\n" for name, value in settings.items()]
+    (folder / "pyvenv.cfg").write_text("".join(lines), encoding="utf-8")
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    target = ["--target", str(packages), "--only-binary=:all:"]
+    target += ["--python-platform=windows", f"--python-version={version}"]
+    check_call([sys.executable, "-m", "uv", "pip", "install", *target, *requirements])
+    shutil.copy(HERE / "site" / "sitecustomize.py", packages)
+
+
+def main() -> int:
+    folder, *requirements = sys.argv[1:]
+    os.environ.pop("WINPYTHON_VENV", None)
+    try:
+        create(Path(folder), requirements)
+    except Problem as problem:
+        say(str(problem))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
