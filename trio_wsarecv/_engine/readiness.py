@@ -92,8 +92,6 @@ class WinsockReadiness(Readiness, WinsockEngine):
     __slots__ = ()
 
     def attempt(self, sock: socket.socket, request: Request[Any], most: int) -> Answer[Any]:
-        if sock.fileno() == -1:
-            raise calls.winsock_error(WinsockError.WSAENOTSOCK)
         operation = self._operation_for(sock, request)
         try:
             nbytes = min(request.room, MAX_RECEIVE)
