@@ -29,11 +29,13 @@ def buffer_size_and_flags(buffer: Buffer, nbytes: Any, flags: Any) -> tuple[int,
 
     None if the standard library has to raise its own error.
     """
-    arguments = size_and_flags(nbytes, flags)
     try:
         size = writable_size(buffer)
     except (TypeError, BufferError):
         return None
+    if type(nbytes) is type(flags) is int and nbytes == flags == 0:  # as they usually are
+        return size, 0
+    arguments = size_and_flags(nbytes, flags)
     if arguments is None or arguments[0] > size:
         return None
     return arguments[0] or size, arguments[1]

@@ -25,7 +25,7 @@ from .._winsock.status import Mode
 from . import port
 from .choice import Choice, log_fallback
 from .claim import Claim, busy_error
-from .memory import Run
+from .memory import Run, here
 from .overlapped import OverlappedEngine
 from .readiness import StdlibReadiness, WinsockReadiness
 
@@ -48,7 +48,7 @@ def choose_engine(sock: socket.socket, receiver: Receiver) -> Engine:
     run = Run.current()
     last = receiver.engine
     if last is not None:
-        if last.claim.taken and not last.run.is_over():
+        if last.claim.taken and not last.run.over:
             raise busy_error()
         last.leave(sock)
     choice, mode = _associate(sock, receiver)
@@ -74,7 +74,7 @@ def engine_of(sock: socket.socket, receiver: Receiver) -> str:
     """Say which engine serves a socket in the current run, and why."""
     if sock.fileno() == -1:
         return Choice.CLOSED.value
-    chosen = receiver.engine is not None and receiver.engine.run.is_current()
+    chosen = receiver.engine is not None and receiver.engine.run is here.run
     return (receiver.choice if chosen else Choice.NOT_YET).value
 
 

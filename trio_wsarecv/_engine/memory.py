@@ -38,9 +38,6 @@ _ENOUGH_SMALL: Final = 4
 _LARGER: Final = dict(zip(SIZES, (*SIZES[1:], SIZES[-1]), strict=True))
 _SMALLER: Final = dict(zip(SIZES, (0, *SIZES[:-1]), strict=True))
 
-#: The current run, once a socket has been received on in it.
-this_run: trio.lowlevel.RunVar[Run | None] = trio.lowlevel.RunVar("trio_wsarecv.run")
-
 _allocate = ffi.new_allocator(should_clear_after_alloc=False)
 
 
@@ -65,38 +62,40 @@ def next_size(size: int, offered: int, nbytes: int, small: int) -> tuple[int, in
     return _SMALLER[size] or size, 0
 
 
-class Run:
+class _Here(threading.local):
+    # What asks Trio for a run variable at each receive is several calls.
+    run: Run | None = None
+
+
+class Run(trio.abc.Instrument):
     """What all sockets of one `trio.run` share.
 
+    As an instrument it hears when the run is over, also by a crash.
+
     Attributes:
+      over: whether it is.
       made: how many bytes there are in blocks, lent or free: at most `MOST_LENT`.
       waiting: the operations that wait with a block, those that have waited longest first.
     """
 
     def __init__(self) -> None:
+        self.over: bool = False
         self.made: int = 0
         self.waiting: dict[Operation, None] = {}
         self._free: dict[int, list[Any]] = {size: [] for size in SIZES[1:]}
-        self._thread = threading.current_thread()
 
     @staticmethod
     def current() -> Run:
         """Return what the sockets of the current run share."""
-        run = this_run.get(None)
-        if run is None:
+        if here.run is None:
             run = Run()
-            this_run.set(run)
-        return run
+            trio.lowlevel.add_instrument(run)
+            here.run = run
+        return here.run
 
-    def is_current(self) -> bool:
-        """Tell whether this thread is in this run."""
-        return trio.lowlevel.in_trio_run() and this_run.get(None) is self
-
-    def is_over(self) -> bool:
-        """Tell whether this run has ended, as it may have by a crash."""
-        if self._thread is threading.current_thread():
-            return not self.is_current()
-        return not self._thread.is_alive()
+    def after_run(self) -> None:
+        self.over = True
+        here.run = None
 
     def lend(self, nbytes: int, *, ask: bool) -> Any:
         """Give memory for so many bytes; None if all is lent, or there is no memory.
@@ -140,3 +139,7 @@ class Run:
             del self.waiting[operation]
             operation.cancel()
             return
+
+
+#: The run of this thread, once a socket has been received on in it.
+here: Final = _Here()

@@ -17,7 +17,6 @@ from .._winsock.buffers import bytes_of
 from .._winsock.codes import MsgFlag, WinsockError
 from .requests import (
     AGAIN,
-    FRAMES_OF_A_RESULT,
     MAX_WAITING,
     OOB,
     Answer,
@@ -25,7 +24,6 @@ from .requests import (
     Completed,
     Prepared,
     Request,
-    need_frames,
 )
 
 if TYPE_CHECKING:
@@ -89,7 +87,6 @@ class Scattered(Request[Any]):
         self._whole: bytearray | None = None
 
     def prepare(self, operation: Prepared, nbytes: int) -> None:
-        need_frames(FRAMES_OF_A_RESULT)
         operation.set_control_size(self.control_size)
         if len(self._buffers) == 1:  # which needs no array
             operation.set_buffer(self._buffers[0], self.filled, nbytes, self.flags)

@@ -13,6 +13,7 @@ operation.  The handle itself is closed when the packet is in.
 from __future__ import annotations
 
 import socket
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +28,7 @@ from .._winsock.status import RECEIVED, Asked, Mode, Result, Verdict, judge, pac
 from . import port
 from .choice import Choice, log_fallback
 from .engine import closed_error
-from .memory import MAX_RECEIVE_SIZE, next_size
+from .memory import MAX_RECEIVE_SIZE, here, next_size
 from .readiness import WinsockReadiness
 from .requests import MAX_RECEIVE, PEEK, TRUNCATED
 from .winsock import WinsockEngine, is_result
@@ -144,12 +145,19 @@ class OverlappedEngine(WinsockEngine):
                 try:
                     if operation.is_in_kernel:
                         await self._recover(sock, operation, exc)
-                    if operation.state is State.COMPLETED:
-                        self._leave_to_the_next(sock, operation, request)
-                    elif brought is not None and request.filled == filled and not is_result(exc):
-                        self._keep(operation, request, brought, out)
                 finally:
-                    self._release(operation)
+                    limit = sys.getrecursionlimit()
+                    sys.setrecursionlimit(limit + port.MORE_FRAMES)
+                    try:
+                        if operation.state is State.COMPLETED:
+                            self._leave_to_the_next(sock, operation, request)
+                        elif (
+                            brought is not None and request.filled == filled and not is_result(exc)
+                        ):
+                            self._keep(operation, request, brought, out)
+                    finally:
+                        self._release(operation)
+                        sys.setrecursionlimit(limit)
                 raise
             if lacks_memory and not (self.is_stream and operation.room > MIN_RECEIVE_SIZE):
                 if pended:
@@ -188,7 +196,7 @@ class OverlappedEngine(WinsockEngine):
         # Passes Trio's request to cancel on to the kernel; the packet wakes the task.  After a
         # crash of the run, Python may finalize the socket first, and its handle be another's.
         operation = self.operation
-        if operation is not None and self.run.is_current():
+        if operation is not None and self.run is here.run:
             operation.raise_cancel = raise_cancel
             operation.ask(Asked.CANCEL)
             self.claim.ends()
@@ -291,7 +299,7 @@ class OverlappedEngine(WinsockEngine):
         if operation is None or not operation.is_in_kernel:
             self._message = None
             return False
-        if self.run.is_over():
+        if self.run.over:
             self._abandon(sock, operation)
             return False
         sock.detach()

@@ -20,12 +20,12 @@ import trio
 from .._statistics import counters
 from .._winsock import calls
 from .._winsock.buffers import bytes_of
-from .._winsock.codes import MsgFlag, WinsockError
+from .._winsock.codes import MsgFlag
 from .._winsock.operation import MIN_RECEIVE_SIZE
 from .._winsock.status import Mode
 from .engine import Engine, closed_error
 from .memory import MAX_RECEIVE_SIZE
-from .requests import MAX_RECEIVE, PEEK, TRUNCATED, need_frames
+from .requests import MAX_RECEIVE, PEEK, TRUNCATED
 from .winsock import WinsockEngine, is_result
 
 if TYPE_CHECKING:
@@ -46,6 +46,12 @@ _NATIVE_FLAGS: Final = [
 
 # More frames of the stack than Trio needs to wait.
 _FRAMES: Final = 30
+
+
+def need_frames(count: int) -> None:
+    """Raise `RecursionError` if the stack has no room for so many frames."""
+    if count:
+        need_frames(count - 1)
 
 
 class Readiness(Engine):

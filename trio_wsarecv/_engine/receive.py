@@ -20,7 +20,7 @@ from trio.lowlevel import (
 
 from .choose import choose_engine
 from .engine import closed_error
-from .memory import this_run
+from .memory import here
 from .port import MORE_FRAMES
 from .requests import AGAIN, OOB, PEEK
 
@@ -51,7 +51,7 @@ async def receive(
         await cancel_shielded_checkpoint()
         sock.recv(1)  # which raises the system's own error
     engine = receiver.engine
-    if engine is None or engine.run is not this_run.get(None):
+    if engine is None or engine.run is not here.run:
         engine = choose_engine(sock, receiver)
     claim = engine.claim
     was_open = True
@@ -80,7 +80,12 @@ async def receive(
                 answer = await engine.receive(sock, request, most)
         except BaseException:
             if receiver.is_stream and not request.flags & PEEK and sock.fileno() != -1:
-                receiver.pushed_back.add(request.received())
+                limit = sys.getrecursionlimit()
+                sys.setrecursionlimit(limit + MORE_FRAMES)
+                try:
+                    receiver.pushed_back.add(request.received())
+                finally:
+                    sys.setrecursionlimit(limit)
             raise
         finally:
             if claim.line:

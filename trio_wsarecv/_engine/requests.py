@@ -32,9 +32,6 @@ MAX_RECEIVE: Final = 1 << 30
 #: About the most bytes that a socket can have waiting: no memory is reserved for more.
 MAX_WAITING: Final = 16 * 1024 * 1024
 
-#: More frames than it takes to make a result of bytes that are in a buffer.
-FRAMES_OF_A_RESULT: Final = 10
-
 #: The answer of a request that needs another receive.
 AGAIN: Final = None
 
@@ -184,7 +181,6 @@ class Into(Request[Any]):
         self._buffer = buffer
 
     def prepare(self, operation: Prepared, nbytes: int) -> None:
-        need_frames(FRAMES_OF_A_RESULT)
         operation.set_buffer(self._buffer, self.filled, nbytes, self.flags)
 
     def complete(self, completed: Completed, nbytes: int, flags: int) -> Any:
@@ -214,15 +210,6 @@ class IntoFrom(Into):
 
     def complete(self, completed: Completed, nbytes: int, flags: int) -> Any:
         return super().complete(completed, nbytes, flags), completed.sender()
-
-
-def need_frames(count: int) -> None:
-    """Raise `RecursionError` if the stack has no room for so many frames.
-
-    Called before a receive, where a task that has too little stack fails and loses nothing.
-    """
-    if count:
-        need_frames(count - 1)
 
 
 def _truncated(data: bytes) -> OSError:

@@ -11,6 +11,7 @@ There is no checkpoint between the datagrams, so none of them is lost to a cance
 from __future__ import annotations
 
 import socket
+import sys
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import trio
@@ -21,6 +22,7 @@ from .._winsock.codes import WinsockError
 from .._winsock.datagram import DatagramOperation, MessageOperation, wsarecvmsg_function
 from .._winsock.operation import MIN_RECEIVE_SIZE, Operation, State
 from .engine import Engine
+from .port import MORE_FRAMES
 from .requests import TRUNCATED
 
 if TYPE_CHECKING:
@@ -104,7 +106,7 @@ class WinsockEngine(Engine):
         # Unless the kernel may still write there.
         operation.release()
         if operation.block is not None and operation.state is not State.ABANDONED:
-            block, operation.block, operation.target = operation.block, None, operation.small
+            block, operation.block, operation.target = operation.block, None, None
             self.run.take_back(block)
 
     def _complete(
@@ -114,8 +116,13 @@ class WinsockEngine(Engine):
         try:
             return request.complete(operation, nbytes, flags)
         except BaseException as exc:
-            if not is_result(exc):
-                self._keep(operation, request, nbytes, flags)
+            limit = sys.getrecursionlimit()
+            sys.setrecursionlimit(limit + MORE_FRAMES)
+            try:
+                if not is_result(exc):
+                    self._keep(operation, request, nbytes, flags)
+            finally:
+                sys.setrecursionlimit(limit)
             raise
 
     def _keep(self, operation: Operation, request: Request[Any], nbytes: int, flags: int) -> None:

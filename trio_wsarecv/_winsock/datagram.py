@@ -93,8 +93,9 @@ class DatagramOperation(Operation):
                 self._own = _allocate("char[]", nbytes)
                 self._own_size = nbytes
             target = self._own
-        self.target = self.wsabuf.buf = target
-        self.wsabuf.len = self.room = nbytes
+        if target is not self.target or nbytes != self.room:
+            self.target = self.wsabuf.buf = target
+            self.wsabuf.len = self.room = nbytes
         self.memory.flags = flags
 
     def sender(self) -> Any:

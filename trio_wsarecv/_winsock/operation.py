@@ -69,7 +69,8 @@ class Operation:
       overlapped: the ``OVERLAPPED`` in it, and ``address`` its address.
       small: `MIN_RECEIVE_SIZE` bytes in it.
       wsabuf: the ``WSABUF`` in it, in use unless there are several buffers.
-      target: where a receive that makes bytes finds them.
+      target: the memory of our own that ``wsabuf`` has, where a receive that makes bytes finds
+        them; None if it has other memory.
       room: how many bytes the request has room for.
       block: memory that is lent by the run, or None.
       exports: the program's buffers, held in place.
@@ -97,8 +98,8 @@ class Operation:
         self.address: int = calls.address_of(self.overlapped)
         self.small: Any = self.memory.small
         self.wsabuf: Any = self.memory.wsabuf[0]
-        self._own_buffers: tuple[Any, int] = self.memory.wsabuf, self._own_count
-        self.target: Any = self.small
+        self._own_buffers: tuple[Any, int] = ffi.addressof(self.wsabuf), self._own_count
+        self.target: Any = None
         self.room: int = 0
         self.block: Any = None
         self.exports: list[Any] = []
@@ -135,8 +136,9 @@ class Operation:
                 nbytes = MIN_RECEIVE_SIZE
         else:
             target = self.block
-        self.target = self.wsabuf.buf = target
-        self.wsabuf.len = self.room = nbytes
+        if target is not self.target or nbytes != self.room:
+            self.target = self.wsabuf.buf = target
+            self.wsabuf.len = self.room = nbytes
         self.memory.flags = flags
 
     def set_buffer(self, buffer: Buffer, offset: int, nbytes: int, flags: int) -> None:
@@ -153,6 +155,7 @@ class Operation:
         self.exports.append(export)
         if offset + nbytes > len(export):
             raise ValueError("the buffer was resized during a receive")
+        self.target = None
         self.wsabuf.buf = export + offset if offset else export
         self.wsabuf.len = self.room = nbytes
         self.memory.flags = flags
