@@ -17,12 +17,13 @@ from .server import end_orphans, start_server  # noqa: E402
 from .speak import Problem, Signalled  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
     from .environment import WindowsPython
 
 CHUNK = 1 << 16
+CONTROL_C_EXIT = 0x3A  # what is left of STATUS_CONTROL_C_EXIT in 8 bits
 
 
 def handle_signals() -> None:
@@ -44,7 +45,7 @@ def run(python: WindowsPython, args: Sequence[str]) -> int:
     """Run `python ARGS…` on our own standard streams and return its exit status."""
     server = start_server(python.wineprefix)
     child = subprocess.Popen(
-        # However we end, so does the child; and a terminal's Ctrl-C is for us to answer.
+        # However we end, so does the child; and a terminal's Ctrl-C comes through us alone.
         ["setpriv", "--pdeathsig", "KILL", *python.command(args)],
         start_new_session=True,
         env={**python.environ(), **terminal_environ()},
@@ -63,7 +64,8 @@ def run(python: WindowsPython, args: Sequence[str]) -> int:
             start_copying(child.stdout.fileno(), 1, child.stdout, ended),
             start_copying(child.stderr.fileno(), 2, child.stderr, ended),
         ]
-        select.select([ended, server], [], [])
+        with passing_on_interrupts(child.pid) as passed:
+            select.select([ended, server], [], [])
         if is_readable(server) or (child.wait() != 0 and is_readable(server, 0.1)):
             end_orphans(python.wineprefix)
             raise Problem("the wineserver has died, and with it all Windows processes")
@@ -73,7 +75,30 @@ def run(python: WindowsPython, args: Sequence[str]) -> int:
         child.kill()
         child.wait()
         raise
+    if passed and child.returncode == CONTROL_C_EXIT:
+        return 128 + signal.SIGINT
     return child.returncode if child.returncode >= 0 else 128 - child.returncode
+
+
+@contextlib.contextmanager
+def passing_on_interrupts(group: int) -> Iterator[list[int]]:
+    """Let the program and its children answer Ctrl-C: Wine makes CTRL_C_EVENT of SIGINT.
+
+    The list that this yields gets an item for each.
+    """
+    passed: list[int] = []
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        passed.append(number)
+        os.killpg(group, number)
+
+    own = signal.getsignal(signal.SIGINT)
+    if own is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, pass_on)
+    try:
+        yield passed
+    finally:
+        signal.signal(signal.SIGINT, own)
 
 
 def open_standard_streams() -> None:

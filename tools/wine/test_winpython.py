@@ -173,6 +173,32 @@ def test_a_signal_ends_it_and_its_children(number: int, status: int) -> None:
     assert remaining(marker) == []
 
 
+INTERRUPTED_FAMILY = """
+import subprocess, sys, time
+try:
+    if len(sys.argv) == 3:
+        child = subprocess.Popen([sys.executable, *sys.orig_argv[1:-1]], stdout=subprocess.PIPE)
+        child.stdout.readline()
+    print("started", flush=True)
+    time.sleep(99)
+except KeyboardInterrupt:
+    if len(sys.argv) == 3:
+        sys.exit(child.wait() + 2)
+    sys.exit(5)
+"""
+
+
+def test_ctrl_c_is_for_the_program_and_its_children_to_answer() -> None:
+    marker = uuid.uuid4().hex
+    command = [*WINPYTHON, "-c", INTERRUPTED_FAMILY, marker, "parent"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"started\r\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE) == 7
+    assert remaining(marker) == []
+
+
 def test_the_end_of_the_wineserver_is_reported(
     windows_python: WindowsPython, tmp_path: Path
 ) -> None:

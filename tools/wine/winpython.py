@@ -1,8 +1,9 @@
 """Runs Python code with a Windows CPython: ``python tools/wine/winpython.py SCRIPT [ARGS…]``.
 
 The arguments are those of `python` itself (``-m MODULE``, ``-c CODE``, ``-X …``), the package is
-importable, and the standard streams and the exit status are passed through. On Windows that is
-simply this Python; on Linux it is a real Windows CPython under Wine, which the first use sets up.
+importable, and the standard streams, Ctrl-C and the exit status are passed through. On Windows that
+is simply this Python; on Linux it is a real Windows CPython under Wine, which the first use sets
+up.
 """
 
 from __future__ import annotations
