@@ -5,40 +5,46 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from ._cli import say
-from ._cli.run import run_module, run_script
+from ._cli import PROGRAM, CommandError, say
+from ._cli.run import run_code, run_module, run_script, run_standard_input
 from ._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROGRAM: Final = "python -m trio_wsarecv"
-# Quoted, because brackets are a pattern in some shells.
-INSTALL_TOOLS: Final = 'pip install "trio_wsarecv[cli]"'
 USAGE: Final = f"""\
-Usage: {PROGRAM} run [--verbose] SCRIPT [ARGS...]
-       {PROGRAM} run [--verbose] -m MODULE [ARGS...]
+Usage: {PROGRAM} run [-v] SCRIPT [ARGS...]
+       {PROGRAM} run [-v] -m MODULE [ARGS...]
+       {PROGRAM} run [-v] -c CODE [ARGS...]
+       {PROGRAM} run [-v] - [ARGS...]
        {PROGRAM} doctor [--json]
        {PROGRAM} receive [OPTIONS] HOST PORT
        {PROGRAM} --version
 
-run      run a Trio program, unmodified, with overlapped receives; with --verbose, report
-         at its end how many there were
+run      run a Trio program, unmodified, with overlapped receives; with -v (--verbose), report
+         at its end how many there were; - is a program that comes by the standard input
 doctor   check whether each kind of socket uses overlapped receives here; if not, say why
-receive  connect, receive until the peer closes the connection, and report; needs the extra:
-         {INSTALL_TOOLS}
+receive  connect, receive until the peer closes the connection, and report
 
-With TRIO_WSARECV=0 in the environment, run only runs the program."""
+With TRIO_WSARECV=0 (or false, no, off) in the environment, run only runs the program."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Carry out the command that the arguments give, and return the exit status."""
+    try:
+        return _carry_out(arguments)
+    except CommandError as exc:
+        print(f"Error: {exc}", file=sys.stderr)
+        return 1
+
+
+def _carry_out(arguments: Sequence[str]) -> int:
     match arguments:
         case ["-h" | "--help"] | ["run" | "doctor", "-h" | "--help"]:
             say(USAGE)
         case ["--version"]:
             say(f"trio_wsarecv {__version__}")
-        case ["run", "--verbose", *rest]:
+        case ["run", "-v" | "--verbose", *rest]:
             return _run(rest, verbose=True)
         case ["run", *rest]:
             return _run(rest, verbose=False)
@@ -49,7 +55,9 @@ def main(arguments: Sequence[str]) -> int:
         case ["doctor", "--json", other, *_] | ["doctor", other, *_]:
             return _refuse(_surplus(other))
         case ["receive", *rest]:
-            return _receive(rest)
+            from ._cli.receive import receive
+
+            return receive(rest)
         case [command, *_]:
             kind = "option" if command.startswith("-") else "command"
             return _refuse(f"No such {kind} '{command}'.")
@@ -61,10 +69,16 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str], *, verbose: bool) -> int:
     match arguments:
+        case ["-m" | "-c" as option]:
+            return _refuse(f"Option '{option}' requires an argument.")
         case ["-m", name, *rest]:
             run_module(name, rest, verbose=verbose)
-        case ["-m"]:
-            return _refuse("Option '-m' requires an argument.")
+        case ["-c", code, *rest]:
+            run_code(code, rest, verbose=verbose)
+        case [option, *rest] if option.startswith(("-m", "-c")):
+            return _run([option[:2], option[2:], *rest], verbose=verbose)
+        case ["-", *rest]:
+            run_standard_input(rest, verbose=verbose)
         case ["--", script, *rest]:
             run_script(script, rest, verbose=verbose)
         case [] | ["--"]:
@@ -77,17 +91,7 @@ def _run(arguments: Sequence[str], *, verbose: bool) -> int:
     return 0
 
 
-def _receive(arguments: Sequence[str]) -> int:
-    try:
-        from ._cli.receive import receive
-    except ModuleNotFoundError as exc:
-        print(f"Error: receive needs {exc.name}: {INSTALL_TOOLS}", file=sys.stderr)
-        return 1
-    sys.exit(receive.main(arguments, prog_name=f"{PROGRAM} receive"))
-
-
 def _surplus(argument: str) -> str:
-    # In click's words.
     if argument.startswith("-"):
         return f"No such option '{argument}'."
     return f"Got unexpected extra argument ({argument})."

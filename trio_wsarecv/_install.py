@@ -5,14 +5,17 @@ are made from existing ones, as by `trio.socket.from_stdlib_socket`, do not use 
 are all made by one class, which `patch_trio` replaces; and it makes `SocketFactory` the factory of
 every run that has no other, since only a factory knows that a socket is new.
 
-``TRIO_WSARECV=0`` in the environment keeps a program as it is, whatever it calls.
+``TRIO_WSARECV=0`` in the environment keeps a program as it is, whatever it calls; so do ``false``,
+``no`` and ``off``.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
+from functools import cache
 from typing import Any, Final
 
 import trio
@@ -22,6 +25,10 @@ from ._statistics import counters
 
 # The class of Trio's own sockets.
 _STOCK: Final = Socket.__bases__[-1]
+
+# The values of the environment variable.
+_OFF: Final = {"0", "false", "no", "off"}
+_ON: Final = {"", "1", "true", "yes", "on"}
 
 
 class SocketFactory(trio.abc.SocketFactory):
@@ -41,7 +48,20 @@ def why_off() -> str | None:
     """Say why `install` and `patch_trio` change nothing here; None if they do."""
     if sys.platform != "win32":
         return "overlapped receives exist on Windows only"
-    return "TRIO_WSARECV=0 in the environment" if os.environ.get("TRIO_WSARECV") == "0" else None
+    value = os.environ.get("TRIO_WSARECV", "")
+    return f"TRIO_WSARECV={value} in the environment" if turns_off(value) else None
+
+
+@cache  # which warns once of each value
+def turns_off(value: str) -> bool:
+    """Tell whether a value of ``TRIO_WSARECV`` turns the package off; warn of an unknown one."""
+    setting = value.strip().lower()
+    if setting not in _OFF | _ON:
+        logging.getLogger("trio_wsarecv").warning(
+            "TRIO_WSARECV=%s is ignored: it is neither 0, false, no or off nor 1, true, yes or on",
+            value,
+        )
+    return setting in _OFF
 
 
 def install() -> None:

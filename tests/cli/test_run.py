@@ -11,7 +11,7 @@ import runpy
 import sys
 from contextlib import redirect_stdout
 from multiprocessing import spawn
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -19,13 +19,21 @@ from tests.programs import PROGRAMS, Program, run
 from trio_wsarecv import unpatch_trio
 from trio_wsarecv._cli.run import patch_trio_and_workers
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 on_windows = sys.platform == "win32"
 # What is said of a program that makes no Trio socket.
 WARNING = "trio_wsarecv: the program made no Trio socket; does it run on asyncio?\n"
 OFF = "off: overlapped receives exist on Windows only"
+# A program that comes without a file says what it finds of itself.
+INSPECTS = """import os, sys, pickle
+import __main__, sibling
+print("argv", sys.argv)
+print("file", globals().get("__file__"))
+print("name", __name__, __package__, __spec__, __doc__)
+print("path", os.path.abspath(sys.path[0]))
+print("main", vars(__main__) is globals(), sys.modules["__main__"] is __main__)
+print("stdin", sys.stdin.read())
+print("names", sorted(name for name in globals() if not name.startswith("__")))
+"""
 
 
 def ran(*command: str, stdin: bytes = b"", cwd: Path = PROGRAMS) -> tuple[Program, Program]:
@@ -140,13 +148,36 @@ def test_a_program_has_the_last_word_on_its_exceptions(tmp_path: Path) -> None:
         ("package",),
         ("-m", "inspects", "run", "-h"),
         ("-m", "package", "three"),
+        ("-minspects", "run"),
+        ("-c", INSPECTS, "one", "-m"),
+        (f"-c{INSPECTS}", "one"),
     ],
-    ids=" ".join,
+    ids=lambda command: " ".join(command).partition("\n")[0],
 )
 def test_a_program_finds_what_it_finds_plainly(command: tuple[str, ...]) -> None:
     ours, plain = ran(*command, stdin=b"input")
     assert plain.stdout.splitlines()[-2:-1] == ["stdin input"], plain.stderr
     assert ours.stderr == plain.stderr + WARNING * on_windows
+
+
+def test_a_program_from_the_standard_input_finds_what_it_finds_plainly() -> None:
+    ours, plain = ran("-", "one", "-v", stdin=INSPECTS.encode())
+    assert "argv ['-', 'one', '-v']" in plain.stdout.splitlines()
+    assert ours.stderr == plain.stderr + WARNING * on_windows
+
+
+def test_code_may_be_indented_and_fail() -> None:
+    ours, plain = (
+        Program(*command, "-c", code)
+        for command, code in (
+            (("-m", "trio_wsarecv", "run"), "\n    def f(): 1 / 0\n    f()"),
+            ((), "\ndef f(): 1 / 0\nf()"),
+        )
+    )
+    run(ours, plain)
+    assert (ours.status, ours.stdout) == (plain.status, plain.stdout)
+    assert ours.stderr.splitlines()[-1] == "ZeroDivisionError: division by zero"
+    assert ours.stderr.count("File") == plain.stderr.count("File") == 2
 
 
 def test_a_script_may_have_the_name_of_an_option(tmp_path: Path) -> None:
@@ -196,7 +227,7 @@ def test_turned_off_it_leaves_a_program_as_it_is(monkeypatch: pytest.MonkeyPatch
 
 
 def test_asked_to_it_says_at_the_end_what_was_received_how() -> None:
-    ours = under_run("--verbose", "two_runs.py")
+    ours = under_run("-v", "two_runs.py")
     ours.end()
     report = re.fullmatch(r"trio_wsarecv: process (\d+): (.+)\n", ours.stderr)
     assert report, ours.stderr
@@ -205,6 +236,26 @@ def test_asked_to_it_says_at_the_end_what_was_received_how() -> None:
         assert re.fullmatch(r"[1-9]\d* receives overlapped, [1-9]\d* by readiness", report[2])
     else:
         assert report[2] == OFF
+
+
+@pytest.mark.parametrize("value", ["1", "0", None])
+def test_the_line_of_the_recipe_turns_it_on_where_the_environment_says_so(
+    value: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = (Path(__file__).parents[2] / "docs" / "recipes.rst").read_text(encoding="utf-8")
+    line = re.search(r"^   (import os; .+)$", recipes, re.MULTILINE)
+    assert line
+    program_in(tmp_path, line[1], "trio_wsarecv.pth")
+    if value:
+        monkeypatch.setenv("TRIO_WSARECV", value)
+    else:
+        monkeypatch.delenv("TRIO_WSARECV", raising=False)
+    # What Python does with its site-packages when it starts.
+    code = f"import site; site.addsitedir({str(tmp_path)!r})\n"
+    child = Program("-c", code + (PROGRAMS / "kind.py").read_text())
+    child.end()
+    assert (child.status, child.stderr) == (0, "")
+    assert set(child.stdout.split()) == {"trio_wsarecv" if on_windows and value == "1" else "trio"}
 
 
 def test_asked_to_every_process_says_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,22 +86,33 @@ def test_installing_needs_a_run() -> None:
         trio_wsarecv.install()
 
 
-async def test_turned_off_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRIO_WSARECV", "0")
+@pytest.mark.parametrize("value", ["0", "false", "No", " OFF "])
+async def test_turned_off_nothing_is_changed(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIO_WSARECV", value)
     trio_wsarecv.install()
     trio_wsarecv.patch_trio()
     assert sample_type() is stock
     assert await echo_through() == [stock] * 3
 
 
-@pytest.mark.parametrize("value", ["", "1", "on"])
-async def test_nothing_but_a_zero_turns_it_off(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("value", ["", "1", "True", "yes", "on", "maybe"])
+async def test_no_other_value_turns_it_off(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIO_WSARECV", value)
     with trio.socket.socket() as sock:
         assert type(sock) is stock
     trio_wsarecv.install()
     with trio.socket.socket() as sock:
         assert type(sock) is expected
+
+
+def test_an_unknown_value_is_a_warning_once_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    _install.turns_off.cache_clear()
+    for value in ("maybe", "maybe", "", "1", "off"):
+        assert _install.turns_off(value) is (value == "off")
+    (record,) = caplog.records
+    assert record.name == "trio_wsarecv"
+    assert record.getMessage().startswith("TRIO_WSARECV=maybe is ignored: ")
+    assert "\n" not in record.getMessage()
 
 
 async def test_the_factory_is_one_of_trios() -> None:

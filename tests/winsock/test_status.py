@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from types import SimpleNamespace
 
 import pytest
 
 from trio_wsarecv import MsgFlag, WinsockError
+from trio_wsarecv._winsock import calls
 from trio_wsarecv._winsock.calls import winsock_error
 from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.status import (
@@ -131,8 +133,18 @@ def test_a_code_without_a_name_becomes_an_os_error() -> None:
     assert error.winerror == 87  # type: ignore[attr-defined,unused-ignore]
 
 
-@pytest.mark.windows
-def test_a_code_that_the_system_has_no_text_for_gets_the_text_that_python_gives_it() -> None:
+def test_a_code_that_the_system_has_no_text_for_gets_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_text(code: int) -> tuple[int, str]:
+        return code, f"Windows Error 0x{code:04X}"
+
+    monkeypatch.setattr(calls, "ffi", SimpleNamespace(getwinerror=no_text))
+    error = winsock_error(WinsockError.WSAEOPNOTSUPP)
+    assert (error.winerror, error.strerror) == (10045, "WSAEOPNOTSUPP")  # type: ignore[attr-defined,unused-ignore]
+
+
+def test_a_code_without_a_name_and_a_text_gets_what_python_gives_it() -> None:
     error = winsock_error(0xABCDE)
     assert (error.winerror, error.strerror) == (0xABCDE, "Windows Error 0xabcde")  # type: ignore[attr-defined,unused-ignore]
 

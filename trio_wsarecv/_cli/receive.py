@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
+import argparse
 import json
 import math
-import os
 import sys
 import time
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-import click
-import rich.console
-import rich.progress
 import trio
 
 from .._statistics import statistics
 from .._tcp import open_tcp_stream
+from . import PROGRAM, CommandError, output_error, reason_of, say, silence_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,15 +25,26 @@ if TYPE_CHECKING:
 
 _BUFFER_SIZE: Final = 256 * 1024
 _INTERRUPTED: Final = 130  # the shells' convention: 128 and the number of SIGINT
-_REPORT: Final = (
-    "{bytes} bytes in {seconds:.3f} s, {receives} receives: "
-    "{immediate} immediate, {pended} after waiting; {ended}"
-)
+_NO_CONNECTION: Final = "not connected"
+_DESCRIPTION: Final = "Connect to HOST and PORT, receive until the peer closes, and report."
+_EPILOG: Final = """\
+The report goes to the standard error stream; as JSON it goes to the standard output, unless the
+data goes there. A terminal shows the progress if the package rich is installed, as by
+pip install "trio_wsarecv[cli]".
+
+Exit status: 0 if the peer closed the connection; 1 if there was no connection, it broke, the
+timeout expired, or the output could not be written; 130 after Control-C."""
 
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[int], None]]:
     """Show how much has been received, on a terminal; yield a function that adds to it."""
+    try:
+        import rich.console
+        import rich.progress
+    except ModuleNotFoundError:
+        yield lambda nbytes: None
+        return
     console = rich.console.Console(stderr=True)
     if not console.is_terminal:
         yield lambda nbytes: None
@@ -55,102 +63,147 @@ def progress_bar() -> Iterator[Callable[[int], None]]:
         yield advance
 
 
+@contextmanager
+def open_output(name: str | None) -> Iterator[Callable[[Buffer], None]]:
+    """Open a file, - for the standard output; yield a function that writes to it.
+
+    It flushes, too, so that slow data shows immediately.
+    """
+    if name is None:
+        yield lambda data: None
+        return
+    is_stdout = name == "-"
+    try:
+        file = sys.stdout.buffer if is_stdout else open(name, "wb")  # noqa: SIM115
+    except OSError as exc:
+        raise output_error(name, exc) from exc
+
+    def write(data: Buffer) -> None:
+        try:
+            file.write(data)
+            file.flush()
+        except OSError as exc:
+            if is_stdout:
+                silence_stdout()
+            raise output_error("<stdout>" if is_stdout else name, exc) from exc
+
+    try:
+        yield write
+    finally:
+        if not is_stdout:
+            with suppress(OSError):  # of what is in its buffer after an error
+                file.close()
+
+
 async def receive_all(
-    stream: SocketStream, output: IO[bytes] | None, report: dict[str, Any]
+    stream: SocketStream, write: Callable[[Buffer], None], report: dict[str, Any]
 ) -> None:
     """Receive until the peer closes the connection; count the bytes as they come."""
     buffer = bytearray(_BUFFER_SIZE)
-    _write(output, b"")  # which makes the file even if nothing comes
     with progress_bar() as advance:
         while received := await stream.receive_into(buffer):
             report["bytes"] += received
-            _write(output, memoryview(buffer)[:received])
+            write(memoryview(buffer)[:received])
             advance(received)
 
 
-def _write(output: IO[bytes] | None, data: Buffer) -> None:
-    """Write to the output and flush, so that slow data shows immediately."""
-    if output is None:
-        return
-    try:
-        output.write(data)
-        output.flush()
-    except OSError as exc:
-        with suppress(OSError):
-            output.close()  # or click would fail with what is still in the file's buffer
-        raise click.ClickException(
-            f"Could not write to file {output.name!r}: {exc.strerror}"
-        ) from exc
+def receive(arguments: Sequence[str]) -> int:
+    """Connect, receive until the peer closes the connection, and report.
 
-
-@click.command()
-@click.argument("host")
-@click.argument("port", type=click.IntRange(1, 65535))
-@click.option("--send", metavar="TEXT", help="Send this first; \\r and \\n are understood.")
-@click.option("--output", type=click.File("wb"), help="Write the data to this file; - is stdout.")
-@click.option(
-    "--timeout",
-    "seconds",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
-    default=math.inf,
-    help="Stop after this time, and report.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Report as one JSON object.")
-def receive(
-    host: str,
-    port: int,
-    send: str | None,
-    output: IO[bytes] | None,
-    seconds: float,
-    as_json: bool,
-) -> None:
-    """Connect to HOST and PORT, receive until the peer closes the connection, and report.
-
-    The report goes to the standard error stream, and so does a progress bar if that is a
-    terminal.
-
-    Exit status: 0 if the peer closed the connection; 1 if there was no connection, it broke,
-    the timeout expired, or the output could not be written; 130 after Control-C.
+    Returns:
+      The exit status.
     """
-    ended, status = "closed", 0
-    report: dict[str, Any] = {"bytes": 0, "seconds": 0.0}
-    before = statistics()
+    options = _parse(arguments)
+    report: dict[str, Any] = {"bytes": 0, "seconds": 0.0, "ended": _NO_CONNECTION, "error": None}
+    before, status = statistics(), 0
     try:
-        trio.run(_connect_and_receive, host, port, send, output, seconds, report)
+        trio.run(_connect_and_receive, options, report)
     except trio.TooSlowError:
-        ended, status = "timed out", 1
+        report["ended"], status = "timed out", 1
     except (OSError, trio.BrokenResourceError) as exc:
-        raise click.ClickException(f"{host} port {port}: {_reason(exc)}") from exc
+        report["error"] = f"{options.host} port {options.port}: {_reason(exc)}"
+    except CommandError as exc:
+        report["error"] = str(exc)
     except BaseException as exc:
         if not _is_interrupt(exc):
             raise
-        ended, status = "interrupted", _INTERRUPTED
+        report["ended"], status = "interrupted", _INTERRUPTED
     after = statistics()
     report["immediate"] = after.immediate - before.immediate
     report["pended"] = after.pended - before.pended
     report["receives"] = report["immediate"] + report["pended"]
-    report["ended"] = ended
-    click.echo(json.dumps(report) if as_json else _REPORT.format(**report), err=True)
-    sys.exit(status)
+    if options.json and options.output != "-":
+        say(json.dumps(report))
+    elif options.json or report["ended"] != _NO_CONNECTION:
+        print(json.dumps(report) if options.json else _in_words(report), file=sys.stderr)
+    if report["error"]:
+        raise CommandError(report["error"])
+    return status
 
 
-async def _connect_and_receive(
-    host: str,
-    port: int,
-    send: str | None,
-    output: IO[bytes] | None,
-    seconds: float,
-    report: dict[str, Any],
-) -> None:
-    with trio.fail_after(seconds):
-        async with await open_tcp_stream(host, port) as stream:
+def _in_words(report: dict[str, Any]) -> str:
+    return (
+        f"{_count(report['bytes'], 'byte')} in {report['seconds']:.3f} s, "
+        f"{_count(report['receives'], 'receive')}: {report['immediate']} immediate, "
+        f"{report['pended']} after waiting; {report['ended']}"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"Error: {message}. Try '{self.prog} --help' for help.", file=sys.stderr)
+        sys.exit(2)
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(
+        f"{PROGRAM} receive",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("host", metavar="HOST")
+    parser.add_argument("port", metavar="PORT", type=_port)
+    add = parser.add_argument
+    add("--send", metavar="TEXT", help=r"send this first; \r and \n are understood")
+    add("--output", metavar="FILE", help="write the data to this file; - is the standard output")
+    limit = "stop after this time, and report"
+    add("--timeout", metavar="SECONDS", type=_seconds, default=math.inf, help=limit)
+    add("--json", action="store_true", help="report as one JSON object")
+    return parser.parse_args(arguments)
+
+
+def _port(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if not 1 <= number <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 65535")
+    return number
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if (seconds := float(text)) > 0:  # which NaN is not
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+
+
+async def _connect_and_receive(options: argparse.Namespace, report: dict[str, Any]) -> None:
+    with trio.fail_after(options.timeout):
+        async with await open_tcp_stream(options.host, options.port) as stream:
             started = time.perf_counter()
+            report["ended"] = "broken"
             try:
-                if send is not None:
-                    text = send.replace("\\r", "\r").replace("\\n", "\n")
-                    await stream.send_all(text.encode())
-                await receive_all(stream, output, report)
+                with open_output(options.output) as write:
+                    if options.send is not None:
+                        text = options.send.replace("\\r", "\r").replace("\\n", "\n")
+                        await stream.send_all(text.encode())
+                    await receive_all(stream, write, report)
+                report["ended"] = "closed"
             finally:
                 report["seconds"] = time.perf_counter() - started
 
@@ -163,11 +216,7 @@ def _is_interrupt(error: BaseException) -> bool:
 
 def _reason(error: BaseException) -> str:
     # Trio groups the errors of all addresses; the last one is reported.
-    cause = error.__cause__
+    cause = error.__cause__ or error
     while errors := getattr(cause, "exceptions", None):
         cause = errors[-1]
-    text = str(cause or error)
-    if sys.platform == "win32" and isinstance(cause, OSError) and cause.errno:
-        # Trio asks the C library, which does not know the errors of Winsock.
-        text = text.replace(os.strerror(cause.errno), ctypes.FormatError(cause.errno))
-    return text
+    return reason_of(cause) if isinstance(cause, OSError) else str(error)

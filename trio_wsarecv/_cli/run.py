@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.machinery import PathFinder
 from multiprocessing import spawn
+from textwrap import dedent
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -114,8 +115,7 @@ def run_script(path: str, arguments: Sequence[str], *, verbose: bool) -> None:
         location = os.path.abspath(path)
         spec = PathFinder.find_spec("__main__", [location])
         code, filename = _load_main(spec) if spec else _compile_file(location)
-        sys.argv[:] = [path, *arguments]
-        if not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
+        if not _path_is_safe():
             sys.path[0] = location if spec else os.path.dirname(os.path.realpath(location))
         elif spec:
             sys.path.insert(0, location)
@@ -123,9 +123,53 @@ def run_script(path: str, arguments: Sequence[str], *, verbose: bool) -> None:
         module.__file__ = filename
         module.__spec__ = spec
         module.__package__ = "" if spec else None
-        module.__dict__["__builtins__"] = builtins
-        sys.modules["__main__"] = module
-        exec(code, module.__dict__)
+        _execute(code, module, [path, *arguments])
+
+
+def run_code(source: str, arguments: Sequence[str], *, verbose: bool) -> None:
+    """Run code as ``python -c source arguments…`` would, with Trio patched.
+
+    Args:
+      source: the code, which may be indented as a whole.
+      arguments: what the code finds in ``sys.argv`` after ``-c``.
+      verbose: as for `patch_trio_and_workers`.
+    """
+    _run_source(dedent(source), ModuleType("__main__"), "<string>", ["-c", *arguments], verbose)
+
+
+def run_standard_input(arguments: Sequence[str], *, verbose: bool) -> None:
+    """Run what the standard input has as ``python - arguments…`` would, with Trio patched.
+
+    Args:
+      arguments: what the program finds in ``sys.argv`` after ``-``.
+      verbose: as for `patch_trio_and_workers`.
+    """
+    module = ModuleType("__main__")
+    module.__file__ = "<stdin>"
+    source = sys.stdin.buffer.read()
+    _run_source(source, module, "<stdin>", ["-", *arguments], verbose)
+
+
+def _run_source(
+    source: str | bytes, module: ModuleType, filename: str, argv: list[str], verbose: bool
+) -> None:
+    with _program(verbose):
+        code = compile(source, filename, "exec", dont_inherit=True)
+        if not _path_is_safe():
+            sys.path[0] = ""
+        _execute(code, module, argv)
+
+
+def _execute(code: CodeType, module: ModuleType, argv: list[str]) -> None:
+    sys.argv[:] = argv
+    module.__dict__["__builtins__"] = builtins
+    sys.modules["__main__"] = module
+    exec(code, module.__dict__)
+
+
+def _path_is_safe() -> bool:
+    # Whether Python was told to put no folder before all others.
+    return getattr(sys.flags, "safe_path", False) or bool(sys.flags.isolated)
 
 
 def run_module(name: str, arguments: Sequence[str], *, verbose: bool) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Protocol, cast
 
-from .codes import WinsockError
+from .codes import name_of
 from .generated import ffi as _generated
 from .status import os_error
 
@@ -73,12 +73,16 @@ def address_of(pointer: object) -> int:
     return int(ffi.cast("uintptr_t", pointer))
 
 
+def text_of(code: int) -> str:
+    """Return what the system says of a Winsock error code, or its name if that is nothing."""
+    if sys.platform == "win32":
+        _, text = ffi.getwinerror(code)
+        # What cffi gives where the system has no text.
+        if not text.startswith("Windows Error 0x"):
+            return str(text)
+    return name_of(code)
+
+
 def winsock_error(code: int) -> OSError:
     """Return the exception that Python's own ``recv`` raises for a Winsock error code."""
-    if sys.platform != "win32":
-        return os_error(code, WinsockError(code).name)
-    _, text = ffi.getwinerror(code)
-    # What cffi gives where the system has no text: unformatted on Python 3.11, else in capitals.
-    if text.startswith("Windows Error 0x"):
-        text = f"Windows Error 0x{code:x}"
-    return os_error(code, text)
+    return os_error(code, text_of(code))

@@ -6,6 +6,7 @@ Values and names are those of ``winerror.h``, ``winsock2.h`` and ``ntstatus.h``.
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 
 class WinsockError(enum.IntEnum):
@@ -45,6 +46,14 @@ class WinsockError(enum.IntEnum):
     WSAEHOSTUNREACH = 10065
     WSANOTINITIALISED = 10093
     WSAEDISCON = 10101
+
+
+_NAMES: Final = {int(code): code.name for code in WinsockError}
+
+
+def name_of(code: int) -> str:
+    """Return the name of a Winsock error code, or in Python's words that it has none."""
+    return _NAMES.get(code, f"Windows Error 0x{code:x}")
 
 
 class MsgFlag(enum.IntFlag):
