@@ -273,10 +273,14 @@ def test_asked_to_every_process_says_it(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="the option -P is new in Python 3.11")
-@pytest.mark.parametrize("name", ["program.py", "__main__.py"])
+@pytest.mark.parametrize("name", ["program.py", "__main__.py", "-c"])
 def test_a_safe_path_stays_safe(tmp_path: Path, name: str) -> None:
-    program_in(tmp_path, "import sys; print(sys.path)", name)
+    source = "import sys; print(sys.path)"
+    program_in(tmp_path, source, name)
     path = str(tmp_path / name if name == "program.py" else tmp_path)
-    ours, plain = (Program("-P", *command, path) for command in (("-m", "trio_wsarecv", "run"), ()))
+    program = ("-c", source) if name == "-c" else (path,)
+    ours, plain = (
+        Program("-P", *command, *program) for command in (("-m", "trio_wsarecv", "run"), ())
+    )
     run(ours, plain)
     assert (ours.status, ours.stdout) == (plain.status, plain.stdout) != (0, ""), ours.stderr
