@@ -134,6 +134,17 @@ def verdict_of(problems: list[str], findings: list[Finding], recvmsg: Check) -> 
     return "; ".join(filter(None, [*problems, well, unknown]))
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of all that takes part."""
+    return {
+        "trio_wsarecv": __version__,
+        "trio": trio.__version__,
+        "cffi": cffi.__version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": platform.platform(),
+    }
+
+
 def doctor(*, as_json: bool) -> int:
     """Print the findings, the verdict first.
 
@@ -144,24 +155,17 @@ def doctor(*, as_json: bool) -> int:
     problems = problems_in(findings, recvmsg)
     failed = sys.platform == "win32" and bool(problems)
     verdict = verdict_of(problems, findings, recvmsg)
-    versions = {
-        "trio_wsarecv": __version__,
-        "trio": trio.__version__,
-        "cffi": cffi.__version__,
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "system": platform.platform(),
-    }
     if as_json:
         report = {
             "ok": not failed,
             "verdict": verdict,
-            "versions": versions,
+            "versions": versions(),
             "sockets": [_as_dict(each) for each in findings],
             "recvmsg": asdict(recvmsg),
         }
         say(json.dumps(report, indent=2))
     else:
-        rows = {**versions, **{each.kind: _in_words(each) for each in findings}}
+        rows = {**versions(), **{each.kind: _in_words(each) for each in findings}}
         if recvmsg.ok is None:
             rows["recvmsg"] = f"not checked: {recvmsg.error}"
         say("\n".join([verdict, *(f"{name:<15}{text}" for name, text in rows.items())]))

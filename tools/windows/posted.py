@@ -1,0 +1,183 @@
+"""What a receive costs on Windows by the memory that it has: ``python posted.py``.
+
+Under Wine this shows nothing: memory is not locked there, and a system call is a round trip to
+another process.  A peer in another process sends each message of 64 bytes back.  A message *waits*
+if its receive is submitted first; it is *there* if it has come first, and the receive succeeds
+inline.  Without skip mode that, too, takes a packet.  In the last rows all of Trio takes part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import select
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import trio
+
+import trio_wsarecv
+from trio_wsarecv._winsock.calls import NULL, ffi, kernel32, ws2_32
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+assert sys.platform == "win32", "this is about Windows"
+import _overlapped  # type: ignore[import-not-found]  # noqa: E402
+
+MESSAGE: Final = bytes(64)
+KIB: Final = 1024
+AREA: Final = 64 * KIB  # behind the memory of a datagram
+KINDS: Final = {"stream": socket.SOCK_STREAM, "datagram": socket.SOCK_DGRAM}
+PEER: Final = """
+import socket, sys
+sock = socket.socket(type=int(sys.argv[1]))
+sock.connect(("127.0.0.1", int(sys.argv[2])))
+sock.send(b"hello")
+while data := sock.recv(65536):
+    sock.send(data)
+"""
+
+
+class Figures:
+    """What messages cost: processor time, and how long each took."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.began = time.process_time()
+
+    @contextmanager
+    def message(self) -> Iterator[None]:
+        """Time one message."""
+        begin = time.perf_counter()
+        yield
+        self.times.append(time.perf_counter() - begin)
+
+    def microseconds(self) -> tuple[float, float]:
+        """Return the processor time of a message, and the median of how long one took."""
+        spent = time.process_time() - self.began
+        return spent / len(self.times) * 1e6, statistics.median(self.times) * 1e6
+
+
+class Way(NamedTuple):
+    """A way to receive by an overlapped ``WSARecv``, with no package between."""
+
+    kind: str
+    size: int
+    area: int = 0
+    skips: bool = False
+    waits: bool = True
+
+    def __str__(self) -> str:
+        memory = f"{self.size // KIB} KiB{' and the overflow area' if self.area else ''}"
+        mode = "skip mode" if self.skips else "default mode"
+        return f"{self.kind} {'waits' if self.waits else 'is there'}, {memory}, {mode}"
+
+    def measure(self, count: int) -> Figures:
+        """Receive so many messages."""
+        with connected(self.kind) as sock:
+            handle = sock.fileno()
+            port = _overlapped.CreateIoCompletionPort(_overlapped.INVALID_HANDLE_VALUE, 0, 0, 1)
+            _overlapped.CreateIoCompletionPort(handle, port, 0, 0)
+            if self.skips:
+                kernel32.SetFileCompletionNotificationModes(handle, 1)
+            memory: Any = ffi.new("RECEIVE *")
+            blocks = [ffi.new("char[]", size) for size in (self.size, self.area) if size]
+            buffers: Any = ffi.new("WSABUF[]", [(len(block), block) for block in blocks])
+            overlapped = ffi.addressof(memory, "overlapped")
+            received, flags = ffi.addressof(memory, "received"), ffi.addressof(memory, "flags")
+
+            def receive() -> bool:
+                memory.flags = 0
+                arguments = (buffers, len(blocks), received, flags, overlapped, NULL)
+                return bool(ws2_32.WSARecv(handle, *arguments)) or not self.skips
+
+            figures = Figures()
+            for _ in range(count):
+                with figures.message():
+                    packet_follows = self.waits and receive()
+                    sock.send(MESSAGE)
+                    if not self.waits:
+                        select.select([sock], [], [])
+                        packet_follows = receive()
+                    if packet_follows:
+                        _overlapped.GetQueuedCompletionStatus(port, 60_000)
+            return figures
+
+
+@contextmanager
+def connected(kind: str) -> Iterator[socket.socket]:
+    """Give a socket whose peer, a process, sends all that it receives back."""
+    with socket.socket(type=KINDS[kind]) as sock:
+        sock.bind(("127.0.0.1", 0))
+        arguments = [str(int(KINDS[kind])), str(sock.getsockname()[1])]
+        if kind == "stream":
+            sock.listen()
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, "-c", PEER, *arguments], **pipes) as peer:
+            try:
+                if kind == "stream":
+                    sock, _ = sock.accept()
+                    sock.recv(100)
+                else:
+                    sock.connect(sock.recvfrom(100)[1])
+                with sock:
+                    yield sock
+            finally:
+                peer.kill()
+
+
+async def with_trio(kind: str, wrap: Callable[[socket.socket], Any], count: int) -> Figures:
+    """Receive so many messages by Trio's socket or by ours."""
+    with connected(kind) as plain, wrap(plain) as sock:
+        figures = Figures()
+        for _ in range(count):
+            with figures.message():
+                await sock.send(MESSAGE)
+                await sock.recv(64 * KIB)
+    return figures
+
+
+def run_trio(kind: str, wrap: Callable[[socket.socket], Any], count: int) -> Figures:
+    return trio.run(with_trio, kind, wrap, count)
+
+
+def subjects() -> dict[str, Callable[[int], Figures]]:
+    """Return, by name, all that receives messages."""
+    ways = [Way("stream", kib * KIB) for kib in (1, 4, 16, 64, 256)]
+    sizes = [kib * KIB for kib in (1, 4, 16, 64)]
+    ways += [Way("datagram", size, area) for area in (0, AREA) for size in sizes]
+    for kind, area in (("stream", 0), ("datagram", AREA)):
+        ways += [Way(kind, KIB, area, skips, waits=False) for skips in (False, True)]
+    found: dict[str, Callable[[int], Figures]] = {str(way): way.measure for way in ways}
+    wraps = {"stock Trio": trio.socket.from_stdlib_socket, "ours": trio_wsarecv.from_stdlib_socket}
+    for kind in KINDS:
+        for name, wrap in wraps.items():
+            found[f"{kind}, {name}"] = partial(run_trio, kind, wrap)
+    return found
+
+
+def main() -> None:
+    """Take turns, and print the medians of all rounds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=20_000, help="in each round")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    rounds = defaultdict(list)
+    for _ in range(options.rounds):
+        for name, measure in subjects().items():
+            rounds[name].append(measure(options.messages).microseconds())
+    print("subject\tprocessor time, µs per message\tlatency, µs")
+    for name, figures in rounds.items():
+        medians = (statistics.median(each) for each in zip(*figures, strict=True))
+        print(name, *(f"{median:.2f}" for median in medians), sep="\t")
+
+
+if __name__ == "__main__":
+    main()
