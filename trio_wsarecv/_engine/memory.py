@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .._winsock.operation import Operation
 
 #: The sizes of a receive that makes bytes of a stream.
-SIZES: Final = (MIN_RECEIVE_SIZE, 16 * 1024, 256 * 1024)
+SIZES: Final = (MIN_RECEIVE_SIZE, _MEDIUM := 16 * 1024, 256 * 1024)
 #: The largest of them.
 MAX_RECEIVE_SIZE: Final = SIZES[-1]
 
@@ -104,7 +104,7 @@ class Run(trio.abc.Instrument):
           nbytes: how many bytes.
           ask: whether to ask the receive that has waited longest for its memory if all is lent.
         """
-        size = next(size for size in SIZES if size >= nbytes)
+        size = _MEDIUM if nbytes <= _MEDIUM else MAX_RECEIVE_SIZE
         free = self._free[size]
         if free:
             return free.pop()

@@ -132,10 +132,8 @@ class OverlappedEngine(WinsockEngine):
                         # Unless an error came with the first, or the socket was closed meanwhile.
                         if not self.pushed_back.something and sock.fileno() != -1:
                             self._receive_more(operation, request, answer, most)
-                    if operation.exports:
-                        operation.release()
                     brought = None  # it has been given, and the block is the run's again
-                    if operation.block is not None:
+                    if operation.block is not None or operation.exports:
                         self._release(operation)
                     return answer
                 operation.state = _IDLE

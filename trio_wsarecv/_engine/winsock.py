@@ -98,7 +98,6 @@ class WinsockEngine(Engine):
 
     def _borrow(self, operation: Operation, nbytes: int, *, ask: bool) -> int:
         # Gives an operation memory of the run, and returns how many bytes it can have.
-        self._release(operation)
         operation.block = self.run.lend(nbytes, ask=ask)
         return MIN_RECEIVE_SIZE if operation.block is None else nbytes
 
