@@ -10,7 +10,14 @@ from tests.programs import Program
 
 PROGRAM = str(Path(__file__).parent / "programs" / "depths.py")
 CALLS = ["recv", "recv adopted", "recv peek", "recv_into", "wsarecv", "receive_some", "exactly"]
-CALLS += ["recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "recvfrom_many"]
+CALLS += [
+    "exactly cancelled",
+    "recvfrom",
+    "recvfrom_into",
+    "recvmsg",
+    "recvmsg_into",
+    "recvfrom_many",
+]
 
 
 @pytest.mark.parametrize("how", ["inline", "waits"])
