@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 LIMIT = 200
 FRAMES = range(LIMIT - 130, LIMIT - 2)  # of the program's own; Trio and the package need the rest
 DATA = b"data"
-STREAMS = ("recv", "recv adopted", "recv peek", "recv_into", "wsarecv", "receive_some", "exactly")
-STREAMS += ("exactly cancelled",)
+STREAMS = {"recv", "recv adopted", "recv peek", "recv_into", "wsarecv", "receive_some", "exactly"}
+STREAMS |= {"exactly cancelled"}
 
 
 async def at_depth(frames: int, call: Callable[[], Awaitable[Any]]) -> Any:
