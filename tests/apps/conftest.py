@@ -13,7 +13,7 @@ import trio_wsarecv
 from tests.peers import peer as peer
 
 from .certificates import Certificates, create
-from .servers import FREE, Server, hypercorn
+from .servers import FREE, Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -29,7 +29,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def server(certificates: Certificates) -> Iterator[Server]:
     """One server for all, which must end well after all."""
     files = (f"--certfile={certificates.server}", f"--keyfile={certificates.server}")
-    with hypercorn("--workers=0", *files, f"--insecure-bind={FREE}", addresses=2) as server:
+    with serving("--workers=0", *files, f"--insecure-bind={FREE}", addresses=2) as server:
         yield server
         with suppress(httpx.HTTPError):  # it has ended already, of which the log tells more
             httpx.post(f"{server.urls['http']}/stop", trust_env=False)

@@ -1,4 +1,4 @@
-"""Hypercorn, unmodified, in a process of its own."""
+"""Hypercorn and its relative anycorn, unmodified, in a process of their own."""
 
 from __future__ import annotations
 
@@ -61,11 +61,14 @@ class Server:
 
 
 @contextmanager
-def hypercorn(
-    *options: str, addresses: int = 1, application: str = "tests.apps.application:app"
+def serving(
+    *options: str,
+    module: str = "hypercorn",
+    addresses: int = 1,
+    application: str = "tests.apps.application:app",
 ) -> Iterator[Server]:
     """Serve an application on free ports, for as long as the block lasts."""
-    command = [sys.executable, *PATCHED, "-m", "hypercorn", "--worker-class=trio"]
+    command = [sys.executable, *PATCHED, "-m", module, "--worker-class=trio"]
     command += [f"--bind={FREE}", *options, application]
     with child(command, DEADLINE, env=environment(), stderr=subprocess.PIPE) as process:
         server = Server(process)

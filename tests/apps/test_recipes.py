@@ -14,7 +14,7 @@ from tests.programs import Program
 
 from .content import digest
 from .received import on_windows
-from .servers import hypercorn
+from .servers import serving
 
 if TYPE_CHECKING:
     from .certificates import Certificates
@@ -28,7 +28,7 @@ MIB = 1 << 20
 @pytest.mark.deadline(50)  # FastAPI takes its time to be imported
 async def test_fastapi_on_hypercorn_with_metrics_for_prometheus(connect: Connect) -> None:
     content = bytes(MIB)
-    with hypercorn("--workers=0", application="docs.examples.web:app") as server:
+    with serving("--workers=0", application="docs.examples.web:app") as server:
         async with connect(server.urls["http"]) as client:
             answer = (await client.post("/upload", content=content)).json()
             metrics = (await client.get("/metrics")).text

@@ -1,4 +1,4 @@
-"""Hypercorn in its other ways to run: to its end while requests are under way, and in workers."""
+"""Servers in their other ways to run: to the end while requests are under way, and in workers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import trio
 
 from .content import PIECE, digest, pieces
 from .received import check_received, on_windows
-from .servers import hypercorn
+from .servers import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 UPLOADS = 20
+MODULES = ("hypercorn", "anycorn")
 
 
-async def test_requests_under_way_end_well_when_the_server_is_interrupted(connect: Connect) -> None:
+@pytest.mark.parametrize("module", MODULES)
+async def test_requests_under_way_end_well_when_the_server_is_interrupted(
+    module: str, connect: Connect
+) -> None:
     answers: list[dict[str, Any]] = []
     ending = trio.Event()
 
@@ -36,7 +40,7 @@ async def test_requests_under_way_end_well_when_the_server_is_interrupted(connec
         response = await client.post("/upload", content=body())
         answers.append(response.json())
 
-    with hypercorn("--workers=0", "--graceful-timeout=20") as server:
+    with serving("--workers=0", "--graceful-timeout=20", module=module) as server:
         url = httpx.URL(server.urls["http"])
         async with connect(str(url)) as client, trio.open_nursery() as nursery:
             for _ in range(UPLOADS):
@@ -62,8 +66,9 @@ async def test_requests_under_way_end_well_when_the_server_is_interrupted(connec
     assert [line for line in server.log if "[INFO]" not in line] == []
 
 
-async def test_worker_processes_receive_overlapped_too(connect: Connect) -> None:
-    with hypercorn("--workers=1") as server:  # one beside the process that was started
+@pytest.mark.parametrize("module", MODULES)
+async def test_worker_processes_receive_overlapped_too(module: str, connect: Connect) -> None:
+    with serving("--workers=1", module=module) as server:  # one beside the process that was started
         async with connect(server.urls["http"]) as client:
             before = (await client.get("/begun")).json()["statistics"]
             content = b"".join(pieces(MIB))
