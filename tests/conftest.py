@@ -40,6 +40,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEADLINE = 30.0
+#: Of a test on the simulation, which takes milliseconds, unless it hangs.
+SIMULATED_DEADLINE = 10.0
 
 
 def pytest_report_header() -> str:
@@ -73,18 +75,34 @@ def with_deadline(test: AsyncTest, seconds: float) -> AsyncTest:
     return wrapper
 
 
+def in_nursery(test: AsyncTest) -> AsyncTest:
+    """Have the simulation start a test's calls in a nursery around it, and be quiet after it."""
+
+    @functools.wraps(test)
+    async def wrapper(simulation: Simulation, **kwargs: Any) -> None:
+        async with simulation.nursery():
+            await test(simulation=simulation, **kwargs)
+        simulation.check_quiet()
+
+    return wrapper
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if reason := reason_to_skip(item):
             item.add_marker(pytest.mark.skip(reason=reason))
 
         if isinstance(item, pytest.Function):
+            simulated = "simulation" in item.fixturenames
             deadline = item.get_closest_marker("deadline")
-            seconds = deadline.args[0] if deadline else DEADLINE
+            default = SIMULATED_DEADLINE if simulated else DEADLINE
+            seconds = deadline.args[0] if deadline else default
             if handle := getattr(item.obj, "hypothesis", None):
                 if inspect.iscoroutinefunction(handle.inner_test):
                     handle.inner_test = with_deadline(handle.inner_test, seconds)
             elif inspect.iscoroutinefunction(item.obj):
+                if simulated and not item.get_closest_marker("abandons"):
+                    item.obj = in_nursery(item.obj)
                 item.obj = with_deadline(item.obj, seconds)
 
 

@@ -110,12 +110,6 @@ async def make_flows(
     return sockets
 
 
-async def begin(
-    simulation: Simulation, nursery: trio.Nursery, *sockets: SocketOverSimulation
-) -> list[Call]:
+async def begin(simulation: Simulation, *sockets: SocketOverSimulation) -> list[Call]:
     """Begin to receive as much as there may be on each, one after the other."""
-    calls = []
-    for sock in sockets:
-        calls.append(Call(nursery, sock.recv, LARGE))
-        await simulation.run()
-    return calls
+    return [await simulation.begin(sock.recv, LARGE) for sock in sockets]

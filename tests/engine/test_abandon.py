@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tests.receiving import Receive
     from tests.simulation.sockets import SocketOverSimulation
 
-pytestmark = pytest.mark.deadline(10)
-
 # Trio's own tasks cannot end in peace when a run crashes.
 crashes = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -112,6 +110,7 @@ def test_after_a_crash_the_socket_is_received_on_in_the_next_run(simulation: Sim
     trio.run(main)
 
 
+@pytest.mark.abandons
 async def test_a_coroutine_that_is_closed_abandons_its_receive(simulation: Simulation) -> None:
     sock = simulation.stream()
     simulation.driver = None  # since this test plays the run loop
@@ -130,6 +129,7 @@ async def test_a_coroutine_that_is_closed_abandons_its_receive(simulation: Simul
 
 
 @pytest.mark.parametrize("saved", [True, False])
+@pytest.mark.abandons
 async def test_memory_that_is_finalized_before_the_task_is_saved_by_it(
     simulation: Simulation, saved: bool
 ) -> None:
@@ -153,6 +153,7 @@ async def test_memory_that_is_finalized_before_the_task_is_saved_by_it(
     sock.close()
 
 
+@pytest.mark.abandons
 async def test_where_no_task_can_wait_for_the_packet_the_memory_is_left_to_the_kernel(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +170,7 @@ async def test_where_no_task_can_wait_for_the_packet_the_memory_is_left_to_the_k
     assert simulation.events == ["receive", "cancel"]
 
 
+@pytest.mark.abandons
 async def test_after_a_closed_coroutine_another_operation_serves_the_socket(
     simulation: Simulation,
 ) -> None:
@@ -183,6 +185,7 @@ async def test_after_a_closed_coroutine_another_operation_serves_the_socket(
     assert first.address != second.address
 
 
+@pytest.mark.abandons
 async def test_large_memory_of_an_abandoned_operation_is_not_lent_again(
     simulation: Simulation,
 ) -> None:
@@ -199,9 +202,8 @@ async def test_large_memory_of_an_abandoned_operation_is_not_lent_again(
     (abandoned,) = sock.peer.requests
     assert abandoned.capacity == LARGE
     sock.peer.requests.clear()  # its packet is long in coming
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, other.recv, LARGE)
-        await simulation.run()
+    async with simulation.nursery():
+        call = await simulation.begin(other.recv, LARGE)
         (request,) = other.peer.requests
         assert request.capacity == LARGE
         assert request.buffers[0] != abandoned.buffers[0]

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     Receive = Callable[[trio_wsarecv.Socket, int, int], Awaitable[list[bytes]]]
 
-pytestmark = pytest.mark.deadline(10)
-
 
 async def recvfrom_many(sock: trio_wsarecv.Socket, most: int, size: int) -> list[bytes]:
     return [data for data, _ in await sock.recvfrom_many(most, size)]
@@ -72,7 +70,6 @@ async def test_what_has_arrived_is_received_in_order_and_up_to_the_number(
     assert batch == [b"0", b"1", b"2"]
     batch = await receive_when(simulation, False, lambda: None, receive, sock, 3, 10)
     assert batch == [b"3", b"4"]
-    simulation.check_quiet()
 
 
 @when
@@ -193,7 +190,6 @@ async def test_an_error_behind_the_first_ends_the_batch_and_comes_with_the_next_
     assert winerror(caught.value) == WinsockError.WSAECONNRESET
     batch = await receive_when(simulation, False, lambda: None, receive, sock, 9, 10)
     assert batch == [b"three"]
-    simulation.check_quiet()
 
 
 @both
@@ -201,22 +197,19 @@ async def test_an_error_that_came_with_the_first_ends_the_batch(
     simulation: Simulation, receive: Receive
 ) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, receive, sock, 9, 10)
-        await simulation.run()
-        sock.peer.end(NtStatus.PORT_UNREACHABLE, b"one")
-        sock.peer.send_error(NtStatus.HOST_UNREACHABLE)
-        sock.peer.send(b"two")
+    call = await simulation.begin(receive, sock, 9, 10)
+    sock.peer.end(NtStatus.PORT_UNREACHABLE, b"one")
+    sock.peer.send_error(NtStatus.HOST_UNREACHABLE)
+    sock.peer.send(b"two")
+    await simulation.step()
+    assert call.value == [b"one"]
+    for code in (WinsockError.WSAECONNRESET, WinsockError.WSAEHOSTUNREACH):
+        call = simulation.call(receive, sock, 9, 10)
         await simulation.step()
-        assert call.value == [b"one"]
-        for code in (WinsockError.WSAECONNRESET, WinsockError.WSAEHOSTUNREACH):
-            call = Call(nursery, receive, sock, 9, 10)
-            await simulation.step()
-            assert winerror(call.error) == code
-        call = Call(nursery, receive, sock, 9, 10)
-        await simulation.step()
-        assert call.value == [b"two"]
-    simulation.check_quiet()
+        assert winerror(call.error) == code
+    call = simulation.call(receive, sock, 9, 10)
+    await simulation.step()
+    assert call.value == [b"two"]
 
 
 @both
@@ -237,16 +230,13 @@ async def test_a_socket_that_was_closed_meanwhile_is_not_received_on(
     simulation: Simulation, receive: Receive
 ) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, receive, sock, 9, 10)
-        await simulation.run()
-        sock.peer.send(b"one")
-        sock.peer.send(b"two")
-        sock.close()
-        await simulation.step()
-        assert call.value == [b"one"] or isinstance(call.error, trio.ClosedResourceError)
+    call = await simulation.begin(receive, sock, 9, 10)
+    sock.peer.send(b"one")
+    sock.peer.send(b"two")
+    sock.close()
+    await simulation.step()
+    assert call.value == [b"one"] or isinstance(call.error, trio.ClosedResourceError)
     # Had the handle been used once more, the simulation would complain.
-    simulation.check_quiet()
 
 
 @both

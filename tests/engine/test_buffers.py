@@ -11,7 +11,6 @@ import trio
 
 from tests.peers import pattern
 from tests.receiving import RECEIVES, SENDER, every_receive, is_claimed, winerror
-from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import IosbWrite
 from tests.simulation.request import Request
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.receiving import Receive
-
-pytestmark = pytest.mark.deadline(10)
+    from tests.simulation import Simulation
 
 GIBIBYTE = 1 << 30
 
@@ -33,16 +31,14 @@ async def test_what_the_kernel_has_stays_in_place_until_the_packet_is_in(
 ) -> None:
     simulation.behave(iosb=iosb)
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        for _ in range(3):
-            call = Call(nursery, receive, sock)
-            await simulation.run()
-            gc.collect()
-            sock.peer.send(b"data", sender=SENDER)
-            gc.collect()
-            await simulation.step()
-            assert call.value
-            simulation.check_quiet()
+    for _ in range(3):
+        call = await simulation.begin(receive, sock)
+        gc.collect()
+        sock.peer.send(b"data", sender=SENDER)
+        gc.collect()
+        await simulation.step()
+        assert call.value
+        simulation.check_quiet()
 
 
 BUFFER_RECEIVES: dict[str, Callable[[Any, bytearray], Any]] = {
@@ -64,17 +60,15 @@ async def test_a_buffer_cannot_be_resized_while_the_kernel_has_it(
 ) -> None:
     sock = simulation.stream()
     buffer = bytearray(10)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, receive, sock, buffer)
-        await simulation.run()
-        with pytest.raises(BufferError):
-            buffer.append(0)
-        sock.peer.send(b"0123456789a")
-        with pytest.raises(BufferError):
-            buffer.append(0)
-        await simulation.step()
-        assert call.succeeded
+    call = await simulation.begin(receive, sock, buffer)
+    with pytest.raises(BufferError):
         buffer.append(0)
+    sock.peer.send(b"0123456789a")
+    with pytest.raises(BufferError):
+        buffer.append(0)
+    await simulation.step()
+    assert call.succeeded
+    buffer.append(0)
     assert len(buffer) == 11
     assert b"123456789" in buffer
 
@@ -84,13 +78,11 @@ async def test_nothing_is_written_behind_a_buffer_that_was_resized_before_a_peek
 ) -> None:
     sock = simulation.stream()
     buffer = bytearray(100)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv_into, buffer, 0, MsgFlag.MSG_PEEK)
-        await simulation.run()
-        del buffer[10:]  # nobody has it until there is data
-        sock.peer.send(bytes(50))
-        await simulation.step()
-        assert isinstance(call.error, ValueError)
+    call = await simulation.begin(sock.recv_into, buffer, 0, MsgFlag.MSG_PEEK)
+    del buffer[10:]  # nobody has it until there is data
+    sock.peer.send(bytes(50))
+    await simulation.step()
+    assert isinstance(call.error, ValueError)
     buffer.append(0)
 
 
@@ -101,13 +93,12 @@ async def test_nothing_is_written_behind_a_buffer_that_was_resized_between_two_p
     buffer = bytearray(1000)
     sock.peer.send(b"x")
     simulation.ws2_32.on_call = lambda: sock.peer.send(b"x")  # so that none has to wait
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, SocketStream(sock).receive_exactly_into, buffer)
-        while not is_claimed(sock):
-            await trio.lowlevel.checkpoint()
-        del buffer[50:]
-        await simulation.step()
-        assert isinstance(call.error, ValueError)
+    call = simulation.call(SocketStream(sock).receive_exactly_into, buffer)
+    while not is_claimed(sock):
+        await trio.lowlevel.checkpoint()
+    del buffer[50:]
+    await simulation.step()
+    assert isinstance(call.error, ValueError)
     received = await sock.recv(100)
     assert received.startswith(b"x" * 32)
     buffer.append(0)
@@ -126,31 +117,29 @@ async def test_a_buffer_is_given_back_however_the_receive_ends(
 ) -> None:
     sock = simulation.stream()
     buffer = bytearray(10)
-    async with simulation.nursery() as nursery:
-        if ending == "refused":
-            sock.peer.refusals.append(WinsockError.WSAENETDOWN)
-        elif ending.startswith("refused"):
-            # Of the second call, too, the program is told.
-            calls = 1 if ending.endswith("cancelled") else 2
-            sock.peer.refusals.extend([WinsockError.WSAENOBUFS] * calls)
-        call = Call(nursery, receive, sock, buffer)
-        await simulation.run()
-        if ending == "data":
-            sock.peer.send(bytes(11))
-        elif ending.endswith("cancelled") and ending != "aborted and cancelled":
-            call.scope.cancel()
-        elif ending == "closed":
-            sock.close()
-        elif ending == "failed":
-            sock.peer.reset()
-        elif ending == "aborted and cancelled":
-            sock.peer.end(0xC0000120)
-            await simulation.step()
-            assert not call.done
-            call.scope.cancel()
+    if ending == "refused":
+        sock.peer.refusals.append(WinsockError.WSAENETDOWN)
+    elif ending.startswith("refused"):
+        # Of the second call, too, the program is told.
+        calls = 1 if ending.endswith("cancelled") else 2
+        sock.peer.refusals.extend([WinsockError.WSAENOBUFS] * calls)
+    call = await simulation.begin(receive, sock, buffer)
+    if ending == "data":
+        sock.peer.send(bytes(11))
+    elif ending.endswith("cancelled") and ending != "aborted and cancelled":
+        call.scope.cancel()
+    elif ending == "closed":
+        sock.close()
+    elif ending == "failed":
+        sock.peer.reset()
+    elif ending == "aborted and cancelled":
+        sock.peer.end(0xC0000120)
         await simulation.step()
-        assert call.done
-        assert call.succeeded is (ending == "data")
+        assert not call.done
+        call.scope.cancel()
+    await simulation.step()
+    assert call.done
+    assert call.succeeded is (ending == "data")
     simulation.check_quiet()
     buffer.append(0)
 
@@ -202,26 +191,23 @@ async def test_the_kernel_is_asked_for_a_gibibyte_at_the_most(simulation: Simula
     sock = simulation.stream()
     stream = SocketStream(sock)
     with mmap.mmap(-1, GIBIBYTE + 4096) as memory:
-        async with simulation.nursery() as nursery:
-            calls: list[tuple[Any, ...]] = [
-                (sock.recv_into, memory),
-                (stream.receive_exactly_into, memory),
-                (wsarecv, sock, [memory, memory]),
-            ]
-            for arguments in calls:
-                call = Call(nursery, *arguments)
-                await simulation.run()
+        calls: list[tuple[Any, ...]] = [
+            (sock.recv_into, memory),
+            (stream.receive_exactly_into, memory),
+            (wsarecv, sock, [memory, memory]),
+        ]
+        for arguments in calls:
+            call = await simulation.begin(*arguments)
+            (request,) = sock.peer.requests
+            assert request.capacity == GIBIBYTE
+            sock.peer.send(b"1234")
+            await simulation.step()
+            if not call.done:  # what is missing is more than that still
                 (request,) = sock.peer.requests
                 assert request.capacity == GIBIBYTE
-                sock.peer.send(b"1234")
+                call.scope.cancel()
                 await simulation.step()
-                if not call.done:  # what is missing is more than that still
-                    (request,) = sock.peer.requests
-                    assert request.capacity == GIBIBYTE
-                    call.scope.cancel()
-                    await simulation.step()
-                    assert await stream.receive_some() == b"1234"
-    simulation.check_quiet()
+                assert await stream.receive_some() == b"1234"
 
 
 # A provider that counts more bytes than there was room for, as a broken layer may.
@@ -230,8 +216,8 @@ MUCH = 300_000
 
 
 @pytest.fixture
-def miscounted(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> Simulation:
-    """A simulation that tells of more bytes than it has received."""
+def miscounted(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the simulation tell of more bytes than it has received."""
     ws2_32 = simulation.ws2_32
     write_iosb = Request.write_iosb
 
@@ -255,42 +241,40 @@ def miscounted(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> Simul
         monkeypatch.setattr(ws2_32, name, miscount(name, index))
     message = miscount("WSARecvMsg", 2)
     monkeypatch.setattr("trio_wsarecv._engine.winsock.wsarecvmsg_function", lambda _: message)
-    return simulation
 
 
+@pytest.mark.usefixtures("miscounted")
 @pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "datagrams"])
 @pytest.mark.parametrize("way", ["pending", "inline", "skip mode", "by readiness"])
 @pytest.mark.parametrize("method", [*RECEIVES, "recvfrom_many", "recvmsg_many"])
 async def test_a_count_never_reaches_behind_the_room_for_it(
-    miscounted: Simulation, method: str, way: str, is_stream: bool
+    simulation: Simulation, method: str, way: str, is_stream: bool
 ) -> None:
     many = method.endswith("many")
     if many and is_stream:
         pytest.skip("a stream has no datagrams")
-    sock = (miscounted.stream if is_stream else miscounted.datagrams)(made_here=way == "skip mode")
+    sock = (simulation.stream if is_stream else simulation.datagrams)(made_here=way == "skip mode")
     sock.peer.ifs_handles = way != "by readiness"
     data = bytes(range(100))
-    async with miscounted.nursery() as nursery:
-        if many:
-            call = Call(nursery, getattr(sock, method), 3, 100)
-        else:
-            call = Call(nursery, RECEIVES[method], sock)
-        if way == "pending":
-            await miscounted.run()
-        for _ in range(3 if many else 1):
-            sock.peer.send(data)
-        await miscounted.step()
-        if many:
-            assert [datagram[0] for datagram in call.value] == [data] * 3
-            flags = [each[2] if method == "recvmsg_many" else each.truncated for each in call.value]
-            assert all(flags)
-        elif method in ("recvmsg", "recvmsg_into", "wsarecv"):
-            assert call.value[0] == (data if method == "recvmsg" else 100)
-            assert call.value[1 if method == "wsarecv" else 2] == MsgFlag.MSG_TRUNC
-        else:
-            assert winerror(call.error) == WinsockError.WSAEMSGSIZE
-            assert call.error.partial == data  # type: ignore[attr-defined]
-    miscounted.check_quiet()
+    if many:
+        call = simulation.call(getattr(sock, method), 3, 100)
+    else:
+        call = simulation.call(RECEIVES[method], sock)
+    if way == "pending":
+        await simulation.run()
+    for _ in range(3 if many else 1):
+        sock.peer.send(data)
+    await simulation.step()
+    if many:
+        assert [datagram[0] for datagram in call.value] == [data] * 3
+        flags = [each[2] if method == "recvmsg_many" else each.truncated for each in call.value]
+        assert all(flags)
+    elif method in ("recvmsg", "recvmsg_into", "wsarecv"):
+        assert call.value[0] == (data if method == "recvmsg" else 100)
+        assert call.value[1 if method == "wsarecv" else 2] == MsgFlag.MSG_TRUNC
+    else:
+        assert winerror(call.error) == WinsockError.WSAEMSGSIZE
+        assert call.error.partial == data  # type: ignore[attr-defined]
 
 
 async def test_a_count_of_what_came_behind_the_first_bytes_never_reaches_behind_the_room(
@@ -311,22 +295,20 @@ async def test_a_count_of_what_came_behind_the_first_bytes_never_reaches_behind_
     for asked in (4000, 6000):
         received = await sock.recv(asked)
         assert len(received) <= asked
-    simulation.check_quiet()
 
 
+@pytest.mark.usefixtures("miscounted")
 @pytest.mark.parametrize("way", ["pending", "inline", "skip mode", "by readiness"])
 async def test_a_count_never_reaches_behind_the_memory_of_an_exact_receive(
-    miscounted: Simulation, way: str
+    simulation: Simulation, way: str
 ) -> None:
-    sock = miscounted.stream(made_here=way == "skip mode")
+    sock = simulation.stream(made_here=way == "skip mode")
     sock.peer.ifs_handles = way != "by readiness"
     stream = SocketStream(sock)
     data = bytes(range(100))
-    async with miscounted.nursery() as nursery:
-        call = Call(nursery, stream.receive_exactly, 100)
-        if way == "pending":
-            await miscounted.run()
-        sock.peer.send(data)
-        await miscounted.step()
-        assert call.value == data
-    miscounted.check_quiet()
+    call = simulation.call(stream.receive_exactly, 100)
+    if way == "pending":
+        await simulation.run()
+    sock.peer.send(data)
+    await simulation.step()
+    assert call.value == data

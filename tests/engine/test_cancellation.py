@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from tests.receiving import Receive
 
-pytestmark = pytest.mark.deadline(10)
-
 
 @every_receive
 async def test_a_receive_that_is_cancelled_beforehand_is_not_submitted(
@@ -85,14 +83,13 @@ async def test_a_receive_that_completed_inline_is_not_cancelled_at_its_checkpoin
     sock = simulation.stream(made_here=True)
     sock.peer.ifs_handles = overlapped
     sock.peer.send(pattern(5000))
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, receive, sock)
-        cancels = CancelsAtACheckpoint(call, lambda: len(sock.peer.waiting) < 5000)
-        trio.lowlevel.add_instrument(cancels)
-        await simulation.run()
-        trio.lowlevel.remove_instrument(cancels)
-        assert call.scope.cancel_called
-        assert call.value == expected
+    call = simulation.call(receive, sock)
+    cancels = CancelsAtACheckpoint(call, lambda: len(sock.peer.waiting) < 5000)
+    trio.lowlevel.add_instrument(cancels)
+    await simulation.run()
+    trio.lowlevel.remove_instrument(cancels)
+    assert call.scope.cancel_called
+    assert call.value == expected
 
 
 @pytest.mark.parametrize("overlapped", [True, False])
@@ -102,14 +99,13 @@ async def test_an_error_that_is_told_once_is_not_lost_to_a_cancellation(
     sock = simulation.stream(made_here=True)
     sock.peer.ifs_handles = overlapped
     sock.peer.refusals.append(WinsockError.WSAECONNRESET)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        cancels = CancelsAtACheckpoint(call, lambda: not sock.peer.refusals)
-        trio.lowlevel.add_instrument(cancels)
-        await simulation.run()
-        trio.lowlevel.remove_instrument(cancels)
-        assert call.scope.cancel_called
-        assert isinstance(call.error, ConnectionResetError)
+    call = simulation.call(sock.recv, 100)
+    cancels = CancelsAtACheckpoint(call, lambda: not sock.peer.refusals)
+    trio.lowlevel.add_instrument(cancels)
+    await simulation.run()
+    trio.lowlevel.remove_instrument(cancels)
+    assert call.scope.cancel_called
+    assert isinstance(call.error, ConnectionResetError)
 
 
 CANCEL_ANSWERS = [
@@ -126,25 +122,22 @@ async def test_a_cancelled_receive_ends_as_its_packet_says(
 ) -> None:
     simulation.behave(cancel=answer, iosb=iosb)
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        simulation.behaviour.prompt = False
-        if arrived:
-            sock.peer.send(arrived)
-        call.scope.cancel()
-        await simulation.run()
-        assert not call.done
+    call = await simulation.begin(sock.recv, 100)
+    simulation.behaviour.prompt = False
+    if arrived:
+        sock.peer.send(arrived)
+    call.scope.cancel()
+    await simulation.run()
+    assert not call.done
+    await simulation.step()
+    if arrived and answer is not CancelAnswer.ABORTED:
+        assert call.value == arrived
+    else:
+        assert call.cancelled
+        again = simulation.call(sock.recv, 100)
+        sock.peer.send(b"more")
         await simulation.step()
-        if arrived and answer is not CancelAnswer.ABORTED:
-            assert call.value == arrived
-        else:
-            assert call.cancelled
-            again = Call(nursery, sock.recv, 100)
-            sock.peer.send(b"more")
-            await simulation.step()
-            assert again.value == arrived + b"more"
-    simulation.check_quiet()
+        assert again.value == arrived + b"more"
 
 
 @pytest.mark.parametrize("iosb", IosbWrite)
@@ -153,51 +146,43 @@ async def test_data_that_arrived_before_the_cancellation_wins(
 ) -> None:
     simulation.behave(iosb=iosb)
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.send(b"data")
-        call.scope.cancel()
-        await simulation.run()
-        await simulation.step()
-        assert call.value == b"data"
-        assert call.scope.cancel_called
-    simulation.check_quiet()
+    call = await simulation.begin(sock.recv, 100)
+    sock.peer.send(b"data")
+    call.scope.cancel()
+    await simulation.run()
+    await simulation.step()
+    assert call.value == b"data"
+    assert call.scope.cancel_called
 
 
 async def test_a_request_to_cancel_is_not_held_against_the_next_receive(
     simulation: Simulation,
 ) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        first = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        first.scope.cancel()
-        await simulation.step()
-        assert first.cancelled
-        second = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.end(NtStatus.CANCELLED)
-        await simulation.step()
-        assert not second.done
-        sock.peer.send(b"data")
-        await simulation.step()
-        assert second.value == b"data"
+    first = await simulation.begin(sock.recv, 100)
+    first.scope.cancel()
+    await simulation.step()
+    assert first.cancelled
+    second = await simulation.begin(sock.recv, 100)
+    sock.peer.end(NtStatus.CANCELLED)
+    await simulation.step()
+    assert not second.done
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert second.value == b"data"
 
 
 async def test_the_packet_alone_wakes_a_cancelled_task(simulation: Simulation) -> None:
     simulation.behave(prompt=False)
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
+    call = await simulation.begin(sock.recv, 100)
+    call.scope.cancel()
+    for _ in range(3):
         await simulation.run()
-        call.scope.cancel()
-        for _ in range(3):
-            await simulation.run()
-            assert not call.done
-        assert simulation.events == ["receive", "cancel"]
-        await simulation.step()
-        assert call.cancelled
+        assert not call.done
+    assert simulation.events == ["receive", "cancel"]
+    await simulation.step()
+    assert call.cancelled
 
 
 # The abort function.
@@ -217,18 +202,16 @@ async def test_the_task_sleeps_under_an_abort_function_that_posts_nothing(
             second = await sock.recv_into(buffer)
         return first, second
 
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, receive_twice)
-        await simulation.run()
-        sock.peer.send(b"one")
-        call.scope.cancel()
-        await simulation.step()
-        assert len({event.address for event in simulation.kernel.log}) == 1
-        assert simulation.in_kernel(sock)
-        assert not simulation.port.queue
-        sock.peer.send(b"three")
-        await simulation.step()
-        assert call.value == (3, 5)
+    call = await simulation.begin(receive_twice)
+    sock.peer.send(b"one")
+    call.scope.cancel()
+    await simulation.step()
+    assert len({event.address for event in simulation.kernel.log}) == 1
+    assert simulation.in_kernel(sock)
+    assert not simulation.port.queue
+    sock.peer.send(b"three")
+    await simulation.step()
+    assert call.value == (3, 5)
 
 
 async def test_the_abort_function_of_trio_would_end_the_run_there(
@@ -254,19 +237,17 @@ async def test_the_abort_function_of_trio_would_end_the_run_there(
         with trio.CancelScope(shield=True):
             await sock.recv_into(buffer)
 
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, receive_twice)
-        await simulation.run()
-        sock.peer.send(b"one")
-        call.scope.cancel()
-        await simulation.run()
+    call = await simulation.begin(receive_twice)
+    sock.peer.send(b"one")
+    call.scope.cancel()
+    await simulation.run()
+    simulation.deliver(1)
+    await simulation.run()
+    ((address, task),) = simulation.port.waiters.items()
+    with pytest.raises(trio.TrioInternalError):
         simulation.deliver(1)
-        await simulation.run()
-        ((address, task),) = simulation.port.waiters.items()
-        with pytest.raises(trio.TrioInternalError):
-            simulation.deliver(1)
-        simulation.port.waiters[address] = task
-        sock.peer.send(b"two")
+    simulation.port.waiters[address] = task
+    sock.peer.send(b"two")
 
 
 # What nobody here cancelled.
@@ -277,46 +258,39 @@ async def test_a_receive_that_was_aborted_by_others_is_repeated(
     simulation: Simulation, receive: Receive
 ) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, receive, sock)
-        await simulation.run()
-        for status in (NtStatus.CANCELLED, NtStatus.REQUEST_ABORTED):
-            sock.peer.end(status)
-            await simulation.step()
-            assert not call.done
-            assert simulation.in_kernel(sock)
-        sock.peer.send(b"data")
+    call = await simulation.begin(receive, sock)
+    for status in (NtStatus.CANCELLED, NtStatus.REQUEST_ABORTED):
+        sock.peer.end(status)
         await simulation.step()
-        assert call.succeeded
+        assert not call.done
+        assert simulation.in_kernel(sock)
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert call.succeeded
     assert simulation.events.count("receive") == 3
-    simulation.check_quiet()
 
 
 async def test_bytes_that_come_with_an_abort_are_the_result(simulation: Simulation) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        for cancelled in (False, True):
-            call = Call(nursery, sock.recv, 100)
-            await simulation.run()
-            sock.peer.end(NtStatus.CANCELLED, b"some")
-            if cancelled:
-                call.scope.cancel()
-            await simulation.step()
-            assert call.value == b"some"
+    for cancelled in (False, True):
+        call = await simulation.begin(sock.recv, 100)
+        sock.peer.end(NtStatus.CANCELLED, b"some")
+        if cancelled:
+            call.scope.cancel()
+        await simulation.step()
+        assert call.value == b"some"
 
 
 async def test_a_receive_that_is_about_to_be_repeated_can_be_cancelled(
     simulation: Simulation,
 ) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.end(NtStatus.CANCELLED)
-        call.scope.cancel()
-        await simulation.step()
-        assert call.cancelled
-        assert not simulation.in_kernel(sock)
+    call = await simulation.begin(sock.recv, 100)
+    sock.peer.end(NtStatus.CANCELLED)
+    call.scope.cancel()
+    await simulation.step()
+    assert call.cancelled
+    assert not simulation.in_kernel(sock)
 
 
 async def test_cancelling_one_receive_leaves_those_on_duplicates_waiting(
@@ -324,16 +298,13 @@ async def test_cancelling_one_receive_leaves_those_on_duplicates_waiting(
 ) -> None:
     # The kernel gives up all receives of a connection when one of them is cancelled.
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        with sock.dup() as duplicate:
-            other = Call(nursery, duplicate.recv, 100)
-            await simulation.run()
-            other.scope.cancel()
-            await simulation.step()
-            assert other.cancelled
-        assert not call.done
-        sock.peer.send(b"data")
+    call = await simulation.begin(sock.recv, 100)
+    with sock.dup() as duplicate:
+        other = await simulation.begin(duplicate.recv, 100)
+        other.scope.cancel()
         await simulation.step()
-        assert call.value == b"data"
+        assert other.cancelled
+    assert not call.done
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert call.value == b"data"

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from tests.simulation.sockets import SocketOverSimulation
 
-pytestmark = pytest.mark.deadline(10)
-
 
 def without_ifs_handles(simulation: Simulation) -> SocketOverSimulation:
     sock = simulation.stream()
@@ -68,23 +66,20 @@ async def test_where_no_packet_can_come_readiness_serves(
     sock = make(simulation)
     stream = SocketStream(sock)
     counted = Counted()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, stream.receive_exactly, 4)
-        await simulation.run()
-        sock.peer.send(b"da")
-        await simulation.run()
-        with pytest.raises(trio.BusyResourceError):
-            await sock.recv(1)
-        call.scope.cancel()
-        await simulation.run()
-        assert call.cancelled
-        sock.peer.send(b"ta")
-        assert await stream.receive_exactly(4) == b"data"
-        closing = Call(nursery, sock.recv, 4)
-        await simulation.run()
-        sock.close()
-        await simulation.run()
-        assert isinstance(closing.error, trio.ClosedResourceError)
+    call = await simulation.begin(stream.receive_exactly, 4)
+    sock.peer.send(b"da")
+    await simulation.run()
+    with pytest.raises(trio.BusyResourceError):
+        await sock.recv(1)
+    call.scope.cancel()
+    await simulation.run()
+    assert call.cancelled
+    sock.peer.send(b"ta")
+    assert await stream.receive_exactly(4) == b"data"
+    closing = await simulation.begin(sock.recv, 4)
+    sock.close()
+    await simulation.run()
+    assert isinstance(closing.error, trio.ClosedResourceError)
     assert "receive" not in simulation.events
     assert (counted.overlapped_sockets, counted.readiness_sockets) == (0, 1)
     assert counted.readiness == counted.immediate + counted.pended > 3
@@ -259,14 +254,12 @@ async def test_any_other_failure_to_associate_is_an_error(
 async def test_a_socket_that_is_dropped_is_closed(simulation: Simulation) -> None:
     sock = simulation.stream()
     peer = sock.peer
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        peer.send(b"data")
-        await simulation.step()
-        assert call.value == b"data"
+    call = await simulation.begin(sock.recv, 100)
+    peer.send(b"data")
+    await simulation.step()
+    assert call.value == b"data"
     alive = weakref.ref(sock.stdlib)
-    del sock, call, nursery
+    del sock, call
     gc.collect()
     assert alive() is None
     assert peer.handles == 0

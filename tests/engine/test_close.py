@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tests.receiving import Receive
     from tests.simulation.sockets import SocketOverSimulation
 
-pytestmark = pytest.mark.deadline(10)
-
 
 @pytest.mark.parametrize("iosb", IosbWrite)
 @pytest.mark.parametrize("close", ["close", "__exit__", "aclose"])
@@ -34,41 +32,35 @@ async def test_closing_keeps_the_handle_until_the_packet_is_in(
     simulation.behave(prompt=False, iosb=iosb)
     sock = simulation.stream()
     handle = sock.fileno()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        if close == "close":
-            sock.close()
-        elif close == "__exit__":
-            with sock:
-                pass
-        else:
-            await SocketStream(sock).aclose()
-        assert sock.fileno() == -1
-        assert simulation.stream().fileno() != handle
-        simulation.settle()
-        await simulation.run()
-        assert sock.peer.handles == 1
-        await simulation.step()
-        assert isinstance(call.error, trio.ClosedResourceError)
-        assert sock.peer.handles == 0
+    call = await simulation.begin(sock.recv, 100)
+    if close == "close":
+        sock.close()
+    elif close == "__exit__":
+        with sock:
+            pass
+    else:
+        await SocketStream(sock).aclose()
+    assert sock.fileno() == -1
+    assert simulation.stream().fileno() != handle
+    simulation.settle()
+    await simulation.run()
+    assert sock.peer.handles == 1
+    await simulation.step()
+    assert isinstance(call.error, trio.ClosedResourceError)
+    assert sock.peer.handles == 0
     ours = [event.what for event in simulation.kernel.log if event.handle == handle]
     assert ours == ["receive", "cancel", "dequeue", "close"]
     assert sock.peer.peer_saw == "end"
-    simulation.check_quiet()
 
 
 @every_receive
 async def test_whatever_receives_is_told(simulation: Simulation, receive: Receive) -> None:
     for sock in (simulation.datagrams(), simulation.stream()):
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, receive, sock)
-            await simulation.run()
-            sock.close()
-            await simulation.step()
-            assert isinstance(call.error, trio.ClosedResourceError)
+        call = await simulation.begin(receive, sock)
+        sock.close()
+        await simulation.step()
+        assert isinstance(call.error, trio.ClosedResourceError)
         assert sock.peer.handles == 0
-    simulation.check_quiet()
 
 
 STATUSES = (
@@ -87,14 +79,11 @@ async def test_whatever_status_the_system_gives_closing_is_closing(
 ) -> None:
     simulation.behave(prompt=False)
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.close()
-        sock.peer.end(status)
-        await simulation.step()
-        assert isinstance(call.error, trio.ClosedResourceError)
-    simulation.check_quiet()
+    call = await simulation.begin(sock.recv, 100)
+    sock.close()
+    sock.peer.end(status)
+    await simulation.step()
+    assert isinstance(call.error, trio.ClosedResourceError)
 
 
 ENDINGS = [status for status in NtStatus if status != NtStatus.PENDING]
@@ -108,16 +97,13 @@ async def test_the_handle_is_closed_with_the_packet_whatever_the_receive_ends_wi
 ) -> None:
     simulation.behave(prompt=False)
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, receive, sock)
-        await simulation.run()
-        sock.close()
-        sock.peer.end(status, data)
-        assert sock.peer.handles == 1
-        await simulation.step()
-        assert sock.peer.handles == 0
-        assert call.done
-    simulation.check_quiet()
+    call = await simulation.begin(receive, sock)
+    sock.close()
+    sock.peer.end(status, data)
+    assert sock.peer.handles == 1
+    await simulation.step()
+    assert sock.peer.handles == 0
+    assert call.done
 
 
 async def test_who_waits_for_the_socket_besides_is_told_of_the_closing(
@@ -125,17 +111,14 @@ async def test_who_waits_for_the_socket_besides_is_told_of_the_closing(
 ) -> None:
     # As a task does that sends, or is about to peek.
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        other = Call(nursery, trio.lowlevel.wait_readable, sock.stdlib)
-        await simulation.run()
-        assert simulation.in_kernel(sock)
-        sock.close()
-        await simulation.run()
-        assert isinstance(other.error, trio.ClosedResourceError)
-        await simulation.step()
-        assert isinstance(call.error, trio.ClosedResourceError)
+    call = await simulation.begin(sock.recv, 100)
+    other = await simulation.begin(trio.lowlevel.wait_readable, sock.stdlib)
+    assert simulation.in_kernel(sock)
+    sock.close()
+    await simulation.run()
+    assert isinstance(other.error, trio.ClosedResourceError)
+    await simulation.step()
+    assert isinstance(call.error, trio.ClosedResourceError)
 
 
 def test_an_interrupt_does_not_keep_a_socket_from_being_closed(simulation: Simulation) -> None:
@@ -163,13 +146,11 @@ def test_an_interrupt_does_not_keep_a_socket_from_being_closed(simulation: Simul
 async def test_data_that_arrived_before_the_closing_wins(simulation: Simulation) -> None:
     simulation.behave(prompt=False, cancel=CancelAnswer.COMPLETES)
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.send(b"data")
-        sock.close()
-        await simulation.step()
-        assert call.value == b"data"
+    call = await simulation.begin(sock.recv, 100)
+    sock.peer.send(b"data")
+    sock.close()
+    await simulation.step()
+    assert call.value == b"data"
     assert sock.peer.handles == 0
 
 
@@ -203,16 +184,13 @@ async def test_of_a_cancellation_and_a_closing_in_one_step_the_first_decides(
 ) -> None:
     for sock in (simulation.datagrams(), simulation.stream()):
         simulation.behave(prompt=True)
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, receive, sock)
-            await simulation.run()
-            simulation.behave(prompt=prompt)
-            do(sock, call, order)
-            await simulation.step()
-            assert isinstance(call.error, ORDERS[order])
+        call = await simulation.begin(receive, sock)
+        simulation.behave(prompt=prompt)
+        do(sock, call, order)
+        await simulation.step()
+        assert isinstance(call.error, ORDERS[order])
         assert sock.peer.handles == ("close" not in order)
         sock.close()
-    simulation.check_quiet()
 
 
 @pytest.mark.parametrize("order", ["close, cancel", "cancel, close"])
@@ -221,14 +199,11 @@ async def test_of_a_cancellation_and_a_closing_of_a_batch_the_first_decides(
     simulation: Simulation, method: str, order: str
 ) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, getattr(sock, method), 3, 100)
-        await simulation.run()
-        do(sock, call, order)
-        await simulation.step()
-        assert isinstance(call.error, ORDERS[order])
+    call = await simulation.begin(getattr(sock, method), 3, 100)
+    do(sock, call, order)
+    await simulation.step()
+    assert isinstance(call.error, ORDERS[order])
     assert sock.peer.handles == 0
-    simulation.check_quiet()
 
 
 @pytest.mark.parametrize("order", ["close, cancel", "cancel, close"])
@@ -238,19 +213,16 @@ async def test_of_a_cancellation_and_a_closing_of_a_stream_the_first_decides(
 ) -> None:
     sock = simulation.stream()
     stream = SocketStream(sock)
-    async with simulation.nursery() as nursery:
-        argument = bytearray(10) if kind.endswith("into") else 10
-        call = Call(nursery, getattr(stream, kind), argument)
-        await simulation.run()
-        if kind != "receive_some":
-            sock.peer.send(b"part")
-            await simulation.step()
-        do(sock, call, order)
+    argument = bytearray(10) if kind.endswith("into") else 10
+    call = await simulation.begin(getattr(stream, kind), argument)
+    if kind != "receive_some":
+        sock.peer.send(b"part")
         await simulation.step()
-        assert isinstance(call.error, ORDERS[order])
+    do(sock, call, order)
+    await simulation.step()
+    assert isinstance(call.error, ORDERS[order])
     assert sock.peer.handles == 0
     assert not sock.receiver.pushed_back.something
-    simulation.check_quiet()
 
 
 @pytest.mark.parametrize("order", ["close, cancel", "cancel, close"])
@@ -260,12 +232,10 @@ async def test_of_a_cancellation_and_a_closing_the_first_decides_by_readiness_to
 ) -> None:
     for sock in (simulation.datagrams(), simulation.stream()):
         sock.peer.ifs_handles = False
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, receive, sock)
-            await simulation.run()
-            do(sock, call, order)
-            await simulation.step()
-            assert isinstance(call.error, ORDERS[order])
+        call = await simulation.begin(receive, sock)
+        do(sock, call, order)
+        await simulation.step()
+        assert isinstance(call.error, ORDERS[order])
         assert sock.peer.handles == 0
 
 
@@ -277,24 +247,21 @@ async def test_data_beats_a_cancellation_and_a_closing(
 ) -> None:
     for sock in (simulation.datagrams(), simulation.stream()):
         simulation.behave(prompt=moment == "before", cancel=CancelAnswer.COMPLETES)
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, receive, sock)
-            await simulation.run()
-            first, second = order.split(", ")
-            if moment == "before":
-                sock.peer.send(b"data")
-            do(sock, call, first)
-            if moment == "between":
-                sock.peer.send(b"data")
-            do(sock, call, second)
-            if moment == "after":
-                sock.peer.send(b"data")
-            await simulation.step()
-            assert call.succeeded
-            assert call.scope.cancel_called
+        call = await simulation.begin(receive, sock)
+        first, second = order.split(", ")
+        if moment == "before":
+            sock.peer.send(b"data")
+        do(sock, call, first)
+        if moment == "between":
+            sock.peer.send(b"data")
+        do(sock, call, second)
+        if moment == "after":
+            sock.peer.send(b"data")
+        await simulation.step()
+        assert call.succeeded
+        assert call.scope.cancel_called
         assert sock.peer.handles == 0
         assert not sock.receiver.pushed_back.something
-    simulation.check_quiet()
 
 
 @pytest.mark.parametrize("asked", ["cancel", "close"])
@@ -304,21 +271,18 @@ async def test_the_end_of_the_stream_does_not_beat_a_cancellation_or_a_closing(
 ) -> None:
     simulation.behave(cancel=CancelAnswer.COMPLETES)
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, receive, sock)
-        await simulation.run()
-        simulation.behave(prompt=False)
-        sock.peer.send_end()
-        do(sock, call, asked)
+    call = await simulation.begin(receive, sock)
+    simulation.behave(prompt=False)
+    sock.peer.send_end()
+    do(sock, call, asked)
+    await simulation.step()
+    kind = trio.Cancelled if asked == "cancel" else trio.ClosedResourceError
+    assert isinstance(call.error, kind)
+    if asked == "cancel":
+        # It is there for the next one.
+        again = simulation.call(sock.recv, 100)
         await simulation.step()
-        kind = trio.Cancelled if asked == "cancel" else trio.ClosedResourceError
-        assert isinstance(call.error, kind)
-        if asked == "cancel":
-            # It is there for the next one.
-            again = Call(nursery, sock.recv, 100)
-            await simulation.step()
-            assert again.value == b""
-    simulation.check_quiet()
+        assert again.value == b""
 
 
 @pytest.mark.parametrize("asked", ["cancel", "close"])
@@ -328,28 +292,25 @@ async def test_an_error_does_not_beat_a_cancellation_or_a_closing_and_is_not_los
 ) -> None:
     for sock in (simulation.datagrams(), simulation.stream()):
         simulation.behave(prompt=False)
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, receive, sock)
-            await simulation.run()
-            do(sock, call, asked)
-            sock.peer.end(NtStatus.PORT_UNREACHABLE)
+        call = await simulation.begin(receive, sock)
+        do(sock, call, asked)
+        sock.peer.end(NtStatus.PORT_UNREACHABLE)
+        await simulation.step()
+        if asked == "close":
+            assert isinstance(call.error, trio.ClosedResourceError)
+            assert not sock.receiver.pushed_back.something
+        else:
+            assert call.cancelled
+            events = simulation.events
+            with pytest.raises(ConnectionResetError) as caught:
+                await receive(sock)
+            assert winerror(caught.value) == WinsockError.WSAECONNRESET
+            assert simulation.events == events
+            sock.peer.send(b"data")  # for it is told once
+            again = simulation.call(receive, sock)
             await simulation.step()
-            if asked == "close":
-                assert isinstance(call.error, trio.ClosedResourceError)
-                assert not sock.receiver.pushed_back.something
-            else:
-                assert call.cancelled
-                events = simulation.events
-                with pytest.raises(ConnectionResetError) as caught:
-                    await receive(sock)
-                assert winerror(caught.value) == WinsockError.WSAECONNRESET
-                assert simulation.events == events
-                sock.peer.send(b"data")  # for it is told once
-                again = Call(nursery, receive, sock)
-                await simulation.step()
-                assert again.succeeded
+            assert again.succeeded
         sock.close()
-    simulation.check_quiet()
 
 
 async def test_an_error_that_was_kept_for_the_next_receive_is_dropped_by_closing(
@@ -357,13 +318,11 @@ async def test_an_error_that_was_kept_for_the_next_receive_is_dropped_by_closing
 ) -> None:
     simulation.behave(prompt=False)
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        do(sock, call, "cancel, close")
-        sock.peer.end(NtStatus.PORT_UNREACHABLE)
-        await simulation.step()
-        assert call.cancelled
+    call = await simulation.begin(sock.recv, 100)
+    do(sock, call, "cancel, close")
+    sock.peer.end(NtStatus.PORT_UNREACHABLE)
+    await simulation.step()
+    assert call.cancelled
     assert not sock.receiver.pushed_back.something
 
 
@@ -374,41 +333,37 @@ async def test_nothing_is_left_on_a_socket_that_was_closed_meanwhile(
     simulation.behave(prompt=False)
     is_stream = kind != "recvfrom_many"
     sock = simulation.stream() if is_stream else simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        if kind == "receive_exactly":
-            call = Call(nursery, SocketStream(sock).receive_exactly, 10)
-        elif kind == "MSG_WAITALL":
-            call = Call(nursery, wsarecv, sock, [bytearray(10)], MsgFlag.MSG_WAITALL)
-        elif kind == "recv":
-            call = Call(nursery, sock.recv, 10)
-        else:
-            call = Call(nursery, sock.recvfrom_many, 3, 10)
-        await simulation.run()
-        sock.close()
-        sock.peer.end(NtStatus.CONNECTION_RESET, b"some")
-        await simulation.step()
-        if kind == "recv":
-            assert call.value == b"some"
-        elif kind == "recvfrom_many":
-            assert [datagram.data for datagram in call.value] == [b"some"]
-        else:
-            assert isinstance(call.error, trio.ClosedResourceError)
-        assert not sock.receiver.pushed_back.something
-        assert not sock.is_readable()
-    simulation.check_quiet()
+    if kind == "receive_exactly":
+        call = simulation.call(SocketStream(sock).receive_exactly, 10)
+    elif kind == "MSG_WAITALL":
+        call = simulation.call(wsarecv, sock, [bytearray(10)], MsgFlag.MSG_WAITALL)
+    elif kind == "recv":
+        call = simulation.call(sock.recv, 10)
+    else:
+        call = simulation.call(sock.recvfrom_many, 3, 10)
+    await simulation.run()
+    sock.close()
+    sock.peer.end(NtStatus.CONNECTION_RESET, b"some")
+    await simulation.step()
+    if kind == "recv":
+        assert call.value == b"some"
+    elif kind == "recvfrom_many":
+        assert [datagram.data for datagram in call.value] == [b"some"]
+    else:
+        assert isinstance(call.error, trio.ClosedResourceError)
+    assert not sock.receiver.pushed_back.something
+    assert not sock.is_readable()
 
 
 async def test_a_receive_that_was_aborted_by_others_learns_of_the_closing(
     simulation: Simulation,
 ) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.end(NtStatus.CANCELLED)
-        sock.close()
-        await simulation.step()
-        assert isinstance(call.error, trio.ClosedResourceError)
+    call = await simulation.begin(sock.recv, 100)
+    sock.peer.end(NtStatus.CANCELLED)
+    sock.close()
+    await simulation.step()
+    assert isinstance(call.error, trio.ClosedResourceError)
     assert sock.peer.handles == 0
 
 
@@ -418,22 +373,19 @@ async def test_closing_while_a_packet_is_on_its_way_loses_neither(
 ) -> None:
     simulation.behave(iosb=iosb)
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.send(b"data")
-        sock.close()
-        other_sock = simulation.stream()
-        other = Call(nursery, other_sock.recv, 100)
-        await simulation.run()
-        call.scope.cancel()
-        await simulation.step()
-        assert call.value == b"data"
-        assert sock.peer.handles == 0
-        assert simulation.in_kernel(other_sock)
-        other_sock.peer.send(b"other")
-        await simulation.step()
-        assert other.value == b"other"
+    call = await simulation.begin(sock.recv, 100)
+    sock.peer.send(b"data")
+    sock.close()
+    other_sock = simulation.stream()
+    other = await simulation.begin(other_sock.recv, 100)
+    call.scope.cancel()
+    await simulation.step()
+    assert call.value == b"data"
+    assert sock.peer.handles == 0
+    assert simulation.in_kernel(other_sock)
+    other_sock.peer.send(b"other")
+    await simulation.step()
+    assert other.value == b"other"
 
 
 @pytest.mark.parametrize("kind", ["receive_exactly", "MSG_WAITALL"])
@@ -441,16 +393,15 @@ async def test_closing_is_seen_between_two_parts_of_one_receive(
     simulation: Simulation, kind: str
 ) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        if kind == "receive_exactly":
-            call = Call(nursery, SocketStream(sock).receive_exactly, 10)
-        else:
-            call = Call(nursery, wsarecv, sock, [bytearray(10)], MsgFlag.MSG_WAITALL)
-        await simulation.run()
-        sock.peer.send(b"data")
-        sock.close()
-        await simulation.step()
-        assert isinstance(call.error, trio.ClosedResourceError)
+    if kind == "receive_exactly":
+        call = simulation.call(SocketStream(sock).receive_exactly, 10)
+    else:
+        call = simulation.call(wsarecv, sock, [bytearray(10)], MsgFlag.MSG_WAITALL)
+    await simulation.run()
+    sock.peer.send(b"data")
+    sock.close()
+    await simulation.step()
+    assert isinstance(call.error, trio.ClosedResourceError)
     assert simulation.events.count("receive") == 1
     assert sock.peer.handles == 0
     assert not sock.receiver.pushed_back.data
@@ -496,18 +447,15 @@ async def test_closing_is_seen_before_what_is_at_hand_is_given(
     simulation: Simulation, at_hand: str
 ) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        first = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        simulation.behave(prompt=False)
-        first.scope.cancel()
-        second = Call(nursery, sock.recv, 100)  # which waits for its turn
-        await simulation.run()
-        leave_at_hand(sock, at_hand)
-        sock.close()
-        await simulation.step()
-        assert first.cancelled
-        assert isinstance(second.error, trio.ClosedResourceError)
+    first = await simulation.begin(sock.recv, 100)
+    simulation.behave(prompt=False)
+    first.scope.cancel()
+    second = await simulation.begin(sock.recv, 100)  # which waits for its turn
+    leave_at_hand(sock, at_hand)
+    sock.close()
+    await simulation.step()
+    assert first.cancelled
+    assert isinstance(second.error, trio.ClosedResourceError)
 
 
 @pytest.mark.parametrize("at_hand", ["bytes", "error"])
@@ -554,13 +502,11 @@ async def test_a_handle_that_winsock_refuses_to_close_is_no_error_of_the_receive
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.close()
-        monkeypatch.setattr(socket, "close", refuse_to_close)
-        await simulation.step()
-        assert isinstance(call.error, trio.ClosedResourceError)
+    call = await simulation.begin(sock.recv, 100)
+    sock.close()
+    monkeypatch.setattr(socket, "close", refuse_to_close)
+    await simulation.step()
+    assert isinstance(call.error, trio.ClosedResourceError)
 
 
 def refuse_to_close(handle: int) -> None:
@@ -571,28 +517,24 @@ async def test_closing_ends_a_receive_although_a_duplicate_is_open(
     simulation: Simulation,
 ) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        duplicate = sock.dup()
-        sock.close()
-        await simulation.step()
-        assert isinstance(call.error, trio.ClosedResourceError)
-        sock.peer.send(b"data")
-        assert await duplicate.recv(100) == b"data"
-        duplicate.close()
+    call = await simulation.begin(sock.recv, 100)
+    duplicate = sock.dup()
+    sock.close()
+    await simulation.step()
+    assert isinstance(call.error, trio.ClosedResourceError)
+    sock.peer.send(b"data")
+    assert await duplicate.recv(100) == b"data"
+    duplicate.close()
 
 
 async def test_closing_again_does_nothing(simulation: Simulation) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.close()
-        sock.close()
-        await simulation.step()
-        sock.close()
-        assert isinstance(call.error, trio.ClosedResourceError)
+    call = await simulation.begin(sock.recv, 100)
+    sock.close()
+    sock.close()
+    await simulation.step()
+    sock.close()
+    assert isinstance(call.error, trio.ClosedResourceError)
     assert simulation.events.count("close") == 1
 
 
@@ -633,24 +575,20 @@ async def test_a_stream_of_a_closed_socket_is_closed(simulation: Simulation) -> 
 @pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_RDWR])
 async def test_a_receive_ends_when_its_side_is_shut_down(simulation: Simulation, how: int) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.shutdown(how)
-        await simulation.step()
-        assert isinstance(call.error, BrokenPipeError)
-        assert winerror(call.error) == WinsockError.WSAESHUTDOWN
+    call = await simulation.begin(sock.recv, 100)
+    sock.shutdown(how)
+    await simulation.step()
+    assert isinstance(call.error, BrokenPipeError)
+    assert winerror(call.error) == WinsockError.WSAESHUTDOWN
 
 
 async def test_a_receive_goes_on_when_the_sending_side_is_shut_down(
     simulation: Simulation,
 ) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.shutdown(socket.SHUT_WR)
-        sock.peer.send(b"data")
-        await simulation.step()
-        assert call.value == b"data"
+    call = await simulation.begin(sock.recv, 100)
+    sock.shutdown(socket.SHUT_WR)
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert call.value == b"data"
     assert "cancel" not in simulation.events

@@ -28,8 +28,6 @@ from trio_wsarecv._winsock.status import Mode
 if TYPE_CHECKING:
     from tests.simulation.sockets import SocketOverSimulation
 
-pytestmark = pytest.mark.deadline(10)
-
 
 def run_in_another(sock: SocketOverSimulation) -> None:
     async def receive() -> None:
@@ -42,14 +40,12 @@ async def test_a_task_of_another_run_is_refused_while_one_of_this_run_receives(
     simulation: Simulation,
 ) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        with pytest.raises(trio.BusyResourceError):
-            await trio.to_thread.run_sync(run_in_another, sock)
-        sock.peer.send(b"data")
-        await simulation.step()
-        assert call.value == b"data"
+    call = await simulation.begin(sock.recv, 100)
+    with pytest.raises(trio.BusyResourceError):
+        await trio.to_thread.run_sync(run_in_another, sock)
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert call.value == b"data"
 
 
 @pytest.mark.parametrize("way", ["memory", "buffer", "buffers"])
@@ -147,6 +143,7 @@ async def test_a_task_that_was_woken_already_does_not_wait_for_the_packet_again(
     assert operation.state is State.COMPLETED
 
 
+@pytest.mark.abandons
 async def test_a_recovery_in_a_run_that_crashes_abandons_the_operation(
     simulation: Simulation,
 ) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import InlineIosb, IosbWrite, ShortControl, TooLong
 from tests.simulation.oracle.calls import SENDER
 from tests.simulation.oracle.rows import native
@@ -21,7 +20,7 @@ from .test_stream import winerror
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.deadline(10)
+    from tests.simulation import Simulation
 
 ADDRESS = ("127.0.0.1", 8080)
 TRUNC, CTRUNC = MsgFlag.MSG_TRUNC, MsgFlag.MSG_CTRUNC
@@ -75,24 +74,21 @@ async def test_a_datagram_gives_what_fits_and_says_so(
         too_long=too_long, inline_iosb=inline_iosb, iosb=iosb, overflow_iosb=inline_iosb
     )
     sock = simulation.datagrams(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        for datagram in (b"data", LONG, b"data"):
-            if waiting:
-                sock.peer.send(datagram, SENDER)
-            call = Call(nursery, RECEIVES[method], sock)
-            await simulation.run()
-            if not waiting:
-                sock.peer.send(datagram, SENDER)
-            await simulation.step()
-            if datagram == b"data":
-                assert call.value == RESULTS[method]
-            elif method in CUT:
-                assert call.value == CUT[method]
-            else:
-                assert winerror(call) == WinsockError.WSAEMSGSIZE
-                assert call.error.partial == LONG[:4]  # type: ignore[attr-defined]
+    for datagram in (b"data", LONG, b"data"):
+        if waiting:
+            sock.peer.send(datagram, SENDER)
+        call = await simulation.begin(RECEIVES[method], sock)
+        if not waiting:
+            sock.peer.send(datagram, SENDER)
+        await simulation.step()
+        if datagram == b"data":
+            assert call.value == RESULTS[method]
+        elif method in CUT:
+            assert call.value == CUT[method]
+        else:
+            assert winerror(call) == WinsockError.WSAEMSGSIZE
+            assert call.error.partial == LONG[:4]  # type: ignore[attr-defined]
     assert simulation.events.count("receive") == 3
-    simulation.check_quiet()
 
 
 @native("20", "Go udpsock_test.go TestUDPZeroByteBuffer; zio PR #733")
@@ -145,18 +141,15 @@ async def test_control_data_that_does_not_fit_leaves_the_datagram_whole(
 ) -> None:
     simulation.behave(short_control=short_control, too_long=too_long)
     sock = simulation.datagrams(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        for expected in (b"HELLO", b"HE"):
-            if waiting:
-                sock.peer.send(b"HELLO", SENDER, control)
-            call = Call(nursery, sock.recvmsg, len(expected), size)
-            await simulation.run()
-            if not waiting:
-                sock.peer.send(b"HELLO", SENDER, control)
-            await simulation.step()
-            flags = CTRUNC if expected == b"HELLO" else CTRUNC | TRUNC
-            assert call.value == (expected, [], flags, ADDRESS)
-    simulation.check_quiet()
+    for expected in (b"HELLO", b"HE"):
+        if waiting:
+            sock.peer.send(b"HELLO", SENDER, control)
+        call = await simulation.begin(sock.recvmsg, len(expected), size)
+        if not waiting:
+            sock.peer.send(b"HELLO", SENDER, control)
+        await simulation.step()
+        flags = CTRUNC if expected == b"HELLO" else CTRUNC | TRUNC
+        assert call.value == (expected, [], flags, ADDRESS)
 
 
 @pytest.mark.parametrize("short_control", ShortControl)
@@ -213,13 +206,10 @@ async def test_closing_tells_the_receiver(
 ) -> None:
     simulation.behaviour.iosb = iosb
     sock = simulation.datagrams(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recvfrom, 5)
-        await simulation.run()
-        sock.close()
-        await simulation.step()
-        assert isinstance(call.error, trio.ClosedResourceError)
-    simulation.check_quiet()
+    call = await simulation.begin(sock.recvfrom, 5)
+    sock.close()
+    await simulation.step()
+    assert isinstance(call.error, trio.ClosedResourceError)
 
 
 @native("31", ".NET CanceledOneOfMultipleReceives_Udp")
@@ -227,15 +217,12 @@ async def test_a_receive_that_somebody_gave_up_is_repeated(
     simulation: Simulation, made_here: bool
 ) -> None:
     sock = simulation.datagrams(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recvfrom, 5)
-        await simulation.run()
-        sock.peer.end(NtStatus.CANCELLED)
-        await simulation.step()
-        sock.peer.send(b"HELLO", SENDER)
-        await simulation.step()
-        assert call.value == (b"HELLO", ADDRESS)
-    simulation.check_quiet()
+    call = await simulation.begin(sock.recvfrom, 5)
+    sock.peer.end(NtStatus.CANCELLED)
+    await simulation.step()
+    sock.peer.send(b"HELLO", SENDER)
+    await simulation.step()
+    assert call.value == (b"HELLO", ADDRESS)
 
 
 @pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_RDWR])
@@ -248,25 +235,22 @@ async def test_a_receive_after_ones_own_shutdown_fails_or_can_be_cancelled(
     simulation.behaviour.late_udp_shutdown = late
     sock = simulation.datagrams(made_here=made_here)
     waits = late and how == socket.SHUT_RDWR
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 5)
-        await simulation.run()
-        sock.shutdown(socket.SHUT_WR)
+    call = await simulation.begin(sock.recv, 5)
+    sock.shutdown(socket.SHUT_WR)
+    await simulation.step()
+    assert not call.done
+    sock.shutdown(how)
+    await simulation.step()
+    assert call.done is not waits
+    if waits:
+        call.scope.cancel()
         await simulation.step()
-        assert not call.done
-        sock.shutdown(how)
-        await simulation.step()
-        assert call.done is not waits
-        if waits:
-            call.scope.cancel()
-            await simulation.step()
-            assert call.cancelled
-        else:
-            assert winerror(call) == WinsockError.WSAESHUTDOWN
-        again = Call(nursery, sock.recv, 5)
-        await simulation.step()
-        assert winerror(again) == WinsockError.WSAESHUTDOWN
-    simulation.check_quiet()
+        assert call.cancelled
+    else:
+        assert winerror(call) == WinsockError.WSAESHUTDOWN
+    again = simulation.call(sock.recv, 5)
+    await simulation.step()
+    assert winerror(again) == WinsockError.WSAESHUTDOWN
 
 
 @pytest.mark.parametrize("method", RECEIVES)
@@ -275,11 +259,8 @@ async def test_an_unbound_socket_says_so(
     simulation: Simulation, made_here: bool, method: str
 ) -> None:
     sock = simulation.datagrams(is_bound=False, made_here=made_here)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, RECEIVES[method], sock)
-        await simulation.run()
-        assert winerror(call) == WinsockError.WSAEINVAL
-    simulation.check_quiet()
+    call = await simulation.begin(RECEIVES[method], sock)
+    assert winerror(call) == WinsockError.WSAEINVAL
 
 
 # By the status, the errors of a call that fails inline and of a receive that waits.
@@ -297,22 +278,18 @@ async def test_an_icmp_message_fails_one_receive(
     simulation: Simulation, made_here: bool, method: str, status: NtStatus, waiting: bool
 ) -> None:
     sock = simulation.datagrams(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        if waiting:
-            sock.peer.send_error(status)
-        call = Call(nursery, RECEIVES[method], sock)
-        await simulation.run()
-        if not waiting:
-            sock.peer.send_error(status)
-        await simulation.step()
-        inline, pended = ICMP[status]
-        assert winerror(call) == (inline if waiting else pended)
-        again = Call(nursery, RECEIVES[method], sock)
-        await simulation.run()
-        sock.peer.send(b"data", SENDER)
-        await simulation.step()
-        assert again.value == RESULTS[method]
-    simulation.check_quiet()
+    if waiting:
+        sock.peer.send_error(status)
+    call = await simulation.begin(RECEIVES[method], sock)
+    if not waiting:
+        sock.peer.send_error(status)
+    await simulation.step()
+    inline, pended = ICMP[status]
+    assert winerror(call) == (inline if waiting else pended)
+    again = await simulation.begin(RECEIVES[method], sock)
+    sock.peer.send(b"data", SENDER)
+    await simulation.step()
+    assert again.value == RESULTS[method]
 
 
 @native("75", "Wine afd.c test_poll; Wine sock.c test_read_events")
@@ -321,17 +298,15 @@ async def test_a_socket_is_readable_only_of_what_no_receive_gets(
     simulation: Simulation, made_here: bool
 ) -> None:
     sock = simulation.datagrams(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 5)
-        await simulation.run()
-        sock.peer.send(b"data", SENDER)
-        assert not sock.is_readable()
-        sock.peer.send(b"more", SENDER)
-        assert sock.is_readable()
-        await simulation.step()
-        assert call.value == b"data"
-        last = Call(nursery, sock.recv, 5)
-        await simulation.step()
-        assert last.value == b"more"
-        sock.shutdown(socket.SHUT_RD)
-        assert not sock.is_readable()
+    call = await simulation.begin(sock.recv, 5)
+    sock.peer.send(b"data", SENDER)
+    assert not sock.is_readable()
+    sock.peer.send(b"more", SENDER)
+    assert sock.is_readable()
+    await simulation.step()
+    assert call.value == b"data"
+    last = simulation.call(sock.recv, 5)
+    await simulation.step()
+    assert last.value == b"more"
+    sock.shutdown(socket.SHUT_RD)
+    assert not sock.is_readable()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,14 +18,14 @@ from tests.datagrams import (
 )
 from tests.peers import pattern
 from tests.receiving import SENDER, winerror
-from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import InlineIosb, TooLong
 from trio_wsarecv import WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
 from .cancelling import cancel_at_random
 
-pytestmark = pytest.mark.deadline(10)
+if TYPE_CHECKING:
+    from tests.simulation import Simulation
 
 
 ADDRESSES = {
@@ -52,15 +52,12 @@ async def test_a_receive_that_is_repeated_tells_the_sender(
 ) -> None:
     sockaddr, address = ADDRESSES["IPv6 link"]
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, receive, sock, 10)
-        await simulation.run()
-        sock.peer.end(NtStatus.CANCELLED)  # by others
-        await simulation.step()
-        sock.peer.send(b"data", sockaddr)
-        await simulation.step()
-        assert call.value == (b"data", address, False)
-    simulation.check_quiet()
+    call = await simulation.begin(receive, sock, 10)
+    sock.peer.end(NtStatus.CANCELLED)  # by others
+    await simulation.step()
+    sock.peer.send(b"data", sockaddr)
+    await simulation.step()
+    assert call.value == (b"data", address, False)
 
 
 @pytest.mark.parametrize(("sockaddr", "expected"), ADDRESSES.values(), ids=ADDRESSES)
@@ -70,16 +67,13 @@ async def test_scope_and_flow_are_part_of_the_address(
     simulation: Simulation, receive: Method, pending: bool, sockaddr: bytes, expected: Any
 ) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        if not pending:
-            sock.peer.send(b"data", sockaddr)
-        call = Call(nursery, receive, sock, 10)
-        await simulation.run()
-        if pending:
-            sock.peer.send(b"data", sockaddr)
-        await simulation.step()
-        assert call.value == (b"data", expected, False)
-    simulation.check_quiet()
+    if not pending:
+        sock.peer.send(b"data", sockaddr)
+    call = await simulation.begin(receive, sock, 10)
+    if pending:
+        sock.peer.send(b"data", sockaddr)
+    await simulation.step()
+    assert call.value == (b"data", expected, False)
 
 
 @when
@@ -88,25 +82,22 @@ async def test_a_datagram_is_truncated_wherever_the_data_goes(
     simulation: Simulation, receive: Method, pending: bool
 ) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        for _ in range(2):
-            if not pending:
-                sock.peer.send(b"0123456789")
-            call = Call(nursery, receive, sock, 4)
-            await simulation.run()
-            if pending:
-                sock.peer.send(b"0123456789")
-            await simulation.step()
-            if receive in WITHOUT_FLAGS:
-                assert winerror(call.error) == WinsockError.WSAEMSGSIZE
-                assert call.error.partial == b"0123"  # type: ignore[attr-defined]
-            else:
-                assert call.value.data == b"0123"
-            sock.peer.send(b"next")
-            call = Call(nursery, receive, sock, 4)
-            await simulation.step()
-            assert call.value.data == b"next"
-    simulation.check_quiet()
+    for _ in range(2):
+        if not pending:
+            sock.peer.send(b"0123456789")
+        call = await simulation.begin(receive, sock, 4)
+        if pending:
+            sock.peer.send(b"0123456789")
+        await simulation.step()
+        if receive in WITHOUT_FLAGS:
+            assert winerror(call.error) == WinsockError.WSAEMSGSIZE
+            assert call.error.partial == b"0123"  # type: ignore[attr-defined]
+        else:
+            assert call.value.data == b"0123"
+        sock.peer.send(b"next")
+        call = simulation.call(receive, sock, 4)
+        await simulation.step()
+        assert call.value.data == b"next"
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -137,20 +128,17 @@ async def test_each_icmp_error_is_told_once_in_its_turn(
     code: WinsockError,
 ) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        for what in (b"one", status, status, b"", status, b"three"):
-            if not pending:
-                sock.peer.send_error(what) if isinstance(what, NtStatus) else sock.peer.send(what)
-            call = Call(nursery, receive, sock, 100)
-            await simulation.run()
-            if pending:
-                sock.peer.send_error(what) if isinstance(what, NtStatus) else sock.peer.send(what)
-            await simulation.step()
-            if isinstance(what, NtStatus):
-                assert winerror(call.error) == code
-            else:
-                assert call.value.data == what
-    simulation.check_quiet()
+    for what in (b"one", status, status, b"", status, b"three"):
+        if not pending:
+            sock.peer.send_error(what) if isinstance(what, NtStatus) else sock.peer.send(what)
+        call = await simulation.begin(receive, sock, 100)
+        if pending:
+            sock.peer.send_error(what) if isinstance(what, NtStatus) else sock.peer.send(what)
+        await simulation.step()
+        if isinstance(what, NtStatus):
+            assert winerror(call.error) == code
+        else:
+            assert call.value.data == what
 
 
 @when
@@ -160,20 +148,17 @@ async def test_the_end_of_a_connection_of_messages_is_an_error(
 ) -> None:
     # A message of no bytes is a message there.
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        sock.peer.send(b"")
-        call = Call(nursery, receive, sock, 100)
-        await simulation.step()
-        assert call.value.data == b""
-        if not pending:
-            sock.peer.send_error(NtStatus.GRACEFUL_DISCONNECT)
-        call = Call(nursery, receive, sock, 100)
-        await simulation.run()
-        if pending:
-            sock.peer.send_error(NtStatus.GRACEFUL_DISCONNECT)
-        await simulation.step()
-        assert winerror(call.error) == WinsockError.WSAEDISCON
-    simulation.check_quiet()
+    sock.peer.send(b"")
+    call = simulation.call(receive, sock, 100)
+    await simulation.step()
+    assert call.value.data == b""
+    if not pending:
+        sock.peer.send_error(NtStatus.GRACEFUL_DISCONNECT)
+    call = await simulation.begin(receive, sock, 100)
+    if pending:
+        sock.peer.send_error(NtStatus.GRACEFUL_DISCONNECT)
+    await simulation.step()
+    assert winerror(call.error) == WinsockError.WSAEDISCON
 
 
 @every
@@ -181,17 +166,15 @@ async def test_an_error_that_had_to_wait_comes_with_the_next_receive(
     simulation: Simulation, receive: Method
 ) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.end(NtStatus.PORT_UNREACHABLE, b"data")
-        await simulation.step()
-        assert call.value == b"data"
-        simulation.deliver_automatically()
-        sock.peer.send(b"more")
-        with pytest.raises(ConnectionResetError):
-            await receive(sock, 100)
-        assert (await receive(sock, 100)).data == b"more"
+    call = await simulation.begin(sock.recv, 100)
+    sock.peer.end(NtStatus.PORT_UNREACHABLE, b"data")
+    await simulation.step()
+    assert call.value == b"data"
+    simulation.deliver_automatically()
+    sock.peer.send(b"more")
+    with pytest.raises(ConnectionResetError):
+        await receive(sock, 100)
+    assert (await receive(sock, 100)).data == b"more"
 
 
 @when
@@ -200,17 +183,14 @@ async def test_a_datagram_is_received_whole_however_quiet_the_socket_was(
     simulation: Simulation, nbytes: int, pending: bool
 ) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        for _ in range(2):
-            if not pending:
-                sock.peer.send(pattern(nbytes))
-            call = Call(nursery, sock.recv, 65536)
-            await simulation.run()
-            if pending:
-                sock.peer.send(pattern(nbytes))
-            await simulation.step()
-            assert call.value == pattern(nbytes)
-    simulation.check_quiet()
+    for _ in range(2):
+        if not pending:
+            sock.peer.send(pattern(nbytes))
+        call = await simulation.begin(sock.recv, 65536)
+        if pending:
+            sock.peer.send(pattern(nbytes))
+        await simulation.step()
+        assert call.value == pattern(nbytes)
 
 
 @pytest.mark.parametrize("too_long", TooLong)
@@ -222,21 +202,18 @@ async def test_there_is_room_for_the_largest_datagram_so_none_is_reported_as_too
     # What Windows makes of a datagram that does not fit differs from call to call.
     simulation.behave(too_long=too_long, overflow_iosb=InlineIosb.LEFT_PENDING)
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        if not pending:
-            sock.peer.send(pattern(65507))
-        call = Call(nursery, receive, sock, 4)
-        await simulation.run()
-        if pending:
-            assert sock.peer.requests[0].capacity >= 65507
-            sock.peer.send(pattern(65507))
-        await simulation.step()
-        if receive in WITHOUT_FLAGS:
-            assert winerror(call.error) == WinsockError.WSAEMSGSIZE
-            assert call.error.partial == pattern(4)  # type: ignore[attr-defined]
-        else:
-            assert call.value.data == pattern(4)
-    simulation.check_quiet()
+    if not pending:
+        sock.peer.send(pattern(65507))
+    call = await simulation.begin(receive, sock, 4)
+    if pending:
+        assert sock.peer.requests[0].capacity >= 65507
+        sock.peer.send(pattern(65507))
+    await simulation.step()
+    if receive in WITHOUT_FLAGS:
+        assert winerror(call.error) == WinsockError.WSAEMSGSIZE
+        assert call.error.partial == pattern(4)  # type: ignore[attr-defined]
+    else:
+        assert call.value.data == pattern(4)
 
 
 @every
@@ -244,18 +221,16 @@ async def test_a_receive_that_is_repeated_has_as_much_room_as_before(
     simulation: Simulation, receive: Method
 ) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, receive, sock, 60_000)
-        for status in (NtStatus.CANCELLED, NtStatus.REQUEST_ABORTED):
-            await simulation.run()
-            (request,) = sock.peer.requests
-            assert request.capacity == 60_000 + 65_536
-            sock.peer.end(status)
-            await simulation.step()
-        sock.peer.send(pattern(60_000))
+    call = simulation.call(receive, sock, 60_000)
+    for status in (NtStatus.CANCELLED, NtStatus.REQUEST_ABORTED):
+        await simulation.run()
+        (request,) = sock.peer.requests
+        assert request.capacity == 60_000 + 65_536
+        sock.peer.end(status)
         await simulation.step()
-        assert call.value.data == pattern(60_000)
-    simulation.check_quiet()
+    sock.peer.send(pattern(60_000))
+    await simulation.step()
+    assert call.value.data == pattern(60_000)
 
 
 async def test_datagrams_that_do_not_fit_do_not_disturb_one_another(
@@ -264,16 +239,14 @@ async def test_datagrams_that_do_not_fit_do_not_disturb_one_another(
     # The rest of each goes to one area, which nobody reads.
     simulation.behave(prompt=False)
     sockets = [simulation.datagrams() for _ in range(10)]
-    async with simulation.nursery() as nursery:
-        calls = [Call(nursery, scatter, sock, 10) for sock in sockets]
-        await simulation.run()
-        for number, sock in enumerate(sockets):
-            sock.peer.send(b"%010d" % number + bytes(60_000))
-        await simulation.step()
-        assert [call.value for call in calls] == [
-            (b"%010d" % number, None, True) for number in range(10)
-        ]
-    simulation.check_quiet()
+    calls = [simulation.call(scatter, sock, 10) for sock in sockets]
+    await simulation.run()
+    for number, sock in enumerate(sockets):
+        sock.peer.send(b"%010d" % number + bytes(60_000))
+    await simulation.step()
+    assert [call.value for call in calls] == [
+        (b"%010d" % number, None, True) for number in range(10)
+    ]
 
 
 async def test_memory_is_as_large_as_what_is_asked_for_and_not_much_larger(
@@ -317,24 +290,20 @@ async def test_no_more_room_is_made_than_a_datagram_can_fill(
     simulation: Simulation, method: str
 ) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, getattr(sock, method), 1 << 20)
-        await simulation.run()
-        (request,) = sock.peer.requests
-        assert request.buffers[0][1] == 65536
-        sock.peer.send(b"data", SENDER)
-        await simulation.step()
-        assert call.succeeded
+    call = await simulation.begin(getattr(sock, method), 1 << 20)
+    (request,) = sock.peer.requests
+    assert request.buffers[0][1] == 65536
+    sock.peer.send(b"data", SENDER)
+    await simulation.step()
+    assert call.succeeded
 
 
 @pytest.mark.parametrize("method", ["recv_into", "recvfrom_into"])
 async def test_a_part_of_a_message_is_no_error(simulation: Simulation, method: str) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        buffer = bytearray(10)
-        call = Call(nursery, getattr(sock, method), buffer)
-        await simulation.run()
-        sock.peer.end(NtStatus.RECEIVE_PARTIAL, b"part")
-        await simulation.step()
-        assert call.succeeded
-        assert buffer == b"part" + bytes(6)
+    buffer = bytearray(10)
+    call = await simulation.begin(getattr(sock, method), buffer)
+    sock.peer.end(NtStatus.RECEIVE_PARTIAL, b"part")
+    await simulation.step()
+    assert call.succeeded
+    assert buffer == b"part" + bytes(6)

@@ -11,15 +11,13 @@ from trio.testing import assert_checkpoints
 from tests.engine.flows import both_modes
 from tests.peers import Counted, pattern
 from tests.receiving import RECEIVES, SENDER, SENDER_ADDRESS, every_receive, result_of, winerror
-from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import IosbWrite
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
 if TYPE_CHECKING:
     from tests.receiving import Receive
-
-pytestmark = pytest.mark.deadline(10)
+    from tests.simulation import Simulation
 
 waiting = pytest.mark.parametrize("pending", [False, True])
 
@@ -45,18 +43,16 @@ async def test_a_failure_is_the_exception_of_its_code(
     simulation.behave(iosb=iosb)
     sock = simulation.stream()
     stream = SocketStream(sock)
-    async with simulation.nursery() as nursery:
-        for function in (sock.recv, stream.receive_some):
-            call = Call(nursery, function, 100)
-            await simulation.run()
-            sock.peer.end(status)
-            await simulation.step()
-            if function == sock.recv:
-                assert type(call.error) is FAILURES[status]
-                assert winerror(call.error) > 9999
-            else:
-                assert isinstance(call.error, trio.BrokenResourceError)
-                assert type(call.error.__cause__) is FAILURES[status]
+    for function in (sock.recv, stream.receive_some):
+        call = await simulation.begin(function, 100)
+        sock.peer.end(status)
+        await simulation.step()
+        if function == sock.recv:
+            assert type(call.error) is FAILURES[status]
+            assert winerror(call.error) > 9999
+        else:
+            assert isinstance(call.error, trio.BrokenResourceError)
+            assert type(call.error.__cause__) is FAILURES[status]
 
 
 NO_MEMORY = [status for status in NtStatus if status.error == WinsockError.WSAENOBUFS]
@@ -70,22 +66,18 @@ async def test_every_error_is_told_and_leaves_the_socket_usable(
     simulation: Simulation, receive: Receive, status: NtStatus
 ) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, receive, sock)
-        await simulation.run()
-        sock.peer.end(status)
-        await simulation.step()
-        if status in (NtStatus.CANCELLED, NtStatus.REQUEST_ABORTED):
-            assert not call.done  # nobody here asked for that
-        else:
-            assert winerror(call.error) == status.error
-            simulation.check_quiet()
-            call = Call(nursery, receive, sock)
-            await simulation.run()
-        sock.peer.send(b"data")
-        await simulation.step()
-        assert call.succeeded
-    simulation.check_quiet()
+    call = await simulation.begin(receive, sock)
+    sock.peer.end(status)
+    await simulation.step()
+    if status in (NtStatus.CANCELLED, NtStatus.REQUEST_ABORTED):
+        assert not call.done  # nobody here asked for that
+    else:
+        assert winerror(call.error) == status.error
+        simulation.check_quiet()
+        call = await simulation.begin(receive, sock)
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert call.succeeded
 
 
 # Want of memory in the kernel, which is no error of a receive that can do with less.
@@ -98,26 +90,22 @@ async def test_a_receive_that_wants_too_much_memory_waits_until_the_socket_is_re
 ) -> None:
     for sock in (simulation.datagrams(), simulation.stream()):
         counted = Counted()
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, receive, sock)
-            await simulation.run()
-            sock.peer.end(status)
-            await simulation.step()
-            assert not call.done
-            assert not simulation.in_kernel(sock)
-            simulation.check_quiet()
-            sock.peer.send(b"data")
-            await simulation.step()
-            assert call.succeeded
-            # The next receive is overlapped again.
-            again = Call(nursery, receive, sock)
-            await simulation.run()
-            assert simulation.in_kernel(sock)
-            sock.peer.send(b"data")
-            await simulation.step()
-            assert again.succeeded
+        call = await simulation.begin(receive, sock)
+        sock.peer.end(status)
+        await simulation.step()
+        assert not call.done
+        assert not simulation.in_kernel(sock)
+        simulation.check_quiet()
+        sock.peer.send(b"data")
+        await simulation.step()
+        assert call.succeeded
+        # The next receive is overlapped again.
+        again = await simulation.begin(receive, sock)
+        assert simulation.in_kernel(sock)
+        sock.peer.send(b"data")
+        await simulation.step()
+        assert again.succeeded
         assert (counted.overlapped, counted.failed, counted.bytes) == (2, 0, 8)
-    simulation.check_quiet()
 
 
 @both_modes
@@ -135,7 +123,6 @@ async def test_a_receive_that_is_refused_for_want_of_memory_gives_what_has_arriv
             assert await RECEIVES[method](sock) == result_of(method, b"data", address)
         assert not sock.peer.waiting
     assert simulation.events.count("receive") == 2
-    simulation.check_quiet()
 
 
 @every_receive
@@ -151,7 +138,6 @@ async def test_where_there_is_no_memory_for_the_call_by_readiness_either_the_pro
         assert winerror(caught.value) == WinsockError.WSAENOBUFS
         assert (counted.failed, counted.overlapped, counted.readiness) == (1, 1, 1)
         assert sock.peer.waiting in (b"data", [b"data"])
-    simulation.check_quiet()
 
 
 LARGE_RECEIVES: dict[str, tuple[Receive, Any]] = {
@@ -169,22 +155,19 @@ async def test_a_large_receive_of_a_stream_that_wants_too_much_memory_is_repeate
 ) -> None:
     sock = simulation.stream()
     counted = Counted()
-    async with simulation.nursery() as nursery:
-        if not pending:
-            sock.peer.refusals.append(WinsockError.WSAENOBUFS)
-        call = Call(nursery, receive, sock)
+    if not pending:
+        sock.peer.refusals.append(WinsockError.WSAENOBUFS)
+    call = await simulation.begin(receive, sock)
+    if pending:
+        sock.peer.end(NtStatus.INSUFFICIENT_RESOURCES)
+        simulation.deliver(1)
         await simulation.run()
-        if pending:
-            sock.peer.end(NtStatus.INSUFFICIENT_RESOURCES)
-            simulation.deliver(1)
-            await simulation.run()
-        (request,) = sock.peer.requests
-        assert request.capacity == 1024
-        sock.peer.send(pattern(5000))
-        await simulation.step()
-        assert call.value == expected
+    (request,) = sock.peer.requests
+    assert request.capacity == 1024
+    sock.peer.send(pattern(5000))
+    await simulation.step()
+    assert call.value == expected
     assert (counted.failed, counted.readiness) == (0, 0)
-    simulation.check_quiet()
 
 
 async def test_a_little_receive_that_wants_too_much_memory_is_not_repeated_with_as_little(
@@ -202,16 +185,14 @@ async def test_an_error_for_want_of_memory_is_not_kept_for_the_receive_behind_a_
     simulation: Simulation,
 ) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        simulation.behave(prompt=False)
-        call.scope.cancel()
-        await simulation.run()
-        sock.peer.end(NtStatus.INSUFFICIENT_RESOURCES)
-        await simulation.step()
-        assert call.cancelled
-        assert not sock.receiver.pushed_back.something
+    call = await simulation.begin(sock.recv, 100)
+    simulation.behave(prompt=False)
+    call.scope.cancel()
+    await simulation.run()
+    sock.peer.end(NtStatus.INSUFFICIENT_RESOURCES)
+    await simulation.step()
+    assert call.cancelled
+    assert not sock.receiver.pushed_back.something
 
 
 @pytest.mark.parametrize("status", NO_MEMORY)
@@ -219,18 +200,15 @@ async def test_want_of_memory_that_comes_with_bytes_is_no_error_of_the_next_rece
     simulation: Simulation, status: NtStatus
 ) -> None:
     for sock in (simulation.datagrams(), simulation.stream()):
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, sock.recv, 100)
-            await simulation.run()
-            sock.peer.end(status, b"some")
-            await simulation.step()
-            assert call.value == b"some"
-            again = Call(nursery, sock.recv, 100)
-            await simulation.run()
-            assert not again.done
-            sock.peer.send(b"more")
-            await simulation.step()
-            assert again.value == b"more"
+        call = await simulation.begin(sock.recv, 100)
+        sock.peer.end(status, b"some")
+        await simulation.step()
+        assert call.value == b"some"
+        again = await simulation.begin(sock.recv, 100)
+        assert not again.done
+        sock.peer.send(b"more")
+        await simulation.step()
+        assert again.value == b"more"
 
 
 @pytest.mark.parametrize("end", ["cancelled", "closed"])
@@ -239,23 +217,19 @@ async def test_a_receive_that_wanted_too_much_memory_can_be_cancelled_and_closed
 ) -> None:
     for sock in (simulation.datagrams(), simulation.stream()):
         sock.peer.refusals.append(WinsockError.WSAENOBUFS)
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, sock.recv, 100)
-            await simulation.run()
-            assert not call.done
-            second = Call(nursery, sock.recv, 100)
-            await simulation.run()
-            assert isinstance(second.error, trio.BusyResourceError)
-            if end == "cancelled":
-                call.scope.cancel()
-            else:
-                sock.close()
-            await simulation.run()
-            assert call.cancelled is (end == "cancelled")
-            assert call.cancelled or isinstance(call.error, trio.ClosedResourceError)
+        call = await simulation.begin(sock.recv, 100)
+        assert not call.done
+        second = await simulation.begin(sock.recv, 100)
+        assert isinstance(second.error, trio.BusyResourceError)
+        if end == "cancelled":
+            call.scope.cancel()
+        else:
+            sock.close()
+        await simulation.run()
+        assert call.cancelled is (end == "cancelled")
+        assert call.cancelled or isinstance(call.error, trio.ClosedResourceError)
         sock.close()
         assert sock.peer.handles == 0
-    simulation.check_quiet()
 
 
 @waiting
@@ -264,16 +238,14 @@ async def test_a_reset_is_the_same_error_before_and_during_a_receive(
     simulation: Simulation, receive: Receive, pending: bool
 ) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        if not pending:
-            sock.peer.reset()
-        call = Call(nursery, receive, sock)
-        await simulation.run()
-        if pending:
-            sock.peer.reset()
-        await simulation.step()
-        assert isinstance(call.error, ConnectionResetError)
-        assert winerror(call.error) == WinsockError.WSAECONNRESET
+    if not pending:
+        sock.peer.reset()
+    call = await simulation.begin(receive, sock)
+    if pending:
+        sock.peer.reset()
+    await simulation.step()
+    assert isinstance(call.error, ConnectionResetError)
+    assert winerror(call.error) == WinsockError.WSAECONNRESET
 
 
 @waiting
@@ -282,21 +254,18 @@ async def test_an_unreachable_port_is_told_once_and_the_socket_goes_on(
     simulation: Simulation, receive: Receive, pending: bool
 ) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        if not pending:
-            sock.peer.send_error()
-        call = Call(nursery, receive, sock)
-        await simulation.run()
-        if pending:
-            sock.peer.send_error()
-        await simulation.step()
-        assert isinstance(call.error, ConnectionResetError)
-        assert winerror(call.error) == WinsockError.WSAECONNRESET
-        again = Call(nursery, receive, sock)
-        await simulation.run()
-        sock.peer.send(b"data", sender=SENDER)
-        await simulation.step()
-        assert again.value
+    if not pending:
+        sock.peer.send_error()
+    call = await simulation.begin(receive, sock)
+    if pending:
+        sock.peer.send_error()
+    await simulation.step()
+    assert isinstance(call.error, ConnectionResetError)
+    assert winerror(call.error) == WinsockError.WSAECONNRESET
+    again = await simulation.begin(receive, sock)
+    sock.peer.send(b"data", sender=SENDER)
+    await simulation.step()
+    assert again.value
 
 
 SUCCESSES = {
@@ -314,17 +283,14 @@ async def test_success_with_a_remark_is_success_with_a_flag(
 ) -> None:
     sock = simulation.stream()
     buffer = bytearray(10)
-    async with simulation.nursery() as nursery:
-        plain = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.send(b"data", status)
-        await simulation.step()
-        assert plain.value == b"data"
-        flagged = Call(nursery, wsarecv, sock, [buffer], flags_in)
-        await simulation.run()
-        sock.peer.send(b"more", status)
-        await simulation.step()
-        assert flagged.value == (4, SUCCESSES[status])
+    plain = await simulation.begin(sock.recv, 100)
+    sock.peer.send(b"data", status)
+    await simulation.step()
+    assert plain.value == b"data"
+    flagged = await simulation.begin(wsarecv, sock, [buffer], flags_in)
+    sock.peer.send(b"more", status)
+    await simulation.step()
+    assert flagged.value == (4, SUCCESSES[status])
 
 
 @waiting
@@ -334,15 +300,13 @@ async def test_what_returns_flags_tells_with_them_that_a_datagram_was_truncated(
 ) -> None:
     sock = simulation.datagrams()
     datagram = bytes(range(200))
-    async with simulation.nursery() as nursery:
-        if not pending:
-            sock.peer.send(datagram, sender=SENDER)
-        call = Call(nursery, RECEIVES[method], sock)
-        await simulation.run()
-        if pending:
-            sock.peer.send(datagram, sender=SENDER)
-        await simulation.step()
-        data: Any = call.value[0]
-        flags = call.value[1] if method == "wsarecv" else call.value[2]
-        assert data == (datagram[:100] if method == "recvmsg" else 100)
-        assert flags == MsgFlag.MSG_TRUNC
+    if not pending:
+        sock.peer.send(datagram, sender=SENDER)
+    call = await simulation.begin(RECEIVES[method], sock)
+    if pending:
+        sock.peer.send(datagram, sender=SENDER)
+    await simulation.step()
+    data: Any = call.value[0]
+    flags = call.value[1] if method == "wsarecv" else call.value[2]
+    assert data == (datagram[:100] if method == "recvmsg" else 100)
+    assert flags == MsgFlag.MSG_TRUNC

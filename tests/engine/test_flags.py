@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import FlagsOut, InlineIosb, NoUrgent, Partial, WaitAll
 from tests.simulation.oracle.rows import native
 from tests.simulation.sockets import SO_OOBINLINE, SOL_SOCKET
@@ -17,9 +16,8 @@ from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 from .test_stream import winerror
 
 if TYPE_CHECKING:
+    from tests.simulation import Simulation
     from tests.simulation.sockets import SocketOverSimulation
-
-pytestmark = pytest.mark.deadline(10)
 
 OOB, PEEK, WAITALL, PARTIAL = (
     MsgFlag.MSG_OOB,
@@ -43,17 +41,14 @@ async def test_an_urgent_byte_is_told_by_the_flags(
     simulation.behave(flags_out=flags_out, urgent_status=status)
     sock = simulation.stream(made_here=made_here)
     buffer = bytearray(5)
-    async with simulation.nursery() as nursery:
-        if waiting:
-            sock.peer.send_urgent(b"!")
-        call = Call(nursery, wsarecv, sock, [buffer], OOB)
-        await simulation.run()
-        if not waiting:
-            sock.peer.send_urgent(b"!")
-        await simulation.step()
-        assert call.value == (1, OOB)
+    if waiting:
+        sock.peer.send_urgent(b"!")
+    call = await simulation.begin(wsarecv, sock, [buffer], OOB)
+    if not waiting:
+        sock.peer.send_urgent(b"!")
+    await simulation.step()
+    assert call.value == (1, OOB)
     assert buffer == b"!" + bytes(4)
-    simulation.check_quiet()
 
 
 @native("50", "Wine afd.c test_recv")
@@ -94,19 +89,17 @@ async def test_where_nothing_is_urgent_a_receive_waits_or_fails(
     simulation.behaviour.no_urgent = answer
     sock = simulation.stream(made_here=made_here)
     sock.peer.send(b"data!")
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 5, OOB)
+    call = simulation.call(sock.recv, 5, OOB)
+    await simulation.step()
+    if answer is NoUrgent.REFUSED:
+        assert winerror(call) == WinsockError.WSAEINVAL
+    else:
+        call.scope.cancel()
         await simulation.step()
-        if answer is NoUrgent.REFUSED:
-            assert winerror(call) == WinsockError.WSAEINVAL
-        else:
-            call.scope.cancel()
-            await simulation.step()
-            assert call.cancelled
-        again = Call(nursery, sock.recv, 5)
-        await simulation.step()
-        assert again.value == b"data!"
-    simulation.check_quiet()
+        assert call.cancelled
+    again = simulation.call(sock.recv, 5)
+    await simulation.step()
+    assert again.value == b"data!"
 
 
 @pytest.mark.parametrize("flags_out", FlagsOut)
@@ -118,19 +111,17 @@ async def test_peeking_leaves_the_data(
 ) -> None:
     simulation.behaviour.flags_out = flags_out
     for sock in (simulation.stream(made_here=made_here), simulation.datagrams()):
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, sock.recv, 10, socket.MSG_PEEK)
+        call = await simulation.begin(sock.recv, 10, socket.MSG_PEEK)
+        if not waiting:
             await simulation.run()
-            if not waiting:
-                await simulation.run()
-            sock.peer.send(b"data!")
-            await simulation.step()
-            assert call.value == b"data!"
-            again = Call(nursery, sock.recv, 10, socket.MSG_PEEK)
-            await simulation.step()
-            last = Call(nursery, sock.recv, 10)
-            await simulation.step()
-            assert (again.value, last.value) == (b"data!", b"data!")
+        sock.peer.send(b"data!")
+        await simulation.step()
+        assert call.value == b"data!"
+        again = simulation.call(sock.recv, 10, socket.MSG_PEEK)
+        await simulation.step()
+        last = simulation.call(sock.recv, 10)
+        await simulation.step()
+        assert (again.value, last.value) == (b"data!", b"data!")
 
 
 @pytest.mark.parametrize("flags_out", FlagsOut)
@@ -140,17 +131,14 @@ async def test_a_repeated_receive_has_its_flags(
 ) -> None:
     simulation.behaviour.flags_out = flags_out
     sock = simulation.stream(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, wsarecv, sock, [bytearray(5)], OOB)
-        await simulation.run()
-        sock.peer.end(NtStatus.CANCELLED)
-        await simulation.step()
-        (request,) = sock.peer.requests
-        assert request.flags == OOB
-        sock.peer.send_urgent(b"!")
-        await simulation.step()
-        assert call.value == (1, OOB)
-    simulation.check_quiet()
+    call = await simulation.begin(wsarecv, sock, [bytearray(5)], OOB)
+    sock.peer.end(NtStatus.CANCELLED)
+    await simulation.step()
+    (request,) = sock.peer.requests
+    assert request.flags == OOB
+    sock.peer.send_urgent(b"!")
+    await simulation.step()
+    assert call.value == (1, OOB)
 
 
 @pytest.mark.parametrize("answer", WaitAll)
@@ -161,16 +149,14 @@ async def test_wsarecv_waits_for_all_whatever_winsock_makes_of_it(
     simulation.behaviour.wait_all = answer
     sock = simulation.stream(made_here=made_here)
     buffer = bytearray(6)
-    async with simulation.nursery() as nursery:
-        sock.peer.send(b"data")
-        call = Call(nursery, wsarecv, sock, [buffer], WAITALL)
-        await simulation.step()
-        assert not call.done
-        sock.peer.send(b"da")
-        await simulation.step()
-        assert call.value == (6, 0)
+    sock.peer.send(b"data")
+    call = simulation.call(wsarecv, sock, [buffer], WAITALL)
+    await simulation.step()
+    assert not call.done
+    sock.peer.send(b"da")
+    await simulation.step()
+    assert call.value == (6, 0)
     assert buffer == b"datada"
-    simulation.check_quiet()
 
 
 @pytest.mark.parametrize("ending", ["all", "end", "cancel"])
@@ -181,24 +167,22 @@ async def test_recv_hands_waitall_on_and_loses_nothing(
 ) -> None:
     simulation.behaviour.wait_all = answer
     sock = simulation.stream(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        sock.peer.send(b"data")
-        call = Call(nursery, sock.recv, 6, WAITALL)
-        await simulation.step()
-        assert call.done is (answer is not WaitAll.WAITS)
-        if ending == "all":
-            sock.peer.send(b"da")
-        elif ending == "end":
-            sock.peer.send_end()
-        else:
-            call.scope.cancel()
-        await simulation.step()
-        if answer is WaitAll.REFUSED:
-            assert winerror(call) == WinsockError.WSAEOPNOTSUPP
-        else:
-            full = answer is WaitAll.WAITS and ending == "all"
-            assert call.value == (b"datada" if full else b"data")
-    simulation.check_quiet()
+    sock.peer.send(b"data")
+    call = simulation.call(sock.recv, 6, WAITALL)
+    await simulation.step()
+    assert call.done is (answer is not WaitAll.WAITS)
+    if ending == "all":
+        sock.peer.send(b"da")
+    elif ending == "end":
+        sock.peer.send_end()
+    else:
+        call.scope.cancel()
+    await simulation.step()
+    if answer is WaitAll.REFUSED:
+        assert winerror(call) == WinsockError.WSAEOPNOTSUPP
+    else:
+        full = answer is WaitAll.WAITS and ending == "all"
+        assert call.value == (b"datada" if full else b"data")
 
 
 @pytest.mark.parametrize("answer", Partial)
@@ -209,13 +193,12 @@ async def test_partial_is_handed_on(
     simulation.behaviour.partial = answer
     for sock in (simulation.stream(made_here=made_here), simulation.datagrams()):
         sock.peer.send(b"data!")
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, wsarecv, sock, [bytearray(5)], PARTIAL)
-            await simulation.step()
-            if answer is Partial.REFUSED:
-                assert winerror(call) == WinsockError.WSAEOPNOTSUPP
-            else:
-                assert call.value == (5, 0)
+        call = simulation.call(wsarecv, sock, [bytearray(5)], PARTIAL)
+        await simulation.step()
+        if answer is Partial.REFUSED:
+            assert winerror(call) == WinsockError.WSAEOPNOTSUPP
+        else:
+            assert call.value == (5, 0)
 
 
 @pytest.mark.parametrize("iosb", InlineIosb)
@@ -227,15 +210,13 @@ async def test_part_of_a_message_is_told_by_the_flags(
 ) -> None:
     simulation.behave(flags_out=flags_out, inline_iosb=iosb)
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        if waiting:
-            sock.peer.send(b"data!", NtStatus.RECEIVE_PARTIAL)
-        call = Call(nursery, wsarecv, sock, [bytearray(5)])
-        await simulation.run()
-        if not waiting:
-            sock.peer.send(b"data!", NtStatus.RECEIVE_PARTIAL)
-        await simulation.step()
-        assert call.value == (5, PARTIAL)
+    if waiting:
+        sock.peer.send(b"data!", NtStatus.RECEIVE_PARTIAL)
+    call = await simulation.begin(wsarecv, sock, [bytearray(5)])
+    if not waiting:
+        sock.peer.send(b"data!", NtStatus.RECEIVE_PARTIAL)
+    await simulation.step()
+    assert call.value == (5, PARTIAL)
 
 
 @native("59", "Wine sock.c test_empty_recv")
@@ -244,21 +225,19 @@ async def test_part_of_a_message_is_told_by_the_flags(
 async def test_buffers_of_no_bytes(simulation: Simulation, made_here: bool) -> None:
     sock = simulation.stream(made_here=made_here)
     buffers = [bytearray(3), bytearray(), bytearray(4), bytearray(2)]
-    async with simulation.nursery() as nursery:
-        none = Call(nursery, wsarecv, sock, [])
-        await simulation.step()
-        assert winerror(none) == WinsockError.WSAEINVAL
-        empty = Call(nursery, wsarecv, sock, [bytearray()])
-        await simulation.step()
-        assert not empty.done
-        sock.peer.send(b"data!")
-        await simulation.step()
-        assert empty.value == (0, 0)
-        call = Call(nursery, wsarecv, sock, buffers)
-        await simulation.step()
-        assert call.value == (5, 0)
+    none = simulation.call(wsarecv, sock, [])
+    await simulation.step()
+    assert winerror(none) == WinsockError.WSAEINVAL
+    empty = simulation.call(wsarecv, sock, [bytearray()])
+    await simulation.step()
+    assert not empty.done
+    sock.peer.send(b"data!")
+    await simulation.step()
+    assert empty.value == (0, 0)
+    call = simulation.call(wsarecv, sock, buffers)
+    await simulation.step()
+    assert call.value == (5, 0)
     assert buffers == [b"dat", b"", b"a!\0\0", bytes(2)]
-    simulation.check_quiet()
 
 
 def room(sock: SocketOverSimulation) -> int:
@@ -271,11 +250,8 @@ async def test_no_more_is_asked_for_than_there_is_memory(
     simulation: Simulation, made_here: bool
 ) -> None:
     sock = simulation.stream(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 0x7FFFFFFF)
-        await simulation.run()
-        assert room(sock) <= 1 << 18
-        call.scope.cancel()
-        await simulation.step()
-        assert call.cancelled
-    simulation.check_quiet()
+    call = await simulation.begin(sock.recv, 0x7FFFFFFF)
+    assert room(sock) <= 1 << 18
+    call.scope.cancel()
+    await simulation.step()
+    assert call.cancelled

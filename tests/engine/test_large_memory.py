@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
     from tests.simulation.sockets import SocketOverSimulation
 
-pytestmark = pytest.mark.deadline(10)
-
 NO_BUFFERS = WinsockError.WSAENOBUFS
 
 #: What may happen to a receive, and what the program sees of it, if anything.
@@ -134,7 +132,7 @@ async def test_the_bound_holds_and_no_byte_is_lost_whatever_happens_when(
         for _ in range(100):
             for sock in rng.sample(sockets, 10):
                 if sock not in calls or calls[sock].done:
-                    calls[sock] = Call(nursery, receive_some, sock)
+                    calls[sock] = simulation.call(receive_some, sock)
                     await simulation.run()  # one at a time: Trio's order is at random
             for sock in rng.sample(sockets, 5):
                 data = rng.randbytes(rng.choice((1, SMALL, SMALL + MEDIUM, 100_000)))
@@ -165,12 +163,11 @@ async def all_lent(simulation: Simulation, *, made_here: bool = False) -> AsyncI
     *waiting, one, two = await make_flows(simulation, MOST_LARGE + 2, made_here=made_here)
     async with simulation.nursery() as nursery:
         # These will have waited longest, but have nothing to give back.
-        Call(nursery, simulation.stream().recv, SMALL)
-        Call(nursery, SocketStream(simulation.stream()).receive_exactly, LARGE)
-        await simulation.run()
-        calls = await begin(simulation, nursery, *waiting)
+        simulation.call(simulation.stream().recv, SMALL)
+        await simulation.begin(SocketStream(simulation.stream()).receive_exactly, LARGE)
+        calls = await begin(simulation, *waiting)
         assert [capacity(sock) for sock in waiting] == [LARGE] * MOST_LARGE
-        yield nursery, calls, waiting, one, two
+        yield calls, waiting, one, two
         nursery.cancel_scope.cancel()
 
 
@@ -181,19 +178,18 @@ async def test_when_all_is_lent_who_has_waited_longest_goes_on_with_little_and_n
 ) -> None:
     simulation.behave(iosb=iosb)
     counted = Counted()
-    async with all_lent(simulation, made_here=made_here) as (nursery, calls, waiting, one, two):
+    async with all_lent(simulation, made_here=made_here) as (calls, waiting, one, two):
         so_far, pended, overlapped = len(simulation.events), counted.pended, counted.overlapped
-        calls += await begin(simulation, nursery, one)
+        calls += await begin(simulation, one)
         assert simulation.events[so_far:] == ["cancel", "receive"]
         assert simulation.kernel.log[so_far].handle == waiting[0].fileno()
         await simulation.step()
         assert simulation.events[so_far:] == ["cancel", "receive", "dequeue", "receive"]
-        calls += await begin(simulation, nursery, two)  # which gets what was given back
+        calls += await begin(simulation, two)  # which gets what was given back
         sockets = [*waiting, one, two]
         large = [LARGE] * (MOST_LARGE - 1)
         assert [capacity(sock) for sock in sockets] == [SMALL, *large, SMALL, LARGE]
-        second = Call(nursery, waiting[0].recv, 100)
-        await simulation.run()
+        second = await simulation.begin(waiting[0].recv, 100)
         assert outcome_of(second) is trio.BusyResourceError
         data = [b"%d" % number for number in range(len(sockets))]
         for sock, message in zip(sockets, data, strict=True):
@@ -204,16 +200,16 @@ async def test_when_all_is_lent_who_has_waited_longest_goes_on_with_little_and_n
         assert (counted.pended, counted.cancelled) == (pended + 2, 0)
         assert counted.overlapped == overlapped + 3
         # The one that gave its memory back begins anew; the other asks for much again.
-        await begin(simulation, nursery, waiting[0], one)
+        await begin(simulation, waiting[0], one)
         assert [capacity(waiting[0]), capacity(one)] == [SMALL, LARGE]
 
 
 async def test_who_has_received_meanwhile_has_not_waited_longest(simulation: Simulation) -> None:
-    async with all_lent(simulation) as (nursery, _, waiting, one, two):
+    async with all_lent(simulation) as (_, waiting, one, two):
         for sock in (waiting[0], waiting[2]):
             sock.peer.send(bytes(MEDIUM + 1))
             await simulation.step()
-        await begin(simulation, nursery, waiting[2], waiting[0], one, two)
+        await begin(simulation, waiting[2], waiting[0], one, two)
         asked = [event.handle for event in simulation.kernel.log if event.what == "cancel"]
         assert asked == [waiting[1].fileno(), waiting[3].fileno()]
 
@@ -226,12 +222,12 @@ async def test_whatever_happens_as_memory_is_taken_back_is_what_the_program_sees
 ) -> None:
     end, expected = ENDINGS[ending]
     counted = Counted()
-    async with all_lent(simulation) as (nursery, calls, waiting, one, two):
+    async with all_lent(simulation) as (calls, waiting, one, two):
         longest, call = waiting[0], calls[0]
         simulation.behave(prompt=False, cancel=answer)
         if first:
             end(longest, call)
-        await begin(simulation, nursery, one)
+        await begin(simulation, one)
         if not first:
             end(longest, call)
         await simulation.step()
@@ -242,7 +238,7 @@ async def test_whatever_happens_as_memory_is_taken_back_is_what_the_program_sees
             assert outcome_of(call) == expected
         assert longest.peer.handles == (ending != "closed")
         assert counted.cancelled == (ending == "cancelled")
-        await begin(simulation, nursery, two)  # which gets what was given back
+        await begin(simulation, two)  # which gets what was given back
         assert [capacity(one), capacity(two)] == [SMALL, LARGE]
         assert all(capacity(sock) == LARGE for sock in waiting[1:])
 
@@ -251,13 +247,12 @@ async def test_where_nobody_waits_nobody_is_asked(simulation: Simulation) -> Non
     # The packet of each is still to come, so that its memory cannot be given back.
     sockets = await make_flows(simulation, MOST_LARGE + 1)
     sizes = offers(sockets[-1])
-    async with simulation.nursery() as nursery:
-        for sock in sockets:
-            sock.peer.send(b"data")
-        calls = await begin(simulation, nursery, *sockets)
-        assert sizes == [SMALL]
-        await simulation.step()
-        assert [call.value for call in calls] == [b"data"] * len(sockets)
+    for sock in sockets:
+        sock.peer.send(b"data")
+    calls = await begin(simulation, *sockets)
+    assert sizes == [SMALL]
+    await simulation.step()
+    assert [call.value for call in calls] == [b"data"] * len(sockets)
     assert "cancel" not in simulation.events
 
 
@@ -274,10 +269,10 @@ async def test_free_memory_of_another_size_is_given_up_before_anybody_is_asked(
     async with simulation.nursery() as nursery:
         for each in sockets[1:]:
             each.peer.send(b"data")
-        await begin(simulation, nursery, *sockets)
+        await begin(simulation, *sockets)
         await simulation.step()
         assert blocks.sizes().count(other) == len(sockets)
-        await begin(simulation, nursery, sock)
+        await begin(simulation, sock)
         assert [capacity(sockets[0]), capacity(sock)] == [other, size]
         assert blocks.sizes() == [MEDIUM, LARGE]
         assert "cancel" not in simulation.events
@@ -301,16 +296,15 @@ async def test_what_borrows_nothing_has_all_its_room_at_once_and_asks_nobody(
 ) -> None:
     method, room, datagrams = BORROW_NOTHING[how]
     sock = simulation.datagrams() if datagrams else simulation.stream()
-    async with all_lent(simulation) as (nursery, *_):
+    async with all_lent(simulation):
         for _ in range(2):
-            call = Call(nursery, method, sock)
-            await simulation.run()
+            call = await simulation.begin(method, sock)
             assert sock.peer.requests[0].buffers[0][1] == room
             for _ in range(3 if how == "recvfrom_many" else 1):
                 sock.peer.send(pattern(room))
             await simulation.step()
             assert call.succeeded
-        await begin(simulation, nursery, sock)
+        await begin(simulation, sock)
         assert datagrams or capacity(sock) == SMALL  # they show nothing of the flow
         assert "cancel" not in simulation.events
 
@@ -327,26 +321,26 @@ async def test_large_memory_is_given_back_however_a_receive_ends(
     waits |= ending in ("shut down", "cancelled", "closed", "aborted", "deferred")
     blocks = Blocks(simulation)
     end, expected = ENDINGS[ending]
-    async with simulation.nursery() as nursery:
-        for _ in range(3):
-            (sock,) = await make_flows(simulation, 1, made_here=made_here)
-            call = Call(nursery, sock.recv, LARGE)
-            if waits:
-                await simulation.run()
-                assert capacity(sock) == LARGE
-            end(sock, call)
+    for _ in range(3):
+        (sock,) = await make_flows(simulation, 1, made_here=made_here)
+        call = simulation.call(sock.recv, LARGE)
+        if waits:
+            await simulation.run()
+            assert capacity(sock) == LARGE
+        end(sock, call)
+        await simulation.step()
+        if expected is None:
+            assert capacity(sock) == SMALL
+            call.scope.cancel()
             await simulation.step()
-            if expected is None:
-                assert capacity(sock) == SMALL
-                call.scope.cancel()
-                await simulation.step()
-            else:
-                assert outcome_of(call) == expected
-            assert blocks.sizes() == [MEDIUM, LARGE]
-            assert Run.current().made == MEDIUM + LARGE
-            assert not Run.current().waiting
+        else:
+            assert outcome_of(call) == expected
+        assert blocks.sizes() == [MEDIUM, LARGE]
+        assert Run.current().made == MEDIUM + LARGE
+        assert not Run.current().waiting
 
 
+@pytest.mark.abandons
 async def test_large_memory_of_an_abandoned_receive_as_of_a_crash_is_the_kernels_for_good(
     simulation: Simulation,
 ) -> None:
@@ -363,7 +357,7 @@ async def test_large_memory_of_an_abandoned_receive_as_of_a_crash_is_the_kernels
     sock.peer.requests.clear()  # its packet is long in coming
     simulation.behave(prompt=True)
     async with simulation.nursery() as nursery:
-        await begin(simulation, nursery, other)
+        await begin(simulation, other)
         assert blocks.sizes() == [MEDIUM, LARGE, LARGE]
         nursery.cancel_scope.cancel()
 
@@ -381,7 +375,7 @@ async def test_where_large_memory_cannot_be_had_a_receive_goes_on_with_little(
     waits, sock = await make_flows(simulation, 2)
     sizes = offers(sock)
     async with simulation.nursery() as nursery:
-        await begin(simulation, nursery, waits)
+        await begin(simulation, waits)
         made = Run.current().made
         sock.peer.send(bytes(SMALL + 1))
         with monkeypatch.context() as patch:
@@ -409,15 +403,14 @@ async def test_where_there_is_no_memory_for_a_large_result_the_next_receives_giv
         with monkeypatch.context() as patch:
             for kind in (Operation, PushedBack):
                 patch.setattr(kind, "unpack", no_memory)
-            async with simulation.nursery() as nursery:
-                if not waits:
-                    sock.peer.send(data)
-                calls = await begin(simulation, nursery, sock)
-                if waits:
-                    sock.peer.send(data)
-                await simulation.step()
-                calls += await begin(simulation, nursery, sock, sock)
-                assert all(isinstance(call.error, MemoryError) for call in calls)
+            if not waits:
+                sock.peer.send(data)
+            calls = await begin(simulation, sock)
+            if waits:
+                sock.peer.send(data)
+            await simulation.step()
+            calls += await begin(simulation, sock, sock)
+            assert all(isinstance(call.error, MemoryError) for call in calls)
         calls.clear()  # for their errors lead to the memory
         # Its memory is nobody else's.
         run = Run.current()
@@ -460,24 +453,21 @@ async def test_a_large_receive_that_wants_too_much_is_tried_once_more_with_littl
     (sock,) = await make_flows(simulation, 1, made_here=made_here)
     sizes = offers(sock)
     counted = Counted()
-    async with simulation.nursery() as nursery:
-        if inline:
-            refuse(sock)
-        call = Call(nursery, RECEIVES[how][0], sock)
-        await simulation.run()
-        if not inline:
-            refuse(sock)
-        await simulation.step()
-        assert simulation.in_kernel(sock)
-        message = pattern(LARGE if exact else 100)
-        sock.peer.send(message)
-        await simulation.step()
-        assert call.succeeded
+    if inline:
+        refuse(sock)
+    call = await simulation.begin(RECEIVES[how][0], sock)
+    if not inline:
+        refuse(sock)
+    await simulation.step()
+    assert simulation.in_kernel(sock)
+    message = pattern(LARGE if exact else 100)
+    sock.peer.send(message)
+    await simulation.step()
+    assert call.succeeded
     # The next part of an exact receive asks for all the rest again.
     assert sizes == [LARGE, SMALL, *[LARGE - SMALL] * exact]
     assert (counted.failed, counted.readiness) == (0, 0)
     assert (counted.pended, counted.immediate, counted.bytes) == (1, exact, len(message))
-    simulation.check_quiet()
 
 
 @how_told
@@ -491,21 +481,18 @@ async def test_if_little_is_too_much_a_receive_goes_by_readiness_until_that_is_r
     if times == 2:
         await make_flow(simulation, sock)
     counted = Counted()
-    async with simulation.nursery() as nursery:
-        if inline:
-            refuse(sock, times)
-        call = Call(nursery, method, sock)
-        await simulation.run()
-        if not inline:
-            refuse(sock, times)
-            await simulation.step()
-        assert not simulation.in_kernel(sock)
-        assert not call.done
-        end, expected = ENDINGS[ending]
-        end(sock, call)
+    if inline:
+        refuse(sock, times)
+    call = await simulation.begin(method, sock)
+    if not inline:
+        refuse(sock, times)
         await simulation.step()
-        assert call.succeeded if ending == "data" else outcome_of(call) == expected
+    assert not simulation.in_kernel(sock)
+    assert not call.done
+    end, expected = ENDINGS[ending]
+    end(sock, call)
+    await simulation.step()
+    assert call.succeeded if ending == "data" else outcome_of(call) == expected
     assert counted.bytes == (5000 if ending == "data" else 0)
     assert counted.failed == (ending == "no buffers")
     assert (counted.overlapped, counted.readiness) == (times, 1)
-    simulation.check_quiet()

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     Receive = Callable[..., Awaitable[tuple[bytes, Any, int, Any]]]
 
-pytestmark = pytest.mark.deadline(10)
-
 POINTER: int = ffi.sizeof("uintptr_t")
 
 
@@ -106,7 +104,6 @@ async def test_a_message_has_its_control_messages_and_its_sender(
         message = b"data", SENDER, control
         result = await receive_when(simulation, pending, message, receive, sock, 10, 200)
         assert result == (b"data", expected, 0, SENDER_ADDRESS)
-    simulation.check_quiet()
 
 
 @short
@@ -133,7 +130,6 @@ async def test_flags_say_what_was_truncated(
         "both": MsgFlag.MSG_TRUNC | MsgFlag.MSG_CTRUNC,
     }.get(cut)
     assert type(flags) is int
-    simulation.check_quiet()
 
 
 @when
@@ -180,7 +176,6 @@ async def test_more_control_messages_than_the_system_has_fit_or_are_truncated(
     count = min(room // len(PKTINFO), 40)
     flags = MsgFlag.MSG_CTRUNC if count < 40 else 0
     assert result == (b"data", [PKTINFO_PARSED] * count, flags, SENDER_ADDRESS)
-    simulation.check_quiet()
 
 
 @both
@@ -189,15 +184,13 @@ async def test_there_is_always_room_for_what_windows_can_be_asked_for(
 ) -> None:
     # So the unclear case of control data that does not fit hardly ever comes up.
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        for room in (0, 10, 1000):
-            call = Call(nursery, receive, sock, 10, room)
-            await simulation.run()
-            (request,) = sock.peer.requests
-            assert request.control_size >= max(room, 512)
-            sock.peer.send(b"data", SENDER)
-            await simulation.step()
-            assert call.value == (b"data", [], 0, SENDER_ADDRESS)
+    for room in (0, 10, 1000):
+        call = await simulation.begin(receive, sock, 10, room)
+        (request,) = sock.peer.requests
+        assert request.control_size >= max(room, 512)
+        sock.peer.send(b"data", SENDER)
+        await simulation.step()
+        assert call.value == (b"data", [], 0, SENDER_ADDRESS)
 
 
 @both
@@ -219,16 +212,13 @@ async def test_much_room_for_control_messages_is_given_back_when_little_is_asked
 ) -> None:
     sock = simulation.datagrams()
     rooms = [(65536, 65536), (0, 65536), (65537, 65537), (0, 4096), (160_000, 160_000)]
-    async with simulation.nursery() as nursery:
-        for asked, room in (*rooms, (10_000, 160_000), (9_999, 9_999)):
-            call = Call(nursery, recvmsg, sock, 10, asked)
-            await simulation.run()
-            (request,) = sock.peer.requests
-            assert request.control_size == room
-            sock.peer.send(b"data", SENDER)
-            await simulation.step()
-            assert call.value == (b"data", [], 0, SENDER_ADDRESS)
-    simulation.check_quiet()
+    for asked, room in (*rooms, (10_000, 160_000), (9_999, 9_999)):
+        call = await simulation.begin(recvmsg, sock, 10, asked)
+        (request,) = sock.peer.requests
+        assert request.control_size == room
+        sock.peer.send(b"data", SENDER)
+        await simulation.step()
+        assert call.value == (b"data", [], 0, SENDER_ADDRESS)
 
 
 @pytest.mark.parametrize("method", ["recvfrom", "recvmsg"])
@@ -237,19 +227,17 @@ async def test_a_receive_that_is_repeated_has_room_for_sender_and_control_messag
 ) -> None:
     sock = simulation.datagrams()
     sizes = (10, 100) if method == "recvmsg" else (10,)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, getattr(sock, method), *sizes)
-        await simulation.run()
-        # The abort leaves lengths of 0 where the lengths of the room stood.
-        sock.peer.end(NtStatus.CANCELLED)
-        await simulation.step()
-        assert not call.done
-        sock.peer.send(b"data", SENDER, PKTINFO)
-        await simulation.step()
-        if method == "recvmsg":
-            assert call.value == (b"data", [PKTINFO_PARSED], 0, SENDER_ADDRESS)
-        else:
-            assert call.value == (b"data", SENDER_ADDRESS)
+    call = await simulation.begin(getattr(sock, method), *sizes)
+    # The abort leaves lengths of 0 where the lengths of the room stood.
+    sock.peer.end(NtStatus.CANCELLED)
+    await simulation.step()
+    assert not call.done
+    sock.peer.send(b"data", SENDER, PKTINFO)
+    await simulation.step()
+    if method == "recvmsg":
+        assert call.value == (b"data", [PKTINFO_PARSED], 0, SENDER_ADDRESS)
+    else:
+        assert call.value == (b"data", SENDER_ADDRESS)
 
 
 @pytest.mark.parametrize("receive", [recvmsg, recvmsg_into, recvmsg_many])
@@ -272,7 +260,6 @@ async def test_where_a_driver_breaks_messages_there_is_everything_but_ancillary_
     with pytest.raises(OSError, match=r".") as caught:
         await receive(sock, 10, 100)
     assert winerror(caught.value) == WinsockError.WSAEFAULT
-    simulation.check_quiet()
 
 
 async def test_a_broken_function_is_not_called_again_on_sockets_of_its_kind(
@@ -323,7 +310,6 @@ async def test_messages_and_plain_receives_take_turns(
         assert result == (b"data", [PKTINFO_PARSED], 0, SENDER_ADDRESS)
         result = await receive_when(simulation, False, message, lambda s: s.recvfrom(10), sock)
         assert result == (b"data", SENDER_ADDRESS)
-    simulation.check_quiet()
 
 
 async def test_a_receive_without_buffers_leaves_nothing_behind(simulation: Simulation) -> None:
@@ -359,14 +345,12 @@ async def test_flags_of_messages_are_told_and_no_others(
 
 async def test_a_message_of_a_stream_may_take_several_receives(simulation: Simulation) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recvmsg, 6, 0, MsgFlag.MSG_WAITALL)
-        await simulation.run()
-        sock.peer.send(b"abcd")
-        await simulation.step()
-        sock.peer.send(b"efgh")
-        await simulation.step()
-        assert call.value == (b"abcdef", [], 0, None)
+    call = await simulation.begin(sock.recvmsg, 6, 0, MsgFlag.MSG_WAITALL)
+    sock.peer.send(b"abcd")
+    await simulation.step()
+    sock.peer.send(b"efgh")
+    await simulation.step()
+    assert call.value == (b"abcdef", [], 0, None)
     assert sock.peer.waiting == b"gh"
 
 

@@ -11,16 +11,13 @@ import trio
 from trio.testing import MockClock
 
 from tests.receiving import RECEIVES, every_receive, winerror
-from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import InlineIosb, IosbWrite, TooLong
 from trio_wsarecv import WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
 if TYPE_CHECKING:
     from tests.receiving import Receive
-
-# A test takes milliseconds, unless it hangs.
-pytestmark = pytest.mark.deadline(10)
+    from tests.simulation import Simulation
 
 
 @pytest.mark.parametrize("inline_iosb", InlineIosb)
@@ -32,14 +29,11 @@ async def test_a_receive_of_data_that_waits_gets_its_packet(
     sock = simulation.stream()
     sock.peer.send(b"data")
     sock.peer.send_end()
-    async with simulation.nursery() as nursery:
-        for expected in (b"data", b""):
-            call = Call(nursery, sock.recv, 100)
-            await simulation.run()
-            assert not call.done
-            await simulation.step()
-            assert call.value == expected
-    simulation.check_quiet()
+    for expected in (b"data", b""):
+        call = await simulation.begin(sock.recv, 100)
+        assert not call.done
+        await simulation.step()
+        assert call.value == expected
 
 
 @pytest.mark.parametrize("iosb", IosbWrite)
@@ -48,15 +42,12 @@ async def test_a_receive_that_waits_gets_its_packet(
 ) -> None:
     simulation.behave(iosb=iosb)
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.send(b"data")
-        await simulation.run()
-        assert not call.done
-        await simulation.step()
-        assert call.value == b"data"
-    simulation.check_quiet()
+    call = await simulation.begin(sock.recv, 100)
+    sock.peer.send(b"data")
+    await simulation.run()
+    assert not call.done
+    await simulation.step()
+    assert call.value == b"data"
 
 
 @every_receive
@@ -64,18 +55,15 @@ async def test_each_receive_is_one_overlapped_call_whether_data_waits_or_not(
     simulation: Simulation, receive: Receive
 ) -> None:
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        for count, waits in enumerate((True, False, True, True, False), start=1):
-            if waits:
-                sock.peer.send(b"data")
-            call = Call(nursery, receive, sock)
-            await simulation.run()
-            if not waits:
-                sock.peer.send(b"data")
-            await simulation.step()
-            assert call.succeeded
-            assert simulation.events == ["receive", "dequeue"] * count
-    simulation.check_quiet()
+    for count, waits in enumerate((True, False, True, True, False), start=1):
+        if waits:
+            sock.peer.send(b"data")
+        call = await simulation.begin(receive, sock)
+        if not waits:
+            sock.peer.send(b"data")
+        await simulation.step()
+        assert call.succeeded
+        assert simulation.events == ["receive", "dequeue"] * count
 
 
 # Of these one says that the receive waits, the other is answered by another call.
@@ -90,20 +78,17 @@ async def test_a_receive_that_is_refused_waits_for_nothing(
 ) -> None:
     simulation.behave(left_by_failure=left)
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        # The operation that is refused has served before.
-        sock.peer.send(b"before")
-        Call(nursery, sock.recv, 100)
-        await simulation.step()
-        sock.peer.send(b"data")
-        sock.peer.refusals.append(error)
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        assert winerror(call.error) == error
-        again = Call(nursery, sock.recv, 100)
-        await simulation.step()
-        assert again.value == b"data"
-    simulation.check_quiet()
+    # The operation that is refused has served before.
+    sock.peer.send(b"before")
+    simulation.call(sock.recv, 100)
+    await simulation.step()
+    sock.peer.send(b"data")
+    sock.peer.refusals.append(error)
+    call = await simulation.begin(sock.recv, 100)
+    assert winerror(call.error) == error
+    again = simulation.call(sock.recv, 100)
+    await simulation.step()
+    assert again.value == b"data"
 
 
 @pytest.mark.parametrize("left", [NtStatus.PENDING, None])
@@ -113,17 +98,13 @@ async def test_a_refusal_with_wsaemsgsize_waits_for_nothing(
 ) -> None:
     simulation.behave(left_by_failure=left)
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        first = Call(nursery, receive, sock)
-        await simulation.run()
-        sock.peer.send(b"data")
-        await simulation.step()
-        assert first.done
-        sock.peer.refusals.append(WinsockError.WSAEMSGSIZE)
-        second = Call(nursery, receive, sock)
-        await simulation.run()
-        assert winerror(second.error) == WinsockError.WSAEMSGSIZE
-    simulation.check_quiet()
+    first = await simulation.begin(receive, sock)
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert first.done
+    sock.peer.refusals.append(WinsockError.WSAEMSGSIZE)
+    second = await simulation.begin(receive, sock)
+    assert winerror(second.error) == WinsockError.WSAEMSGSIZE
 
 
 @pytest.mark.parametrize("left", [NtStatus.PENDING, None])
@@ -134,18 +115,14 @@ async def test_a_message_that_is_refused_waits_for_nothing_whatever_the_one_befo
     # After control data that did not fit, it is the very status that a packet would come of.
     simulation.behave(left_by_failure=left)
     sock = simulation.datagrams()
-    async with simulation.nursery() as nursery:
-        for _ in range(2):
-            first = Call(nursery, RECEIVES[method], sock)
-            await simulation.run()
-            sock.peer.end(NtStatus.BUFFER_OVERFLOW, b"data")
-            await simulation.step()
-            assert first.succeeded
-            sock.peer.refusals.append(WinsockError.WSAEMSGSIZE)
-            second = Call(nursery, RECEIVES[method], sock)
-            await simulation.run()
-            assert winerror(second.error) == WinsockError.WSAEMSGSIZE
-    simulation.check_quiet()
+    for _ in range(2):
+        first = await simulation.begin(RECEIVES[method], sock)
+        sock.peer.end(NtStatus.BUFFER_OVERFLOW, b"data")
+        await simulation.step()
+        assert first.succeeded
+        sock.peer.refusals.append(WinsockError.WSAEMSGSIZE)
+        second = await simulation.begin(RECEIVES[method], sock)
+        assert winerror(second.error) == WinsockError.WSAEMSGSIZE
 
 
 @pytest.mark.parametrize("too_long", TooLong)
@@ -156,14 +133,11 @@ async def test_control_data_larger_than_all_that_was_foreseen_gets_its_packet(
     simulation.behave(too_long=too_long)
     sock = simulation.datagrams()
     sock.peer.send(b"data", control=bytes(1000))
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recvmsg, 10, 100)
-        await simulation.run()
-        assert not call.done
-        await simulation.step()
-        data, *_ = call.value
-        assert data == b"data"
-    simulation.check_quiet()
+    call = await simulation.begin(sock.recvmsg, 10, 100)
+    assert not call.done
+    await simulation.step()
+    data, *_ = call.value
+    assert data == b"data"
 
 
 async def test_trio_is_handed_handles_and_addresses_as_integers(
@@ -211,11 +185,9 @@ def test_an_interrupt_waits_until_the_packet_is_in(simulation: Simulation, momen
 async def test_packets_reach_their_tasks_in_any_order(simulation: Simulation) -> None:
     sockets = [simulation.stream() for _ in range(3)]
     for order in itertools.permutations(range(3)):
-        async with simulation.nursery() as nursery:
-            calls = [Call(nursery, sock.recv, 100) for sock in sockets]
-            await simulation.run()
-            for number in order:
-                sockets[number].peer.send(b"%d" % number)
-            await simulation.step()
-            assert [call.value for call in calls] == [b"0", b"1", b"2"]
-    simulation.check_quiet()
+        calls = [simulation.call(sock.recv, 100) for sock in sockets]
+        await simulation.run()
+        for number in order:
+            sockets[number].peer.send(b"%d" % number)
+        await simulation.step()
+        assert [call.value for call in calls] == [b"0", b"1", b"2"]

@@ -5,18 +5,18 @@ from __future__ import annotations
 import gc
 import itertools
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
 from tests.peers import pattern
 from tests.receiving import winerror
-from tests.simulation import Call, Simulation
 from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
-pytestmark = pytest.mark.deadline(10)
+if TYPE_CHECKING:
+    from tests.simulation import Simulation
 
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
 
@@ -27,27 +27,24 @@ async def test_a_cancelled_exact_receive_leaves_its_bytes_to_the_next(
 ) -> None:
     sock = simulation.stream()
     stream = SocketStream(sock)
-    async with simulation.nursery() as nursery:
-        if into:
-            call = Call(nursery, stream.receive_exactly_into, bytearray(10))
-        else:
-            call = Call(nursery, stream.receive_exactly, 10)
-        for piece in (b"ab", b"cd", b"e"):
-            await simulation.run()
-            sock.peer.send(piece)
-            await simulation.step()
-        assert not call.done
-        call.scope.cancel()
-        await simulation.step()
-        assert call.cancelled
-        assert sock.is_readable()
-        assert await stream.receive_some(2) == b"ab"
-        exact = Call(nursery, stream.receive_exactly, 5)
+    if into:
+        call = simulation.call(stream.receive_exactly_into, bytearray(10))
+    else:
+        call = simulation.call(stream.receive_exactly, 10)
+    for piece in (b"ab", b"cd", b"e"):
         await simulation.run()
-        sock.peer.send(b"fg")
+        sock.peer.send(piece)
         await simulation.step()
-        assert exact.value == b"cdefg"
-    simulation.check_quiet()
+    assert not call.done
+    call.scope.cancel()
+    await simulation.step()
+    assert call.cancelled
+    assert sock.is_readable()
+    assert await stream.receive_some(2) == b"ab"
+    exact = await simulation.begin(stream.receive_exactly, 5)
+    sock.peer.send(b"fg")
+    await simulation.step()
+    assert exact.value == b"cdefg"
 
 
 async def test_bytes_pushed_back_again_come_before_those_that_were_left(
@@ -56,18 +53,16 @@ async def test_bytes_pushed_back_again_come_before_those_that_were_left(
     sock = simulation.stream()
     stream = SocketStream(sock)
     sock.receiver.pushed_back.add(b"abcdef")
-    async with simulation.nursery() as nursery:
-        for _ in range(3):
-            exact = Call(nursery, stream.receive_exactly, 10)
-            await simulation.run()
-            assert simulation.in_kernel(sock)
-            exact.scope.cancel()
-            await simulation.step()
-            assert exact.cancelled
-        sock.peer.send(b"ghij")
-        last = Call(nursery, stream.receive_exactly, 10)
+    for _ in range(3):
+        exact = await simulation.begin(stream.receive_exactly, 10)
+        assert simulation.in_kernel(sock)
+        exact.scope.cancel()
         await simulation.step()
-        assert last.value == b"abcdefghij"
+        assert exact.cancelled
+    sock.peer.send(b"ghij")
+    last = simulation.call(stream.receive_exactly, 10)
+    await simulation.step()
+    assert last.value == b"abcdefghij"
 
 
 @pytest.mark.parametrize("refused", [False, True])
@@ -76,19 +71,17 @@ async def test_an_exact_receive_that_fails_leaves_its_bytes_to_the_next(
 ) -> None:
     sock = simulation.stream()
     stream = SocketStream(sock)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, stream.receive_exactly, 10)
-        await simulation.run()
-        sock.peer.send(b"some")
-        if refused:
-            sock.peer.refusals.append(WinsockError.WSAECONNRESET)
-        else:
-            await simulation.step()
-            sock.peer.reset()
+    call = await simulation.begin(stream.receive_exactly, 10)
+    sock.peer.send(b"some")
+    if refused:
+        sock.peer.refusals.append(WinsockError.WSAECONNRESET)
+    else:
         await simulation.step()
-        assert isinstance(call.error, trio.BrokenResourceError)
-        assert isinstance(call.error.__cause__, ConnectionResetError)
-        assert await stream.receive_some() == b"some"
+        sock.peer.reset()
+    await simulation.step()
+    assert isinstance(call.error, trio.BrokenResourceError)
+    assert isinstance(call.error.__cause__, ConnectionResetError)
+    assert await stream.receive_some() == b"some"
 
 
 @pytest.mark.parametrize("kind", ["receive_exactly", "MSG_WAITALL"])
@@ -98,22 +91,21 @@ async def test_the_next_receive_begins_with_what_was_pushed_back_whatever_it_is(
     sock = simulation.stream()
     sock.receiver.pushed_back.add(b"some")
     buffers = [bytearray(2), bytearray(0), bytearray(4)]
-    async with simulation.nursery() as nursery:
-        if kind == "receive_exactly":
-            call = Call(nursery, SocketStream(sock).receive_exactly, 6)
-        else:
-            call = Call(nursery, wsarecv, sock, buffers, WAITALL)
-        await simulation.run()
-        (request,) = sock.peer.requests
-        assert request.capacity == 2
-        sock.peer.send(b"more")
-        await simulation.step()
-        if kind == "receive_exactly":
-            assert call.value == b"somemo"
-        else:
-            assert call.value == (6, 0)
-            assert buffers == [b"so", b"", b"memo"]
-        assert sock.peer.waiting == b"re"
+    if kind == "receive_exactly":
+        call = simulation.call(SocketStream(sock).receive_exactly, 6)
+    else:
+        call = simulation.call(wsarecv, sock, buffers, WAITALL)
+    await simulation.run()
+    (request,) = sock.peer.requests
+    assert request.capacity == 2
+    sock.peer.send(b"more")
+    await simulation.step()
+    if kind == "receive_exactly":
+        assert call.value == b"somemo"
+    else:
+        assert call.value == (6, 0)
+        assert buffers == [b"so", b"", b"memo"]
+    assert sock.peer.waiting == b"re"
 
 
 async def test_pushed_back_bytes_can_be_peeked_at_and_need_no_kernel(
@@ -158,18 +150,16 @@ async def test_out_of_band_data_passes_what_was_pushed_back(simulation: Simulati
 
 async def test_the_end_inside_an_exact_receive_gives_what_came(simulation: Simulation) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, SocketStream(sock).receive_exactly, 10)
-        await simulation.run()
-        sock.peer.send(b"some")
-        sock.peer.send_end()
-        await simulation.step()
-        assert isinstance(call.error, IncompleteReceiveError)
-        assert call.error.partial == b"some"
-        assert call.error.expected == 10
-        again = Call(nursery, sock.recv, 10)
-        await simulation.step()
-        assert again.value == b""
+    call = await simulation.begin(SocketStream(sock).receive_exactly, 10)
+    sock.peer.send(b"some")
+    sock.peer.send_end()
+    await simulation.step()
+    assert isinstance(call.error, IncompleteReceiveError)
+    assert call.error.partial == b"some"
+    assert call.error.expected == 10
+    again = simulation.call(sock.recv, 10)
+    await simulation.step()
+    assert again.value == b""
 
 
 MIB = 1 << 20
@@ -182,19 +172,17 @@ async def test_an_exact_receive_reserves_memory_as_bytes_come(
     sock = simulation.stream()
     expected = bytes(itertools.islice(itertools.cycle(range(251)), nbytes))
     received = 0
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, SocketStream(sock).receive_exactly, nbytes)
-        while received < nbytes:
-            await simulation.run()
-            (request,) = sock.peer.requests
-            missing = nbytes - received
-            assert 0 < request.capacity <= min(missing, max(received, MIB))
-            size = min(missing, 700_001)
-            sock.peer.send(expected[received : received + size])
-            await simulation.step()
-            received += size
-        assert call.value == expected
-    simulation.check_quiet()
+    call = simulation.call(SocketStream(sock).receive_exactly, nbytes)
+    while received < nbytes:
+        await simulation.run()
+        (request,) = sock.peer.requests
+        missing = nbytes - received
+        assert 0 < request.capacity <= min(missing, max(received, MIB))
+        size = min(missing, 700_001)
+        sock.peer.send(expected[received : received + size])
+        await simulation.step()
+        received += size
+    assert call.value == expected
 
 
 @pytest.mark.parametrize("nbytes", [1 << 31, 1 << 62, 1 << 64])
@@ -203,17 +191,15 @@ async def test_an_exact_receive_of_an_absurd_size_costs_little_and_loses_nothing
 ) -> None:
     sock = simulation.stream()
     stream = SocketStream(sock)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, stream.receive_exactly, nbytes)
-        await simulation.run()
-        (request,) = sock.peer.requests
-        assert request.capacity == MIB
-        sock.peer.send(b"some")
-        await simulation.step()
-        call.scope.cancel()
-        await simulation.step()
-        assert call.cancelled
-        assert await stream.receive_some() == b"some"
+    call = await simulation.begin(stream.receive_exactly, nbytes)
+    (request,) = sock.peer.requests
+    assert request.capacity == MIB
+    sock.peer.send(b"some")
+    await simulation.step()
+    call.scope.cancel()
+    await simulation.step()
+    assert call.cancelled
+    assert await stream.receive_some() == b"some"
 
 
 async def test_an_exact_receive_takes_all_that_was_pushed_back_in_order(
@@ -265,20 +251,17 @@ async def test_a_buffer_that_was_resized_takes_nothing_of_what_was_pushed_back(
         "wsarecv": lambda: wsarecv(sock, [buffer]),
         "receive_exactly_into": lambda: SocketStream(sock).receive_exactly_into(buffer),
     }
-    async with simulation.nursery() as nursery:
-        exact = Call(nursery, SocketStream(sock).receive_exactly, 10)
-        await simulation.run()
-        sock.peer.send(b"data")
-        await simulation.step()
-        simulation.behave(prompt=False)
-        exact.scope.cancel()
-        call = Call(nursery, receives[into])  # which waits for its turn
-        await simulation.run()
-        del buffer[2:]
-        await simulation.step()
-        assert exact.cancelled
-        assert isinstance(call.error, ValueError)
-        assert await sock.recv(4) == b"data"
+    exact = await simulation.begin(SocketStream(sock).receive_exactly, 10)
+    sock.peer.send(b"data")
+    await simulation.step()
+    simulation.behave(prompt=False)
+    exact.scope.cancel()
+    call = await simulation.begin(receives[into])  # which waits for its turn
+    del buffer[2:]
+    await simulation.step()
+    assert exact.cancelled
+    assert isinstance(call.error, ValueError)
+    assert await sock.recv(4) == b"data"
 
 
 # An error that had to wait, since there were bytes to give.
@@ -301,21 +284,18 @@ async def test_an_error_that_waits_comes_before_what_an_exact_receive_still_miss
 
 async def test_bytes_that_come_with_an_error_come_first(simulation: Simulation) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.end(NtStatus.IO_TIMEOUT, b"some")
-        await simulation.step()
-        assert call.value == b"some"
-        with pytest.raises(OSError, match=r".") as caught:
-            await sock.recv(100)
-        assert winerror(caught.value) == WinsockError.WSAETIMEDOUT
-        # It is told once.
-        again = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.send(b"more")
-        await simulation.step()
-        assert again.value == b"more"
+    call = await simulation.begin(sock.recv, 100)
+    sock.peer.end(NtStatus.IO_TIMEOUT, b"some")
+    await simulation.step()
+    assert call.value == b"some"
+    with pytest.raises(OSError, match=r".") as caught:
+        await sock.recv(100)
+    assert winerror(caught.value) == WinsockError.WSAETIMEDOUT
+    # It is told once.
+    again = await simulation.begin(sock.recv, 100)
+    sock.peer.send(b"more")
+    await simulation.step()
+    assert again.value == b"more"
 
 
 async def test_an_exact_receive_that_an_error_interrupts_leaves_its_bytes_and_those_before_it(
@@ -323,27 +303,23 @@ async def test_an_exact_receive_that_an_error_interrupts_leaves_its_bytes_and_th
 ) -> None:
     sock = simulation.stream(made_here=True)
     stream = SocketStream(sock)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, stream.receive_exactly, 10)
-        await simulation.run()
-        sock.peer.end(NtStatus.CONNECTION_RESET, b"some")
-        sock.peer.reset()
-        await simulation.step()
-        assert isinstance(call.error, trio.BrokenResourceError)
-        assert await stream.receive_some() == b"some"
-        with pytest.raises(trio.BrokenResourceError):
-            await stream.receive_some()
+    call = await simulation.begin(stream.receive_exactly, 10)
+    sock.peer.end(NtStatus.CONNECTION_RESET, b"some")
+    sock.peer.reset()
+    await simulation.step()
+    assert isinstance(call.error, trio.BrokenResourceError)
+    assert await stream.receive_some() == b"some"
+    with pytest.raises(trio.BrokenResourceError):
+        await stream.receive_some()
 
 
 async def test_an_error_that_waits_keeps_nothing_alive(simulation: Simulation) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.end(NtStatus.CONNECTION_RESET, b"some")
-        await simulation.step()
-        assert call.value == b"some"
+    call = await simulation.begin(sock.recv, 100)
+    sock.peer.end(NtStatus.CONNECTION_RESET, b"some")
+    await simulation.step()
+    assert call.value == b"some"
     alive = weakref.ref(sock.stdlib)
-    del sock, call, nursery
+    del sock, call
     gc.collect()
     assert alive() is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -10,11 +10,11 @@ from trio.testing import assert_checkpoints
 
 from tests.peers import Counted, pattern
 from tests.receiving import winerror
-from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import FlagsOut
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 
-pytestmark = pytest.mark.deadline(10)
+if TYPE_CHECKING:
+    from tests.simulation import Simulation
 
 PEEK = MsgFlag.MSG_PEEK
 
@@ -23,17 +23,16 @@ async def test_the_slower_of_two_waits_again(simulation: Simulation) -> None:
     sock = simulation.stream()
     sock.peer.ifs_handles = False
     sockets = [sock, sock.dup()]
-    async with simulation.nursery() as nursery:
-        calls = [Call(nursery, each.recv, 100) for each in sockets]
-        await simulation.run()
-        sock.peer.send(b"one")
-        await simulation.run()
-        assert [call.done for call in calls].count(True) == 1
-        sock.peer.send(b"two")
-        await simulation.run()
-        assert {call.value for call in calls} == {b"one", b"two"}
-        for each in sockets:
-            each.close()
+    calls = [simulation.call(each.recv, 100) for each in sockets]
+    await simulation.run()
+    sock.peer.send(b"one")
+    await simulation.run()
+    assert [call.done for call in calls].count(True) == 1
+    sock.peer.send(b"two")
+    await simulation.run()
+    assert {call.value for call in calls} == {b"one", b"two"}
+    for each in sockets:
+        each.close()
 
 
 async def test_a_receive_by_readiness_takes_all_that_waits_in_one_piece(
@@ -79,13 +78,11 @@ async def test_a_receive_by_readiness_whose_socket_is_closed_before_it_runs_agai
 
     sock = simulation.stream()
     sock.peer.ifs_handles = False
-    async with simulation.nursery() as nursery:
-        monkeypatch.setattr(trio.lowlevel, "wait_readable", wait_and_close)
-        call = Call(nursery, wsarecv, sock, [bytearray(8)], MsgFlag.MSG_WAITALL)
-        await simulation.run()
-        sock.peer.send(b"data")
-        await simulation.run()
-        assert isinstance(call.error, trio.ClosedResourceError)
+    monkeypatch.setattr(trio.lowlevel, "wait_readable", wait_and_close)
+    call = await simulation.begin(wsarecv, sock, [bytearray(8)], MsgFlag.MSG_WAITALL)
+    sock.peer.send(b"data")
+    await simulation.run()
+    assert isinstance(call.error, trio.ClosedResourceError)
     assert not sock.receiver.pushed_back.something
 
 
@@ -93,14 +90,12 @@ async def test_receives_by_readiness_are_counted(simulation: Simulation) -> None
     sock = simulation.stream()
     sock.peer.ifs_handles = False
     counted = Counted()
-    async with simulation.nursery() as nursery:
-        cancelled = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        cancelled.scope.cancel()
-        await simulation.run()
-        assert cancelled.cancelled
-        sock.peer.send(b"data")
-        assert await sock.recv(100) == b"data"
+    cancelled = await simulation.begin(sock.recv, 100)
+    cancelled.scope.cancel()
+    await simulation.run()
+    assert cancelled.cancelled
+    sock.peer.send(b"data")
+    assert await sock.recv(100) == b"data"
     assert (counted.pended, counted.cancelled, counted.immediate, counted.bytes) == (1, 1, 1, 4)
     assert (counted.overlapped, counted.wsarecv_calls) == (0, 2)
     assert counted.failed == 0
@@ -122,24 +117,22 @@ async def test_a_peek_that_has_to_wait_takes_nothing(
     simulation.behave(flags_out=flags_out)
     sock = simulation.stream()
     buffer = bytearray(10)
-    async with simulation.nursery() as nursery:
-        if kind == "recv_into":
-            call = Call(nursery, sock.recv_into, buffer, 10, PEEK)
-        elif kind == "recvmsg":
-            call = Call(nursery, sock.recvmsg, 10, 0, PEEK)
-        elif kind == "wsarecv":
-            call = Call(nursery, wsarecv, sock, [buffer], PEEK)
-        else:
-            call = Call(nursery, getattr(sock, kind), 10, PEEK)
-        await simulation.run()
-        assert not call.done
-        simulation.readers.wake()
-        await simulation.run()
-        sock.peer.send(b"data")
-        await simulation.run()
-        assert call.succeeded
-        assert sock.peer.waiting == b"data"
-    simulation.check_quiet()
+    if kind == "recv_into":
+        call = simulation.call(sock.recv_into, buffer, 10, PEEK)
+    elif kind == "recvmsg":
+        call = simulation.call(sock.recvmsg, 10, 0, PEEK)
+    elif kind == "wsarecv":
+        call = simulation.call(wsarecv, sock, [buffer], PEEK)
+    else:
+        call = simulation.call(getattr(sock, kind), 10, PEEK)
+    await simulation.run()
+    assert not call.done
+    simulation.readers.wake()
+    await simulation.run()
+    sock.peer.send(b"data")
+    await simulation.run()
+    assert call.succeeded
+    assert sock.peer.waiting == b"data"
 
 
 @pytest.mark.parametrize("made_here", [False, True])
@@ -165,17 +158,14 @@ async def test_peeking_leaves_the_data_where_it_is_and_is_not_overlapped(
 
 async def test_a_peek_can_be_cancelled_and_closed(simulation: Simulation) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        cancelled = Call(nursery, sock.recv, 10, PEEK)
-        await simulation.run()
-        cancelled.scope.cancel()
-        await simulation.run()
-        assert cancelled.cancelled
-        closed = Call(nursery, sock.recv, 10, PEEK)
-        await simulation.run()
-        sock.close()
-        await simulation.run()
-        assert isinstance(closed.error, trio.ClosedResourceError)
+    cancelled = await simulation.begin(sock.recv, 10, PEEK)
+    cancelled.scope.cancel()
+    await simulation.run()
+    assert cancelled.cancelled
+    closed = await simulation.begin(sock.recv, 10, PEEK)
+    sock.close()
+    await simulation.run()
+    assert isinstance(closed.error, trio.ClosedResourceError)
     with pytest.raises(OSError, match=r".") as caught:
         await sock.recv(10, PEEK)
     assert winerror(caught.value) == WinsockError.WSAENOTSOCK

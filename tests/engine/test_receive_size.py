@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from tests.simulation.sockets import SocketOverSimulation
 
-pytestmark = pytest.mark.deadline(10)
-
 MESSAGES = [1, 64, SMALL, 1500, 4096, 16000, MEDIUM]
 whether_it_waits = pytest.mark.parametrize("waits", [True, False], ids=["waits", "never idle"])
 
@@ -101,8 +99,8 @@ async def exchange(
     simulation: Simulation, sock: SocketOverSimulation, nbytes: int, *, waits: bool
 ) -> None:
     """Receive a message that arrives while the receive waits, or before it begins."""
-    async with trio.open_nursery() as nursery:
-        calls = await begin(simulation, nursery, sock) if waits else []
+    async with trio.open_nursery():
+        calls = await begin(simulation, sock) if waits else []
         sock.peer.send(pattern(nbytes))
         await simulation.step()
         received = b"".join(value_of(simulation, call) for call in calls)
@@ -126,7 +124,6 @@ async def test_a_steady_flow_of_messages_costs_one_call_each(
     assert counted.wsarecv_calls == counted.overlapped == 20
     assert (counted.pended, counted.immediate) == ((20, 0) if waits else (0, 20))
     assert "cancel" not in simulation.events
-    simulation.check_quiet()
 
 
 @whether_it_waits
@@ -169,18 +166,15 @@ async def test_a_receive_that_is_filled_gives_what_has_arrived_behind_it_too(
     sock = simulation.stream(made_here=made_here)
     await make_flow(simulation, sock, size)
     counted = Counted()
-    async with simulation.nursery() as nursery:
-        if not waits:
-            sock.peer.send(pattern(5 * size))
-        call = Call(nursery, sock.recv, 4 * size)
-        await simulation.run()
-        if waits:
-            sock.peer.send(pattern(5 * size))
-        await simulation.step()
-        assert call.value == pattern(4 * size)
+    if not waits:
+        sock.peer.send(pattern(5 * size))
+    call = await simulation.begin(sock.recv, 4 * size)
+    if waits:
+        sock.peer.send(pattern(5 * size))
+    await simulation.step()
+    assert call.value == pattern(4 * size)
     assert (counted.overlapped, counted.wsarecv_calls, counted.bytes) == (1, 2, 4 * size)
     assert sock.peer.waiting == pattern(5 * size)[4 * size :]
-    simulation.check_quiet()
 
 
 @pytest.mark.parametrize("nbytes", [SMALL - 1, SMALL])
@@ -190,10 +184,9 @@ async def test_a_receive_that_has_all_that_was_asked_for_makes_one_call(
     sock = simulation.stream()
     counted = Counted()
     sock.peer.send(pattern(nbytes))
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, SMALL)
-        await simulation.step()
-        assert call.value == pattern(nbytes)
+    call = simulation.call(sock.recv, SMALL)
+    await simulation.step()
+    assert call.value == pattern(nbytes)
     assert counted.wsarecv_calls == 1
 
 
@@ -269,10 +262,9 @@ async def test_what_is_behind_it_is_ordinary_data_whatever_flags_came_out(
     sock = simulation.stream(made_here=made_here)
     sock.peer.send(bytes(SMALL), NtStatus.RECEIVE_EXPEDITED)
     sock.peer.send(b"more")
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, LARGE)
-        await simulation.step()
-        assert call.value == bytes(SMALL) + b"more"
+    call = simulation.call(sock.recv, LARGE)
+    await simulation.step()
+    assert call.value == bytes(SMALL) + b"more"
 
 
 @both_modes
@@ -310,14 +302,12 @@ async def test_a_receive_asks_for_no_more_than_the_program_does(
 ) -> None:
     sock = simulation.stream()
     await make_flow(simulation, sock, size)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, nbytes)
-        await simulation.run()
-        assert capacity(sock) == min(nbytes, size)
-        sock.peer.send(pattern(nbytes + 1))
-        await simulation.step()
-        assert 0 < len(call.value) <= nbytes
-        assert call.value + sock.peer.waiting == pattern(nbytes + 1)
+    call = await simulation.begin(sock.recv, nbytes)
+    assert capacity(sock) == min(nbytes, size)
+    sock.peer.send(pattern(nbytes + 1))
+    await simulation.step()
+    assert 0 < len(call.value) <= nbytes
+    assert call.value + sock.peer.waiting == pattern(nbytes + 1)
 
 
 @pytest.mark.parametrize(
@@ -378,13 +368,12 @@ async def test_others_have_one_turn_before_a_large_receive_and_no_deadline_in_it
     await make_flow(simulation, sock, size)
     sizes = offers(sock)
     sock.peer.send(b"data")
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, LARGE)
-        instrument = AfterTheFirstStep(call.scope.cancel)
-        trio.lowlevel.add_instrument(instrument)
-        await simulation.step()
-        trio.lowlevel.remove_instrument(instrument)
-        assert call.value == b"data"
+    call = simulation.call(sock.recv, LARGE)
+    instrument = AfterTheFirstStep(call.scope.cancel)
+    trio.lowlevel.add_instrument(instrument)
+    await simulation.step()
+    trio.lowlevel.remove_instrument(instrument)
+    assert call.value == b"data"
     assert sizes == [size]
     # What is inline in skip mode sleeps no more than that.
     assert instrument.steps == (2 if made_here or size == SMALL else 3)

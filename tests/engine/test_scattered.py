@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.receiving import winerror
-from tests.simulation import Call, CancelAnswer, Simulation
+from tests.simulation import CancelAnswer, Simulation
 from trio_wsarecv import MsgFlag, WinsockError, wsarecv
 from trio_wsarecv._engine.messages import check_request
 from trio_wsarecv._winsock.codes import NtStatus
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
 PUSH, PARTIAL = MsgFlag.MSG_PUSH_IMMEDIATE, MsgFlag.MSG_PARTIAL
 
-pytestmark = pytest.mark.deadline(10)
-
 
 def filled(buffers: Sequence[bytearray]) -> bytes:
     return b"".join(buffers)
@@ -34,45 +32,39 @@ async def test_what_the_kernel_is_given_is_what_was_asked_for(simulation: Simula
     sizes = [5, 0, 7, 1]
     # A datagram that does not fit has room behind the program's buffers.
     for sock, behind in ((simulation.stream(), []), (simulation.datagrams(), [65536])):
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, wsarecv, sock, [bytearray(size) for size in sizes], PUSH)
-            await simulation.run()
-            (request,) = sock.peer.requests
-            assert [size for _, size in request.buffers] == sizes + behind
-            assert request.flags == PUSH
-            sock.peer.send(b"data")
-            await simulation.step()
-            assert call.value == (4, 0)
-    simulation.check_quiet()
+        call = await simulation.begin(wsarecv, sock, [bytearray(size) for size in sizes], PUSH)
+        (request,) = sock.peer.requests
+        assert [size for _, size in request.buffers] == sizes + behind
+        assert request.flags == PUSH
+        sock.peer.send(b"data")
+        await simulation.step()
+        assert call.value == (4, 0)
 
 
 @pytest.mark.parametrize("count", [1023, 1024, 1025, 3000])
 async def test_a_call_is_given_1024_buffers_at_the_most(simulation: Simulation, count: int) -> None:
     for sock in (simulation.stream(), simulation.datagrams()):
         buffers = [bytearray(2) for _ in range(count)]
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, wsarecv, sock, buffers)
-            await simulation.run()
-            (request,) = sock.peer.requests
-            assert len(request.buffers) <= 1024
-            sock.peer.send(b"datagram!")
-            await simulation.step()
-            assert call.value == (9, 0)
+        call = await simulation.begin(wsarecv, sock, buffers)
+        (request,) = sock.peer.requests
+        assert len(request.buffers) <= 1024
+        sock.peer.send(b"datagram!")
+        await simulation.step()
+        assert call.value == (9, 0)
         assert filled(buffers) == b"datagram!".ljust(2 * count, b"\0")
 
 
 async def test_winsock_is_not_asked_to_wait_for_all(simulation: Simulation) -> None:
     # It refuses that on a non-blocking socket.
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, wsarecv, sock, [bytearray(3), bytearray(9)], WAITALL | PUSH)
-        for piece in (b"abcde", b"fghijkl"):
-            await simulation.run()
-            (request,) = sock.peer.requests
-            assert request.flags == PUSH
-            sock.peer.send(piece)
-            await simulation.step()
-        assert call.value == (12, 0)
+    call = simulation.call(wsarecv, sock, [bytearray(3), bytearray(9)], WAITALL | PUSH)
+    for piece in (b"abcde", b"fghijkl"):
+        await simulation.run()
+        (request,) = sock.peer.requests
+        assert request.flags == PUSH
+        sock.peer.send(piece)
+        await simulation.step()
+    assert call.value == (12, 0)
 
 
 async def test_kernel_buffers_go_on_where_the_last_receive_stopped(
@@ -80,17 +72,15 @@ async def test_kernel_buffers_go_on_where_the_last_receive_stopped(
 ) -> None:
     sock = simulation.stream()
     buffers = [bytearray(b"." * size) for size in (3, 0, 4, 2, 0)]
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, wsarecv, sock, buffers, WAITALL)
-        for piece, room in ((b"ab", 9), (b"c", 7), (b"def", 6), (b"g", 3), (b"hi", 2)):
-            await simulation.run()
-            (request,) = sock.peer.requests
-            assert request.capacity == room
-            sock.peer.send(piece)
-            await simulation.step()
-        assert call.value == (9, 0)
+    call = simulation.call(wsarecv, sock, buffers, WAITALL)
+    for piece, room in ((b"ab", 9), (b"c", 7), (b"def", 6), (b"g", 3), (b"hi", 2)):
+        await simulation.run()
+        (request,) = sock.peer.requests
+        assert request.capacity == room
+        sock.peer.send(piece)
+        await simulation.step()
+    assert call.value == (9, 0)
     assert filled(buffers) == b"abcdefghi"
-    simulation.check_quiet()
 
 
 async def test_any_number_of_buffers_without_room_is_passed_over(simulation: Simulation) -> None:
@@ -115,18 +105,16 @@ async def test_a_buffer_without_room_may_have_several_dimensions(simulation: Sim
     sock = simulation.stream()
     nothing = ((ctypes.c_char * 0) * 3)()
     buffer = bytearray(8)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, wsarecv, sock, [nothing, buffer], WAITALL)
-        await simulation.run()
-        sock.peer.send(b"some")
-        await simulation.step()
-        call.scope.cancel()
-        await simulation.step()
-        assert call.cancelled
-        sock.peer.send(b"more")
-        again = Call(nursery, wsarecv, sock, [nothing, buffer], WAITALL)
-        await simulation.step()
-        assert again.value == (8, 0)
+    call = await simulation.begin(wsarecv, sock, [nothing, buffer], WAITALL)
+    sock.peer.send(b"some")
+    await simulation.step()
+    call.scope.cancel()
+    await simulation.step()
+    assert call.cancelled
+    sock.peer.send(b"more")
+    again = simulation.call(wsarecv, sock, [nothing, buffer], WAITALL)
+    await simulation.step()
+    assert again.value == (8, 0)
     assert buffer == b"somemore"
 
 
@@ -135,21 +123,18 @@ async def test_waiting_for_all_loses_nothing_when_it_fails(
     simulation: Simulation, pending: bool
 ) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, wsarecv, sock, [bytearray(3), bytearray(9)], WAITALL)
-        await simulation.run()
-        sock.peer.send(b"abcde")
-        if pending:
-            await simulation.step()
-            sock.peer.reset()
-        else:
-            sock.peer.refusals.append(WinsockError.WSAENETDOWN)
+    call = await simulation.begin(wsarecv, sock, [bytearray(3), bytearray(9)], WAITALL)
+    sock.peer.send(b"abcde")
+    if pending:
         await simulation.step()
-        expected = WinsockError.WSAECONNRESET if pending else WinsockError.WSAENETDOWN
-        assert winerror(call.error) == expected
-        simulation.deliver_automatically()
-        assert await sock.recv(100) == b"abcde"
-    simulation.check_quiet()
+        sock.peer.reset()
+    else:
+        sock.peer.refusals.append(WinsockError.WSAENETDOWN)
+    await simulation.step()
+    expected = WinsockError.WSAECONNRESET if pending else WinsockError.WSAENETDOWN
+    assert winerror(call.error) == expected
+    simulation.deliver_automatically()
+    assert await sock.recv(100) == b"abcde"
 
 
 @pytest.mark.parametrize("answer", CancelAnswer)
@@ -159,20 +144,17 @@ async def test_a_cancelled_receive_gives_its_bytes_or_leaves_them(
     simulation.behaviour.cancel = answer
     sock: SocketOverSimulation = simulation.stream()
     buffers = [bytearray(2), bytearray(9)]
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, wsarecv, sock, buffers)
-        await simulation.run()
-        simulation.behaviour.prompt = False
-        sock.peer.send(b"data")
-        call.scope.cancel()
+    call = await simulation.begin(wsarecv, sock, buffers)
+    simulation.behaviour.prompt = False
+    sock.peer.send(b"data")
+    call.scope.cancel()
+    await simulation.step()
+    if call.cancelled:
+        assert answer is CancelAnswer.ABORTED
+        call = simulation.call(wsarecv, sock, buffers)
         await simulation.step()
-        if call.cancelled:
-            assert answer is CancelAnswer.ABORTED
-            call = Call(nursery, wsarecv, sock, buffers)
-            await simulation.step()
-        assert call.value == (4, 0)
-        assert filled(buffers) == b"data" + bytes(7)
-    simulation.check_quiet()
+    assert call.value == (4, 0)
+    assert filled(buffers) == b"data" + bytes(7)
 
 
 OUT = {
@@ -190,17 +172,14 @@ async def test_the_completion_says_which_flags_come_out(
 ) -> None:
     sock = simulation.datagrams()
     buffers = [bytearray(b"...") for _ in range(3)]
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, wsarecv, sock, buffers, PARTIAL)
-        await simulation.run()
-        (request,) = sock.peer.requests
-        assert request.flags == PARTIAL
-        sock.peer.end(status, b"data")
-        await simulation.step()
-        assert call.value == (4, OUT[status])
-        assert isinstance(call.value.flags, MsgFlag)
+    call = await simulation.begin(wsarecv, sock, buffers, PARTIAL)
+    (request,) = sock.peer.requests
+    assert request.flags == PARTIAL
+    sock.peer.end(status, b"data")
+    await simulation.step()
+    assert call.value == (4, OUT[status])
+    assert isinstance(call.value.flags, MsgFlag)
     assert filled(buffers) == b"data....."
-    simulation.check_quiet()
 
 
 @pytest.mark.parametrize("method", ["wsarecv", "recvmsg", "recvmsg_into"])
@@ -209,25 +188,23 @@ async def test_the_flags_of_all_parts_of_a_receive_come_out(
     simulation: Simulation, status: NtStatus, method: str
 ) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        for statuses in itertools.product((NtStatus.SUCCESS, status), repeat=3):
-            if method == "wsarecv":
-                call = Call(nursery, wsarecv, sock, [bytearray(5), bytearray(7)], WAITALL)
-            elif method == "recvmsg":
-                call = Call(nursery, sock.recvmsg, 12, 0, WAITALL)
-            else:
-                call = Call(nursery, sock.recvmsg_into, [bytearray(12)], 0, WAITALL)
-            for each in statuses:
-                await simulation.run()
-                sock.peer.send(b"part", each)
-                await simulation.step()
-            flags = OUT[status] if status in statuses else MsgFlag(0)
-            if method == "wsarecv":
-                assert call.value == (12, flags)
-            else:
-                received = b"partpartpart" if method == "recvmsg" else 12
-                assert call.value == (received, [], flags, None)
-    simulation.check_quiet()
+    for statuses in itertools.product((NtStatus.SUCCESS, status), repeat=3):
+        if method == "wsarecv":
+            call = simulation.call(wsarecv, sock, [bytearray(5), bytearray(7)], WAITALL)
+        elif method == "recvmsg":
+            call = simulation.call(sock.recvmsg, 12, 0, WAITALL)
+        else:
+            call = simulation.call(sock.recvmsg_into, [bytearray(12)], 0, WAITALL)
+        for each in statuses:
+            await simulation.run()
+            sock.peer.send(b"part", each)
+            await simulation.step()
+        flags = OUT[status] if status in statuses else MsgFlag(0)
+        if method == "wsarecv":
+            assert call.value == (12, flags)
+        else:
+            received = b"partpartpart" if method == "recvmsg" else 12
+            assert call.value == (received, [], flags, None)
 
 
 @pytest.mark.parametrize("method", ["wsarecv", "recvmsg", "recvmsg_into"])
@@ -239,20 +216,19 @@ async def test_an_urgent_byte_is_told_by_a_flag_and_the_end_of_the_stream_by_non
         sock = simulation.stream()
         if data:
             sock.peer.send_urgent(data)
-        async with simulation.nursery() as nursery:
-            if method == "wsarecv":
-                call = Call(nursery, wsarecv, sock, [bytearray(5)], OOB)
-            elif method == "recvmsg":
-                call = Call(nursery, sock.recvmsg, 5, 0, OOB)
-            else:
-                call = Call(nursery, sock.recvmsg_into, [bytearray(5)], 0, OOB)
-            await simulation.run()
-            if not data:
-                sock.peer.end(NtStatus.SUCCESS)  # which is how it ends that none will come
-            await simulation.step()
-            nbytes, flags = call.value[0], call.value[1 if method == "wsarecv" else 2]
-            assert nbytes == (data if method == "recvmsg" else len(data))
-            assert flags == flag
+        if method == "wsarecv":
+            call = simulation.call(wsarecv, sock, [bytearray(5)], OOB)
+        elif method == "recvmsg":
+            call = simulation.call(sock.recvmsg, 5, 0, OOB)
+        else:
+            call = simulation.call(sock.recvmsg_into, [bytearray(5)], 0, OOB)
+        await simulation.run()
+        if not data:
+            sock.peer.end(NtStatus.SUCCESS)  # which is how it ends that none will come
+        await simulation.step()
+        nbytes, flags = call.value[0], call.value[1 if method == "wsarecv" else 2]
+        assert nbytes == (data if method == "recvmsg" else len(data))
+        assert flags == flag
 
 
 async def test_a_message_in_parts_is_complete_when_the_flag_is_gone(
@@ -260,18 +236,16 @@ async def test_a_message_in_parts_is_complete_when_the_flag_is_gone(
 ) -> None:
     sock = simulation.datagrams()
     message = b""
-    async with simulation.nursery() as nursery:
-        flags = PARTIAL
-        for status in (NtStatus.RECEIVE_PARTIAL, NtStatus.RECEIVE_PARTIAL, NtStatus.SUCCESS):
-            assert flags & PARTIAL
-            buffer = bytearray(4)
-            call = Call(nursery, wsarecv, sock, [buffer])
-            await simulation.run()
-            sock.peer.end(status, b"part")
-            await simulation.step()
-            nbytes, flags = call.value
-            message += buffer[:nbytes]
-        assert not flags
+    flags = PARTIAL
+    for status in (NtStatus.RECEIVE_PARTIAL, NtStatus.RECEIVE_PARTIAL, NtStatus.SUCCESS):
+        assert flags & PARTIAL
+        buffer = bytearray(4)
+        call = await simulation.begin(wsarecv, sock, [buffer])
+        sock.peer.end(status, b"part")
+        await simulation.step()
+        nbytes, flags = call.value
+        message += buffer[:nbytes]
+    assert not flags
     assert message == b"part" * 3
 
 

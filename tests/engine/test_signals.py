@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tests.simulation import Simulation
     from tests.simulation.sockets import SocketOverSimulation
 
-pytestmark = pytest.mark.deadline(10)
-
 every_method = pytest.mark.parametrize("method", RECEIVES)
 both_kinds = pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "datagrams"])
 
@@ -99,26 +97,22 @@ async def test_a_receive_that_waits_is_cancelled_and_its_packet_awaited(
     made_here: bool,
 ) -> None:
     sock = make_socket(simulation, is_stream=is_stream, made_here=made_here)
-    async with simulation.nursery() as nursery:
-        for _ in range(2):
-            with interrupted(simulation, moment, monkeypatch):
-                simulation.behave(prompt=False)
-                call = Call(nursery, RECEIVES[method], sock)
-                await simulation.run()
-                assert simulation.events[-2:] == ["receive", "cancel"]
-                assert not call.done
-                simulation.check()
-                await simulation.step()
-            assert isinstance(call.error, Stop)
-            assert not is_claimed(sock)
-            simulation.check_quiet()
-            simulation.behave(prompt=True)
-            again = Call(nursery, RECEIVES[method], sock)
-            await simulation.run()
-            arrive(sock, b"data")
+    for _ in range(2):
+        with interrupted(simulation, moment, monkeypatch):
+            simulation.behave(prompt=False)
+            call = await simulation.begin(RECEIVES[method], sock)
+            assert simulation.events[-2:] == ["receive", "cancel"]
+            assert not call.done
+            simulation.check()
             await simulation.step()
-            assert again.value == expected(sock, method, b"data")
-    simulation.check_quiet()
+        assert isinstance(call.error, Stop)
+        assert not is_claimed(sock)
+        simulation.check_quiet()
+        simulation.behave(prompt=True)
+        again = await simulation.begin(RECEIVES[method], sock)
+        arrive(sock, b"data")
+        await simulation.step()
+        assert again.value == expected(sock, method, b"data")
 
 
 @pytest.mark.parametrize("answer", CancelAnswer)
@@ -135,32 +129,29 @@ async def test_what_comes_before_the_packet_is_left_to_the_next_receive(
 ) -> None:
     sock = make_socket(simulation, is_stream=is_stream, made_here=False)
     simulation.behave(prompt=False, cancel=answer)
-    async with simulation.nursery() as nursery:
-        with interrupted(simulation, moment, monkeypatch):
-            if answer is CancelAnswer.NOT_FOUND:
-                # The data comes in just before the cancellation.
-                simulation.deliver_automatically()
-                simulation.behave(prompt=False)
-                cancel = simulation.kernel32.cancel
+    with interrupted(simulation, moment, monkeypatch):
+        if answer is CancelAnswer.NOT_FOUND:
+            # The data comes in just before the cancellation.
+            simulation.deliver_automatically()
+            simulation.behave(prompt=False)
+            cancel = simulation.kernel32.cancel
 
-                def cancel_too_late(handle: int, address: int) -> int:
-                    arrive(sock, b"data")
-                    return cancel(handle, address)
-
-                monkeypatch.setattr(simulation.kernel32, "cancel", cancel_too_late)
-            call = Call(nursery, RECEIVES[method], sock)
-            await simulation.run()
-            if answer is not CancelAnswer.NOT_FOUND:
-                assert not call.done
+            def cancel_too_late(handle: int, address: int) -> int:
                 arrive(sock, b"data")
-            await simulation.step()
-        assert isinstance(call.error, Stop)
-        simulation.deliver_automatically()
-        if is_stream:
-            assert await sock.recv(100) == b"data"
-        else:
-            assert await RECEIVES[method](sock) == expected(sock, method, b"data")
-    simulation.check_quiet()
+                return cancel(handle, address)
+
+            monkeypatch.setattr(simulation.kernel32, "cancel", cancel_too_late)
+        call = await simulation.begin(RECEIVES[method], sock)
+        if answer is not CancelAnswer.NOT_FOUND:
+            assert not call.done
+            arrive(sock, b"data")
+        await simulation.step()
+    assert isinstance(call.error, Stop)
+    simulation.deliver_automatically()
+    if is_stream:
+        assert await sock.recv(100) == b"data"
+    else:
+        assert await RECEIVES[method](sock) == expected(sock, method, b"data")
 
 
 @both_modes
@@ -197,7 +188,6 @@ async def test_what_was_there_already_is_left_to_the_next_receive(
         else:
             for data in left:
                 assert await RECEIVES[method](sock) == expected(sock, method, data)
-    simulation.check_quiet()
 
 
 @pytest.mark.parametrize("size", [0, 150])
@@ -223,7 +213,6 @@ async def test_a_datagram_is_left_as_it_is_empty_or_too_long(
     flags = 0x100 if size > 100 else 0
     assert await sock.recvmsg(100) == (pattern(size)[:100], [], flags, SENDER_ADDRESS)
     assert await sock.recvmsg(100) == (b"more", [], 0, SENDER_ADDRESS)
-    simulation.check_quiet()
 
 
 @pytest.mark.parametrize("moment", ["call", "wait"])
@@ -243,7 +232,6 @@ async def test_an_error_of_the_connection_is_told_to_the_next_receive(
     sock.peer.reset()
     with pytest.raises(ConnectionResetError):
         await sock.recv(100)
-    simulation.check_quiet()
 
 
 @pytest.mark.parametrize("kind", ["receive_exactly", "receive_exactly_into"])
@@ -254,19 +242,16 @@ async def test_an_exact_receive_leaves_all_its_parts(
     sock = simulation.stream()
     stream = SocketStream(sock)
     argument: Any = 10 if kind == "receive_exactly" else bytearray(10)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, getattr(stream, kind), argument)
+    call = await simulation.begin(getattr(stream, kind), argument)
+    with interrupted(simulation, moment, monkeypatch):
+        sock.peer.send(b"some")
+        simulation.deliver(1)
+        simulation.behave(cancel=CancelAnswer.ABORTED_WITH_BYTES, prompt=False)
         await simulation.run()
-        with interrupted(simulation, moment, monkeypatch):
-            sock.peer.send(b"some")
-            simulation.deliver(1)
-            simulation.behave(cancel=CancelAnswer.ABORTED_WITH_BYTES, prompt=False)
-            await simulation.run()
-            sock.peer.send(b"more")
-            await simulation.step()
-        assert isinstance(call.error, Stop)
-        assert await stream.receive_some() == b"somemore"
-    simulation.check_quiet()
+        sock.peer.send(b"more")
+        await simulation.step()
+    assert isinstance(call.error, Stop)
+    assert await stream.receive_some() == b"somemore"
 
 
 @both_modes
@@ -275,27 +260,23 @@ async def test_lent_memory_is_the_runs_again_when_the_packet_is_in(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, moment: str, made_here: bool
 ) -> None:
     sock = simulation.stream(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        await make_flow(simulation, sock)
-        made = Run.current().made
-        with interrupted(simulation, moment, monkeypatch):
-            simulation.behave(prompt=False)
-            call = Call(nursery, sock.recv, LARGE)
-            await simulation.run()
-            assert not call.done
-            await simulation.step()
-        assert isinstance(call.error, Stop)
-        assert Run.current().made == made
-        assert not Run.current().waiting
-        simulation.behave(prompt=True)
-        await make_flow(simulation, sock)
-        again = Call(nursery, sock.recv, LARGE)
-        await simulation.run()
-        assert Run.current().made == made
-        sock.peer.send(b"data")
+    await make_flow(simulation, sock)
+    made = Run.current().made
+    with interrupted(simulation, moment, monkeypatch):
+        simulation.behave(prompt=False)
+        call = await simulation.begin(sock.recv, LARGE)
+        assert not call.done
         await simulation.step()
-        assert again.value == b"data"
-    simulation.check_quiet()
+    assert isinstance(call.error, Stop)
+    assert Run.current().made == made
+    assert not Run.current().waiting
+    simulation.behave(prompt=True)
+    await make_flow(simulation, sock)
+    again = await simulation.begin(sock.recv, LARGE)
+    assert Run.current().made == made
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert again.value == b"data"
 
 
 @pytest.mark.parametrize("what", ["cancel", "close", "shut down"])
@@ -308,20 +289,17 @@ async def test_a_cancellation_that_is_interrupted_takes_nothing_from_the_kernel(
         "close": lambda call: sock.close(),
         "shut down": lambda call: sock.receiver.cancel(),
     }
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        with interrupted(simulation, "cancel", monkeypatch), pytest.raises(Stop):
-            ask[what](call)
-        await simulation.step()
-        simulation.check()
-        assert not call.done
-        sock.peer.send(b"data")
-        await simulation.step()
-        assert call.value == b"data"
-        other.peer.send(b"other")
-        again = Call(nursery, other.recv, 100)
-        await simulation.step()
-        assert again.value == b"other"
+    call = await simulation.begin(sock.recv, 100)
+    with interrupted(simulation, "cancel", monkeypatch), pytest.raises(Stop):
+        ask[what](call)
+    await simulation.step()
+    simulation.check()
+    assert not call.done
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert call.value == b"data"
+    other.peer.send(b"other")
+    again = simulation.call(other.recv, 100)
+    await simulation.step()
+    assert again.value == b"other"
     assert sock.peer.handles == (what != "close")
-    simulation.check_quiet()

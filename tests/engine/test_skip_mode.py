@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from tests.simulation.sockets import SocketOverSimulation
 
-pytestmark = pytest.mark.deadline(10)
-
 
 @pytest.mark.parametrize("inline_iosb", InlineIosb)
 async def test_a_receive_of_data_that_waits_needs_no_packet(
@@ -41,15 +39,12 @@ async def test_a_receive_of_data_that_waits_needs_no_packet(
     simulation.behave(inline_iosb=inline_iosb)
     sock = simulation.stream(made_here=True)
     counted = Counted()
-    async with simulation.nursery() as nursery:
-        for data in (b"data", b"more", b""):
-            sock.peer.send(data) if data else sock.peer.send_end()
-            call = Call(nursery, sock.recv, 100)
-            await simulation.run()
-            assert call.value == data
+    for data in (b"data", b"more", b""):
+        sock.peer.send(data) if data else sock.peer.send_end()
+        call = await simulation.begin(sock.recv, 100)
+        assert call.value == data
     assert simulation.events == ["set modes", *["receive"] * 3]
     assert (counted.immediate, counted.pended, counted.overlapped) == (3, 0, 3)
-    simulation.check_quiet()
 
 
 @pytest.mark.parametrize("inline_iosb", InlineIosb)
@@ -60,21 +55,19 @@ async def test_a_receive_of_a_datagram_that_waits_needs_no_packet(
     simulation.behave(inline_iosb=inline_iosb)
     sock = simulation.datagrams(made_here=True)
     counted = Counted()
-    async with simulation.nursery() as nursery:
-        for data in (b"data", b"", b"more"):
-            sock.peer.send(data, SENDER)
-            if method in RECEIVES:
-                call = Call(nursery, RECEIVES[method], sock)
-                expected = result_of(method, data, SENDER_ADDRESS)
-            else:
-                call = Call(nursery, getattr(sock, method), 1, 100)
-                of_one = "recvfrom" if method == "recvfrom_many" else "recvmsg"
-                expected = [result_of(of_one, data, SENDER_ADDRESS)]
-            await simulation.run()
-            assert call.value == expected
+    for data in (b"data", b"", b"more"):
+        sock.peer.send(data, SENDER)
+        if method in RECEIVES:
+            call = simulation.call(RECEIVES[method], sock)
+            expected = result_of(method, data, SENDER_ADDRESS)
+        else:
+            call = simulation.call(getattr(sock, method), 1, 100)
+            of_one = "recvfrom" if method == "recvfrom_many" else "recvmsg"
+            expected = [result_of(of_one, data, SENDER_ADDRESS)]
+        await simulation.run()
+        assert call.value == expected
     assert simulation.events == ["set modes", *["receive"] * 3]
     assert (counted.immediate, counted.pended, counted.overlapped) == (3, 0, 3)
-    simulation.check_quiet()
 
 
 @pytest.mark.parametrize("iosb", IosbWrite)
@@ -83,43 +76,34 @@ async def test_a_receive_that_waits_gets_its_packet(
 ) -> None:
     simulation.behave(iosb=iosb)
     sock = simulation.stream(made_here=True)
-    async with simulation.nursery() as nursery:
-        for data in (b"data", b"more"):
-            call = Call(nursery, sock.recv, 100)
-            await simulation.run()
-            sock.peer.send(data)
-            await simulation.run()
-            assert not call.done
-            await simulation.step()
-            assert call.value == data
-    simulation.check_quiet()
+    for data in (b"data", b"more"):
+        call = await simulation.begin(sock.recv, 100)
+        sock.peer.send(data)
+        await simulation.run()
+        assert not call.done
+        await simulation.step()
+        assert call.value == data
 
 
 async def test_a_receive_that_always_pends_gets_its_packet(simulation: Simulation) -> None:
     simulation.behave(always_pends=True)
     sock = simulation.stream(made_here=True)
     sock.peer.send(b"data")
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        assert not call.done
-        await simulation.step()
-        assert call.value == b"data"
+    call = await simulation.begin(sock.recv, 100)
+    assert not call.done
+    await simulation.step()
+    assert call.value == b"data"
 
 
 async def test_a_receive_that_is_refused_waits_for_nothing(simulation: Simulation) -> None:
     sock = simulation.stream(made_here=True)
     sock.peer.send(b"data")
-    async with simulation.nursery() as nursery:
-        for error in (WinsockError.WSAEMSGSIZE, WinsockError.WSAECONNRESET):
-            sock.peer.refusals.append(error)
-            call = Call(nursery, sock.recv, 100)
-            await simulation.run()
-            assert winerror(call.error) == error
-        again = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        assert again.value == b"data"
-    simulation.check_quiet()
+    for error in (WinsockError.WSAEMSGSIZE, WinsockError.WSAECONNRESET):
+        sock.peer.refusals.append(error)
+        call = await simulation.begin(sock.recv, 100)
+        assert winerror(call.error) == error
+    again = await simulation.begin(sock.recv, 100)
+    assert again.value == b"data"
 
 
 @pytest.mark.parametrize("flags_out", FlagsOut)
@@ -132,13 +116,11 @@ async def test_bytes_and_flags_are_those_of_the_call_itself(
     sock.peer.send(b"part", NtStatus.RECEIVE_PARTIAL)
     sock.peer.send(b"rest")
     told = MsgFlag(0) if flags_out is FlagsOut.LEFT else MsgFlag.MSG_PARTIAL
-    async with simulation.nursery() as nursery:
-        for data, flags in ((b"part", told), (b"rest", MsgFlag(0))):
-            buffer = bytearray(10)
-            call = Call(nursery, wsarecv, sock, [buffer], flags_in)
-            await simulation.run()
-            assert call.value == (4, flags)
-            assert buffer == data + bytes(6)
+    for data, flags in ((b"part", told), (b"rest", MsgFlag(0))):
+        buffer = bytearray(10)
+        call = await simulation.begin(wsarecv, sock, [buffer], flags_in)
+        assert call.value == (4, flags)
+        assert buffer == data + bytes(6)
 
 
 @pytest.mark.parametrize("flags_out", FlagsOut)
@@ -148,13 +130,10 @@ async def test_an_urgent_byte_is_told_from_others(
     simulation.behave(flags_out=flags_out)
     sock = simulation.stream(made_here=True)
     sock.peer.send_urgent(b"data!")
-    async with simulation.nursery() as nursery:
-        urgent = Call(nursery, wsarecv, sock, [bytearray(10)], MsgFlag.MSG_OOB)
-        await simulation.run()
-        assert urgent.value == (1, MsgFlag.MSG_OOB)
-        ordinary = Call(nursery, wsarecv, sock, [bytearray(10)])
-        await simulation.run()
-        assert ordinary.value == (4, 0)
+    urgent = await simulation.begin(wsarecv, sock, [bytearray(10)], MsgFlag.MSG_OOB)
+    assert urgent.value == (1, MsgFlag.MSG_OOB)
+    ordinary = await simulation.begin(wsarecv, sock, [bytearray(10)])
+    assert ordinary.value == (4, 0)
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
@@ -163,10 +142,8 @@ async def test_both_families_of_the_internet_have_it(
 ) -> None:
     sock = simulation.stream(made_here=True, family=family)
     sock.peer.send(b"data")
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        assert call.value == b"data"
+    call = await simulation.begin(sock.recv, 100)
+    assert call.value == b"data"
 
 
 def adopted(simulation: Simulation) -> SocketOverSimulation:
@@ -194,14 +171,11 @@ async def test_any_other_socket_gets_the_packet_of_what_completes_inline(
 ) -> None:
     sock = make(simulation)
     sock.peer.send(b"data")
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        assert not call.done
-        await simulation.step()
-        assert call.value == b"data"
+    call = await simulation.begin(sock.recv, 100)
+    assert not call.done
+    await simulation.step()
+    assert call.value == b"data"
     assert ("set modes" in simulation.events) is (make is cannot_be_set)
-    simulation.check_quiet()
 
 
 async def test_only_what_the_package_makes_may_have_it() -> None:
@@ -238,12 +212,10 @@ async def test_of_the_sockets_of_a_patched_trio_those_may_have_it_that_are_new()
 async def test_it_is_set_once_for_a_socket(simulation: Simulation) -> None:
     sock = simulation.stream(made_here=True)
     other = type(sock)(sock.stdlib)
-    async with simulation.nursery() as nursery:
-        for each in (sock, other, sock):
-            sock.peer.send(b"data")
-            call = Call(nursery, each.recv, 100)
-            await simulation.run()
-            assert call.value == b"data"
+    for each in (sock, other, sock):
+        sock.peer.send(b"data")
+        call = await simulation.begin(each.recv, 100)
+        assert call.value == b"data"
     assert simulation.events.count("set modes") == 1
 
 
@@ -259,25 +231,24 @@ async def test_a_flood_of_inline_completions_leaves_other_tasks_their_turn(
     stream = SocketStream(sock)
     monkeypatch.setattr(sock.peer, "take", one_byte_at_a_time)
     turns = 0
-    async with simulation.nursery() as nursery:
-        exact = Call(nursery, stream.receive_exactly, 5000)
-        while not exact.done:
-            await trio.lowlevel.checkpoint()
-            turns += 1
-            # Other tasks run once in 32 receives, and when all is there; which is first, Trio
-            # draws by lot.
-            received = simulation.events.count("receive")
-            assert exact.done or not received % 32 or received == 5000
-            if cancelled and turns == 10:
-                exact.scope.cancel()
+    exact = simulation.call(stream.receive_exactly, 5000)
+    while not exact.done:
+        await trio.lowlevel.checkpoint()
+        turns += 1
+        # Other tasks run once in 32 receives, and when all is there; which is first, Trio
+        # draws by lot.
         received = simulation.events.count("receive")
-        if cancelled:
-            assert exact.cancelled
-            assert 10 < received < 5000
-            assert await stream.receive_exactly(received + 10) == b"." * (received + 10)
-        else:
-            assert exact.value == b"." * 5000
-            assert turns > 10
+        assert exact.done or not received % 32 or received == 5000
+        if cancelled and turns == 10:
+            exact.scope.cancel()
+    received = simulation.events.count("receive")
+    if cancelled:
+        assert exact.cancelled
+        assert 10 < received < 5000
+        assert await stream.receive_exactly(received + 10) == b"." * (received + 10)
+    else:
+        assert exact.value == b"." * 5000
+        assert turns > 10
 
 
 async def test_a_flood_ends_when_another_task_closes_the_socket(
@@ -285,13 +256,12 @@ async def test_a_flood_ends_when_another_task_closes_the_socket(
 ) -> None:
     sock = simulation.stream(made_here=True)
     monkeypatch.setattr(sock.peer, "take", one_byte_at_a_time)
-    async with simulation.nursery() as nursery:
-        flood = Call(nursery, wsarecv, sock, [bytearray(5000)], MsgFlag.MSG_WAITALL)
-        while not simulation.events.count("receive"):
-            await trio.lowlevel.checkpoint()
-        sock.close()
-        await simulation.run()
-        assert isinstance(flood.error, trio.ClosedResourceError)
+    flood = simulation.call(wsarecv, sock, [bytearray(5000)], MsgFlag.MSG_WAITALL)
+    while not simulation.events.count("receive"):
+        await trio.lowlevel.checkpoint()
+    sock.close()
+    await simulation.run()
+    assert isinstance(flood.error, trio.ClosedResourceError)
 
 
 async def test_a_flow_that_was_closed_is_no_socket(simulation: Simulation) -> None:
@@ -310,23 +280,18 @@ async def test_a_duplicate_is_received_on_by_readiness_and_nobody_hangs(
     # It shares the mode, which cannot be taken back, and the port.
     sock = simulation.stream(made_here=True)
     counted = Counted()
-    async with simulation.nursery() as nursery:
-        sock.peer.send(b"one")
-        first = Call(nursery, sock.recv, 3)
+    sock.peer.send(b"one")
+    first = await simulation.begin(sock.recv, 3)
+    assert first.value == b"one"
+    with sock.dup() as duplicate:
+        waiting = await simulation.begin(duplicate.recv, 100)
+        sock.peer.send(b"two")
         await simulation.run()
-        assert first.value == b"one"
-        with sock.dup() as duplicate:
-            waiting = Call(nursery, duplicate.recv, 100)
-            await simulation.run()
-            sock.peer.send(b"two")
-            await simulation.run()
-            assert waiting.value == b"two"
-            assert (counted.overlapped_sockets, counted.readiness_sockets) == (1, 1)
-        sock.peer.send(b"three")
-        third = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        assert third.value == b"three"
-    simulation.check_quiet()
+        assert waiting.value == b"two"
+        assert (counted.overlapped_sockets, counted.readiness_sockets) == (1, 1)
+    sock.peer.send(b"three")
+    third = await simulation.begin(sock.recv, 100)
+    assert third.value == b"three"
 
 
 @pytest.mark.parametrize("closed", [False, True])
@@ -334,23 +299,19 @@ async def test_whoever_adopts_the_connection_receives_by_readiness(
     simulation: Simulation, closed: bool
 ) -> None:
     sock = simulation.stream(made_here=True)
-    async with simulation.nursery() as nursery:
-        sock.peer.send(b"data")
-        first = Call(nursery, sock.recv, 2)
-        await simulation.run()
-        assert first.value == b"da"
-        adopted_sock = type(sock)(sock.stdlib.dup())
-        if closed:
-            sock.close()
-        second = Call(nursery, adopted_sock.recv, 100)
-        await simulation.run()
-        assert second.value == b"ta"
-        third = Call(nursery, SocketStream(adopted_sock).receive_exactly, 4)
-        await simulation.run()
-        sock.peer.send(b"last")
-        await simulation.run()
-        assert third.value == b"last"
-        adopted_sock.close()
+    sock.peer.send(b"data")
+    first = await simulation.begin(sock.recv, 2)
+    assert first.value == b"da"
+    adopted_sock = type(sock)(sock.stdlib.dup())
+    if closed:
+        sock.close()
+    second = await simulation.begin(adopted_sock.recv, 100)
+    assert second.value == b"ta"
+    third = await simulation.begin(SocketStream(adopted_sock).receive_exactly, 4)
+    sock.peer.send(b"last")
+    await simulation.run()
+    assert third.value == b"last"
+    adopted_sock.close()
     assert simulation.events.count("receive") == 1
 
 

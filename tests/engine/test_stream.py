@@ -17,8 +17,6 @@ from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.deadline(10)
-
 
 def winerror(call: Call) -> int:
     assert isinstance(call.error, OSError)
@@ -55,17 +53,13 @@ async def test_a_receive_that_waits_gets_what_comes(
 ) -> None:
     simulation.behaviour.iosb = iosb
     sock = simulation.stream(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, RECEIVES[method], sock)
-        await simulation.run()
-        sock.peer.send(b"data!")
-        other = Call(nursery, sock.recv, 5)
-        await simulation.run()
-        assert not call.done
-        assert isinstance(other.error, trio.BusyResourceError)
-        await simulation.step()
-        assert call.value == RESULTS[method]
-    simulation.check_quiet()
+    call = await simulation.begin(RECEIVES[method], sock)
+    sock.peer.send(b"data!")
+    other = await simulation.begin(sock.recv, 5)
+    assert not call.done
+    assert isinstance(other.error, trio.BusyResourceError)
+    await simulation.step()
+    assert call.value == RESULTS[method]
 
 
 @pytest.mark.parametrize("flags_out", FlagsOut)
@@ -85,17 +79,14 @@ async def test_waiting_data_is_received_with_a_packet_or_without(
 ) -> None:
     simulation.behave(always_pends=pends, inline_iosb=iosb, flags_out=flags_out)
     sock = simulation.stream(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        for _ in range(2):
-            sock.peer.send(b"data!")
-            call = Call(nursery, RECEIVES[method], sock)
-            await simulation.run()
-            assert call.done is (made_here and not pends)
-            assert bool(simulation.port.queue) is not call.done
-            await simulation.step()
-            assert call.value == RESULTS[method]
+    for _ in range(2):
+        sock.peer.send(b"data!")
+        call = await simulation.begin(RECEIVES[method], sock)
+        assert call.done is (made_here and not pends)
+        assert bool(simulation.port.queue) is not call.done
+        await simulation.step()
+        assert call.value == RESULTS[method]
     assert simulation.events.count("receive") == 2
-    simulation.check_quiet()
 
 
 @native("5", "Wine sock.c test_completion_port")
@@ -105,14 +96,12 @@ async def test_the_end_of_the_stream_is_received_again_and_again(
     simulation: Simulation, made_here: bool
 ) -> None:
     sock = simulation.stream(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        for waiting in (False, True, True):
-            call = Call(nursery, sock.recv, 5)
-            await simulation.run()
-            if not waiting:
-                sock.peer.send_end()
-            await simulation.step()
-            assert call.value == b""
+    for waiting in (False, True, True):
+        call = await simulation.begin(sock.recv, 5)
+        if not waiting:
+            sock.peer.send_end()
+        await simulation.step()
+        assert call.value == b""
 
 
 @pytest.mark.parametrize("left", [NtStatus.PENDING, None])
@@ -127,16 +116,13 @@ async def test_a_receive_that_is_refused_waits_for_nothing(
     # For want of memory another call is made, without an OVERLAPPED, before the program is told.
     calls = 2 if error == WinsockError.WSAENOBUFS else 1
     sock.peer.refusals.extend([error] * calls)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 5)
-        await simulation.run()
-        assert winerror(call) == error
-        assert not sock.peer.refusals
-        sock.peer.send(b"data!")
-        again = Call(nursery, sock.recv, 5)
-        await simulation.step()
-        assert again.value == b"data!"
-    simulation.check_quiet()
+    call = await simulation.begin(sock.recv, 5)
+    assert winerror(call) == error
+    assert not sock.peer.refusals
+    sock.peer.send(b"data!")
+    again = simulation.call(sock.recv, 5)
+    await simulation.step()
+    assert again.value == b"data!"
 
 
 def unusual(simulation: Simulation, what: str) -> Any:
@@ -154,15 +140,12 @@ def unusual(simulation: Simulation, what: str) -> Any:
 async def test_without_skip_mode_the_packet_is_awaited(simulation: Simulation, what: str) -> None:
     sock = unusual(simulation, what)
     sock.peer.send(b"data!")
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 5)
-        await simulation.run()
-        assert not call.done
-        await simulation.step()
-        assert call.value == b"data!"
+    call = await simulation.begin(sock.recv, 5)
+    assert not call.done
+    await simulation.step()
+    assert call.value == b"data!"
     assert not sock.peer.skips_on_success
     assert ("set modes" in simulation.events) is (what == "the mode cannot be set")
-    simulation.check_quiet()
 
 
 @native("14", "Wine ntdll file.c test_file_completion_information")
@@ -190,12 +173,10 @@ async def test_where_an_overlapped_receive_would_block_another_is_made(
     sock.peer.ifs_handles = reason != "no IFS handles"
     if reason == "foreign port":
         simulation.register_with_iocp(sock.fileno())
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 5)
-        await simulation.run()
-        sock.peer.send(b"data!")
-        await simulation.run()
-        assert call.value == b"data!"
+    call = await simulation.begin(sock.recv, 5)
+    sock.peer.send(b"data!")
+    await simulation.run()
+    assert call.value == b"data!"
     assert "receive" not in simulation.events
 
 
@@ -209,15 +190,12 @@ async def test_a_socket_without_a_connection_says_so(
     simulation: Simulation, made_here: bool, state: State, method: str
 ) -> None:
     sock = simulation.stream(made_here=made_here, state=state)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, RECEIVES[method], sock)
-        await simulation.run()
-        error = call.error.__cause__ or call.error
-        assert isinstance(error, OSError)
-        assert error.winerror == WinsockError.WSAENOTCONN  # type: ignore[attr-defined,unused-ignore]
-        with pytest.raises(OSError, match=r"10057"):
-            sock.shutdown(socket.SHUT_RDWR)
-    simulation.check_quiet()
+    call = await simulation.begin(RECEIVES[method], sock)
+    error = call.error.__cause__ or call.error
+    assert isinstance(error, OSError)
+    assert error.winerror == WinsockError.WSAENOTCONN  # type: ignore[attr-defined,unused-ignore]
+    with pytest.raises(OSError, match=r"10057"):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize("waiting", [True, False])
@@ -236,18 +214,15 @@ async def test_a_reset_is_the_same_error_whenever_it_comes(
     simulation: Simulation, made_here: bool, waiting: bool, status: NtStatus, kind: type[OSError]
 ) -> None:
     sock = simulation.stream(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        if not waiting:
-            sock.peer.reset(status)
-        call = Call(nursery, sock.recv, 5)
-        await simulation.run()
-        if waiting:
-            sock.peer.reset(status)
-        await simulation.step()
-        again = Call(nursery, sock.recv, 5)
-        await simulation.step()
-        assert type(call.error) is type(again.error) is kind
-    simulation.check_quiet()
+    if not waiting:
+        sock.peer.reset(status)
+    call = await simulation.begin(sock.recv, 5)
+    if waiting:
+        sock.peer.reset(status)
+    await simulation.step()
+    again = simulation.call(sock.recv, 5)
+    await simulation.step()
+    assert type(call.error) is type(again.error) is kind
 
 
 @pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_RDWR])
@@ -257,15 +232,12 @@ async def test_ones_own_shutdown_ends_a_receive_that_waits_and_the_next_one(
     simulation: Simulation, made_here: bool, how: int
 ) -> None:
     sock = simulation.stream(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 5)
-        await simulation.run()
-        sock.shutdown(how)
-        await simulation.step()
-        again = Call(nursery, sock.recv, 5)
-        await simulation.step()
-        assert winerror(call) == winerror(again) == WinsockError.WSAESHUTDOWN
-    simulation.check_quiet()
+    call = await simulation.begin(sock.recv, 5)
+    sock.shutdown(how)
+    await simulation.step()
+    again = simulation.call(sock.recv, 5)
+    await simulation.step()
+    assert winerror(call) == winerror(again) == WinsockError.WSAESHUTDOWN
 
 
 ARRIVED = [b"", b"data!"]
@@ -285,25 +257,22 @@ async def test_a_cancelled_receive_loses_nothing(
 ) -> None:
     simulation.behave(cancel=answer, iosb=iosb)
     sock = simulation.stream(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 10)
-        await simulation.run()
-        simulation.behaviour.prompt = False
-        if arrived:
-            sock.peer.send(arrived)
-        call.scope.cancel()
-        await simulation.step()
-        if arrived and answer is not CancelAnswer.ABORTED:
-            assert call.value == arrived
-            arrived = b""
-        else:
-            assert call.cancelled
-        simulation.behaviour.prompt = True
-        sock.peer.send(b"more")
-        again = Call(nursery, sock.recv, 10)
-        await simulation.step()
-        assert again.value == arrived + b"more"
-    simulation.check_quiet()
+    call = await simulation.begin(sock.recv, 10)
+    simulation.behaviour.prompt = False
+    if arrived:
+        sock.peer.send(arrived)
+    call.scope.cancel()
+    await simulation.step()
+    if arrived and answer is not CancelAnswer.ABORTED:
+        assert call.value == arrived
+        arrived = b""
+    else:
+        assert call.cancelled
+    simulation.behaviour.prompt = True
+    sock.peer.send(b"more")
+    again = simulation.call(sock.recv, 10)
+    await simulation.step()
+    assert again.value == arrived + b"more"
 
 
 @native("30", "corefx #36516; .NET CanceledOneOfMultipleReceives_Tcp")
@@ -311,17 +280,14 @@ async def test_a_receive_that_a_neighbour_gave_up_is_repeated(
     simulation: Simulation, made_here: bool
 ) -> None:
     sock = simulation.stream(made_here=made_here)
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 5)
-        await simulation.run()
-        sock.peer.end(NtStatus.CANCELLED)
-        await simulation.step()
-        assert not call.done
-        assert simulation.in_kernel(sock)
-        sock.peer.send(b"data!")
-        await simulation.step()
-        assert call.value == b"data!"
-    simulation.check_quiet()
+    call = await simulation.begin(sock.recv, 5)
+    sock.peer.end(NtStatus.CANCELLED)
+    await simulation.step()
+    assert not call.done
+    assert simulation.in_kernel(sock)
+    sock.peer.send(b"data!")
+    await simulation.step()
+    assert call.value == b"data!"
 
 
 @pytest.mark.parametrize("foreign_handles", [0, 1])
@@ -337,27 +303,22 @@ async def test_closing_tells_the_receiver_and_ends_the_stream_for_the_peer(
     simulation.behaviour.iosb = iosb
     sock = simulation.stream(made_here=made_here)
     sock.peer.foreign_handles = foreign_handles
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 5)
-        await simulation.run()
-        sock.close()
-        await simulation.step()
-        assert isinstance(call.error, trio.ClosedResourceError)
+    call = await simulation.begin(sock.recv, 5)
+    sock.close()
+    await simulation.step()
+    assert isinstance(call.error, trio.ClosedResourceError)
     assert not sock.peer.closed_on_a_receive
     assert sock.peer.peer_saw == (None if foreign_handles else "end")
-    simulation.check_quiet()
 
 
 @native("15a", "Wine sock.c test_completion_port")
 async def test_closing_one_handle_leaves_the_other(simulation: Simulation) -> None:
     sock = simulation.stream()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 5)
-        await simulation.run()
-        duplicate = sock.dup()
-        duplicate.close()
-        await simulation.step()
-        assert not call.done
-        sock.peer.send(b"data!")
-        await simulation.step()
-        assert call.value == b"data!"
+    call = await simulation.begin(sock.recv, 5)
+    duplicate = sock.dup()
+    duplicate.close()
+    await simulation.step()
+    assert not call.done
+    sock.peer.send(b"data!")
+    await simulation.step()
+    assert call.value == b"data!"

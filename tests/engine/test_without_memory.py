@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     Receive = Callable[[Any], Awaitable[Any]]
 
-pytestmark = pytest.mark.deadline(10)
-
 when = pytest.mark.parametrize("pending", [False, True], ids=["inline", "pending"])
 both_engines = pytest.mark.parametrize("overlapped", [True, False], ids=["overlapped", "readiness"])
 
@@ -127,7 +125,6 @@ async def test_no_byte_of_a_stream_is_lost_or_comes_twice(
         assert await sock.recv(60) == pattern(100)[:60]
         assert await sock.recv(60) == pattern(100)[60:]
         assert await sock.recv(60) == b"more"
-    simulation.check_quiet()
 
 
 class FailingBytes:
@@ -163,20 +160,18 @@ async def test_no_byte_of_an_exact_receive_is_lost_or_comes_twice(
     data, size = pattern(5000), 5000 // parts
     if not pending:
         sock.peer.send(data)
-    async with simulation.nursery() as nursery:
-        with monkeypatch.context() as patch:
-            patch.setattr("trio_wsarecv._engine.requests.bytes", FailingBytes(most), raising=False)
-            call = Call(nursery, stream.receive_exactly, 5000)
+    with monkeypatch.context() as patch:
+        patch.setattr("trio_wsarecv._engine.requests.bytes", FailingBytes(most), raising=False)
+        call = simulation.call(stream.receive_exactly, 5000)
+        await simulation.step()
+        for start in range(0, 5000, size) if pending else ():
+            sock.peer.send(data[start : start + size])
             await simulation.step()
-            for start in range(0, 5000, size) if pending else ():
-                sock.peer.send(data[start : start + size])
-                await simulation.step()
-        assert isinstance(call.error, MemoryError)
-        sock.peer.send(b"more")
-        sock.peer.send_end()
-        simulation.deliver_automatically()
-        assert await stream.receive_exactly(5004) == data + b"more"
-    simulation.check_quiet()
+    assert isinstance(call.error, MemoryError)
+    sock.peer.send(b"more")
+    sock.peer.send_end()
+    simulation.deliver_automatically()
+    assert await stream.receive_exactly(5004) == data + b"more"
 
 
 async def test_where_bytes_were_pushed_back_none_of_them_is_lost_or_comes_twice(
@@ -220,7 +215,6 @@ async def test_a_datagram_is_received_by_the_next_receive_whole_and_with_what_ca
         assert peeked == (data, control, 0, SENDER_ADDRESS)
         assert await sock.recvmsg(200, 100) == (data, control, 0, SENDER_ADDRESS)
         assert await sock.recvfrom(200) == (b"more", SENDER_ADDRESS)
-    simulation.check_quiet()
 
 
 NEXT: dict[str, tuple[Receive, Any]] = {
@@ -330,24 +324,21 @@ async def test_a_batch_is_as_long_as_there_is_memory_and_the_error_comes_next(
         return unpack(operation, nbytes)
 
     monkeypatch.setattr(Operation, "unpack", unpack_or_fail)
-    async with simulation.nursery() as nursery:
-        if not pending:
-            arrive()
-        call = Call(nursery, receive, 9)
-        await simulation.run()
-        if pending:
-            arrive()
-        await simulation.step()
-        assert call.value == [b"0", b"1"]
-        memory_for[0] = 99
-        simulation.deliver_automatically()
-        with pytest.raises(MemoryError):
-            await receive(9)
-        received: list[bytes] = []
-        while len(received) < 3:
-            received += await receive(9)
-        assert received == [b"2", b"3", b"4"]
-    simulation.check_quiet()
+    if not pending:
+        arrive()
+    call = await simulation.begin(receive, 9)
+    if pending:
+        arrive()
+    await simulation.step()
+    assert call.value == [b"0", b"1"]
+    memory_for[0] = 99
+    simulation.deliver_automatically()
+    with pytest.raises(MemoryError):
+        await receive(9)
+    received: list[bytes] = []
+    while len(received) < 3:
+        received += await receive(9)
+    assert received == [b"2", b"3", b"4"]
 
 
 @both_engines

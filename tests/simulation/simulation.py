@@ -21,6 +21,7 @@ import trio.testing
 from trio_wsarecv._engine.memory import MAX_RECEIVE_SIZE
 
 from .behaviour import Behaviour
+from .calls import Call
 from .datagrams import Datagrams
 from .errors import ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER
 from .kernel import Kernel
@@ -32,7 +33,7 @@ from .stream import State, Stream
 from .winsock import Ws2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from .endpoint import Endpoint
 
@@ -82,6 +83,7 @@ class Simulation:
         self.completion_port = CompletionPort(self)
         self._ports: trio.lowlevel.RunVar[Port] = trio.lowlevel.RunVar("simulated port")
         self._automatic = False
+        self._nursery: Callable[[], trio.Nursery | None] = lambda: None
         self.driver: weakref.ref[trio.lowlevel.Task] | None = None
         self.on_wait: Callable[[], None] = lambda: None
         self.knows_answers = True
@@ -161,6 +163,18 @@ class Simulation:
         for _ in range(len(queue) if count is None else count):
             self.port.dispatch()
 
+    def call(self, function: Callable[..., Awaitable[Any]], *args: object) -> Call:
+        """Start a call in a task of its own, in the nursery that was opened last."""
+        nursery = self._nursery()
+        assert nursery is not None
+        return Call(nursery, function, *args)
+
+    async def begin(self, function: Callable[..., Awaitable[Any]], *args: object) -> Call:
+        """Start a call, and let every task run for as long as it can."""
+        call = self.call(function, *args)
+        await self.run()
+        return call
+
     async def run(self) -> None:
         """Let every task run for as long as it can."""
         await trio.testing.wait_all_tasks_blocked()
@@ -215,6 +229,8 @@ class Simulation:
         """
         async with trio.open_nursery() as nursery:
             self.driver = weakref.ref(trio.lowlevel.current_task())
+            # Weakly, so that nothing holds on to the tasks of a run that has crashed.
+            outer, self._nursery = self._nursery, weakref.ref(nursery)
             try:
                 yield nursery
             except GeneratorExit:
@@ -223,6 +239,8 @@ class Simulation:
             except BaseException:
                 self.deliver_automatically()
                 raise
+            finally:
+                self._nursery = outer
             self.deliver_automatically()
 
     def check(self) -> None:

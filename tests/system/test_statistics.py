@@ -11,16 +11,15 @@ import pytest
 import trio_wsarecv
 from tests.peers import Counted, socket_pair, stdlib_pair
 from tests.receiving import every_receive
-from tests.simulation import Call, Simulation
 from trio_wsarecv import SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
 if TYPE_CHECKING:
     from tests.datagrams import Pair
     from tests.receiving import Receive
+    from tests.simulation import Simulation
 
 on_windows = sys.platform == "win32"
-pytestmark = pytest.mark.deadline(10)
 
 
 def test_what_was_counted_stays_as_it_is() -> None:
@@ -44,48 +43,43 @@ async def test_sockets_and_their_receives_are_counted() -> None:
 async def test_receives_are_counted_by_how_they_end(simulation: Simulation) -> None:
     sock = simulation.stream()
     counted = Counted()
-    async with simulation.nursery() as nursery:
-        sock.peer.send(b"data")
-        inline = Call(nursery, sock.recv, 100)
-        await simulation.step()
-        assert inline.value == b"data"
-        assert (counted.immediate, counted.pended, counted.bytes) == (1, 0, 4)
+    sock.peer.send(b"data")
+    inline = simulation.call(sock.recv, 100)
+    await simulation.step()
+    assert inline.value == b"data"
+    assert (counted.immediate, counted.pended, counted.bytes) == (1, 0, 4)
 
-        later = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        assert (counted.immediate, counted.pended) == (1, 1)
-        sock.peer.send(b"more")
-        await simulation.step()
-        assert later.value == b"more"
-        assert counted.bytes == 8
+    later = await simulation.begin(sock.recv, 100)
+    assert (counted.immediate, counted.pended) == (1, 1)
+    sock.peer.send(b"more")
+    await simulation.step()
+    assert later.value == b"more"
+    assert counted.bytes == 8
 
-        cancelled = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        cancelled.scope.cancel()
-        await simulation.step()
-        assert cancelled.cancelled
-        assert (counted.pended, counted.cancelled, counted.wsarecv_calls) == (2, 1, 3)
+    cancelled = await simulation.begin(sock.recv, 100)
+    cancelled.scope.cancel()
+    await simulation.step()
+    assert cancelled.cancelled
+    assert (counted.pended, counted.cancelled, counted.wsarecv_calls) == (2, 1, 3)
 
-        late = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.send(b"last")
-        late.scope.cancel()
-        await simulation.step()
-        assert late.value == b"last"
-        assert (counted.cancelled, counted.received_despite_cancel) == (1, 1)
+    late = await simulation.begin(sock.recv, 100)
+    sock.peer.send(b"last")
+    late.scope.cancel()
+    await simulation.step()
+    assert late.value == b"last"
+    assert (counted.cancelled, counted.received_despite_cancel) == (1, 1)
 
-        sock.peer.refusals.append(WinsockError.WSAENETDOWN)
-        refused = Call(nursery, sock.recv, 100)
-        await simulation.step()
-        assert isinstance(refused.error, OSError)
-        assert (counted.immediate, counted.pended, counted.failed) == (1, 3, 1)
+    sock.peer.refusals.append(WinsockError.WSAENETDOWN)
+    refused = simulation.call(sock.recv, 100)
+    await simulation.step()
+    assert isinstance(refused.error, OSError)
+    assert (counted.immediate, counted.pended, counted.failed) == (1, 3, 1)
 
-        reset = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.reset()
-        await simulation.step()
-        assert isinstance(reset.error, ConnectionResetError)
-        assert (counted.pended, counted.failed, counted.bytes) == (4, 2, 12)
+    reset = await simulation.begin(sock.recv, 100)
+    sock.peer.reset()
+    await simulation.step()
+    assert isinstance(reset.error, ConnectionResetError)
+    assert (counted.pended, counted.failed, counted.bytes) == (4, 2, 12)
     assert counted.overlapped == counted.wsarecv_calls == 6
 
 
@@ -107,16 +101,15 @@ async def test_bytes_that_come_with_an_abort_are_counted_once(
 ) -> None:
     sock = simulation.datagrams()
     counted = Counted()
-    async with simulation.nursery() as nursery:
-        if kind == "wsarecv":
-            call = Call(nursery, wsarecv, sock, [bytearray(100)])
-        else:
-            call = Call(nursery, getattr(sock, kind), 100)
-        await simulation.run()
-        sock.peer.end(NtStatus.CANCELLED, b"some")
-        call.scope.cancel()
-        await simulation.step()
-        assert call.succeeded
+    if kind == "wsarecv":
+        call = simulation.call(wsarecv, sock, [bytearray(100)])
+    else:
+        call = simulation.call(getattr(sock, kind), 100)
+    await simulation.run()
+    sock.peer.end(NtStatus.CANCELLED, b"some")
+    call.scope.cancel()
+    await simulation.step()
+    assert call.succeeded
     assert (counted.bytes, counted.received_despite_cancel, counted.cancelled) == (4, 1, 0)
 
 
@@ -126,16 +119,14 @@ async def test_bytes_of_a_receive_that_is_cancelled_half_way_are_counted_once(
     sock = simulation.stream()
     stream = SocketStream(sock)
     counted = Counted()
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, stream.receive_exactly, 10)
-        await simulation.run()
-        sock.peer.send(b"some")
-        await simulation.step()
-        call.scope.cancel()
-        await simulation.step()
-        assert call.cancelled
-        # For bytes that were pushed back, no kernel is needed.
-        assert await stream.receive_exactly(4) == b"some"
+    call = await simulation.begin(stream.receive_exactly, 10)
+    sock.peer.send(b"some")
+    await simulation.step()
+    call.scope.cancel()
+    await simulation.step()
+    assert call.cancelled
+    # For bytes that were pushed back, no kernel is needed.
+    assert await stream.receive_exactly(4) == b"some"
     assert (counted.bytes, counted.pended, counted.cancelled, counted.immediate) == (4, 2, 1, 0)
 
 
@@ -144,20 +135,18 @@ async def test_a_receive_that_is_aborted_and_repeated_is_counted_once(
 ) -> None:
     sock = simulation.stream()
     counted = Counted()
-    async with simulation.nursery() as nursery:
-        for waits in (False, True):
-            call = Call(nursery, sock.recv, 100)
-            await simulation.run()
-            sock.peer.end(NtStatus.CANCELLED)
-            if waits:
-                sock.peer.send(b"data")
-            await simulation.run()
-            simulation.deliver()
-            await simulation.run()
-            if not waits:
-                sock.peer.send(b"data")
-            await simulation.step()
-            assert call.value == b"data"
+    for waits in (False, True):
+        call = await simulation.begin(sock.recv, 100)
+        sock.peer.end(NtStatus.CANCELLED)
+        if waits:
+            sock.peer.send(b"data")
+        await simulation.run()
+        simulation.deliver()
+        await simulation.run()
+        if not waits:
+            sock.peer.send(b"data")
+        await simulation.step()
+        assert call.value == b"data"
     assert (counted.immediate, counted.pended, counted.cancelled) == (0, 2, 0)
     assert (counted.overlapped, counted.bytes) == (4, 8)
 
