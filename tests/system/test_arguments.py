@@ -134,13 +134,6 @@ async def test_an_enormous_request_costs_nothing(nbytes: int) -> None:
         assert await sock.recv(nbytes) == b"data"
 
 
-@pytest.mark.windows
-async def test_an_impossible_request_is_no_problem() -> None:
-    with socket_pair() as (sock, other):
-        other.sendall(b"data")
-        assert await sock.recv(sys.maxsize) == b"data"
-
-
 BAD_FOR_STREAM: dict[str, tuple[type[Exception], Callable[[Any], Awaitable[object]]]] = {
     "receive_some(0)": (ValueError, lambda s: s.receive_some(0)),
     "receive_some(-1)": (ValueError, lambda s: s.receive_some(-1)),

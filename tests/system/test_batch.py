@@ -64,15 +64,6 @@ async def test_it_waits_for_the_first(pair: Pair, receive: Receive) -> None:
     assert message[0] == b"data"
 
 
-@both
-async def test_it_takes_no_more_than_it_is_asked_for(pair: Pair, receive: Receive) -> None:
-    for number in range(5):
-        pair.send(b"%d" % number)
-    for expected in ([b"0", b"1"], [b"2"], [b"3", b"4"]):
-        batch = await receive(pair.sock, len(expected), 100)
-        assert [message[0] for message in batch] == expected
-
-
 async def test_what_does_not_fit_is_marked(pair: Pair) -> None:
     for size in (3, 5, 60_000, 0):
         pair.send(b"x" * size)

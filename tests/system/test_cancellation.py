@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-import socket
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -16,6 +15,7 @@ from tests.peers import Counted, HostilePeer, pattern, socket_pair, stream_pair,
 from tests.simulation import Call
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Callable
 
     Receive = Callable[[trio_wsarecv.SocketStream], Awaitable[bytes]]
@@ -157,79 +157,6 @@ async def test_a_receive_can_be_cancelled_at_every_step(
     assert step >= 3
 
 
-async def test_a_cancelled_exact_receive_leaves_its_bytes_to_any_other() -> None:
-    for then in ALL:
-        for come in (0, 1, 5000, 9972):
-            with stream_pair() as (stream, other):
-                with trio.CancelScope() as scope:
-                    async with trio.open_nursery() as nursery:
-                        nursery.start_soon(receive_exactly, stream)
-                        other.sendall(pattern(come))
-                        await wait_all_tasks_blocked()
-                        scope.cancel()
-                assert scope.cancelled_caught
-                assert stream.socket.is_readable() is bool(come)
-                other.sendall(pattern(40_000)[come:])
-                received = b""
-                while len(received) < 39_000:
-                    received += await then(stream)
-                assert received == pattern(40_000)[: len(received)]
-
-
-async def test_bytes_that_were_pushed_back_can_be_peeked_at_and_taken_in_pieces() -> None:
-    with stream_pair() as (stream, other):
-        sock = stream.socket
-        for _ in range(2):
-            with trio.CancelScope() as scope:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(stream.receive_exactly, 100)
-                    other.sendall(b"01234")
-                    await wait_all_tasks_blocked()
-                    scope.cancel()
-        counted = Counted()
-        assert await sock.recv(3, socket.MSG_PEEK) == b"012"
-        assert await sock.recv(100, socket.MSG_PEEK) == b"0123401234"
-        assert await sock.recv(0) == b""
-        buffer = bytearray(4)
-        assert await sock.recv_into(buffer, 3, socket.MSG_PEEK) == 3
-        assert buffer == b"012\0"
-        assert await stream.receive_some(1) == b"0"
-        assert await sock.recv_into(buffer) == 4
-        assert buffer == b"1234"
-        assert await stream.receive_exactly(2) == b"01"
-        assert await sock.recv(100) == b"234"
-        assert not sock.is_readable()
-        assert counted.wsarecv_calls == 0
-
-
-async def test_pushed_back_bytes_are_the_beginning_of_an_exact_receive_only_once() -> None:
-    with stream_pair() as (stream, other):
-        for come in range(1, 10):
-            with trio.CancelScope() as scope:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(stream.receive_exactly, 10)
-                    other.sendall(bytes([come]))
-                    await wait_all_tasks_blocked()
-                    scope.cancel()
-            assert scope.cancelled_caught
-        other.sendall(bytes([10]))
-        assert await stream.receive_exactly(10) == bytes(range(1, 11))
-
-
-async def test_a_receive_that_is_cancelled_beforehand_does_not_reach_the_kernel() -> None:
-    counted = Counted()
-    with stream_pair() as (stream, other):
-        other.sendall(b"data")
-        await trio.lowlevel.wait_readable(stream.socket)
-        for receive in ALL:
-            with trio.CancelScope() as scope:
-                scope.cancel()
-                await receive(stream)
-            assert scope.cancelled_caught
-        assert counted.wsarecv_calls == counted.immediate == counted.pended == 0
-        assert await stream.receive_some() == b"data"
-
-
 @pytest.mark.windows
 @pytest.mark.parametrize("name", ["recv_into", "recvfrom_into", "recvmsg_into"])
 async def test_data_that_has_arrived_wins_over_a_cancellation(name: str) -> None:
@@ -302,48 +229,3 @@ async def test_many_cancelled_receives_are_never_taken_for_one_another() -> None
     async with trio.open_nursery() as nursery:
         for number in range(30):
             nursery.start_soon(talk, number)
-
-
-async def test_only_the_cancelled_task_notices() -> None:
-    with socket_pair() as (one, one_end), socket_pair() as (two, two_end):
-        results: dict[str, Any] = {}
-        scope = trio.CancelScope()
-
-        async def receive_one() -> None:
-            with scope:
-                await one.recv(10)
-
-        async def receive_two() -> None:
-            results["two"] = await two.recv(10)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(receive_one)
-            nursery.start_soon(receive_two)
-            await wait_all_tasks_blocked()
-            scope.cancel()
-            await wait_all_tasks_blocked()
-            assert scope.cancelled_caught
-            assert not results
-            two_end.sendall(b"two")
-            one_end.sendall(b"one")
-        assert results == {"two": b"two"}
-        assert await one.recv(10) == b"one"
-
-
-async def test_a_shielded_receive_goes_on() -> None:
-    with socket_pair() as (sock, other):
-        with trio.CancelScope() as outer:
-            async with trio.open_nursery() as nursery:
-
-                @nursery.start_soon
-                async def receive() -> None:
-                    with trio.CancelScope(shield=True):
-                        assert await sock.recv(10) == b"data"
-
-                await wait_all_tasks_blocked()
-                outer.cancel()
-
-                with trio.CancelScope(shield=True):
-                    await wait_all_tasks_blocked()
-                    other.sendall(b"data")
-        assert outer.cancel_called

@@ -156,22 +156,6 @@ async def test_closing_a_duplicate_does_not_disturb_the_receive() -> None:
             other.sendall(b"data")
 
 
-async def test_closing_one_of_two_wrappers_closes_both() -> None:
-    with stdlib_pair() as (one, other):
-        first, second = (trio_wsarecv.from_stdlib_socket(one) for _ in range(2))
-        async with trio.open_nursery() as nursery:
-
-            @nursery.start_soon
-            async def receive() -> None:
-                with pytest.raises(trio.ClosedResourceError):
-                    await first.recv(10)
-
-            await wait_all_tasks_blocked()
-            second.close()
-            assert first.fileno() == second.fileno() == one.fileno() == -1
-        assert other.recv(10) == b""
-
-
 async def test_trio_can_be_told_that_the_socket_is_about_to_close() -> None:
     with socket_pair() as (sock, other):
         async with trio.open_nursery() as nursery:
@@ -184,20 +168,6 @@ async def test_trio_can_be_told_that_the_socket_is_about_to_close() -> None:
             await wait_all_tasks_blocked()
             sock.close()
         assert other.recv(10) == b""
-
-
-async def test_closing_drops_bytes_that_were_pushed_back() -> None:
-    with socket_pair() as (sock, other):
-        stream = trio_wsarecv.SocketStream(sock)
-        with trio.CancelScope() as scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(stream.receive_exactly, 10)
-                other.sendall(b"half")
-                await wait_all_tasks_blocked()
-                scope.cancel()
-        await stream.aclose()
-        with pytest.raises(trio.ClosedResourceError):
-            await stream.receive_some()
 
 
 async def test_shutting_the_receiving_side_down_ends_a_receive() -> None:

@@ -175,32 +175,6 @@ async def test_peeking_leaves_the_datagram(pair: Pair, receive: Method, pending:
 
 
 @every
-async def test_every_receive_is_a_checkpoint(pair: Pair, receive: Method) -> None:
-    for data in (b"data", b""):
-        pair.send(data)
-        await trio.lowlevel.wait_readable(pair.sock)
-        with assert_checkpoints():
-            assert (await receive(pair.sock, 10)).data == data
-    pair.send(b"data")
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        await receive(pair.sock, 10)
-    assert scope.cancelled_caught
-    assert (await receive(pair.sock, 10)).data == b"data"
-
-
-@every
-async def test_a_second_receiver_is_refused(pair: Pair, receive: Method) -> None:
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(receive, pair.sock, 10)
-        await wait_all_tasks_blocked()
-        for other in METHODS:
-            with pytest.raises(trio.BusyResourceError):
-                await other(pair.sock, 10)
-        pair.send(b"data")
-
-
-@every
 async def test_closing_ends_a_receive(pair: Pair, receive: Method) -> None:
     async with trio.open_nursery() as nursery:
 

@@ -15,17 +15,12 @@ import trio_wsarecv
 from tests.datagrams import (
     METHODS,
     WITH_ADDRESS,
-    WITH_FLAGS,
     Method,
     Pair,
     bound,
     families,
     has_ipv6,
     receive_when,
-    recvfrom,
-    recvfrom_into,
-    recvmsg,
-    recvmsg_into,
     when,
 )
 
@@ -83,22 +78,6 @@ async def test_the_scope_of_a_link_is_the_standard_librarys(receive: Method) -> 
             assert expected[1][3]
             return
     pytest.skip("no link-local address here")
-
-
-@pytest.mark.parametrize("receive", [recvfrom, recvfrom_into, recvmsg, recvmsg_into])
-async def test_a_stream_has_the_address_that_the_standard_library_gives(receive: Method) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        one = socket.create_connection(listener.getsockname())
-        with trio_wsarecv.from_stdlib_socket(one) as sock:
-            other, _ = listener.accept()
-            with other:
-                for _ in range(2):
-                    other.sendall(b"datadata")
-                    await trio.lowlevel.wait_readable(sock)
-                    expected = sock.stdlib.recvfrom(4)
-                    if receive in WITH_FLAGS:  # and that is not to be had on Windows
-                        expected = (b"data", None)
-                    assert await receive(sock, 4) == (*expected, False)
 
 
 async def test_a_connected_socket_receives_from_its_peer_only(pair: Pair) -> None:

@@ -14,8 +14,9 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
-from tests.peers import Counted, socket_pair, stdlib_pair
+from tests.peers import Counted, stdlib_pair
 from tests.programs import Program, run
+from tests.simulation import CrashingClock
 
 if TYPE_CHECKING:
     import socket
@@ -67,38 +68,20 @@ def test_a_process_survives_runs_that_crash() -> None:
     assert PACKAGE not in ours.stderr
 
 
-class FailingClock(trio.abc.Clock):
-    """Makes the run loop itself fail, so that Trio drops all tasks where they are."""
-
-    def __init__(self) -> None:
-        self.failing = False
-
-    def start_clock(self) -> None:
-        pass
-
-    def current_time(self) -> float:
-        return 0.0
-
-    def deadline_to_sleep_time(self, deadline: float) -> float:
-        if self.failing:
-            raise ZeroDivisionError
-        return deadline
-
-
 # Of each task that it had to drop.
 trio_complains = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 def crash_while_receiving(*calls: Callable[[], Awaitable[object]]) -> None:
     """End a run in such a way that Trio drops its tasks where they are."""
-    clock = FailingClock()
+    clock = CrashingClock()
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             for call in calls:
                 nursery.start_soon(call)
             await wait_all_tasks_blocked()
-            clock.failing = True
+            clock.crash()
 
     with pytest.raises(trio.TrioInternalError):
         trio.run(main, clock=clock)
@@ -122,20 +105,6 @@ def test_after_a_crash_the_sockets_receive_in_the_next_run() -> None:
 
                 await wait_all_tasks_blocked()
                 other.sendall(b"more")
-
-        trio.run(main)
-
-
-@trio_complains
-def test_after_a_crash_the_bytes_of_an_exact_receive_are_not_lost() -> None:
-    with stdlib_pair() as (one, other):
-        other.sendall(b"half")
-        stream = trio_wsarecv.SocketStream(trio_wsarecv.from_stdlib_socket(one))
-        crash_while_receiving(lambda: stream.receive_exactly(8))
-        other.sendall(b"rest")
-
-        async def main() -> None:
-            assert await stream.receive_exactly(8) == b"halfrest"
 
         trio.run(main)
 
@@ -300,19 +269,6 @@ def of_interrupts(exc: BaseException) -> bool:
 async def interrupt() -> None:
     await wait_all_tasks_blocked()
     await trio.to_thread.run_sync(signal.raise_signal, signal.SIGINT)
-
-
-def test_an_interrupt_while_the_receives_wait() -> None:
-    async def main() -> None:
-        with socket_pair() as (one, _), socket_pair() as (two, _):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(one.recv, 10)
-                nursery.start_soon(interrupt)
-                with pytest.raises(KeyboardInterrupt):
-                    await two.recv(10)
-                nursery.cancel_scope.cancel()
-
-    trio.run(main)
 
 
 def test_an_interrupt_while_the_socket_closes() -> None:

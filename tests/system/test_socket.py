@@ -294,16 +294,6 @@ async def test_serves_both_families_and_datagrams() -> None:
         assert await receiver.recv(100) == b"three"
 
 
-async def test_a_receive_on_one_socket_does_not_hold_up_another() -> None:
-    with socket_pair() as (sock, other), socket_pair() as (idle, _):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(idle.recv, 10)
-            await wait_all_tasks_blocked()
-            other.sendall(b"data")
-            assert await sock.recv(10) == b"data"
-            nursery.cancel_scope.cancel()
-
-
 class TestForeignSockets:
     """Sockets that Trio's completion port cannot have, and programs that use several runs."""
 

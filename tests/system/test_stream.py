@@ -105,25 +105,6 @@ async def test_the_end_of_the_stream_stays_the_end() -> None:
         assert other.recv(100) == b"still open"
 
 
-async def test_a_receive_of_any_size_drains_what_has_come() -> None:
-    data = pattern(100_000)
-    with stream_pair() as (stream, other):
-        received, sizes = bytearray(), []
-        async with trio.open_nursery() as nursery:
-
-            @nursery.start_soon
-            async def send() -> None:
-                await trio.to_thread.run_sync(other.sendall, data)
-
-            while len(received) < len(data):
-                piece = await stream.receive_some()
-                sizes.append(len(piece))
-                received += piece
-        assert received == data
-        # Far fewer than there would be if each was as small as one that waits.
-        assert len(sizes) < 40
-
-
 BUFFERS: dict[str, Callable[[], Any]] = {
     "bytearray": lambda: bytearray(16),
     "memoryview": lambda: memoryview(bytearray(32))[8:24],
@@ -166,25 +147,6 @@ async def test_receives_into_any_writable_buffer(make: Callable[[], Any], wait: 
 def content(buffer: Buffer) -> bytes:
     with memoryview(buffer) as view:
         return view.tobytes()
-
-
-async def test_receives_into_exactly_the_slice_that_it_was_given() -> None:
-    around = bytearray(b"." * 40)
-    with stream_pair() as (stream, other), memoryview(around)[10:30] as window:
-        other.sendall(b"x" * 100)
-        assert await stream.receive_into(window) == 20
-        assert await stream.receive_into(window, 3) == 3
-    assert around == b"." * 10 + b"x" * 20 + b"." * 10
-
-
-async def test_an_exact_receive_gathers_pieces() -> None:
-    data = pattern(1000)
-    with stream_pair() as (stream, other):
-        for receive in (stream.receive_exactly, fill(stream)):
-            async with trio.open_nursery() as nursery:
-                pieces = [data[start : start + 100] for start in range(0, 1000, 100)]
-                nursery.start_soon(send_when_all_block, other, *pieces)
-                assert await receive(1000) == data
 
 
 def fill(stream: trio_wsarecv.SocketStream) -> Callable[[int], Any]:
@@ -270,36 +232,6 @@ async def test_bytes_that_came_before_a_reset_are_not_lost(peer: HostilePeer) ->
         assert await stream.receive_some() == pattern(8)
 
 
-@any_receive
-async def test_a_closed_stream_refuses_to_receive(
-    receive: Callable[[trio_wsarecv.SocketStream], Any],
-) -> None:
-    counted = Counted()
-    with stream_pair() as (stream, other):
-        other.sendall(b"never to be seen")
-        await stream.aclose()
-        with pytest.raises(trio.ClosedResourceError, match="this socket was already closed"):
-            await receive(stream)
-        with pytest.raises(trio.ClosedResourceError):
-            await stream.send_all(b"x")
-        await stream.aclose()
-    assert counted.wsarecv_calls == 0
-
-
-@any_receive
-async def test_a_second_receiver_is_refused(
-    receive: Callable[[trio_wsarecv.SocketStream], Any],
-) -> None:
-    with stream_pair() as (stream, other):
-        for first in RECEIVES.values():
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(first, stream)
-                await wait_all_tasks_blocked()
-                with pytest.raises(trio.BusyResourceError):
-                    await receive(stream)
-                other.sendall(b"12345")
-
-
 async def test_a_flood_leaves_other_tasks_their_turn(peer: HostilePeer) -> None:
     turns = 0
     async with peer.connect("flood 1000000") as stream, trio.open_nursery() as nursery:
@@ -315,64 +247,6 @@ async def test_a_flood_leaves_other_tasks_their_turn(peer: HostilePeer) -> None:
             await stream.receive_some()
             assert turns >= receives - 1  # for in each turn, Trio chooses who is first
         nursery.cancel_scope.cancel()
-
-
-@pytest.mark.parametrize("wait", [False, True], ids=["immediate", "pended"])
-async def test_a_buffer_can_be_resized_as_soon_as_the_receive_is_over(wait: bool) -> None:
-    buffer = bytearray(10)
-    with stream_pair() as (stream, other):
-        async with trio.open_nursery() as nursery:
-            if wait:
-                nursery.start_soon(send_when_all_block, other, b"12345")
-            else:
-                other.sendall(b"12345")
-                await trio.lowlevel.wait_readable(stream.socket)
-            await stream.receive_into(buffer)
-        buffer.extend(b"more")
-    assert buffer == b"12345" + bytes(5) + b"more"
-
-
-@pytest.mark.windows
-async def test_a_buffer_cannot_be_resized_while_the_kernel_has_it() -> None:
-    buffer = bytearray(10)
-    with stream_pair() as (stream, other):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(stream.receive_into, buffer)
-            await wait_all_tasks_blocked()
-            with pytest.raises(BufferError):
-                buffer.extend(b"more")
-            other.sendall(b"12345")
-        assert buffer == b"12345" + bytes(5)
-
-
-@pytest.mark.parametrize("name", ["receive_into", "receive_exactly_into"])
-async def test_a_failed_receive_gives_the_buffer_back(name: str) -> None:
-    buffer = bytearray(10)
-    with stream_pair() as (stream, _):
-        with trio.CancelScope() as scope:
-            async with trio.open_nursery() as nursery:
-
-                @nursery.start_soon
-                async def cancel() -> None:
-                    await wait_all_tasks_blocked()
-                    scope.cancel()
-
-                with pytest.raises(trio.Cancelled) as cancelled:
-                    await getattr(stream, name)(buffer)
-                buffer.extend(b"more")
-                raise cancelled.value
-        async with trio.open_nursery() as nursery:
-
-            @nursery.start_soon
-            async def close() -> None:
-                await wait_all_tasks_blocked()
-                await stream.aclose()
-
-            with pytest.raises(trio.ClosedResourceError) as closed:
-                await getattr(stream, name)(buffer)
-            buffer.extend(b"more")
-        assert closed.value
-    assert len(buffer) == 18
 
 
 async def test_has_the_options_of_its_socket() -> None:

@@ -16,7 +16,7 @@ from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 import trio_wsarecv
 from tests.datagrams import bound
 from tests.peers import Counted, pattern, socket_pair, stdlib_pair
-from tests.receiving import leave_to_the_next, on_windows, winerror
+from tests.receiving import winerror
 from trio_wsarecv import MsgFlag, ReceiveResult, WinsockError, wsarecv
 from trio_wsarecv._winsock import calls
 
@@ -161,19 +161,6 @@ async def test_the_end_of_the_stream_is_no_bytes() -> None:
         assert b"".join(buffers) == b"last" + bytes(2)
 
 
-async def test_bytes_that_were_pushed_back_go_into_the_buffers_first() -> None:
-    with socket_pair() as (sock, other):
-        await leave_to_the_next(sock, other, b"0123456789")
-        buffers = [bytearray(2), bytearray(), bytearray(3)]
-        assert await wsarecv(sock, buffers, PEEK) == (5, 0)
-        assert await wsarecv(sock, buffers) == (5, 0)
-        assert b"".join(buffers) == b"01234"
-        other.sendall(b"abcdef")
-        assert await wsarecv(sock, [bytearray(1), bytearray(), *buffers], WAITALL) == (6, 0)
-        assert b"".join(buffers) == b"6789a"
-        assert await sock.recv(10) == b"bcdef"
-
-
 REFUSED: dict[str, tuple[int, list[int], int, WinsockError]] = {
     "no buffers": (socket.SOCK_STREAM, [], 0, WinsockError.WSAEINVAL),
     "no buffers for a datagram": (socket.SOCK_DGRAM, [], 0, WinsockError.WSAEINVAL),
@@ -261,53 +248,6 @@ async def test_only_a_socket_of_this_package_will_do() -> None:
         for sock in (one, trio.socket.from_stdlib_socket(one), one.fileno(), None):
             with pytest.raises(TypeError, match="from_stdlib_socket"):
                 await wsarecv(sock, [bytearray(1)])  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("flags", [0, PEEK, WAITALL, PUSH])
-async def test_a_closed_socket_is_no_socket(flags: int) -> None:
-    for sock in (
-        trio_wsarecv.from_stdlib_socket(bound()),
-        trio_wsarecv.from_stdlib_socket(socket.socket()),
-    ):
-        sock.close()
-        if sock.type == socket.SOCK_DGRAM and flags & WAITALL:
-            continue
-        with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
-            await wsarecv(sock, [bytearray(1)], flags)
-        if on_windows:
-            assert winerror(caught.value) == WinsockError.WSAENOTSOCK
-
-
-@pytest.mark.parametrize("flags", [0, PEEK, WAITALL, pytest.param(OOB, marks=pytest.mark.windows)])
-async def test_closing_the_socket_ends_the_receive(flags: int) -> None:
-    with socket_pair() as (sock, _):
-        async with trio.open_nursery() as nursery:
-
-            @nursery.start_soon
-            async def receive() -> None:
-                with pytest.raises(trio.ClosedResourceError):
-                    await wsarecv(sock, [bytearray(5), bytearray(5)], flags)
-
-            await wait_all_tasks_blocked()
-            sock.close()
-
-
-async def test_one_task_at_a_time_receives() -> None:
-    with socket_pair() as (sock, other):
-        async with trio.open_nursery() as nursery:
-
-            @nursery.start_soon
-            async def receive() -> None:
-                assert await wsarecv(sock, [bytearray(5)], WAITALL) == (5, 0)
-
-            await wait_all_tasks_blocked()
-            for _ in range(2):
-                with pytest.raises(trio.BusyResourceError):
-                    await wsarecv(sock, [bytearray(5)])
-                with pytest.raises(trio.BusyResourceError):
-                    await sock.recv(5)
-                other.sendall(b"123")
-                await wait_all_tasks_blocked()
 
 
 @pytest.mark.parametrize("flags", [0, PEEK, WAITALL, PUSH])
