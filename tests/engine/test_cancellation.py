@@ -9,8 +9,6 @@ import trio
 
 from tests.peers import pattern
 from tests.receiving import every_receive
-from tests.simulation import Call, CancelAnswer, Simulation
-from tests.simulation.behaviour import IosbWrite
 from tests.simulation.packets import Packet
 from tests.simulation.port import Key
 from trio_wsarecv import SocketStream, WinsockError, wsarecv
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from tests.receiving import Receive
+    from tests.simulation import Call, Simulation
 
 
 @every_receive
@@ -35,20 +34,6 @@ async def test_a_receive_that_is_cancelled_beforehand_is_not_submitted(
     with trio.CancelScope() as scope:
         scope.cancel()
         await receive(sock)
-    assert scope.cancelled_caught
-    assert not simulation.events
-    assert await sock.recv(4) == b"data"
-
-
-async def test_an_exact_receive_that_is_cancelled_beforehand_is_not_submitted(
-    simulation: Simulation,
-) -> None:
-    simulation.deliver_automatically()
-    sock = simulation.stream()
-    sock.peer.send(b"data")
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        await SocketStream(sock).receive_exactly(4)
     assert scope.cancelled_caught
     assert not simulation.events
     assert await sock.recv(4) == b"data"
@@ -106,53 +91,6 @@ async def test_an_error_that_is_told_once_is_not_lost_to_a_cancellation(
     trio.lowlevel.remove_instrument(cancels)
     assert call.scope.cancel_called
     assert isinstance(call.error, ConnectionResetError)
-
-
-CANCEL_ANSWERS = [
-    pytest.param(answer, arrived, id=f"{answer.name}-{arrived.decode() or 'nothing'}")
-    for answer in CancelAnswer
-    for arrived in (b"", b"data")
-]
-
-
-@pytest.mark.parametrize("iosb", IosbWrite)
-@pytest.mark.parametrize(("answer", "arrived"), CANCEL_ANSWERS)
-async def test_a_cancelled_receive_ends_as_its_packet_says(
-    simulation: Simulation, answer: CancelAnswer, arrived: bytes, iosb: IosbWrite
-) -> None:
-    simulation.behave(cancel=answer, iosb=iosb)
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    simulation.behaviour.prompt = False
-    if arrived:
-        sock.peer.send(arrived)
-    call.scope.cancel()
-    await simulation.run()
-    assert not call.done
-    await simulation.step()
-    if arrived and answer is not CancelAnswer.ABORTED:
-        assert call.value == arrived
-    else:
-        assert call.cancelled
-        again = simulation.call(sock.recv, 100)
-        sock.peer.send(b"more")
-        await simulation.step()
-        assert again.value == arrived + b"more"
-
-
-@pytest.mark.parametrize("iosb", IosbWrite)
-async def test_data_that_arrived_before_the_cancellation_wins(
-    simulation: Simulation, iosb: IosbWrite
-) -> None:
-    simulation.behave(iosb=iosb)
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    sock.peer.send(b"data")
-    call.scope.cancel()
-    await simulation.run()
-    await simulation.step()
-    assert call.value == b"data"
-    assert call.scope.cancel_called
 
 
 async def test_a_request_to_cancel_is_not_held_against_the_next_receive(

@@ -248,26 +248,6 @@ async def test_a_reset_is_the_same_error_before_and_during_a_receive(
     assert winerror(call.error) == WinsockError.WSAECONNRESET
 
 
-@waiting
-@every_receive
-async def test_an_unreachable_port_is_told_once_and_the_socket_goes_on(
-    simulation: Simulation, receive: Receive, pending: bool
-) -> None:
-    sock = simulation.datagrams()
-    if not pending:
-        sock.peer.send_error()
-    call = await simulation.begin(receive, sock)
-    if pending:
-        sock.peer.send_error()
-    await simulation.step()
-    assert isinstance(call.error, ConnectionResetError)
-    assert winerror(call.error) == WinsockError.WSAECONNRESET
-    again = await simulation.begin(receive, sock)
-    sock.peer.send(b"data", sender=SENDER)
-    await simulation.step()
-    assert again.value
-
-
 SUCCESSES = {
     NtStatus.SUCCESS: MsgFlag(0),
     NtStatus.RECEIVE_PARTIAL: MsgFlag.MSG_PARTIAL,
@@ -291,22 +271,3 @@ async def test_success_with_a_remark_is_success_with_a_flag(
     sock.peer.send(b"more", status)
     await simulation.step()
     assert flagged.value == (4, SUCCESSES[status])
-
-
-@waiting
-@pytest.mark.parametrize("method", ["recvmsg", "recvmsg_into", "wsarecv"])
-async def test_what_returns_flags_tells_with_them_that_a_datagram_was_truncated(
-    simulation: Simulation, method: str, pending: bool
-) -> None:
-    sock = simulation.datagrams()
-    datagram = bytes(range(200))
-    if not pending:
-        sock.peer.send(datagram, sender=SENDER)
-    call = await simulation.begin(RECEIVES[method], sock)
-    if pending:
-        sock.peer.send(datagram, sender=SENDER)
-    await simulation.step()
-    data: Any = call.value[0]
-    flags = call.value[1] if method == "wsarecv" else call.value[2]
-    assert data == (datagram[:100] if method == "recvmsg" else 100)
-    assert flags == MsgFlag.MSG_TRUNC

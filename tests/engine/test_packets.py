@@ -11,43 +11,13 @@ import trio
 from trio.testing import MockClock
 
 from tests.receiving import RECEIVES, every_receive, winerror
-from tests.simulation.behaviour import InlineIosb, IosbWrite, TooLong
+from tests.simulation.behaviour import TooLong
 from trio_wsarecv import WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
 if TYPE_CHECKING:
     from tests.receiving import Receive
     from tests.simulation import Simulation
-
-
-@pytest.mark.parametrize("inline_iosb", InlineIosb)
-@pytest.mark.parametrize("always_pends", [False, True])
-async def test_a_receive_of_data_that_waits_gets_its_packet(
-    simulation: Simulation, always_pends: bool, inline_iosb: InlineIosb
-) -> None:
-    simulation.behave(always_pends=always_pends, inline_iosb=inline_iosb)
-    sock = simulation.stream()
-    sock.peer.send(b"data")
-    sock.peer.send_end()
-    for expected in (b"data", b""):
-        call = await simulation.begin(sock.recv, 100)
-        assert not call.done
-        await simulation.step()
-        assert call.value == expected
-
-
-@pytest.mark.parametrize("iosb", IosbWrite)
-async def test_a_receive_that_waits_gets_its_packet(
-    simulation: Simulation, iosb: IosbWrite
-) -> None:
-    simulation.behave(iosb=iosb)
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    sock.peer.send(b"data")
-    await simulation.run()
-    assert not call.done
-    await simulation.step()
-    assert call.value == b"data"
 
 
 @every_receive

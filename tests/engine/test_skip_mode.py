@@ -10,16 +10,15 @@ import pytest
 import trio
 
 from tests.peers import Counted
-from tests.receiving import RECEIVES, SENDER, SENDER_ADDRESS, result_of, winerror
+from tests.receiving import RECEIVES, SENDER, SENDER_ADDRESS, result_of
 from tests.simulation import Call, Simulation
-from tests.simulation.behaviour import FlagsOut, InlineIosb, IosbWrite
+from tests.simulation.behaviour import FlagsOut, InlineIosb
 from tests.simulation.request import Result
 from trio_wsarecv import (
     MsgFlag,
     Socket,
     SocketFactory,
     SocketStream,
-    WinsockError,
     from_stdlib_socket,
     wsarecv,
 )
@@ -28,23 +27,6 @@ from trio_wsarecv._winsock.codes import NtStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tests.simulation.sockets import SocketOverSimulation
-
-
-@pytest.mark.parametrize("inline_iosb", InlineIosb)
-async def test_a_receive_of_data_that_waits_needs_no_packet(
-    simulation: Simulation, inline_iosb: InlineIosb
-) -> None:
-    simulation.behave(inline_iosb=inline_iosb)
-    sock = simulation.stream(made_here=True)
-    counted = Counted()
-    for data in (b"data", b"more", b""):
-        sock.peer.send(data) if data else sock.peer.send_end()
-        call = await simulation.begin(sock.recv, 100)
-        assert call.value == data
-    assert simulation.events == ["set modes", *["receive"] * 3]
-    assert (counted.immediate, counted.pended, counted.overlapped) == (3, 0, 3)
 
 
 @pytest.mark.parametrize("inline_iosb", InlineIosb)
@@ -70,42 +52,6 @@ async def test_a_receive_of_a_datagram_that_waits_needs_no_packet(
     assert (counted.immediate, counted.pended, counted.overlapped) == (3, 0, 3)
 
 
-@pytest.mark.parametrize("iosb", IosbWrite)
-async def test_a_receive_that_waits_gets_its_packet(
-    simulation: Simulation, iosb: IosbWrite
-) -> None:
-    simulation.behave(iosb=iosb)
-    sock = simulation.stream(made_here=True)
-    for data in (b"data", b"more"):
-        call = await simulation.begin(sock.recv, 100)
-        sock.peer.send(data)
-        await simulation.run()
-        assert not call.done
-        await simulation.step()
-        assert call.value == data
-
-
-async def test_a_receive_that_always_pends_gets_its_packet(simulation: Simulation) -> None:
-    simulation.behave(always_pends=True)
-    sock = simulation.stream(made_here=True)
-    sock.peer.send(b"data")
-    call = await simulation.begin(sock.recv, 100)
-    assert not call.done
-    await simulation.step()
-    assert call.value == b"data"
-
-
-async def test_a_receive_that_is_refused_waits_for_nothing(simulation: Simulation) -> None:
-    sock = simulation.stream(made_here=True)
-    sock.peer.send(b"data")
-    for error in (WinsockError.WSAEMSGSIZE, WinsockError.WSAECONNRESET):
-        sock.peer.refusals.append(error)
-        call = await simulation.begin(sock.recv, 100)
-        assert winerror(call.error) == error
-    again = await simulation.begin(sock.recv, 100)
-    assert again.value == b"data"
-
-
 @pytest.mark.parametrize("flags_out", FlagsOut)
 @pytest.mark.parametrize("flags_in", [0, MsgFlag.MSG_PUSH_IMMEDIATE])
 async def test_bytes_and_flags_are_those_of_the_call_itself(
@@ -123,59 +69,17 @@ async def test_bytes_and_flags_are_those_of_the_call_itself(
         assert buffer == data + bytes(6)
 
 
-@pytest.mark.parametrize("flags_out", FlagsOut)
-async def test_an_urgent_byte_is_told_from_others(
-    simulation: Simulation, flags_out: FlagsOut
-) -> None:
-    simulation.behave(flags_out=flags_out)
-    sock = simulation.stream(made_here=True)
-    sock.peer.send_urgent(b"data!")
-    urgent = await simulation.begin(wsarecv, sock, [bytearray(10)], MsgFlag.MSG_OOB)
-    assert urgent.value == (1, MsgFlag.MSG_OOB)
-    ordinary = await simulation.begin(wsarecv, sock, [bytearray(10)])
-    assert ordinary.value == (4, 0)
-
-
-@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
-async def test_both_families_of_the_internet_have_it(
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNSPEC])
+async def test_sockets_of_both_families_of_the_internet_have_it_and_no_others(
     simulation: Simulation, family: socket.AddressFamily
 ) -> None:
     sock = simulation.stream(made_here=True, family=family)
     sock.peer.send(b"data")
     call = await simulation.begin(sock.recv, 100)
-    assert call.value == b"data"
-
-
-def adopted(simulation: Simulation) -> SocketOverSimulation:
-    return simulation.stream()
-
-
-def other_family(simulation: Simulation) -> SocketOverSimulation:
-    return simulation.stream(made_here=True, family=socket.AF_UNSPEC)
-
-
-def layered(simulation: Simulation) -> SocketOverSimulation:
-    sock = simulation.stream(made_here=True)
-    sock.peer.chain_length = 2
-    return sock
-
-
-def cannot_be_set(simulation: Simulation) -> SocketOverSimulation:
-    simulation.behave(skip_mode=False)
-    return simulation.stream(made_here=True)
-
-
-@pytest.mark.parametrize("make", [adopted, other_family, layered, cannot_be_set])
-async def test_any_other_socket_gets_the_packet_of_what_completes_inline(
-    simulation: Simulation, make: Any
-) -> None:
-    sock = make(simulation)
-    sock.peer.send(b"data")
-    call = await simulation.begin(sock.recv, 100)
-    assert not call.done
+    assert call.done is (family != socket.AF_UNSPEC)
     await simulation.step()
     assert call.value == b"data"
-    assert ("set modes" in simulation.events) is (make is cannot_be_set)
+    assert ("set modes" in simulation.events) is (family != socket.AF_UNSPEC)
 
 
 async def test_only_what_the_package_makes_may_have_it() -> None:
