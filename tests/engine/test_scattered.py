@@ -118,21 +118,25 @@ async def test_a_buffer_without_room_may_have_several_dimensions(simulation: Sim
     assert buffer == b"somemore"
 
 
-@pytest.mark.parametrize("pending", [False, True])
-async def test_waiting_for_all_loses_nothing_when_it_fails(
-    simulation: Simulation, pending: bool
+@pytest.mark.parametrize("ending", ["refused", "reset", "cancelled"])
+async def test_waiting_for_all_loses_nothing_when_it_fails_or_is_cancelled(
+    simulation: Simulation, ending: str
 ) -> None:
     sock = simulation.stream()
     call = await simulation.begin(wsarecv, sock, [bytearray(3), bytearray(9)], WAITALL)
     sock.peer.send(b"abcde")
-    if pending:
-        await simulation.step()
-        sock.peer.reset()
-    else:
+    if ending == "refused":
         sock.peer.refusals.append(WinsockError.WSAENETDOWN)
+    else:
+        await simulation.step()
+        sock.peer.reset() if ending == "reset" else call.scope.cancel()
     await simulation.step()
-    expected = WinsockError.WSAECONNRESET if pending else WinsockError.WSAENETDOWN
-    assert winerror(call.error) == expected
+    if ending == "cancelled":
+        assert call.cancelled
+    else:
+        reset = ending == "reset"
+        expected = WinsockError.WSAECONNRESET if reset else WinsockError.WSAENETDOWN
+        assert winerror(call.error) == expected
     simulation.deliver_automatically()
     assert await sock.recv(100) == b"abcde"
 
