@@ -19,6 +19,8 @@ from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.receiving import Receive
     from tests.simulation import Simulation
 
@@ -91,6 +93,38 @@ async def test_of_two_receives_in_the_same_moment_that_have_to_wait_one_is_refus
     await simulation.step()
     (busy,) = [call for call in calls if not call.succeeded]
     assert isinstance(busy.error, trio.BusyResourceError)
+
+
+class AfterFirstStep(trio.abc.Instrument):
+    """Does something as soon as a new task has had its first step."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        self._action = action
+        self._task: trio.lowlevel.Task | None = None
+
+    def task_spawned(self, task: trio.lowlevel.Task) -> None:
+        self._task = task
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is self._task:
+            trio.lowlevel.remove_instrument(self)
+            self._action()
+
+
+@pytest.mark.parametrize("how", ["cancel", "close"])
+@pytest.mark.parametrize("engine", ["overlapped", "readiness", "peeking"])
+async def test_a_second_receive_is_refused_although_the_first_is_ended_right_behind_it(
+    simulation: Simulation, engine: str, how: str
+) -> None:
+    sock = simulation.stream()
+    sock.peer.ifs_handles = engine != "readiness"
+    first = await simulation.begin(sock.recv, 100, PEEK if engine == "peeking" else 0)
+    end = first.scope.cancel if how == "cancel" else sock.close
+    trio.lowlevel.add_instrument(AfterFirstStep(end))
+    second = simulation.call(sock.recv, 100)
+    await simulation.step()
+    assert isinstance(second.error, trio.BusyResourceError)
+    assert first.cancelled if how == "cancel" else first.error
 
 
 async def test_a_handle_can_be_detached_behind_a_receive_that_is_as_good_as_over(

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .differences import allowed, first_difference
 from .outcome import BYTES, WELL, WHOLE
-from .program import Close
+from .program import Close, Receive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .differences import Case
     from .outcome import Outcome
     from .program import Program
@@ -105,6 +107,8 @@ class Oracle:
 
         tolerated_from = NEVER
         elsewhere: set[str] = set()  # the sockets of which other receives got the data
+        cancelled: set[int] = set()  # the groups that an allowed difference may have ended
+        unclear: list[tuple[str, list[Case]]] = []
         for name in sorted(unseen, key=lambda name: name.endswith(BYTES)):
             part = parts.get(name)
             if name.endswith(BYTES) and name.removesuffix(f", {BYTES}") in elsewhere:
@@ -125,9 +129,22 @@ class Oracle:
                 ):
                     elsewhere.add(name)
                 tolerated_from = min(tolerated_from, cases[0].number)
+                cancelled |= {each.group for each in self._receives(name) if not each.caught}
             else:
-                comparison.problems.append(Problem(cases[0].kind, self._described(name, part)))
+                unclear.append((name, cases))
+        for name, cases in unclear:
+            groups = {each.group for each in self._receives(name)}
+            if cases[0].number < tolerated_from or groups.isdisjoint(cancelled):
+                problem = Problem(cases[0].kind, self._described(name, parts.get(name)))
+                comparison.problems.append(problem)
         return comparison
+
+    def _receives(self, name: str) -> Iterator[Receive]:
+        # Those on the socket of a part.
+        for burst in self._program.bursts():
+            for each in burst:
+                if isinstance(each, Receive) and each.socket == int(name.split()[1]):
+                    yield each
 
     def _unseen(self, parts: dict[str, Any]) -> list[str]:
         # The parts that stock Trio has never shown so, sockets first.

@@ -120,6 +120,22 @@ def test_an_allowed_difference_does_not_hide_lost_bytes() -> None:
     assert "2 of 3 bytes" in problem.text
 
 
+OTHER = Entry(1, "recv(10)@1", CANCELLED)
+
+
+@pytest.mark.parametrize(
+    ("caught", "kinds"), [(False, []), (True, ["cancelled instead of nothing"])]
+)
+def test_an_allowed_difference_may_end_a_group(caught: bool, kinds: list[str]) -> None:
+    deep = Receive(1, 0, group=2, frames=9, caught=caught)
+    program = Program(["made", "made"], [[[deep, Receive(2, 1, group=2)], [PeerSends(0, 3)]]])
+    plain, patched = outcome(DATA), outcome(OVERFLOW)
+    plain.histories["socket 1"] = [OTHER._replace(burst=2)]
+    patched.histories["socket 1"] = [OTHER]
+    comparison = compare(Scripted(plain), Scripted(patched), program)
+    assert [each.kind for each in comparison.problems] == kinds
+
+
 def case(program: Program, number: int, package: list[Entry], stock: list[Entry]) -> Case:
     return Case(program, number, 0, Counter(package), Counter(stock))
 

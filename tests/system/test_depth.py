@@ -9,19 +9,13 @@ import pytest
 from tests.programs import Program
 
 PROGRAM = str(Path(__file__).parent / "programs" / "depths.py")
-CALLS = ["recv", "recv adopted", "recv peek", "recv_into", "wsarecv", "receive_some", "exactly"]
-CALLS += [
-    "exactly cancelled",
-    "recvfrom",
-    "recvfrom_into",
-    "recvmsg",
-    "recvmsg_into",
-    "recvfrom_many",
-]
+STREAMS = ["recv", "recv adopted", "recv drained", "recv peek", "recv_into", "wsarecv"]
+STREAMS += ["receive_some", "exactly", "exactly cancelled"]
+DATAGRAMS = ["recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "recvfrom_many"]
 
 
 @pytest.mark.parametrize("how", ["inline", "waits"])
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", STREAMS + DATAGRAMS)
 def test_a_receive_with_too_little_stack_fails_alone(call: str, how: str) -> None:
     program = Program(PROGRAM, call, how)
     program.end()

@@ -24,7 +24,8 @@ class Claim:
 
     Attributes:
       taken: whether a task has it.
-      line: the tasks that wait for their turn, once there has been one.
+      line: the tasks that wait for their turn, once there has been one.  Each that came while a
+        receive waited for data has with it how often the end of one had been asked for by then.
     """
 
     __slots__ = ("_asleep", "_ends", "line", "taken")
@@ -34,7 +35,7 @@ class Claim:
         self._ends = 0  # how often somebody has asked for the end of a receive
         # A strong reference would keep the tasks of a crashed run from ever being finalized.
         self._asleep: weakref.ref[trio.lowlevel.Task] | None = None
-        self.line: deque[trio.lowlevel.Task] | None = None
+        self.line: deque[tuple[trio.lowlevel.Task, int | None]] | None = None
 
     def is_waiting(self) -> bool:
         """Tell whether the task that has it waits for data, and nobody has asked for its end."""
@@ -51,7 +52,7 @@ class Claim:
         """Refuse those in line, since the task that has it waits for data."""
         while self.line:
             error = outcome.Error(busy_error())
-            trio.lowlevel.reschedule(self.line.popleft(), error)
+            trio.lowlevel.reschedule(self.line.popleft()[0], error)
 
     def ends(self) -> None:
         """Hear that somebody has asked for the end of the receive."""
@@ -64,6 +65,7 @@ class Claim:
         Raises:
           trio.BusyResourceError: that task waits for data.
         """
+        ends = None
         if self.is_waiting():
             # Its packet may be in the port: let Trio look.
             ends = self._ends
@@ -76,19 +78,25 @@ class Claim:
         task = trio.lowlevel.current_task()
         if self.line is None:
             self.line = deque()
-        self.line.append(task)
+        self.line.append((task, ends))
         try:
             await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
         except BaseException:
-            if task in self.line:
-                self.line.remove(task)
+            self.line = deque(entry for entry in self.line if entry[0] is not task)
             raise
 
     def release(self) -> None:
-        """Give it to the task that has waited longest for its turn."""
-        assert self.line
+        """Give it to the task that has waited longest for its turn.
+
+        One that came while the receive waited is refused if that was ended without data.
+        """
         self._asleep = None
-        trio.lowlevel.reschedule(self.line.popleft(), outcome.Value(None))
+        self.taken = False
+        while self.line and not self.taken:
+            task, ends = self.line.popleft()
+            self.taken = ends is None or ends == self._ends
+            turn = outcome.Value(None) if self.taken else outcome.Error(busy_error())
+            trio.lowlevel.reschedule(task, turn)
 
 
 def busy_error() -> trio.BusyResourceError:

@@ -78,8 +78,9 @@ class Readiness(Engine):
             self.claim.refuse()
             try:
                 await trio.lowlevel.wait_readable(sock)
-            except trio.Cancelled:
-                counters.cancelled += 1
+            except BaseException as exc:
+                self.claim.ends()
+                counters.cancelled += isinstance(exc, trio.Cancelled)
                 raise
             if sock.fileno() == -1:
                 raise closed_error()

@@ -23,7 +23,8 @@ LIMIT = 200
 FRAMES = range(LIMIT - 130, LIMIT - 2)  # of the program's own; Trio and the package need the rest
 DATA = b"data"
 STREAMS = {"recv", "recv adopted", "recv peek", "recv_into", "wsarecv", "receive_some", "exactly"}
-STREAMS |= {"exactly cancelled"}
+STREAMS |= {"exactly cancelled", "recv drained"}
+DRAINED = bytes(range(256)) * 10  # more than a receive has that is the first to wait
 
 
 async def at_depth(frames: int, call: Callable[[], Awaitable[Any]]) -> Any:
@@ -53,6 +54,7 @@ def call_of(kind: str, sock: trio_wsarecv.Socket) -> Callable[[], Awaitable[Any]
     calls: dict[str, Callable[[], Awaitable[Any]]] = {
         "recv": lambda: sock.recv(100),
         "recv adopted": lambda: sock.recv(100),
+        "recv drained": lambda: sock.recv(len(DRAINED)),
         "recv peek": lambda: sock.recv(100, socket.MSG_PEEK),
         "recv_into": lambda: sock.recv_into(buffers[1]),
         "wsarecv": lambda: trio_wsarecv.wsarecv(sock, buffers),
@@ -77,17 +79,18 @@ async def check(kind: str, frames: int, *, waits: bool, used: bool) -> bool:
         for _ in range(2):
             sender.send(DATA)
             await sock.recv(100)
-    sent = [DATA, b"more"] if kind == "recvfrom_many" else [DATA]
-    enough, received = None, 0
+    sent = {"recvfrom_many": [DATA, b"more"], "recv drained": [DRAINED]}.get(kind, [DATA])
+    enough, received, drained = None, 0, b""
 
     async def receive() -> None:
-        nonlocal enough, received
+        nonlocal enough, received, drained
         try:
             result = await at_depth(frames, call)
         except (RecursionError, trio.Cancelled) as exc:
             enough = isinstance(exc, trio.Cancelled)
         else:
             enough, received = True, len(result) if kind == "recvfrom_many" else 1
+            drained = result if kind == "recv drained" else b""
 
     async with trio.open_nursery() as nursery:
         if waits:
@@ -100,6 +103,10 @@ async def check(kind: str, frames: int, *, waits: bool, used: bool) -> bool:
         if "cancelled" in kind:
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
+    while kind == "recv drained" and len(drained) < len(DRAINED):
+        received = 1
+        drained += await sock.recv(len(DRAINED))
+    assert drained in (b"", DRAINED)
     for data in sent if "peek" in kind else sent[received:]:
         try:
             left = await sock.recv(100)
