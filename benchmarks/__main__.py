@@ -1,8 +1,8 @@
 """Measures trio_wsarecv side by side with what else there is: ``python -m benchmarks``.
 
 A whole run measures everything twice and writes all that ``docs/benchmarks/`` has: a file of
-results, plots, and what the pages of the documentation include.  A part of it, or a quick run,
-measures once and writes to the folder that ``--output`` names, if any.
+results, plots, and what the pages of the documentation include; and the figures in README.  A part
+of it, or a quick run, measures once and writes to the folder that ``--output`` names, if any.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 
 from tools import packages
 
-from . import against, build, everybody, machine, pages, plots, results
+from . import against, build, everybody, figures, machine, pages, plots, results
 from .everybody import AGAINST, FULL, QUICK
 from .processes import Child
 from .subjects import python
@@ -61,6 +61,8 @@ def draw(folder: Path) -> None:
     found = results.read(folder)
     pages.write(found, folder)
     plots.draw(found, folder)
+    if folder == results.OUTPUT:
+        figures.write_readme(found)
 
 
 def main() -> None:

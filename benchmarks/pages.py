@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 AGAINST: Final = {"Trio": STOCK, "recv_into": SOCKET, **{loop: loop for loop in LOOPS}, "C": RAW}
 
 
+BRACKETS: Final = (
+    "In brackets: the ratio to {}. It is the median of the ratios of all rounds, each of turns "
+    "that follow each other, so equal figures can have different ratios."
+)
+
+
 def list_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     lines = ["", ".. list-table::", "   :header-rows: 1", "   :class: figures", ""]
     for first, *rest in (header, *rows):
@@ -72,7 +78,8 @@ def columns(title: str, tables: Mapping[str, Result], cell: Callable[[Row], str]
         for name in firsts[0]
         if any(first[name].median >= 0.4 for first in firsts)
     ]
-    return list_table((title, *tables), rows)
+    (base,) = {table.base for table in tables.values()}
+    return [*list_table((title, *tables), rows), *([f"\n{BRACKETS.format(base)}"] if base else [])]
 
 
 def compared(row: Row) -> str:

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .processes import REPOSITORY
 from .table import MARK, Figure, Row, digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from .table import Table
 
 #: Where the results go, and what the documentation has of them.
-OUTPUT: Final = REPOSITORY / "docs" / "benchmarks"
+OUTPUT: Final = Path(__file__).parents[1] / "docs" / "benchmarks"
 RESULTS: Final = "results.tsv"
 
 NONE: Final = "–"

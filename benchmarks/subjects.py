@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .machine import windows_path
 from .processes import Child
+from .table import STOCK as STOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 PROGRAMS: Final = Path(__file__).parent / "programs"
 
-STOCK: Final = "trio"
 SOCKET: Final = "trio.socket, recv_into"
 OURS: Final = "trio_wsarecv"
 RUN: Final = "trio_wsarecv run"

@@ -6,11 +6,10 @@ import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from .subjects import STOCK
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+STOCK: Final = "trio"
 MARK: Final = "*"  # of what something else than the subject has limited
 
 

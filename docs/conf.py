@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docutils import nodes
 
 from trio_wsarecv._version import __version__
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks import figures, results
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 project = "trio_wsarecv"
 author = "trio_wsarecv contributors"
@@ -60,3 +70,22 @@ if {"GITHUB_ACTIONS", "READTHEDOCS"} & os.environ.keys():
     intersphinx_mapping = {name: (url, None) for name, url in other_projects.items()}
 else:
     nitpick_ignore_regex += [("py:.*", r"(?!trio_wsarecv\b).*")]
+
+
+measurements = results.read(results.OUTPUT)
+
+
+def measured(
+    name: str, source: str, text: str, line: int, inliner: Any, *_: object
+) -> tuple[list[nodes.Node], list[nodes.Node]]:
+    """Return the figure that the role ``measured`` has in its place."""
+    try:
+        return [nodes.Text(figures.evaluate(text, measurements))], []
+    except figures.UnknownFigureError:
+        message = inliner.reporter.error(f"nothing was measured as {text!r}", line=line)
+        return [inliner.problematic(source, source, message)], [message]
+
+
+def setup(app: Sphinx) -> None:
+    """Add the role."""
+    app.add_role("measured", measured)

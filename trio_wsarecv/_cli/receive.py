@@ -29,8 +29,7 @@ _NO_CONNECTION: Final = "not connected"
 _DESCRIPTION: Final = "Connect to HOST and PORT, receive until the peer closes, and report."
 _EPILOG: Final = """\
 The report goes to the standard error stream; as JSON it goes to the standard output, unless the
-data goes there. A terminal shows the progress if the package rich is installed, as by
-pip install "trio_wsarecv[cli]".
+data goes there. A terminal shows the progress if rich is installed, as by the extra cli.
 
 Exit status: 0 if the peer closed the connection; 1 if there was no connection, it broke, the
 timeout expired, or the output could not be written; 130 after Control-C."""

@@ -1,0 +1,89 @@
+"""No figure in README and the documentation that is not one of the results."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.figures import MARKED, README, UnknownFigureError, evaluate, rewrite
+from benchmarks.results import OUTPUT, Result, Results, read
+from benchmarks.table import Figure, Row
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [README, *sorted(DOCS.glob("*.rst"))]
+ROLE = re.compile(r":measured:`(.*?)`", re.DOTALL)
+# What is written like a figure of a measurement.
+LIKE_A_FIGURE = re.compile(r"\d[\d.,]* *(?:times\b|×|%|µs)|\d+\.\d+ to \d")
+# What is no measurement: versions of Trio, and a load.
+ELSEWHERE = {"howitworks.rst": {"0.30 to 0"}, "performance.rst": {"10 times"}}
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return read(OUTPUT)
+
+
+def test_every_figure_of_readme_is_that_of_the_results(results: Results) -> None:
+    text = README.read_text("utf-8")
+    assert rewrite(text, results) == text, "run: python -m benchmarks.figures"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_figure_of_a_page_stands_for_something(page: Path, results: Results) -> None:
+    for expression in ROLE.findall(page.read_text("utf-8")):
+        assert evaluate(expression, results)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_figure_is_written_by_hand(page: Path) -> None:
+    text = ROLE.sub("", MARKED.sub("", page.read_text("utf-8")))
+    assert set(LIKE_A_FIGURE.findall(text)) <= ELSEWHERE.get(page.name, set())
+
+
+def table(**rows: list[Row | None]) -> Results:
+    result = Result("a-1", "work", Figure("time", "µs"), "base", rows)
+    return Results(["first", "second"], {"a-1": result})
+
+
+def row(median: float, ratio: float | None = None) -> Row:
+    return Row(median, median, median, ratio)
+
+
+BASE = [row(100, 1), row(100, 1)]
+OURS = [row(70, 0.7), row(62, 0.62)]
+
+
+@pytest.mark.parametrize(
+    ("expression", "figure"),
+    [
+        ("a-*; ours", "0.62 to 0.70"),
+        ("a-1; base / ours", "1.43 to 1.61"),
+        ("b, a-?; ours; less", "30 to 38 %"),
+        ("a-1; base / ours; more", "43 to 61 %"),
+        ("a-1; ours; value", "62 to 70"),
+        ("a-1; base; value", "100"),
+        ("a-1; base + ours; share", "162 to 170 %"),
+        ("ratios", "1"),
+        ("drifted", "1"),
+        ("drift", "13 %"),
+    ],
+)
+def test_a_figure_is_the_range_over_all_runs(expression: str, figure: str) -> None:
+    results = table(base=list(BASE), ours=list(OURS))
+    assert evaluate(expression, results) == figure
+    marked = f"before <!-- measured: {expression} -->1\n2<!-- / --> after"
+    assert rewrite(marked, results) == marked.replace("1\n2", figure)
+
+
+@pytest.mark.parametrize("expression", ["a-2; ours", "a-1; others", "a-1; ours / others"])
+def test_what_was_not_measured_has_no_figure(expression: str) -> None:
+    with pytest.raises(UnknownFigureError):
+        evaluate(expression, table(base=list(BASE), ours=list(OURS)))
+
+
+def test_a_run_that_lacks_a_row_is_left_out() -> None:
+    results = table(base=list(BASE), ours=[row(70, 0.7), None])
+    assert evaluate("a-1; ours", results) == "0.70"
+    assert evaluate("a-1; base + ours; value", results) == "170"
