@@ -12,32 +12,35 @@ class Statistics:
     A call that receives is one *receive*.  An exact receive, or one with ``MSG_WAITALL``, is one
     for each part that arrives by itself.  A call that needs no system call is not counted: one for
     0 bytes, or one answered by bytes that a cancelled receive left.
+
+    Attributes:
+      immediate: receives that completed inline, before the system call returned.
+      pended: receives that waited for data, the end of the stream or an error.
+      cancelled: receives that waited and were cancelled.
+      received_despite_cancel: receives that were cancelled but returned data, because it had
+          arrived.
+      failed: receives that ended with an error.
+      bytes: bytes received.
+      overlapped: overlapped operations submitted, one for each receive by the overlapped engine,
+          and one more each time it had to be repeated.
+      wsarecv_calls: calls to ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``, overlapped or not.
+      readiness: receives by the readiness engine; all others were overlapped.
+      sockets: sockets of this package that were created; 0 means that it is not in use.
+      overlapped_sockets: sockets that got the overlapped engine, counted once for each `trio.run`.
+      readiness_sockets: sockets that got the readiness engine, counted once for each `trio.run`.
     """
 
-    #: Receives that completed inline, before the system call returned.
     immediate: int = 0
-    #: Receives that waited for data, the end of the stream or an error.
     pended: int = 0
-    #: Receives that waited and were cancelled.
     cancelled: int = 0
-    #: Receives that were cancelled but returned data, because it had arrived.
     received_despite_cancel: int = 0
-    #: Receives that ended with an error.
     failed: int = 0
-    #: Bytes received.
     bytes: int = 0
-    #: Overlapped operations submitted, one for each receive by the overlapped engine, and one
-    #: more each time it had to be repeated.
     overlapped: int = 0
-    #: Calls to ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``, overlapped or not.
     wsarecv_calls: int = 0
-    #: Receives by the readiness engine; all others were overlapped.
     readiness: int = 0
-    #: Sockets of this package that were created; 0 means that it is not in use.
     sockets: int = 0
-    #: Sockets that got the overlapped engine, counted once for each `trio.run`.
     overlapped_sockets: int = 0
-    #: Sockets that got the readiness engine, counted once for each `trio.run`.
     readiness_sockets: int = 0
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MOST = 40
 #: And before that is said: it may be that many steps each have two orders.
 THOROUGH = 300
+#: How often it may crash: each time a process has to be started again.
+CRASHES = 8
 #: Counted where there was nothing to compare with: stock Trio never came to the end.
 CRASHED = "stock Trio crashed"
 #: No burst has this number.
@@ -93,7 +95,7 @@ class Oracle:
             comparison.problems.append(problem)
             return comparison
         while not self._outcomes or (unseen := self._unseen(parts)):
-            if self._played >= self.most:
+            if self._played >= self.most or self._played - len(self._outcomes) == CRASHES:
                 break
             stock = self._player.play(self._program, self._played)
             self._played += 1

@@ -99,7 +99,11 @@ class OverlappedEngine(WinsockEngine):
                         if not pended:
                             counters.pended += 1
                         pended = True
-                        self._waits(operation, task)
+                        self.claim.waits(task)
+                        if self.claim.line:
+                            port.with_more_frames(self.claim.refuse)
+                        if operation.block is not None:
+                            self.run.waiting[operation] = None
                     await port.packet(operation, task, self.claim, self._message)
                     self.waited = True
                     if error != _IO_PENDING:
@@ -182,13 +186,6 @@ class OverlappedEngine(WinsockEngine):
         operation.state = _SUBMITTED if follows else _IDLE
         counters.overlapped += 1
         return error
-
-    def _waits(self, operation: Operation, task: trio.lowlevel.Task) -> None:
-        self.claim.waits(task)
-        if self.claim.line:
-            port.with_more_frames(self.claim.refuse)
-        if operation.block is not None:
-            self.run.waiting[operation] = None
 
     def _abort(self, raise_cancel: Callable[[], NoReturn]) -> Abort:
         # Passes Trio's request to cancel on to the kernel; the packet wakes the task.  After a

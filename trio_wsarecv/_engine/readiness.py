@@ -116,7 +116,12 @@ class WinsockReadiness(Readiness, WinsockEngine):
                 received, flags = operation.room, flags | TRUNCATED
             if request.flags & PEEK:  # which leaves the bytes in the kernel
                 return request.complete(operation, received, flags)
-            answer = self._complete(operation, request, received, flags)
+            counters.bytes += received
+            try:
+                answer = request.complete(operation, received, flags)
+            except BaseException as exc:
+                self._keep_unless_result(exc, operation, request, received, flags)
+                raise
             if most:
                 answer = [answer]
                 self._receive_more(operation, request, answer, most)

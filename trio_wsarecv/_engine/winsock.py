@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .claim import Claim
     from .memory import Run
     from .pushed_back import PushedBack
-    from .requests import Answer, Request, T
+    from .requests import Request
 
 Kind: TypeAlias = tuple[int, int, int]
 
@@ -108,21 +108,22 @@ class WinsockEngine(Engine):
             block, operation.block, operation.target = operation.block, None, None
             self.run.take_back(block)
 
-    def _complete(
-        self, operation: Operation, request: Request[T], nbytes: int, flags: int
-    ) -> Answer[T]:
-        counters.bytes += nbytes
-        try:
-            return request.complete(operation, nbytes, flags)
-        except BaseException as exc:
+    def _keep_unless_result(
+        self,
+        exc: BaseException,
+        operation: Operation,
+        request: Request[Any],
+        nbytes: int,
+        flags: int,
+    ) -> None:
+        # Unless it is their result that has failed.
+        if not is_result(exc):
             limit = sys.getrecursionlimit()
             sys.setrecursionlimit(limit + MORE_FRAMES)
             try:
-                if not is_result(exc):
-                    self._keep(operation, request, nbytes, flags)
+                self._keep(operation, request, nbytes, flags)
             finally:
                 sys.setrecursionlimit(limit)
-            raise
 
     def _keep(self, operation: Operation, request: Request[Any], nbytes: int, flags: int) -> None:
         # Leaves what has been received to the next receive, where it is.
@@ -154,9 +155,11 @@ class WinsockEngine(Engine):
             nbytes, flags = memory.received, 0
             if nbytes > room:
                 nbytes, flags = room, TRUNCATED
+            counters.bytes += nbytes
             try:
-                batch.append(self._complete(operation, request, nbytes, flags))
+                batch.append(request.complete(operation, nbytes, flags))
             except BaseException as exc:
+                self._keep_unless_result(exc, operation, request, nbytes, flags)
                 self.pushed_back.defer(exc, first=True)
                 return
 
