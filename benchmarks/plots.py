@@ -1,6 +1,7 @@
 """The plots of the documentation, drawn from the file of results: a few tables on each.
 
-A subject has the same colour everywhere.
+A subject has the same colour everywhere.  Each plot is there with its tables side by side, and for
+narrow pages with one below the other.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ PLOTS: Final = {
     "datagrams": ("Receiving datagrams", ("datagrams-paced", "datagrams-burst")),
     "http": ("Web servers", ("http-paced", "http-busy")),
 }
-COLUMNS: Final = 2
+#: What comes after the key in a file's name, by the number of columns.
+COLUMNS: Final = {2: "", 1: "-narrow"}
+WIDTH: Final = 5  # inches, of a column
+LINE: Final = 85  # characters of the footer, in a column
 #: The colour of all that has such a word in its name: the first that is found.
 COLOURS: Final = {
     RUN: "#56b4e9",
@@ -48,7 +52,9 @@ def draw(results: Results, folder: Path) -> None:
     for key, (title, keys) in PLOTS.items():
         if all(each in results.tables for each in keys):
             tables = [results.tables[each] for each in keys]
-            _draw(key, title, tables, results.about[0], folder / f"{key}.svg")
+            for columns, suffix in COLUMNS.items():
+                target = folder / f"{key}{suffix}.svg"
+                _draw(key, title, tables, columns, results.about[0], target)
 
 
 def _bars(axes: Any, table: Result) -> None:
@@ -71,24 +77,26 @@ def _bars(axes: Any, table: Result) -> None:
     axes.spines[["top", "right", "bottom"]].set_visible(False)
 
 
-def _draw(key: str, title: str, tables: Sequence[Result], about: str, target: Path) -> None:
+def _draw(
+    key: str, title: str, tables: Sequence[Result], columns: int, about: str, target: Path
+) -> None:
     matplotlib: Any = importlib.import_module("matplotlib")
     matplotlib.use("svg")
     # The same file from the same figures.
     matplotlib.rcParams.update({"svg.hashsalt": key, "svg.fonttype": "none"})
     matplotlib.rcParams["font.sans-serif"] = ["DejaVu Sans"]
     pyplot = importlib.import_module("matplotlib.pyplot")
-    lines = -(-len(tables) // COLUMNS)
-    size = 10, 1 + lines * (0.9 + 0.25 * max(len(table.first()) for table in tables))
+    lines = -(-len(tables) // columns)
+    size = WIDTH * columns, 1 + lines * (0.9 + 0.25 * max(len(table.first()) for table in tables))
     shape = {"figsize": size, "layout": "constrained", "squeeze": False}
-    figure, panels = pyplot.subplots(lines, COLUMNS, **shape)
+    figure, panels = pyplot.subplots(lines, columns, **shape)
     limits = set()
     for axes, table in zip(panels.flat, tables, strict=True):
         _bars(axes, table)
         rows = table.first().items()
         limits |= {f"{MARK} {name}: {row.limit}" for name, row in rows if row.limit}
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)
-    footer = [textwrap.fill(line, 170) for line in (FOOTER, about, *sorted(limits))]
+    footer = [textwrap.fill(line, LINE * columns) for line in (FOOTER, about, *sorted(limits))]
     figure.supxlabel("\n".join(footer), x=0.01, ha="left", fontsize=8)
     drawn = io.StringIO()
     figure.savefig(drawn, format="svg", metadata={"Date": None})
