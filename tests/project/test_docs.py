@@ -93,3 +93,17 @@ def test_tests_are_numbered_in_the_order_of_the_page() -> None:
     referred = re.findall(r"\[#(\w+)\]_", page("wsarecv"))
     assert [test for test, _, _ in NAMED] == list(dict.fromkeys(referred))
     assert len(NAMED) == len(re.findall(r"^\.\. \[#", page("wsarecv"), re.MULTILINE))
+
+
+def test_readme_has_one_line_for_each_system_and_session_and_ci_runs_one_of_them() -> None:
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    found = re.findall(r"^(apt-get|py) .*nox -s (\w+)$", readme, re.MULTILINE)
+    assert found == [(how, what) for how in ("apt-get", "py") for what in ("demo", "tests")]
+    assert "grep '^apt-get .*nox -s tests$' README.md" in (DOCS.parent / ".ci/run").read_text()
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("*.rst")), ids=lambda path: path.stem)
+def test_there_is_no_code_in_bold_which_rst_does_not_know(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    bold = re.findall(r"(?<!\*)\*\*(?=[^\s*])(.+?)(?<=[^\s*])\*\*", text, re.DOTALL)
+    assert [words for words in bold if "`" in words] == []

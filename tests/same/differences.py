@@ -125,7 +125,7 @@ def waiting_receive_gets_the_data(case: Case) -> bool:
 
 
 def refused_a_step_later(case: Case) -> bool:
-    """A second receiver that is refused gets `trio.BusyResourceError` one step later."""
+    """A second receiver that is refused gets BusyResourceError one step later."""
     groups = [each.group for each in case.burst if isinstance(each, Receive) and not each.caught]
     return bool(groups) and any(
         sum(isinstance(each, Receive) and each.socket == number for each in case.burst) > 1
@@ -135,7 +135,7 @@ def refused_a_step_later(case: Case) -> bool:
 
 def closed_in_the_same_step(case: Case) -> bool:
     """A receive on a socket that is closed in the same step can raise
-    `trio.ClosedResourceError` instead of `OSError`, and get what it began with."""
+    ClosedResourceError instead of OSError, and get what it began with."""
     closes = any(isinstance(each, Close) and each.socket == case.socket for each in case.burst)
     results = {entry.result for entry in case.package - case.stock}
     return closes and any(result in CLOSED or " bytes " in result for result in results)
