@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import pages
 from benchmarks.figures import MARKED, README, UnknownFigureError, evaluate, rewrite
 from benchmarks.results import OUTPUT, Result, Results, read
 from benchmarks.table import Figure, Row
@@ -28,6 +29,14 @@ def results() -> Results:
 def test_every_figure_of_readme_is_that_of_the_results(results: Results) -> None:
     text = README.read_text("utf-8")
     assert rewrite(text, results) == text, "run: python -m benchmarks.figures"
+
+
+def test_every_table_is_that_of_the_results(results: Results, tmp_path: Path) -> None:
+    pages.write(results, tmp_path)
+    written = sorted(tmp_path.iterdir())
+    assert [path.name for path in written] == sorted(path.name for path in OUTPUT.glob("*.inc"))
+    for path in written:
+        assert path.read_text("utf-8") == (OUTPUT / path.name).read_text("utf-8"), path.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
