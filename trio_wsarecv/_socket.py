@@ -20,6 +20,7 @@ from ._engine.choose import engine_of
 from ._engine.receive import receive
 from ._engine.receiver import Receiver, receiver_of
 from ._engine.requests import Into, IntoFrom, bytes_from_request, bytes_request
+from ._sending import SendCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ else:
 T = TypeVar("T")
 
 
-class Socket(DatagramCalls, _TrioSocket):
+class Socket(DatagramCalls, SendCalls, _TrioSocket):
     """A `trio.socket.SocketType` that receives by overlapped ``WSARecv``.
 
     Create one with `from_stdlib_socket`, or let Trio create them, by `install` or `patch_trio`.

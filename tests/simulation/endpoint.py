@@ -21,6 +21,7 @@ from .behaviour import CancelAnswer, ShortControl, TooLong
 from .errors import INLINE_ERRORS, ThreadBlocked, is_error
 from .packets import Associable
 from .request import Request, Result
+from .sending import Outgoing
 
 if TYPE_CHECKING:
     import trio
@@ -45,6 +46,7 @@ class Endpoint(Associable, ABC):
       is_shut: whether its receiving side has been shut down.
       closed_on_a_receive: whether the last handle was closed while the kernel had a receive.
       taken: by task, what receives have taken out of the kernel; a test takes it from here.
+      outgoing: its sending side.
       peer_saw: how the connection ended for the peer: "end" or "reset".
     """
 
@@ -59,6 +61,7 @@ class Endpoint(Associable, ABC):
         self.blocking = False
         self.refusals: deque[WinsockError] = deque()
         self.requests: list[Request] = []
+        self.outgoing = Outgoing(is_stream=self.is_stream)
         self.handles = 0
         self.foreign_handles = 0
         self.is_shut = False

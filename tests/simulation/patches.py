@@ -53,6 +53,7 @@ def _stand_in_for_sockets(patch: pytest.MonkeyPatch, simulation: Simulation) -> 
     real_close = socket.close
     real_notify_closing = trio.lowlevel.notify_closing
     real_wait_readable = trio.lowlevel.wait_readable
+    real_wait_writable = trio.lowlevel.wait_writable
 
     def close(handle: int, /) -> None:
         if kernel.is_simulated(handle):
@@ -63,18 +64,26 @@ def _stand_in_for_sockets(patch: pytest.MonkeyPatch, simulation: Simulation) -> 
     def notify_closing(sock: Any) -> None:
         if isinstance(sock, SimulatedSocket):
             simulation.readers.notify_closing(sock)
+            simulation.writers.notify_closing(sock)
         else:
             real_notify_closing(sock)
 
     async def wait_readable(sock: Any) -> None:
         if isinstance(sock, SimulatedSocket):
-            await simulation.readers.wait_readable(sock)
+            await simulation.readers.wait(sock)
         else:
             await real_wait_readable(sock)
+
+    async def wait_writable(sock: Any) -> None:
+        if isinstance(sock, SimulatedSocket):
+            await simulation.writers.wait(sock)
+        else:
+            await real_wait_writable(sock)
 
     patch.setattr(socket, "close", close)
     patch.setattr(trio.lowlevel, "notify_closing", notify_closing)
     patch.setattr(trio.lowlevel, "wait_readable", wait_readable)
+    patch.setattr(trio.lowlevel, "wait_writable", wait_writable)
 
 
 def _complete_the_abandoned(simulation: Simulation) -> None:

@@ -1,4 +1,4 @@
-"""Trio's waiting for a socket to become readable."""
+"""Trio's waiting for a socket to become readable, or writable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import trio
 from trio_wsarecv._winsock.codes import WinsockError
 
 if TYPE_CHECKING:
-    from .endpoint import Endpoint
     from .kernel import Kernel
 
 
@@ -33,13 +32,16 @@ class Readers:
             self._of_each_run.set({})
             return self._of_each_run.get()
 
-    async def wait_readable(self, sock: Any) -> None:
-        endpoint: Endpoint = sock.peer
+    def _is_ready(self, sock: Any) -> bool:
+        ready: bool = sock.peer.is_readable()
+        return ready
+
+    async def wait(self, sock: Any) -> None:
         if sock in self._tasks:
             raise trio.BusyResourceError("another task is already reading / writing this fd")
         if sock.fileno() == -1:
             raise self._kernel.error(WinsockError.WSAENOTSOCK)
-        if endpoint.is_readable():
+        if self._is_ready(sock):
             await trio.lowlevel.checkpoint()
             return
         tasks = self._tasks
@@ -52,7 +54,7 @@ class Readers:
         await trio.lowlevel.wait_task_rescheduled(abort)
 
     def wake(self) -> None:
-        for sock in [sock for sock in self._tasks if sock.peer.is_readable()]:
+        for sock in [sock for sock in self._tasks if self._is_ready(sock)]:
             trio.lowlevel.reschedule(self._tasks.pop(sock))
 
     def notify_closing(self, sock: Any) -> None:
@@ -60,3 +62,11 @@ class Readers:
         if task is not None:
             error = trio.ClosedResourceError("another task closed this fd")
             trio.lowlevel.reschedule(task, outcome.Error(error))
+
+
+class Writers(Readers):
+    """The tasks that wait for sockets to become writable."""
+
+    def _is_ready(self, sock: Any) -> bool:
+        ready: bool = sock.peer.outgoing.is_writable()
+        return ready

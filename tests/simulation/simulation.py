@@ -27,7 +27,7 @@ from .errors import ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER
 from .kernel import Kernel
 from .kernel32 import Kernel32
 from .port import Key, Port
-from .readers import Readers
+from .readers import Readers, Writers
 from .sockets import SimulatedSocket, SocketOverSimulation
 from .stream import State, Stream
 from .winsock import Ws2
@@ -65,6 +65,7 @@ class Simulation:
       kernel32: likewise.
       completion_port: what the package is given for `trio.lowlevel`.
       readers: who waits for a socket to become readable.
+      writers: who waits for one to become writable.
       driver: the task that delivers packets; if it waits for one itself, nobody else would, so
           packets are delivered automatically from then on.
       on_wait: called at the beginning of every wait for a packet.
@@ -77,6 +78,7 @@ class Simulation:
         self.kernel = Kernel(self.behaviour)
         self.readers = Readers(self.kernel)
         self.kernel.wake_readers = self.readers.wake
+        self.writers = Writers(self.kernel)
         self.kernel.current_port = self._current_port
         self.ws2_32 = Ws2(self.kernel)
         self.kernel32 = Kernel32(self.kernel)

@@ -15,6 +15,7 @@ from trio_wsarecv._engine.receiver import receiver_of
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 
 from .request import Request
+from .sending import Sent
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -143,6 +144,18 @@ class SimulatedSocket:
             raise ValueError("negative buffersize in recvfrom")
         result = self._receive(nbytes, flags)
         return result.data, self._sender(result)
+
+    def send(self, data: Buffer) -> int:
+        return self._send(Sent("send", bytes(memoryview(data))))
+
+    def sendto(self, data: Buffer, address: Any) -> int:
+        return self._send(Sent("sendto", bytes(memoryview(data)), address))
+
+    def _send(self, sending: Sent) -> int:
+        nbytes = self._live().outgoing.take(sending)
+        if nbytes < 0:
+            raise self._kernel.error(-nbytes)
+        return nbytes
 
     def _sender(self, result: Result) -> Any:
         return NO_SENDER if self._endpoint.is_stream else result.sender

@@ -6,6 +6,7 @@ A call that is refused leaves ``OVERLAPPED.InternalHigh`` and the byte count alo
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from trio_wsarecv._winsock.codes import MsgFlag, WinsockError
@@ -15,15 +16,21 @@ from .errors import INLINE_ERRORS, ThreadBlocked
 from .kernel import Event
 from .memory import address_of, real
 from .request import Request, Result
+from .sending import SOCKET_ERROR, SendCalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .kernel import Kernel
 
-SOCKET_ERROR = -1
 SIO_GET_EXTENSION_FUNCTION_POINTER = 0xC8000006
 SOCKADDR_SIZE = 16
+
+# What has to be asked for, by its GUID.
+EXTENSIONS = {
+    "f689d7c8-6f1f-436b-8a53-e54fe351c322": "WSARecvMsg",
+    "a441e712-754f-43ca-84a7-0dee44cf606d": "WSASendMsg",
+}
 
 # What NTSTATUS tells of the bytes that were received, as the flags of the call.
 STATUS_FLAGS = {
@@ -33,7 +40,7 @@ STATUS_FLAGS = {
 }
 
 
-class Ws2:
+class Ws2(SendCalls):
     """The functions of ``ws2_32.dll``.
 
     Attributes:
@@ -46,7 +53,10 @@ class Ws2:
         self._last_error = 0
         self.on_call: Callable[[], None] = lambda: None
         self.ioctls: list[tuple[int, int, bytes]] = []
-        self._message_pointer = real.callback("LPFN_WSARECVMSG", self.WSARecvMsg, SOCKET_ERROR)
+        self._pointers = {
+            name: real.callback(f"LPFN_{name.upper()}", getattr(self, name), SOCKET_ERROR)
+            for name in EXTENSIONS.values()
+        }
 
     def WSARecv(
         self,
@@ -128,7 +138,8 @@ class Ws2:
         given = bytes(real.buffer(lpvInBuffer, cbInBuffer)) if cbInBuffer else b""
         self.ioctls.append((s, dwIoControlCode, given))
         if dwIoControlCode == SIO_GET_EXTENSION_FUNCTION_POINTER:
-            real.cast("uintptr_t *", lpvOutBuffer)[0] = address_of(self._message_pointer)
+            pointer = self._pointers[EXTENSIONS[str(uuid.UUID(bytes_le=given))]]
+            real.cast("uintptr_t *", lpvOutBuffer)[0] = address_of(pointer)
             real.cast("DWORD *", lpcbBytesReturned)[0] = real.sizeof("uintptr_t")
         return 0
 

@@ -65,6 +65,7 @@ WIDTHS = {
     "SOCKET": {4: 4, 8: 8},
     "HANDLE": {4: 4, 8: 8},
     "LPFN_WSARECVMSG": {4: 4, 8: 8},
+    "LPFN_WSASENDMSG": {4: 4, 8: 8},
 }
 
 

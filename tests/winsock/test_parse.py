@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from tests.receiving import SENDER, SENDER_ADDRESS
 from trio_wsarecv._winsock.calls import ffi
-from trio_wsarecv._winsock.parse import parse_address, parse_ancillary
+from trio_wsarecv._winsock.parse import (
+    is_numeric,
+    lay_out_address,
+    lay_out_ancillary,
+    parse_address,
+    parse_ancillary,
+)
 from trio_wsarecv._winsock.provider import Provider, parse_provider, provider_of
 
 POINTER = ffi.sizeof("uintptr_t")
@@ -97,6 +103,147 @@ def test_control_messages_come_in_order_as_many_as_are_complete(
 def test_nothing_in_control_data_does_harm(control: bytes) -> None:
     for _, _, data in parse_ancillary(control):
         assert data in control
+
+
+@pytest.mark.parametrize("name", ["IPv4", "IPv6", "IPv6 with a flow and a scope"])
+def test_an_address_is_laid_out_as_windows_gives_it(name: str) -> None:
+    sockaddr, address = ADDRESSES[name]
+    family = socket.AF_INET if len(address) == 2 else socket.AF_INET6
+    assert lay_out_address(family, address) == sockaddr
+    assert is_numeric(family, address[0])
+
+
+@pytest.mark.parametrize(
+    ("address", "same"),
+    [(("::1", 53), ("::1", 53, 0, 0)), (("::1", 53, 7), ("::1", 53, 7, 0))],
+)
+def test_what_is_left_out_of_an_ipv6_address_is_0(address: Any, same: Any) -> None:
+    assert lay_out_address(socket.AF_INET6, address) == lay_out_address(socket.AF_INET6, same)
+
+
+BAD_ADDRESSES: dict[str, tuple[int, Any, type[Exception]]] = {
+    "None": (socket.AF_INET, None, TypeError),
+    "a name alone": (socket.AF_INET, "127.0.0.1", TypeError),
+    "a list": (socket.AF_INET, ["127.0.0.1", 1], TypeError),
+    "nothing": (socket.AF_INET, (), TypeError),
+    "no port": (socket.AF_INET, ("127.0.0.1",), TypeError),
+    "too much": (socket.AF_INET, ("127.0.0.1", 1, 0), TypeError),
+    "too much for IPv6": (socket.AF_INET6, ("::1", 1, 0, 0, 0), TypeError),
+    "a port in words": (socket.AF_INET, ("127.0.0.1", "http"), TypeError),
+    "a port of half": (socket.AF_INET, ("127.0.0.1", 0.5), TypeError),
+    "a host in bytes": (socket.AF_INET, (b"127.0.0.1", 1), TypeError),
+    "no host": (socket.AF_INET, (None, 1), TypeError),
+    "a negative port": (socket.AF_INET, ("127.0.0.1", -1), OverflowError),
+    "a port too large": (socket.AF_INET, ("127.0.0.1", 1 << 16), OverflowError),
+    "a flow too large": (socket.AF_INET6, ("::1", 1, 1 << 20), OverflowError),
+    "a negative flow": (socket.AF_INET6, ("::1", 1, -1), OverflowError),
+    "a scope too large": (socket.AF_INET6, ("::1", 1, 0, 1 << 32), OverflowError),
+    "a negative scope": (socket.AF_INET6, ("::1", 1, 0, -1), OverflowError),
+    "a name": (socket.AF_INET, ("localhost", 1), OSError),
+    "another family's": (socket.AF_INET, ("::1", 1), OSError),
+    "IPv4 for IPv6": (socket.AF_INET6, ("127.0.0.1", 1), OSError),
+}
+
+
+@pytest.mark.parametrize(("family", "address", "error"), BAD_ADDRESSES.values(), ids=BAD_ADDRESSES)
+def test_an_address_that_is_none_is_refused(
+    family: int, address: Any, error: type[Exception]
+) -> None:
+    with pytest.raises(error) as caught:
+        lay_out_address(family, address)
+    assert caught.type is error
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.1", "", "127.0.0.1 ", "::1", "<broadcast>"])
+def test_a_host_that_would_be_resolved_is_not_numeric(host: str) -> None:
+    assert not is_numeric(socket.AF_INET, host)
+
+
+# The layout of the documentation's macros: WSA_CMSG_LEN in the header, WSA_CMSG_SPACE in all.
+LAID_OUT: dict[str, tuple[list[tuple[int, int, bytes]], dict[int, str]]] = {
+    "nothing": ([], {4: "", 8: ""}),
+    "PKTINFO of IPv4": (
+        [(0, 19, socket.inet_aton("192.0.2.1") + struct.pack("<I", 7))],
+        {
+            4: "14000000 00000000 13000000 c0000201 07000000",
+            8: "1800000000000000 00000000 13000000 c0000201 07000000",
+        },
+    ),
+    "PKTINFO of IPv6": (
+        [(41, 19, socket.inet_pton(socket.AF_INET6, "2001:db8::1") + struct.pack("<I", 7))],
+        {
+            4: "20000000 29000000 13000000 20010db8000000000000000000000001 07000000",
+            8: "2400000000000000 29000000 13000000 20010db8000000000000000000000001 07000000"
+            " 00000000",
+        },
+    ),
+    "ECN, and a type of service": (
+        [(0, 50, struct.pack("<i", 2)), (0, 3, struct.pack("<i", 8))],
+        {
+            4: "10000000 00000000 32000000 02000000 10000000 00000000 03000000 08000000",
+            8: "1400000000000000 00000000 32000000 02000000 00000000"
+            " 1400000000000000 00000000 03000000 08000000 00000000",
+        },
+    ),
+    "an odd length": (
+        [(17, 2, b"abc"), (17, 2, b"")],
+        {
+            4: "0f000000 11000000 02000000 61626300 0c000000 11000000 02000000",
+            8: "1300000000000000 11000000 02000000 6162630000000000"
+            " 1000000000000000 11000000 02000000",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("pointer_size", [4, 8])
+@pytest.mark.parametrize("name", LAID_OUT)
+def test_control_messages_are_laid_out_for_both_sizes_of_a_pointer(
+    name: str, pointer_size: int
+) -> None:
+    sent, control = LAID_OUT[name]
+    assert lay_out_ancillary(sent, pointer_size) == bytes.fromhex(control[pointer_size])
+
+
+@given(sent=st.lists(messages, max_size=5))
+def test_control_messages_that_are_laid_out_are_what_is_parsed(
+    sent: list[tuple[int, int, bytes]],
+) -> None:
+    control = lay_out_ancillary(sent)
+    assert parse_ancillary(control) == sent
+    assert len(control) % POINTER == 0
+    assert control.replace(b"\xee", b"\0") == b"".join(
+        cmsg(*message).replace(b"\xee", b"\0") for message in sent
+    )
+
+
+def test_the_data_of_a_control_message_is_any_buffer() -> None:
+    expected = lay_out_ancillary([(1, 2, b"abcd")])
+    for data in (bytearray(b"abcd"), memoryview(b"abcd"), memoryview(b"a.b.c.d.")[::2]):
+        assert lay_out_ancillary([(1, 2, data)]) == expected
+    assert lay_out_ancillary(iter([[1, 2, b"abcd"]])) == expected
+
+
+BAD_ANCILLARY: dict[str, tuple[Any, type[Exception]]] = {
+    "None": (None, TypeError),
+    "a number": ([1], TypeError),
+    "two": ([(1, 2)], TypeError),
+    "four": ([(1, 2, b"", b"")], TypeError),
+    "a level in words": ([("1", 2, b"")], TypeError),
+    "a type of half": ([(1, 0.5, b"")], TypeError),
+    "data that is a number": ([(1, 2, 5)], TypeError),
+    "data that is text": ([(1, 2, "data")], TypeError),
+    "no data": ([(1, 2, None)], TypeError),
+    "a level too large": ([(1 << 31, 2, b"")], OverflowError),
+    "a type too small": ([(1, (-1 << 31) - 1, b"")], OverflowError),
+}
+
+
+@pytest.mark.parametrize(("bad", "error"), BAD_ANCILLARY.values(), ids=BAD_ANCILLARY)
+def test_ancillary_data_that_is_none_is_refused(bad: Any, error: type[Exception]) -> None:
+    with pytest.raises(error) as caught:
+        lay_out_ancillary(bad)
+    assert caught.type is error
 
 
 def protocol_info(service_flags: int, entry: int, chain_length: int, name: str) -> bytes:

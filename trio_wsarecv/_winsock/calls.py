@@ -42,6 +42,17 @@ class Ws2(Protocol):
         lpCompletionRoutine: object, /,
     ) -> int: ...
 
+    def WSASend(
+        self, s: int, lpBuffers: object, dwBufferCount: int, lpNumberOfBytesSent: object,
+        dwFlags: int, lpOverlapped: object, lpCompletionRoutine: object, /,
+    ) -> int: ...
+
+    def WSASendTo(
+        self, s: int, lpBuffers: object, dwBufferCount: int, lpNumberOfBytesSent: object,
+        dwFlags: int, lpTo: object, iTolen: int, lpOverlapped: object,
+        lpCompletionRoutine: object, /,
+    ) -> int: ...
+
     def WSAIoctl(
         self, s: int, dwIoControlCode: int, lpvInBuffer: object, cbInBuffer: int,
         lpvOutBuffer: object, cbOutBuffer: int, lpcbBytesReturned: object, lpOverlapped: object,

@@ -57,11 +57,17 @@ typedef struct {
 
 typedef int32_t (__stdcall *LPFN_WSARECVMSG)(
     SOCKET, WSAMSG *, DWORD *, OVERLAPPED *, void *);
+typedef int32_t (__stdcall *LPFN_WSASENDMSG)(
+    SOCKET, WSAMSG *, DWORD, DWORD *, OVERLAPPED *, void *);
 
 int32_t __stdcall WSARecv(
     SOCKET, WSABUF *, DWORD, DWORD *, DWORD *, OVERLAPPED *, void *);
 int32_t __stdcall WSARecvFrom(
     SOCKET, WSABUF *, DWORD, DWORD *, DWORD *, void *, int32_t *, OVERLAPPED *, void *);
+int32_t __stdcall WSASend(
+    SOCKET, WSABUF *, DWORD, DWORD *, DWORD, OVERLAPPED *, void *);
+int32_t __stdcall WSASendTo(
+    SOCKET, WSABUF *, DWORD, DWORD *, DWORD, void *, int32_t, OVERLAPPED *, void *);
 int32_t __stdcall WSAIoctl(
     SOCKET, DWORD, void *, DWORD, void *, DWORD, DWORD *, OVERLAPPED *, void *);
 int32_t __stdcall WSAGetLastError(void);

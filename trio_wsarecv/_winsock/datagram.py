@@ -2,7 +2,8 @@
 
 ``WSARecvFrom`` and ``WSARecvMsg`` write more than the data at completion: the sender's address
 and its length, the control messages, and flags.  All of that belongs to the kernel as long as the
-buffers do.  ``ws2_32.dll`` does not export ``WSARecvMsg``: each provider gives its address.
+buffers do.  The address of ``WSARecvMsg`` and ``WSASendMsg`` has to be asked for: each provider has
+its own.
 
 What Windows reports of a datagram that does not fit differs from call to call, and whether a
 packet follows then is not documented.  So a datagram always has room: after the program's buffers
@@ -51,6 +52,7 @@ _SIO_GET_EXTENSION_FUNCTION_POINTER: Final = 0xC8000006
 _SIO_UDP_CONNRESET: Final = 0x9800000C
 _SIO_UDP_NETRESET: Final = 0x9800000F
 _WSAID_WSARECVMSG: Final = uuid.UUID("f689d7c8-6f1f-436b-8a53-e54fe351c322").bytes_le
+_WSAID_WSASENDMSG: Final = uuid.UUID("a441e712-754f-43ca-84a7-0dee44cf606d").bytes_le
 
 
 class DatagramOperation(Operation):
@@ -157,7 +159,7 @@ class MessageOperation(DatagramOperation):
         return ancillary, int(flags), self.sender()
 
 
-_functions: dict[tuple[int, int, int], Any] = {}
+_functions: dict[tuple[str, int, int, int], Any] = {}
 
 
 def wsarecvmsg_function(sock: socket.socket) -> Any:
@@ -166,10 +168,19 @@ def wsarecvmsg_function(sock: socket.socket) -> Any:
     Raises:
       OSError: the provider has none.
     """
-    key = (sock.family, sock.type, sock.proto)
+    return _extension(sock, "LPFN_WSARECVMSG", _WSAID_WSARECVMSG)
+
+
+def wsasendmsg_function(sock: socket.socket) -> Any:
+    """Return the provider's ``WSASendMsg``, as `wsarecvmsg_function`."""
+    return _extension(sock, "LPFN_WSASENDMSG", _WSAID_WSASENDMSG)
+
+
+def _extension(sock: socket.socket, kind: str, identifier: bytes) -> Any:
+    key = (kind, sock.family, sock.type, sock.proto)
     if key not in _functions:
-        function = ffi.new("LPFN_WSARECVMSG *")
-        _control(sock, _SIO_GET_EXTENSION_FUNCTION_POINTER, _WSAID_WSARECVMSG, function)
+        function = ffi.new(f"{kind} *")
+        _control(sock, _SIO_GET_EXTENSION_FUNCTION_POINTER, identifier, function)
         _functions[key] = function[0]
     return _functions[key]
 
