@@ -6,12 +6,12 @@ ancillary data by ``WSASendMsg``.
 
 from __future__ import annotations
 
-import operator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import trio
 
+from ._arguments import message_arguments
 from ._engine.send import send, send_many
 from ._winsock.calls import winsock_error
 from ._winsock.codes import WinsockError
@@ -105,7 +105,8 @@ class SendCalls:
         buffers = list(buffers)
         if len(buffers) > _MAX_BUFFERS:
             buffers = [b"".join(buffers)]
-        control, flags = lay_out_ancillary(ancdata), operator.index(flags)
+        control = lay_out_ancillary(ancdata)
+        _, _, flags = message_arguments(0, 0, flags)
         family = self.stdlib.family
         # As Trio's own `sendto`, this resolves a name.
         if isinstance(address, tuple) and len(address) > 1 and not is_numeric(family, address[0]):

@@ -221,7 +221,8 @@ def test_the_data_of_a_control_message_is_any_buffer() -> None:
     expected = lay_out_ancillary([(1, 2, b"abcd")])
     for data in (bytearray(b"abcd"), memoryview(b"abcd"), memoryview(b"a.b.c.d.")[::2]):
         assert lay_out_ancillary([(1, 2, data)]) == expected
-    assert lay_out_ancillary(iter([[1, 2, b"abcd"]])) == expected
+    as_a_list: Any = [1, 2, b"abcd"]
+    assert lay_out_ancillary(iter([as_a_list])) == expected
 
 
 BAD_ANCILLARY: dict[str, tuple[Any, type[Exception]]] = {

@@ -40,7 +40,7 @@ def send_nonblocking(
     Raises:
       OSError: Winsock refuses; `BlockingIOError` if it cannot take the data yet.
     """
-    handle = sock.fileno()
+    handle, flags = sock.fileno(), flags & 0xFFFFFFFF  # a DWORD
     if handle == -1:
         raise calls.winsock_error(WinsockError.WSAENOTSOCK)
     count = max(len(buffers), 1)  # since Winsock takes an empty buffer, but not none

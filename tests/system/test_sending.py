@@ -1,0 +1,378 @@
+"""`Socket.sendto_many` and `Socket.sendmsg` on real sockets."""
+
+from __future__ import annotations
+
+import inspect
+import socket
+import struct
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+from trio.testing import assert_checkpoints, wait_all_tasks_blocked
+
+import trio_wsarecv
+from tests.datagrams import Pair, bound, families
+from tests.peers import pattern, socket_pair, stdlib_pair
+from tests.receiving import on_windows, winerror
+from tests.simulation import Call
+from tests.windows import WINE
+from trio_wsarecv import WinsockError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+on_linux = sys.platform == "linux"
+
+# What goes out, where this system shows it.
+only_linux = pytest.mark.skipif(not on_linux, reason="other numbers")
+shows_what_goes_out = pytest.mark.real_windows if on_windows else only_linux
+
+PKTINFO = 19 if on_windows else 8
+TTL = 4 if on_windows else 2
+TOS = 3 if on_windows else 1
+
+
+def from_address(host: str) -> tuple[int, int, bytes]:
+    """Return the ancillary data that has a datagram sent from an address."""
+    packed = socket.inet_aton(host)
+    data = packed + bytes(4) if on_windows else bytes(4) + packed + bytes(4)
+    return socket.IPPROTO_IP, PKTINFO, data
+
+
+def take(sock: socket.socket, count: int) -> list[tuple[bytes, Any]]:
+    sock.settimeout(10)
+    return [sock.recvfrom(65536) for _ in range(count)]
+
+
+# Many datagrams.
+
+
+@families
+async def test_datagrams_go_to_whom_they_are_for(family: socket.AddressFamily) -> None:
+    with (
+        trio_wsarecv.from_stdlib_socket(bound(family)) as sock,
+        bound(family) as one,
+        bound(family) as two,
+    ):
+        peers = [one, two]
+        for number in range(10):
+            peers[number % 2].sendto(b"%d" % number, sock.getsockname())
+        received = 0
+        while received < 10:
+            batch = await sock.recvfrom_many(10, 100)
+            with assert_checkpoints():
+                sent = await sock.sendto_many((data.upper(), address) for data, address in batch)
+            assert sent == len(batch)
+            received += sent
+        for peer, expected in zip(peers, (b"02468", b"13579"), strict=True):
+            answers = take(peer, 5)
+            assert b"".join(data for data, _ in answers) == expected
+            assert {address for _, address in answers} == {sock.getsockname()}
+
+
+@families
+async def test_a_connected_socket_needs_no_addresses(family: socket.AddressFamily) -> None:
+    with trio_wsarecv.from_stdlib_socket(bound(family)) as sock, bound(family) as peer:
+        await sock.connect(peer.getsockname())
+        buffers: list[Any] = [b"one", bytearray(b"two"), memoryview(b"three"), b""]
+        assert await sock.sendto_many((data, None) for data in buffers) == 4
+        assert [data for data, _ in take(peer, 4)] == [b"one", b"two", b"three", b""]
+
+
+async def test_an_unconnected_socket_needs_addresses(pair: Pair) -> None:
+    with pytest.raises(OSError, match=r".") as caught:
+        await pair.sock.sendto_many([(b"data", pair.sender.getsockname()), (b"data", None)])
+    assert caught.value.sent == 1  # type: ignore[attr-defined]
+    if on_windows and not WINE:
+        assert winerror(caught.value) == WinsockError.WSAENOTCONN
+
+
+async def test_one_that_is_too_large_is_known_and_passed_over(pair: Pair) -> None:
+    address = pair.sender.getsockname()
+    datagrams = [(b"one", address), (b"two", address), (bytes(65508), address), (b"three", address)]
+    with pytest.raises(OSError, match=r".") as caught, assert_checkpoints():
+        await pair.sock.sendto_many(datagrams)
+    if on_windows:
+        assert winerror(caught.value) == WinsockError.WSAEMSGSIZE
+    sent = caught.value.sent  # type: ignore[attr-defined]
+    assert sent == 2
+    assert await pair.sock.sendto_many(datagrams[sent + 1 :]) == 1
+    assert [data for data, _ in take(pair.sender, 3)] == [b"one", b"two", b"three"]
+
+
+async def test_a_broadcast_that_is_not_allowed_is_an_error_of_one_datagram(pair: Pair) -> None:
+    address = pair.sender.getsockname()
+    datagrams = [(b"one", address), (b"two", ("255.255.255.255", 9)), (b"three", address)]
+    with pytest.raises(PermissionError) as caught:
+        await pair.sock.sendto_many(datagrams)
+    assert caught.value.sent == 1  # type: ignore[attr-defined]
+    assert [data for data, _ in take(pair.sender, 1)] == [b"one"]
+
+
+@pytest.mark.deadline(10)
+@pytest.mark.parametrize("host", ["localhost", "name.invalid", "", "<broadcast>"])
+async def test_no_name_is_resolved(pair: Pair, host: str) -> None:
+    address = pair.sender.getsockname()
+    with pytest.raises(ValueError, match="numeric") as caught, assert_checkpoints():
+        await pair.sock.sendto_many([(b"one", address), (b"two", (host, address[1]))])
+    assert caught.value.sent == 1  # type: ignore[attr-defined]
+
+
+BAD: dict[str, Any] = {
+    "None": None,
+    "a number": 5,
+    "data alone": [b"data"],
+    "numbers": [5],
+    "three": [(b"data", ("127.0.0.1", 9), 0)],
+    "text": [("data", ("127.0.0.1", 9))],
+    "no data": [(None, ("127.0.0.1", 9))],
+    "a strided buffer": [(memoryview(b"data")[::2], ("127.0.0.1", 9))],
+    "a host alone": [(b"data", "127.0.0.1")],
+    "a list": [(b"data", ["127.0.0.1", 9])],
+    "nothing": [(b"data", ())],
+    "no port": [(b"data", ("127.0.0.1",))],
+    "a port in words": [(b"data", ("127.0.0.1", "http"))],
+    "a port too large": [(b"data", ("127.0.0.1", 1 << 16))],
+    "a negative port": [(b"data", ("127.0.0.1", -1))],
+    "no host": [(b"data", (None, 9))],
+    "a host in bytes": [(b"data", (b"127.0.0.1", 9))],
+    "a host that is a list": [(b"data", ([], 9))],
+    "a null character": [(b"data", ("127.0.0.1\0", 9))],
+}
+
+
+@pytest.mark.parametrize("datagrams", BAD.values(), ids=BAD)
+async def test_what_is_no_datagram_is_refused(pair: Pair, datagrams: Any) -> None:
+    errors = (TypeError, ValueError, OverflowError, BufferError)
+    with pytest.raises(errors) as caught, assert_checkpoints():
+        await pair.sock.sendto_many(datagrams)
+    assert caught.value.sent == 0  # type: ignore[attr-defined]
+    assert await pair.sock.sendto_many([(b"data", pair.sender.getsockname())]) == 1
+    assert take(pair.sender, 1) == [(b"data", pair.sock.getsockname())]
+
+
+async def test_a_socket_that_is_closed_or_a_stream_sends_no_datagrams(pair: Pair) -> None:
+    pair.sock.close()
+    with pytest.raises(OSError, match=r".") as caught, assert_checkpoints():
+        await pair.sock.sendto_many([(b"data", pair.sender.getsockname())])
+    assert caught.value.sent == 0  # type: ignore[attr-defined]
+    with socket_pair() as (sock, _), pytest.raises(ValueError, match="stream"):
+        await sock.sendto_many([])
+
+
+if sys.platform != "win32":
+
+    async def test_where_the_receiver_has_no_room_it_waits_for_it() -> None:
+        one, two = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with trio_wsarecv.from_stdlib_socket(one) as sock, two:
+            async with trio.open_nursery() as nursery:
+                call = Call(nursery, sock.sendto_many, [(b"%d" % n, None) for n in range(1000)])
+                await wait_all_tasks_blocked()
+                assert not call.done
+                received = 0
+                while received < 1000:
+                    await trio.lowlevel.wait_readable(two)
+                    assert two.recv(100) == b"%d" % received
+                    received += 1
+            assert call.value == 1000
+            async with trio.open_nursery() as nursery:
+                call = Call(nursery, sock.sendto_many, [(b"data", None)] * 1000)
+                await wait_all_tasks_blocked()
+                call.scope.cancel()
+            assert call.cancelled
+            two.setblocking(False)
+            for _ in range(call.error.sent):  # type: ignore[attr-defined]
+                assert two.recv(100) == b"data"
+            with pytest.raises(BlockingIOError):
+                two.recv(100)
+
+    async def test_an_address_of_another_family_is_what_the_system_makes_of_it(
+        tmp_path: Path,
+    ) -> None:
+        path = str(tmp_path / "socket")
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer,
+            trio_wsarecv.from_stdlib_socket(
+                socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            ) as sock,
+        ):
+            peer.bind(path)
+            assert await sock.sendto_many([(b"data", path)]) == 1
+            assert peer.recv(100) == b"data"
+            with pytest.raises(FileNotFoundError):
+                await sock.sendto_many([(b"data", path + "else")])
+
+
+# Messages.
+
+
+def test_the_signature_is_that_of_posix() -> None:
+    parameters = list(inspect.signature(trio_wsarecv.Socket.sendmsg).parameters.values())[1:]
+    positional = inspect.Parameter.POSITIONAL_ONLY
+    assert [(each.kind, each.default) for each in parameters] == [
+        (positional, default) for default in (inspect.Parameter.empty, (), 0, None)
+    ]
+
+
+@families
+async def test_a_datagram_is_put_together_from_buffers(family: socket.AddressFamily) -> None:
+    with trio_wsarecv.from_stdlib_socket(bound(family)) as sock, bound(family) as peer:
+        address = peer.getsockname()
+        buffers: list[Any] = [b"da", bytearray(b"ta"), b"", memoryview(b" and more")]
+        with assert_checkpoints():
+            assert await sock.sendmsg(iter(buffers), (), 0, address) == 13
+        assert await sock.sendmsg([], [], 0, address[:2]) == 0
+        assert await sock.sendmsg([pattern(30_000)] * 2, iter([]), 0, address) == 60_000
+        buffers[1].append(0)
+        await sock.connect(address)
+        assert await sock.sendmsg([b"connected"]) == 9
+        expected = [b"data and more", b"", pattern(30_000) * 2, b"connected"]
+        assert take(peer, 4) == [(data, sock.getsockname()) for data in expected]
+
+
+async def test_a_name_is_resolved(pair: Pair) -> None:
+    address = ("localhost", pair.sender.getsockname()[1])
+    assert await pair.sock.sendmsg([b"data"], (), 0, address) == 4
+    assert take(pair.sender, 1) == [(b"data", pair.sock.getsockname())]
+
+
+async def test_ancillary_data_goes_along(pair: Pair) -> None:
+    ttl = socket.IPPROTO_IP, TTL, struct.pack("i", 33)
+    ancillary: list[Any] = [from_address("127.0.0.1"), ttl]
+    address = pair.sender.getsockname()
+    assert await pair.sock.sendmsg([b"da", b"ta"], ancillary, 0, address) == 4
+    assert await pair.sock.sendmsg([b"more"], iter(ancillary[:1]), 0, address) == 4
+    answers = [(data, pair.sock.getsockname()) for data in (b"data", b"more")]
+    assert take(pair.sender, 2) == answers
+
+
+@shows_what_goes_out
+async def test_a_datagram_goes_out_from_the_address_that_was_asked_for() -> None:
+    with (
+        trio_wsarecv.from_stdlib_socket(socket.socket(type=socket.SOCK_DGRAM)) as sock,
+        bound() as peer,
+    ):
+        await sock.bind(("0.0.0.0", 0))
+        for host in ("127.0.0.2", "127.0.0.1", "127.9.9.9"):
+            await sock.sendmsg([b"data"], [from_address(host)], 0, peer.getsockname())
+            assert take(peer, 1) == [(b"data", (host, sock.getsockname()[1]))]
+
+
+@shows_what_goes_out
+async def test_a_datagram_has_the_hops_and_the_ecn_that_were_asked_for(pair: Pair) -> None:
+    receiver = trio_wsarecv.from_stdlib_socket(pair.sender)
+    for option in (21, 40) if on_windows else (12, 13):  # IP_RECVTTL, IP_RECVTOS
+        pair.sender.setsockopt(socket.IPPROTO_IP, option, 1)
+    ancillary = [
+        (socket.IPPROTO_IP, TTL, struct.pack("i", 33)),
+        # Windows has a control message for the two bits of ECN.
+        (socket.IPPROTO_IP, 50 if on_windows else TOS, struct.pack("i", 2)),
+    ]
+    await pair.sock.sendmsg([b"data"], ancillary, 0, pair.sender.getsockname())
+    _, received, _, _ = await receiver.recvmsg(100, 100)
+    values = {kind: int.from_bytes(data, "little") for _, kind, data in received}
+    assert values == {TTL: 33, TOS: 2}
+
+
+async def test_one_that_is_too_large_is_an_error(pair: Pair) -> None:
+    with pytest.raises(OSError, match=r".") as caught, assert_checkpoints():
+        await pair.sock.sendmsg([bytes(65_000), bytes(508)], (), 0, pair.sender.getsockname())
+    if on_windows:
+        assert winerror(caught.value) == WinsockError.WSAEMSGSIZE
+
+
+async def test_a_stream_is_sent_in_parts_and_nothing_is_lost_or_doubled() -> None:
+    data = pattern(3_000_000)
+    with socket_pair() as (sock, other):
+        received = bytearray()
+
+        async def receive() -> None:
+            other.setblocking(False)
+            while len(received) < len(data):
+                await trio.lowlevel.wait_readable(other)
+                received.extend(other.recv(65536))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(receive)
+            position = 0
+            while position < len(data):
+                buffers = [bytearray(data[position + n : position + n + 9999]) for n in (0, 9999)]
+                position += await sock.sendmsg(buffers)
+                for buffer in buffers:
+                    buffer.append(0)
+        assert bytes(received) == data
+
+
+async def test_a_stream_that_takes_no_more_waits_and_can_be_cancelled() -> None:
+    with socket_pair() as (sock, other):
+        async with trio.open_nursery() as nursery:
+            sent = 0
+
+            async def send() -> None:
+                nonlocal sent
+                while True:
+                    sent += await sock.sendmsg([bytes(65536)] * 2)
+
+            call = Call(nursery, send)
+            await wait_all_tasks_blocked(0.01)
+            call.scope.cancel()
+        assert call.cancelled
+        assert await sock.sendmsg([]) == 0
+        sock.close()
+        received = 0
+        other.settimeout(10)
+        while data := other.recv(1 << 20):
+            received += len(data)
+        assert received == sent
+
+
+async def test_a_stream_that_is_closed_meanwhile_says_so() -> None:
+    with socket_pair() as (sock, _):
+        async with trio.open_nursery() as nursery:
+
+            async def send() -> None:
+                while True:
+                    await sock.sendmsg([bytes(65536)] * 2)
+
+            call = Call(nursery, send)
+            await wait_all_tasks_blocked(0.01)
+            sock.close()
+        assert isinstance(call.error, trio.ClosedResourceError)
+
+
+@pytest.mark.windows
+async def test_a_stream_has_no_ancillary_data() -> None:
+    with socket_pair() as (sock, other):
+        with pytest.raises(OSError, match=r".") as caught, assert_checkpoints():
+            await sock.sendmsg([b"data"], [from_address("127.0.0.1")])
+        assert winerror(caught.value) == WinsockError.WSAEOPNOTSUPP
+        assert await sock.sendmsg([b"da", b"ta"], [], 0, None) == 4
+        other.settimeout(10)
+        assert other.recv(100) == b"data"
+
+
+@pytest.mark.skipif(on_windows, reason="no such method there")
+async def test_elsewhere_it_is_trios_own() -> None:
+    with socket_pair() as (ours, ours_other), stdlib_pair() as (one, stock_other):
+        stock: Any = trio.socket.from_stdlib_socket(one)
+        bad: list[tuple[Any, ...]] = [
+            (),
+            (None,),
+            (["text"],),
+            ([b"data"], [(1, 2)]),
+            ([b"data"], None),
+            ([b"data"], (), 1 << 31),
+            ([b"data"], (), 0, "text"),
+        ]
+        for arguments in bad:
+            results = []
+            for sock in (ours, stock):
+                with pytest.raises((TypeError, OverflowError, ValueError)) as caught:
+                    await sock.sendmsg(*arguments)
+                results.append(caught.type)
+            assert results[0] is results[1]
+        for sock, other in ((ours, ours_other), (stock, stock_other)):
+            assert await sock.sendmsg([b"da", b"ta"]) == 4
+            assert other.recv(100) == b"data"
