@@ -21,6 +21,10 @@ class Statistics:
           arrived.
       failed: receives that ended with an error.
       bytes: bytes received.
+      datagrams: datagrams received.
+      truncated: those of them that did not fit, as far as the call can tell: off Windows, if it
+          returns flags.
+      batches: calls of `Socket.recvfrom_many` and `Socket.recvmsg_many` that returned.
       overlapped: overlapped operations submitted, one for each receive by the overlapped engine,
           and one more each time it had to be repeated.
       wsarecv_calls: calls to ``WSARecv``, ``WSARecvFrom`` and ``WSARecvMsg``, overlapped or not.
@@ -36,6 +40,9 @@ class Statistics:
     received_despite_cancel: int = 0
     failed: int = 0
     bytes: int = 0
+    datagrams: int = 0
+    truncated: int = 0
+    batches: int = 0
     overlapped: int = 0
     wsarecv_calls: int = 0
     readiness: int = 0
@@ -52,9 +59,9 @@ class Counters:
 
     def __init__(self) -> None:
         self.immediate = self.pended = self.cancelled = self.received_despite_cancel = 0
-        self.failed = self.bytes = self.overlapped = self.not_overlapped = 0
+        self.failed = self.bytes = self.datagrams = self.truncated = self.batches = 0
+        self.overlapped = self.not_overlapped = 0
         self.readiness = self.sockets = self.overlapped_sockets = self.readiness_sockets = 0
-
 
 counters = Counters()
 

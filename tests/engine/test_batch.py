@@ -252,6 +252,38 @@ async def test_a_batch_is_one_receive_and_as_many_calls_as_it_takes(
     assert after.overlapped - before.overlapped == 1
     assert after.wsarecv_calls - before.wsarecv_calls == 5  # the last finds nothing
     assert after.bytes - before.bytes == 16
+    assert after.datagrams - before.datagrams == 4
+    assert after.truncated - before.truncated == 1
+    assert after.batches - before.batches == 1
+
+
+@everywhere
+@when
+async def test_datagrams_are_counted_however_they_are_received(
+    simulation: Simulation, pending: bool, ifs_handles: bool
+) -> None:
+    sock = simulation.datagrams()
+    sock.peer.ifs_handles = ifs_handles
+    calls: list[Callable[[], Awaitable[Any]]] = [
+        lambda: sock.recv(4),
+        lambda: sock.recvfrom_into(bytearray(4)),
+        lambda: sock.recvmsg(4),
+        lambda: sock.recvfrom_many(1, 4),
+    ]
+    before = statistics()
+    for call in calls:
+        await receive_when(simulation, pending, lambda: sock.peer.send(b"data"), call)
+    sock.peer.send(b"too long")
+    await sock.recvmsg(4, 0, MsgFlag.MSG_PEEK)  # takes nothing
+    for call in calls[2:]:
+        await receive_when(simulation, False, lambda: sock.peer.send(b"too long"), call)
+    sock.peer.send(b"fits")
+    await receive_when(simulation, False, lambda: None, calls[3])  # since one was there already
+    await receive_when(simulation, False, lambda: None, calls[3])
+    after = statistics()
+    assert after.datagrams - before.datagrams == 8
+    assert after.truncated - before.truncated == 3
+    assert after.batches - before.batches == 4
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -341,6 +341,61 @@ async def test_a_batch_is_as_long_as_there_is_memory_and_the_error_comes_next(
     assert received == [b"2", b"3", b"4"]
 
 
+CALL = "trio_wsarecv._winsock.operation.Operation.receive_nonblocking"
+ERROR = "trio_wsarecv._engine.winsock.winsock_error"
+
+
+@both_engines
+@both_modes
+@when
+@pytest.mark.parametrize("name", [CALL, ERROR])
+@pytest.mark.parametrize("method", ["recvfrom_many", "recvmsg_many"])
+async def test_whatever_fails_behind_the_first_is_for_the_next_call(
+    simulation: Simulation,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    name: str,
+    pending: bool,
+    made_here: bool,
+    overlapped: bool,
+) -> None:
+    sock = simulation.datagrams(made_here=made_here)
+    sock.peer.ifs_handles = overlapped
+    receive_nonblocking = Operation.receive_nonblocking
+
+    def receive_or_fail(operation: Operation) -> int:
+        if len(sock.peer.waiting) == 1:
+            raise MemoryError
+        return receive_nonblocking(operation)
+
+    def arrive() -> None:
+        for data in (b"0", b"1"):
+            sock.peer.send(data, SENDER)
+        if name == ERROR:
+            sock.peer.send_error(NtStatus.PORT_UNREACHABLE)
+        sock.peer.send(b"2", SENDER)
+
+    async with simulation.nursery() as nursery:
+        with monkeypatch.context() as patch:
+            if name == CALL:
+                patch.setattr(Operation, "receive_nonblocking", receive_or_fail)
+            else:
+                patch.setattr(name, fail)
+            if not pending:
+                arrive()
+            call = Call(nursery, getattr(sock, method), 9, 100)
+            await simulation.run()
+            if pending:
+                arrive()
+            await simulation.step()
+        assert [data for data, *_ in call.value] == [b"0", b"1"]
+        simulation.deliver_automatically()
+        with pytest.raises(MemoryError):
+            await getattr(sock, method)(9, 100)
+        assert [data for data, *_ in await getattr(sock, method)(9, 100)] == [b"2"]
+    simulation.check_quiet()
+
+
 @both_engines
 async def test_the_error_that_comes_next_keeps_nothing_alive(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, overlapped: bool

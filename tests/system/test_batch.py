@@ -79,6 +79,9 @@ async def test_what_does_not_fit_is_marked(pair: Pair) -> None:
     address = pair.sender.getsockname()
     assert [each.address for each in batch] == [address] * 4
     assert pickle.loads(pickle.dumps(batch[1])).truncated
+    address = pair.sender.getsockname()
+    assert repr(batch[0]) == f"Datagram(data=b'xxx', address={address}, truncated=False)"
+    assert repr(batch[1]) == f"Datagram(data=b'xxxx', address={address}, truncated=True)"
 
 
 @both

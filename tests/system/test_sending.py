@@ -17,7 +17,7 @@ from tests.datagrams import Pair, bound, families
 from tests.peers import pattern, socket_pair, stdlib_pair
 from tests.receiving import on_windows, winerror
 from tests.simulation import Call
-from tests.windows import WINE
+from tools.windows import WINE
 from trio_wsarecv import WinsockError
 
 if TYPE_CHECKING:

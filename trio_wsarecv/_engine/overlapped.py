@@ -130,6 +130,9 @@ class OverlappedEngine(WinsockEngine):
                         if received == room < wants and not verdict.error:
                             brought = await self._drain(sock, operation, wants)
                     counters.bytes += brought
+                    if not self.is_stream:
+                        counters.datagrams += 1
+                        counters.truncated += bool(out & TRUNCATED)
                     answer = request.complete(operation, brought, out)
                     if most:
                         answer = [answer]

@@ -117,6 +117,9 @@ class WinsockReadiness(Readiness, WinsockEngine):
             if request.flags & PEEK:  # which leaves the bytes in the kernel
                 return request.complete(operation, received, flags)
             counters.bytes += received
+            if not self.is_stream:
+                counters.datagrams += 1
+                counters.truncated += bool(flags & TRUNCATED)
             try:
                 answer = request.complete(operation, received, flags)
             except BaseException as exc:
@@ -151,15 +154,15 @@ class StdlibReadiness(Readiness):
         if not most:
             return answer
         batch = [answer]
-        while len(batch) < most and not is_end:
-            try:
+        # Whatever fails here is for the next call: this one has what is in the batch.
+        try:
+            while len(batch) < most and not is_end:
                 answer, is_end = self._receive_one(sock, request)
-            except BlockingIOError:
-                break
-            except Exception as exc:
-                self.pushed_back.defer(exc, first=True)
-                break
-            batch.append(answer)
+                batch.append(answer)
+        except BlockingIOError:
+            pass
+        except Exception as exc:
+            self.pushed_back.defer(exc, first=True)
         return batch
 
     def _receive_one(self, sock: socket.socket, request: Request[Any]) -> tuple[Any, bool]:
@@ -170,6 +173,9 @@ class StdlibReadiness(Readiness):
         nbytes, flags = call.receive(sock, request.method)
         if not request.flags & PEEK:
             counters.bytes += nbytes
+            if not call.is_stream:
+                counters.datagrams += 1
+                counters.truncated += bool(flags & TRUNCATED)
         try:
             return request.complete(call, nbytes, flags), not nbytes and call.sender() is None
         except BaseException as exc:

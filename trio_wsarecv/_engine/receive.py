@@ -18,6 +18,7 @@ from trio.lowlevel import (
     enable_ki_protection,
 )
 
+from .._statistics import counters
 from .choose import choose_engine
 from .engine import closed_error
 from .memory import here
@@ -78,6 +79,8 @@ async def receive(
                         raise closed_error()
                 rounds += 1
                 answer = await engine.receive(sock, request, most)
+            if most:
+                counters.batches += 1
         except BaseException:
             if receiver.is_stream and not request.flags & PEEK and sock.fileno() != -1:
                 limit = sys.getrecursionlimit()

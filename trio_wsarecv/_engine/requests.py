@@ -147,6 +147,9 @@ class Datagram(tuple[bytes, Any]):
 
     truncated: bool = False
 
+    def __repr__(self) -> str:
+        return f"Datagram(data={self[0]!r}, address={self[1]!r}, truncated={self.truncated})"
+
     @property
     def data(self) -> bytes:
         """The bytes of the datagram."""

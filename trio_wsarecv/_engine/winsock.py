@@ -142,26 +142,31 @@ class WinsockEngine(Engine):
     ) -> None:
         # Adds what has arrived after the first datagram of a batch.
         memory, room = operation.memory, operation.room
-        while len(batch) < most:
-            counters.not_overlapped += 1
-            memory.flags = request.flags
-            error = operation.receive_nonblocking()
-            if error:
-                if error != _WOULD_BLOCK and not self._can_do_without_messages(
-                    operation, request, error
-                ):
-                    self.pushed_back.defer(winsock_error(error))
-                return
-            nbytes, flags = memory.received, 0
-            if nbytes > room:
-                nbytes, flags = room, TRUNCATED
-            counters.bytes += nbytes
-            try:
-                batch.append(request.complete(operation, nbytes, flags))
-            except BaseException as exc:
-                self._keep_unless_result(exc, operation, request, nbytes, flags)
-                self.pushed_back.defer(exc, first=True)
-                return
+        # Whatever fails here is for the next call: this one has what is in the batch.
+        try:
+            while len(batch) < most:
+                counters.not_overlapped += 1
+                memory.flags = request.flags
+                error = operation.receive_nonblocking()
+                if error:
+                    if error != _WOULD_BLOCK and not self._can_do_without_messages(
+                        operation, request, error
+                    ):
+                        raise winsock_error(error)
+                    return
+                nbytes, flags = memory.received, 0
+                if nbytes > room:
+                    nbytes, flags = room, TRUNCATED
+                    counters.truncated += 1
+                counters.bytes += nbytes
+                counters.datagrams += 1
+                try:
+                    batch.append(request.complete(operation, nbytes, flags))
+                except BaseException as exc:
+                    self._keep_unless_result(exc, operation, request, nbytes, flags)
+                    raise
+        except BaseException as exc:
+            self.pushed_back.defer(exc, first=True)
 
     async def _drain(self, sock: socket.socket, operation: Operation, wants: int) -> int:
         # Adds what has arrived behind bytes that filled the memory, as far as the program has asked
