@@ -175,10 +175,10 @@ def lint(session: nox.Session) -> None:
     for platform in ("Windows", "Linux"):
         complete = ("--verifytypes", "trio_wsarecv", "--ignoreexternal")
         session.run("pyright", *complete, "--pythonplatform", platform, silent=True)
-    # Of the engine only its entry is a checkpoint; what that is made of need not be.
+    # Of the engine only its entries are checkpoints; what they are made of need not be.
     engine = Path("trio_wsarecv/_engine")
     others = (each for each in Path("trio_wsarecv").glob("**/*.py") if each.parent != engine)
-    modules = map(str, [engine / "receive.py", *others])
+    modules = map(str, [engine / "receive.py", engine / "send.py", *others])
     session.run("flake8-async", "--enable=ASYNC910,ASYNC911,ASYNC912,ASYNC913", *modules)
     session.run("python", "-m", "trio_wsarecv._winsock.cdef", "--check")
     session.run("zizmor", "--offline", "--quiet", ".github")

@@ -179,7 +179,9 @@ def test_one_module_imports_the_generated_declarations() -> None:
 
 
 def test_only_the_engine_puts_tasks_to_sleep() -> None:
-    sleepers = users_of("wait_task_rescheduled", "wait_overlapped", "wait_readable")
+    sleepers = users_of(
+        "wait_task_rescheduled", "wait_overlapped", "wait_readable", "wait_writable"
+    )
     assert sleepers
     assert {MODULES[name].room for name in sleepers} == {"_engine"}
 

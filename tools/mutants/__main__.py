@@ -32,6 +32,7 @@ REST = (
     *("tests/system/test_wsarecv.py", "tests/system/test_wsarecv_flags.py"),
     *("tests/system/test_stream.py", "tests/system/test_recvmsg.py", "tests/system/test_socket.py"),
     *("tests/system/test_socket_handle.py", "tests/system/test_batch.py"),
+    "tests/system/test_sending.py",
     *("tests/system/test_cancellation.py", "tests/system/test_statistics.py"),
 )
 
@@ -46,12 +47,15 @@ MODULES = (
     "_winsock/calls.py",
     "_winsock/operation.py",
     "_winsock/datagram.py",
+    "_winsock/send.py",
     "_engine/overlapped.py",
     "_engine/requests.py",
     "_engine/receiver.py",
     "_engine/batch.py",
     "_engine/messages.py",
     "_engine/receive.py",
+    "_engine/send.py",
+    "_sending.py",
     "_engine/readiness.py",
     "_engine/choose.py",
     "_engine/port.py",
