@@ -36,16 +36,13 @@ async def send(sock: socket.socket, attempt: Callable[[], T]) -> T:
       attempt: what raises `BlockingIOError` where the system cannot take the data yet.
     """
     await checkpoint_if_cancelled()
-    waited = False
     try:
         while True:
             with suppress(BlockingIOError):
                 return attempt()
-            waited = True
             await trio.lowlevel.wait_writable(sock)
     finally:
-        if not waited:
-            await cancel_shielded_checkpoint()
+        await cancel_shielded_checkpoint()
 
 
 async def send_many(sock: socket.socket, datagrams: Iterable[tuple[Buffer, Any]]) -> int:
