@@ -13,7 +13,6 @@ import trio
 from trio.testing import assert_checkpoints
 
 from tests.receiving import winerror
-from tests.simulation import Call, Simulation
 from tests.simulation.sending import Sent, sockaddr_in
 from trio_wsarecv import WinsockError
 from trio_wsarecv._winsock import send as winsock_send
@@ -22,9 +21,8 @@ from trio_wsarecv._winsock.parse import lay_out_ancillary
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.simulation import Simulation
     from tests.simulation.sockets import SocketOverSimulation
-
-pytestmark = pytest.mark.deadline(10)
 
 HERE = ("192.0.2.1", 53)
 THERE = ("192.0.2.2", 5353)
@@ -83,12 +81,10 @@ async def test_without_an_address_it_goes_where_the_socket_is_connected_to(
 async def test_where_the_system_takes_no_more_it_waits_and_goes_on(simulation: Simulation) -> None:
     sock = simulation.datagrams()
     sock.peer.outgoing.room = 2
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.sendto_many, numbered(5))
-        for room in (2, 1):
-            await simulation.run()
-            assert not call.done
-            make_room(simulation, sock, room)
+    call = await simulation.begin(sock.sendto_many, numbered(5))
+    for room in (2, 1):
+        assert not call.done
+        make_room(simulation, sock, room)
         await simulation.run()
     assert call.value == 5
     assert sent_by(sock) == numbered(5)
@@ -153,11 +149,9 @@ async def test_cancelled_before_it_begins_it_takes_nothing(simulation: Simulatio
 async def test_cancelled_in_the_middle_it_says_how_many_were_sent(simulation: Simulation) -> None:
     sock = simulation.datagrams()
     sock.peer.outgoing.room = 7
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.sendto_many, numbered(20))
-        await simulation.run()
-        call.scope.cancel()
-        await simulation.run()
+    call = await simulation.begin(sock.sendto_many, numbered(20))
+    call.scope.cancel()
+    await simulation.run()
     assert call.cancelled
     assert call.error.sent == 7  # type: ignore[attr-defined]
     assert sent_by(sock) == numbered(7)
@@ -194,11 +188,9 @@ async def test_the_last_turn_is_not_cancelled(simulation: Simulation) -> None:
 async def test_closed_while_it_waits_it_says_so(simulation: Simulation) -> None:
     sock = simulation.datagrams()
     sock.peer.outgoing.room = 1
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.sendto_many, numbered(3))
-        await simulation.run()
-        sock.close()
-        await simulation.run()
+    call = await simulation.begin(sock.sendto_many, numbered(3))
+    sock.close()
+    await simulation.run()
     assert isinstance(call.error, trio.ClosedResourceError)
     assert call.error.sent == 1  # type: ignore[attr-defined]
 
@@ -206,22 +198,12 @@ async def test_closed_while_it_waits_it_says_so(simulation: Simulation) -> None:
 async def test_closed_while_a_receive_waits_too_both_end(simulation: Simulation) -> None:
     sock = simulation.datagrams()
     sock.peer.outgoing.room = 0
-    async with simulation.nursery() as nursery:
-        receive = Call(nursery, sock.recvfrom, 100)
-        for call in (sock.sendto_many, sock.sendmsg):
-            datagrams: Any = numbered(1) if call == sock.sendto_many else [b"data"]
-            sending = Call(nursery, call, datagrams)
-            await simulation.run()
-            sending.scope.cancel()
-            await simulation.run()
-            assert sending.cancelled
-        sending = Call(nursery, sock.sendto_many, numbered(3))
-        await simulation.run()
-        sock.close()
-        await simulation.step()
-        assert isinstance(sending.error, trio.ClosedResourceError)
-        assert isinstance(receive.error, trio.ClosedResourceError)
-    simulation.check_quiet()
+    receive = await simulation.begin(sock.recvfrom, 100)
+    sending = await simulation.begin(sock.sendto_many, numbered(3))
+    sock.close()
+    await simulation.step()
+    assert isinstance(sending.error, trio.ClosedResourceError)
+    assert isinstance(receive.error, trio.ClosedResourceError)
 
 
 async def test_closed_between_two_datagrams_it_is_no_socket(simulation: Simulation) -> None:
@@ -309,15 +291,13 @@ async def test_a_stream_has_no_datagrams_to_send(simulation: Simulation) -> None
 async def test_two_tasks_cannot_wait_to_send(simulation: Simulation) -> None:
     sock = simulation.datagrams()
     sock.peer.outgoing.room = 0
-    async with simulation.nursery() as nursery:
-        first = Call(nursery, sock.sendto_many, numbered(1))
-        await simulation.run()
-        with pytest.raises(trio.BusyResourceError) as caught:
-            await sock.sendto_many(numbered(1))
-        assert caught.value.sent == 0  # type: ignore[attr-defined]
-        make_room(simulation, sock, None)
-        await simulation.run()
-        assert first.value == 1
+    first = await simulation.begin(sock.sendto_many, numbered(1))
+    with pytest.raises(trio.BusyResourceError) as caught:
+        await sock.sendto_many(numbered(1))
+    assert caught.value.sent == 0  # type: ignore[attr-defined]
+    make_room(simulation, sock, None)
+    await simulation.run()
+    assert first.value == 1
 
 
 # Messages.
@@ -398,16 +378,14 @@ async def test_a_message_waits_until_there_is_room(simulation: Simulation) -> No
     sock = simulation.stream()
     sock.peer.outgoing.room = 0
     buffer = bytearray(b"data")
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.sendmsg, [buffer])
-        await simulation.run()
-        assert not call.done
-        buffer += b", and more"  # which nothing prevents meanwhile
-        make_room(simulation, sock, 3)
-        await simulation.run()
-        assert call.value == 3
-        make_room(simulation, sock, None)
-        assert await sock.sendmsg([memoryview(buffer)[3:]]) == 11
+    call = await simulation.begin(sock.sendmsg, [buffer])
+    assert not call.done
+    buffer += b", and more"  # which nothing prevents meanwhile
+    make_room(simulation, sock, 3)
+    await simulation.run()
+    assert call.value == 3
+    make_room(simulation, sock, None)
+    assert await sock.sendmsg([memoryview(buffer)[3:]]) == 11
     data = [each.data for each in sock.peer.outgoing.sent]
     assert data == [b"dat", b"a, and more"]
 
@@ -417,11 +395,9 @@ async def test_a_message_that_waits_can_be_cancelled_and_has_no_effect(
 ) -> None:
     sock = simulation.datagrams()
     sock.peer.outgoing.room = 0
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.sendmsg, [b"data"], [ECN], 0, HERE)
-        await simulation.run()
-        call.scope.cancel()
-        await simulation.run()
+    call = await simulation.begin(sock.sendmsg, [b"data"], [ECN], 0, HERE)
+    call.scope.cancel()
+    await simulation.run()
     assert call.cancelled
     with trio.CancelScope() as scope:
         scope.cancel()
@@ -434,11 +410,9 @@ async def test_a_message_that_waits_can_be_cancelled_and_has_no_effect(
 async def test_a_message_on_a_socket_that_is_closed(simulation: Simulation) -> None:
     sock = simulation.stream()
     sock.peer.outgoing.room = 0
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.sendmsg, [b"data"])
-        await simulation.run()
-        sock.close()
-        await simulation.run()
+    call = await simulation.begin(sock.sendmsg, [b"data"])
+    sock.close()
+    await simulation.run()
     assert isinstance(call.error, trio.ClosedResourceError)
     with pytest.raises(OSError, match=r".") as caught, assert_checkpoints():
         await sock.sendmsg([b"data"])

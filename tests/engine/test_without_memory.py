@@ -375,25 +375,22 @@ async def test_whatever_fails_behind_the_first_is_for_the_next_call(
             sock.peer.send_error(NtStatus.PORT_UNREACHABLE)
         sock.peer.send(b"2", SENDER)
 
-    async with simulation.nursery() as nursery:
-        with monkeypatch.context() as patch:
-            if name == CALL:
-                patch.setattr(Operation, "receive_nonblocking", receive_or_fail)
-            else:
-                patch.setattr(name, fail)
-            if not pending:
-                arrive()
-            call = Call(nursery, getattr(sock, method), 9, 100)
-            await simulation.run()
-            if pending:
-                arrive()
-            await simulation.step()
-        assert [data for data, *_ in call.value] == [b"0", b"1"]
-        simulation.deliver_automatically()
-        with pytest.raises(MemoryError):
-            await getattr(sock, method)(9, 100)
-        assert [data for data, *_ in await getattr(sock, method)(9, 100)] == [b"2"]
-    simulation.check_quiet()
+    with monkeypatch.context() as patch:
+        if name == CALL:
+            patch.setattr(Operation, "receive_nonblocking", receive_or_fail)
+        else:
+            patch.setattr(name, fail)
+        if not pending:
+            arrive()
+        call = await simulation.begin(getattr(sock, method), 9, 100)
+        if pending:
+            arrive()
+        await simulation.step()
+    assert [data for data, *_ in call.value] == [b"0", b"1"]
+    simulation.deliver_automatically()
+    with pytest.raises(MemoryError):
+        await getattr(sock, method)(9, 100)
+    assert [data for data, *_ in await getattr(sock, method)(9, 100)] == [b"2"]
 
 
 @both_engines
