@@ -63,6 +63,7 @@ class Counters:
         self.overlapped = self.not_overlapped = 0
         self.readiness = self.sockets = self.overlapped_sockets = self.readiness_sockets = 0
 
+
 counters = Counters()
 
 
