@@ -29,7 +29,7 @@ import __main__, sibling
 print("argv", sys.argv)
 print("file", globals().get("__file__"))
 print("name", __name__, __package__, __spec__, __doc__)
-print("path", os.path.abspath(sys.path[0]))
+print("path", sys.path[0] if sys.argv[0] == "-c" else os.path.abspath(sys.path[0]))
 print("main", vars(__main__) is globals(), sys.modules["__main__"] is __main__)
 print("stdin", sys.stdin.read())
 print("names", sorted(name for name in globals() if not name.startswith("__")))

@@ -92,6 +92,11 @@ def test_what_was_not_measured_has_no_figure(expression: str) -> None:
         evaluate(expression, table(base=list(BASE), ours=list(OURS)))
 
 
+def test_a_range_begins_with_the_least() -> None:
+    results = table(base=[row(100, 1), row(9, 1)])
+    assert evaluate("a-1; base; value", results) == "9 to 100"
+
+
 def test_a_run_that_lacks_a_row_is_left_out() -> None:
     results = table(base=list(BASE), ours=[row(70, 0.7), None])
     assert evaluate("a-1; ours", results) == "0.70"
