@@ -154,7 +154,7 @@ class Oracle:
         unseen = (
             name
             for name in names
-            if all(parts.get(name) not in (WHOLE, each.get(name)) for each in self._outcomes)
+            if not any(_is_as_good(parts.get(name), each.get(name)) for each in self._outcomes)
         )
         return sorted(unseen, reverse=True)
 
@@ -174,6 +174,14 @@ class Oracle:
         for other, times in seen.most_common(4):
             lines += [f"  stock Trio {times} of {len(self._outcomes)} times", *_lines(other)]
         return "\n".join(lines)
+
+
+def _is_as_good(part: Any, stock: Any) -> bool:
+    # Whether nothing is lost, and what comes behind the last byte is the same; or all is the same.
+    if not isinstance(part, str):
+        return bool(part == stock)
+    account, _, end = part.partition(", then ")
+    return part in (WHOLE, stock) or (account == WHOLE and str(stock).endswith(f", then {end}"))
 
 
 def _lines(part: Any) -> list[str]:

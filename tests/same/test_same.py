@@ -136,6 +136,15 @@ def test_an_allowed_difference_may_end_a_group(caught: bool, kinds: list[str]) -
     assert [each.kind for each in comparison.problems] == kinds
 
 
+def test_what_comes_behind_the_last_byte_is_compared() -> None:
+    plain, patched = outcome(DATA), outcome(DATA)
+    plain.accounts["socket 0"] = "2 of 3 bytes, then OSError 10058"
+    patched.accounts["socket 0"] = "whole, then OSError 10058"
+    assert compare(Scripted(plain), Scripted(patched), WAITS).problems == []
+    patched.accounts["socket 0"] = "whole, then OSError 10054"
+    assert compare(Scripted(plain), Scripted(patched), WAITS).problems
+
+
 def case(program: Program, number: int, package: list[Entry], stock: list[Entry]) -> Case:
     return Case(program, number, 0, Counter(package), Counter(stock))
 
