@@ -12,6 +12,7 @@ from tests.datagrams import bound
 from tests.peers import stdlib_pair
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Call, CancelAnswer, Simulation
+from tests.simulation.behaviour import ShortControl, TooLong
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, from_stdlib_socket, wsarecv
 from trio_wsarecv._engine import messages, port, requests
 from trio_wsarecv._engine.choice import Choice
@@ -64,17 +65,34 @@ async def test_what_an_exception_has_left_exported_is_released_by_the_next_recei
         operation.release()
 
 
-async def test_shutting_down_a_socket_without_an_operation_does_nothing_to_the_kernel(
+@pytest.mark.abandons
+async def test_shutting_down_a_socket_cancels_no_receive_that_was_abandoned(
     simulation: Simulation,
 ) -> None:
     sock = simulation.stream()
-    simulation.deliver_automatically()
-    sock.peer.send(b"data")
-    assert await sock.recv(100) == b"data"
-    engine: Any = sock.receiver.engine
-    engine.operation = None
+    simulation.driver = None  # since this test plays the run loop
+    simulation.behave(prompt=False)
+    receive: Any = sock.recv(100)
+    receive.send(None)
+    receive.close()
+    events = simulation.events
     sock.shutdown(socket.SHUT_RD)
-    assert "cancel" not in simulation.events
+    assert simulation.events == events
+
+
+@pytest.mark.parametrize("too_long", TooLong)
+@pytest.mark.parametrize("made_here", [False, True])
+async def test_control_data_that_nobody_expects_does_not_lose_the_datagram(
+    simulation: Simulation, made_here: bool, too_long: TooLong
+) -> None:
+    simulation.behave(short_control=ShortControl.OVERFLOW, too_long=too_long)
+    simulation.deliver_automatically()
+    sock = simulation.datagrams(made_here=made_here)
+    for _ in range(2):
+        sock.peer.send(b"data", SENDER, bytes(5000))
+        data, _, flags, address = await sock.recvmsg(100, 100)
+        assert (data, address) == (b"data", SENDER_ADDRESS)
+        assert flags & MsgFlag.MSG_CTRUNC
 
 
 class Stop(Exception):
