@@ -7,8 +7,9 @@ import inspect
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cffi
 import hypothesis
@@ -22,10 +23,7 @@ from .datagrams import Pair, bound
 from .peers import peer as peer
 from .simulation import Simulation, simulated_winsock
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-
-    AsyncTest = Callable[..., Awaitable[None]]
+AsyncTest = Callable[..., Awaitable[None]]
 
 # Ours covers the whole test; how long one example takes says nothing under Wine.
 # CI explores the same examples each time: it judges a change, others look for what is new.

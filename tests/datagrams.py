@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
 
 import pytest
 import trio
@@ -14,10 +15,6 @@ from trio_wsarecv import MsgFlag, wsarecv
 
 from .receiving import on_windows
 from .simulation import Call
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
 
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 

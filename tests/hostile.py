@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import array
 import functools
+import io
 import os
 import queue
 import random
@@ -36,10 +37,6 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import io
 
 RESET_ON_CLOSE = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)
 

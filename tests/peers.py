@@ -7,9 +7,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,9 +17,6 @@ import trio_wsarecv
 from tools.windows import WINE
 
 from .hostile import pattern as pattern
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
 
 SCRIPT = Path(__file__).with_name("hostile.py")
 

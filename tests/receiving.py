@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
-from trio_wsarecv import SocketStream, wsarecv
+from trio_wsarecv import Socket, SocketStream, wsarecv
+from trio_wsarecv._winsock.operation import Operation
 
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Awaitable, Callable
-
-    from trio_wsarecv import Socket
-    from trio_wsarecv._winsock.operation import Operation
-
-    Receive = Callable[[Socket], Awaitable[Any]]
+Receive = Callable[[Socket], Awaitable[Any]]
 
 on_windows = sys.platform == "win32"
 

@@ -5,25 +5,22 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
 from tests.receiving import operation_of
+from tests.simulation import Simulation
 from tests.simulation.calls import Call
+from trio_wsarecv._engine.port import CompletionPort
 from trio_wsarecv._winsock.codes import NtStatus
+from trio_wsarecv._winsock.operation import Operation
 
 from .result import WIN32, Result, of_outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.simulation import Simulation
-    from trio_wsarecv._engine.port import CompletionPort
-    from trio_wsarecv._winsock.operation import Operation
 
 #: The sender's address on the simulation, as the kernel writes it and as Python gives it.
 SOCKADDR = b"\x02\x00\x1f\x90\x7f\x00\x00\x01" + bytes(8)

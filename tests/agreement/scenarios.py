@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from .result import Result
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 WSAEMSGSIZE = 10040
 WSAECONNRESET = 10054

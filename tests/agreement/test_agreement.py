@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -14,13 +15,8 @@ from tests.simulation import simulated_winsock
 
 from .differences import DIFFERENCES
 from .packaged import RealWorld, SimulatedWorld
-from .scenarios import SCENARIOS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .result import Result
-    from .scenarios import Scenario
+from .result import Result
+from .scenarios import SCENARIOS, Scenario
 
 EVERY = pytest.mark.parametrize("name", SCENARIOS)
 WORLDS = ("simulation", "package", "_overlapped")

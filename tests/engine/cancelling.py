@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
+import trio_wsarecv
 from tests.simulation import Call, simulated_winsock
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    import trio_wsarecv
 
 
 async def cancel_at_random(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import trio
 
-from tests.simulation import Call
+from tests.simulation import Call, Simulation
 from tests.simulation.memory import Block
-
-if TYPE_CHECKING:
-    from tests.simulation import Simulation
-    from tests.simulation.sockets import SocketOverSimulation
+from tests.simulation.sockets import SocketOverSimulation
 
 SIZES = SMALL, MEDIUM, LARGE = 1024, 16 * 1024, 256 * 1024
 MOST_LENT = 8 * 1024 * 1024  # of what is not small, in one run

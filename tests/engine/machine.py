@@ -8,29 +8,31 @@ from __future__ import annotations
 
 import gc
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import trio
 from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 from trio.testing import MockClock
 
-from tests.simulation import Call, CancelAnswer, CrashingClock, Simulation, simulated_winsock
+from tests.simulation import (
+    Behaviour,
+    Call,
+    CancelAnswer,
+    CrashingClock,
+    Simulation,
+    simulated_winsock,
+)
+from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import IncompleteReceiveError
 from trio_wsarecv._engine import receive
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from hypothesis.strategies import SearchStrategy
-
-    from tests.simulation import Behaviour
-    from tests.simulation.sockets import SocketOverSimulation
-
-    Step = Any
+Step = Any
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import gc
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
 
 import outcome
 import pytest
@@ -15,17 +16,12 @@ import trio
 from tests.engine.flows import LARGE, make_flow
 from tests.peers import Counted
 from tests.programs import environment
-from tests.receiving import RECEIVES, every_receive
+from tests.receiving import RECEIVES, Receive, every_receive
 from tests.simulation import Call, CancelAnswer, CrashingClock, Simulation
 from tests.simulation.behaviour import IosbWrite
+from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, wsarecv
 from trio_wsarecv._winsock import calls
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from tests.receiving import Receive
-    from tests.simulation.sockets import SocketOverSimulation
 
 # Trio's own tasks cannot end in peace when a run crashes.
 crashes = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
 
+import trio_wsarecv
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import ShortControl
@@ -16,12 +18,7 @@ from trio_wsarecv._winsock.codes import NtStatus
 from .cancelling import cancel_at_random
 from .test_messages import PKTINFO, PKTINFO_PARSED, TTL, TTL_PARSED
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    import trio_wsarecv
-
-    Receive = Callable[[trio_wsarecv.Socket, int, int], Awaitable[list[bytes]]]
+Receive = Callable[[trio_wsarecv.Socket, int, int], Awaitable[list[bytes]]]
 
 
 async def recvfrom_many(sock: trio_wsarecv.Socket, most: int, size: int) -> list[bytes]:

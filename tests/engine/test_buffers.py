@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import gc
 import mmap
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import trio
 
 from tests.peers import pattern
-from tests.receiving import RECEIVES, SENDER, every_receive, is_claimed, winerror
+from tests.receiving import RECEIVES, SENDER, Receive, every_receive, is_claimed, winerror
+from tests.simulation import Simulation
 from tests.simulation.behaviour import IosbWrite
 from tests.simulation.request import Request
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.receiving import Receive
-    from tests.simulation import Simulation
 
 GIBIBYTE = 1 << 30
 

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import NoReturn
 
 import pytest
 import trio
 
 from tests.peers import pattern
-from tests.receiving import every_receive
+from tests.receiving import Receive, every_receive
+from tests.simulation import Call, Simulation
 from tests.simulation.packets import Packet
 from tests.simulation.port import Key
 from trio_wsarecv import SocketStream, WinsockError, wsarecv
 from trio_wsarecv._engine.overlapped import OverlappedEngine
 from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.status import Asked
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import NoReturn
-
-    from tests.receiving import Receive
-    from tests.simulation import Call, Simulation
 
 
 @every_receive

@@ -6,7 +6,8 @@ import gc
 import logging
 import socket
 import weakref
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 import pytest
 import trio
@@ -15,18 +16,13 @@ import trio.testing
 from tests.peers import Counted
 from tests.receiving import RECEIVES
 from tests.simulation import Call, Simulation
+from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, from_stdlib_socket
 from trio_wsarecv._engine import choose
 from trio_wsarecv._engine.choice import Choice, log_fallback
 from trio_wsarecv._engine.choose import choose_engine
 from trio_wsarecv._engine.overlapped import OverlappedEngine
 from trio_wsarecv._engine.readiness import WinsockReadiness
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import NoReturn
-
-    from tests.simulation.sockets import SocketOverSimulation
 
 
 def without_ifs_handles(simulation: Simulation) -> SocketOverSimulation:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import trio
@@ -11,18 +12,14 @@ import trio.testing
 from trio.testing import assert_checkpoints
 
 from tests.receiving import (
+    Receive,
     every_receive,
     winerror,
 )
+from tests.simulation import Simulation
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.receiving import Receive
-    from tests.simulation import Simulation
 
 PEEK, WAITALL = MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
 

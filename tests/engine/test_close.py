@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import signal
 import socket
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import assert_checkpoints
 
 from tests.engine.flows import LARGE, both_modes, make_flow
-from tests.receiving import every_receive, is_claimed, winerror
+from tests.receiving import Receive, every_receive, is_claimed, winerror
 from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import WINE_HANDLES_CLOSED, IosbWrite
+from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.receiving import Receive
-    from tests.simulation.sockets import SocketOverSimulation
 
 
 @pytest.mark.parametrize("iosb", IosbWrite)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 import trio
 
-from tests.receiving import every_receive, winerror
+from tests.receiving import Receive, every_receive, winerror
 from tests.simulation import Call, CancelAnswer, Simulation
+from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import SocketStream, WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
-
-if TYPE_CHECKING:
-    from tests.receiving import Receive
-    from tests.simulation.sockets import SocketOverSimulation
-
 
 ORDERS = {
     "close, cancel": trio.ClosedResourceError,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import trio
@@ -13,6 +13,7 @@ from tests.peers import stdlib_pair
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Call, CancelAnswer, Simulation
 from tests.simulation.behaviour import ShortControl, TooLong
+from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, from_stdlib_socket, wsarecv
 from trio_wsarecv._engine import messages, port, requests
 from trio_wsarecv._engine.choice import Choice
@@ -24,9 +25,6 @@ from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.datagram import DatagramOperation
 from trio_wsarecv._winsock.operation import Operation, State
 from trio_wsarecv._winsock.status import Mode
-
-if TYPE_CHECKING:
-    from tests.simulation.sockets import SocketOverSimulation
 
 
 def run_in_another(sock: SocketOverSimulation) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -18,15 +18,12 @@ from tests.datagrams import (
 )
 from tests.peers import pattern
 from tests.receiving import SENDER, winerror
+from tests.simulation import Simulation
 from tests.simulation.behaviour import InlineIosb, TooLong
 from trio_wsarecv import WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
 from .cancelling import cancel_at_random
-
-if TYPE_CHECKING:
-    from tests.simulation import Simulation
-
 
 ADDRESSES = {
     "IPv4": (struct.pack("<H", 2) + b"\x1f\x90\x7f\0\0\x01" + bytes(8), ("127.0.0.1", 8080)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import trio
@@ -10,14 +10,19 @@ from trio.testing import assert_checkpoints
 
 from tests.engine.flows import both_modes
 from tests.peers import Counted, pattern
-from tests.receiving import RECEIVES, SENDER, SENDER_ADDRESS, every_receive, result_of, winerror
+from tests.receiving import (
+    RECEIVES,
+    SENDER,
+    SENDER_ADDRESS,
+    Receive,
+    every_receive,
+    result_of,
+    winerror,
+)
+from tests.simulation import Simulation
 from tests.simulation.behaviour import IosbWrite
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
-
-if TYPE_CHECKING:
-    from tests.receiving import Receive
-    from tests.simulation import Simulation
 
 waiting = pytest.mark.parametrize("pending", [False, True])
 

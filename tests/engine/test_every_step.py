@@ -6,9 +6,11 @@ import dis
 import itertools
 import re
 import sys
+from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import CodeType, FrameType
+from typing import Any
 
 import pytest
 import trio
@@ -18,17 +20,11 @@ import trio_wsarecv
 from tests.engine.flows import LARGE, make_flow
 from tests.peers import pattern
 from tests.receiving import SENDER, is_claimed
-from tests.simulation import Call, simulated_winsock
+from tests.simulation import Call, Simulation, simulated_winsock
+from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, wsarecv
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from types import CodeType, FrameType
-
-    from tests.simulation import Simulation
-    from tests.simulation.sockets import SocketOverSimulation
-
-    Receive = Callable[[Any], Awaitable[object]]
+Receive = Callable[[Any], Awaitable[object]]
 
 # So it is told of a coroutine that was made, and then the handler raised.
 pytestmark = [

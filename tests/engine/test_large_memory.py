@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import random
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import outcome
 import pytest
@@ -31,17 +32,13 @@ from tests.receiving import winerror
 from tests.simulation import Call, CancelAnswer, Simulation
 from tests.simulation.behaviour import IosbWrite
 from tests.simulation.memory import Block
+from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import SocketStream, WinsockError, wsarecv
 from trio_wsarecv._engine import memory
 from trio_wsarecv._engine.memory import Run
 from trio_wsarecv._engine.pushed_back import PushedBack
 from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.operation import Operation
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from tests.simulation.sockets import SocketOverSimulation
 
 NO_BUFFERS = WinsockError.WSAENOBUFS
 

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
+import trio_wsarecv
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import ShortControl
-from tests.simulation.request import Request
+from tests.simulation.request import Request, Result
 from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._winsock.calls import ffi
 from trio_wsarecv._winsock.codes import NtStatus
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    import trio_wsarecv
-    from tests.simulation.request import Result
-
-    Receive = Callable[..., Awaitable[tuple[bytes, Any, int, Any]]]
+Receive = Callable[..., Awaitable[tuple[bytes, Any, int, Any]]]
 
 POINTER: int = ffi.sizeof("uintptr_t")
 

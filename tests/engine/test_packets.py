@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import itertools
 import signal
-from typing import TYPE_CHECKING
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.receiving import RECEIVES, every_receive, winerror
+from tests.receiving import RECEIVES, Receive, every_receive, winerror
+from tests.simulation import Simulation
 from tests.simulation.behaviour import TooLong
 from trio_wsarecv import WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
-
-if TYPE_CHECKING:
-    from tests.receiving import Receive
-    from tests.simulation import Simulation
 
 
 @every_receive

@@ -5,18 +5,16 @@ from __future__ import annotations
 import gc
 import itertools
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import trio
 
 from tests.peers import pattern
 from tests.receiving import winerror
+from tests.simulation import Simulation
 from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
-
-if TYPE_CHECKING:
-    from tests.simulation import Simulation
 
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import trio
@@ -10,11 +10,9 @@ from trio.testing import assert_checkpoints
 
 from tests.peers import Counted, pattern
 from tests.receiving import winerror
+from tests.simulation import Simulation
 from tests.simulation.behaviour import FlagsOut
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
-
-if TYPE_CHECKING:
-    from tests.simulation import Simulation
 
 PEEK = MsgFlag.MSG_PEEK
 

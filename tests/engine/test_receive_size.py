@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 import trio
@@ -11,6 +12,7 @@ import trio
 from tests.peers import Counted, pattern
 from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import FlagsOut
+from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._engine import memory
 from trio_wsarecv._engine.memory import next_size
@@ -29,11 +31,6 @@ from .flows import (
     receive,
     value_of,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from tests.simulation.sockets import SocketOverSimulation
 
 MESSAGES = [1, 64, SMALL, 1500, 4096, 16000, MEDIUM]
 whether_it_waits = pytest.mark.parametrize("waits", [True, False], ids=["waits", "never idle"])

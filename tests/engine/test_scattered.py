@@ -5,20 +5,16 @@ from __future__ import annotations
 import ctypes
 import itertools
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import pytest
 
 from tests.receiving import winerror
 from tests.simulation import CancelAnswer, Simulation
+from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, WinsockError, wsarecv
 from trio_wsarecv._engine.messages import check_request
 from trio_wsarecv._winsock.codes import NtStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tests.simulation.sockets import SocketOverSimulation
 
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
 PUSH, PARTIAL = MsgFlag.MSG_PUSH_IMMEDIATE, MsgFlag.MSG_PARTIAL

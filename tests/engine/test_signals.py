@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.engine.flows import LARGE, both_modes, make_flow
 from tests.peers import pattern
 from tests.receiving import RECEIVES, SENDER, SENDER_ADDRESS, is_claimed, result_of
-from tests.simulation import Call, CancelAnswer
+from tests.simulation import Call, CancelAnswer, Simulation
+from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import SocketStream
 from trio_wsarecv._engine.memory import Run
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.simulation import Simulation
-    from tests.simulation.sockets import SocketOverSimulation
 
 every_method = pytest.mark.parametrize("method", RECEIVES)
 both_kinds = pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "datagrams"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import trio
@@ -24,9 +25,6 @@ from trio_wsarecv import (
 )
 from trio_wsarecv._install import _patch
 from trio_wsarecv._winsock.codes import NtStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @pytest.mark.parametrize("inline_iosb", InlineIosb)

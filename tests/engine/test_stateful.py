@@ -11,26 +11,21 @@ matters: ``pytest tests/engine/test_stateful.py --hypothesis-seed=N`` repeats a 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import trio
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.simulation import Behaviour, CrashingClock, Simulation
 from tests.simulation.strategies import behaviours
 from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .machine import COMMON, Abort, Machine, Receive, Refuse, play, scripts
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.simulation import Behaviour, CrashingClock, Simulation
-
-    from .machine import Step
+from .machine import COMMON, Abort, Machine, Receive, Refuse, Step, play, scripts
 
 
 @dataclass(frozen=True)

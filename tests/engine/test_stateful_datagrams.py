@@ -11,23 +11,19 @@ import struct
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.simulation import Behaviour, CrashingClock, Simulation
 from tests.simulation.strategies import behaviours
 from trio_wsarecv import MsgFlag, wsarecv
 from trio_wsarecv._engine import winsock
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-from .machine import COMMON, Machine, Receive, Refuse, play, scripts
-
-if TYPE_CHECKING:
-    from tests.simulation import Behaviour, CrashingClock, Simulation
-
-    from .machine import Step
+from .machine import COMMON, Machine, Receive, Refuse, Step, play, scripts
 
 
 @dataclass(frozen=True)

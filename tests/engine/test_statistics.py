@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 
 import trio_wsarecv
+from tests.datagrams import Pair
 from tests.peers import Counted, socket_pair, stdlib_pair
-from tests.receiving import every_receive
+from tests.receiving import Receive, every_receive
+from tests.simulation import Simulation
 from trio_wsarecv import SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
-
-if TYPE_CHECKING:
-    from tests.datagrams import Pair
-    from tests.receiving import Receive
-    from tests.simulation import Simulation
 
 on_windows = sys.platform == "win32"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import trio
@@ -16,12 +17,8 @@ from tests.receiving import (
     result_of,
     winerror,
 )
+from tests.simulation import Call, Simulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.simulation import Call, Simulation
 
 ONE, TWO, THREE = (bytes([octet]) * 100 for octet in b"123")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -14,18 +15,13 @@ from tests.engine.flows import both_modes
 from tests.engine.test_messages import PKTINFO, PKTINFO_PARSED
 from tests.peers import pattern
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
-from tests.simulation import Call
+from tests.simulation import Call, Simulation
+from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.operation import Operation
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
-
-    from tests.simulation import Simulation
-    from tests.simulation.sockets import SocketOverSimulation
-
-    Receive = Callable[[Any], Awaitable[Any]]
+Receive = Callable[[Any], Awaitable[Any]]
 
 when = pytest.mark.parametrize("pending", [False, True], ids=["inline", "pending"])
 both_engines = pytest.mark.parametrize("overlapped", [True, False], ids=["overlapped", "readiness"])

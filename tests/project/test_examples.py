@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 import runpy
 import sys
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from subprocess import PIPE, STDOUT
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import trio
 
 import trio_wsarecv
 from tests.programs import Program, environment
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 

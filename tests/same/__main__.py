@@ -12,25 +12,19 @@ import shlex
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from tools.children import end_on_termination
 
-from .compare import MOST, THOROUGH, Comparison, Oracle, compare
+from .compare import MOST, THOROUGH, Comparison, Oracle, Player, compare
 from .generate import generate
 from .program import Program, Receive
 from .shrink import shrink
 from .workers import workers
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .compare import Player
-
 
 #: How often the package plays a program again on which the two differed.
 AGAIN = 50

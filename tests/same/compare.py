@@ -8,19 +8,13 @@ run that ends badly or never, and bytes that are lost, are faults whatever stock
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from .differences import allowed, first_difference
-from .outcome import BYTES, WELL, WHOLE
-from .program import Close, Receive
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .differences import Case
-    from .outcome import Outcome
-    from .program import Program
+from .differences import Case, allowed, first_difference
+from .outcome import BYTES, WELL, WHOLE, Outcome
+from .program import Close, Program, Receive
 
 #: How often stock Trio plays a program on which the two differ, at first.
 MOST = 40

@@ -9,27 +9,23 @@ of which may be lost.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from .outcome import CANCELLED
+from .outcome import CANCELLED, Entry
 from .program import (
     DATAGRAMS,
+    Burst,
     CancelGroup,
     CancelOne,
     Close,
     Drip,
     PeerFinishes,
     PeerSends,
+    Program,
     Receive,
     Shutdown,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from .outcome import Entry
-    from .program import Burst, Program
 
 #: With stock Trio a receive whose data came before the close may try once more, and fail so.
 CLOSED = ("ClosedResourceError", "OSError 10038", "ClosedResourceError from OSError 10038")

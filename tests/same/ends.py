@@ -5,16 +5,14 @@ from __future__ import annotations
 import random
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import trio
 
 from .outcome import WHOLE, account_for, of_data
 from .program import DATAGRAMS, SENDERS, TLS
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 ADDRESS = ("127.0.0.1", 0)
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from .program import (
     DATAGRAMS,
     SENDERS,
     STREAMS,
     TLS,
+    Burst,
     Busy,
     CancelGroup,
     CancelOne,
     Close,
     Drip,
     HandOn,
+    Operation,
     Own,
     PeerFinishes,
     PeerResets,
@@ -26,9 +27,6 @@ from .program import (
     Send,
     Shutdown,
 )
-
-if TYPE_CHECKING:
-    from .program import Burst, Operation
 
 KINDS = {"made": 4, "adopted": 3, "pair": 3, "hostile": 2, DATAGRAMS: 3, TLS: 1}
 CALLS = ("recv", "recv_into", "recvfrom", "recvfrom_into")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING
 
 import trio
 import trio.testing
 
-from .ends import End, pattern, stdlib_pair
+from .ends import End, Peer, pattern, stdlib_pair
 from .outcome import CANCELLED, Entry, Outcome, of_data, of_error
 from .program import (
     DATAGRAMS,
+    Burst,
     Busy,
     CancelGroup,
     CancelOne,
@@ -32,12 +33,6 @@ from .program import (
     Send,
     Shutdown,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
-
-    from .ends import Peer
-    from .program import Burst
 
 #: How often a byte goes through the kernel and the completion port until all before it has, too: a
 #: poll and the receive that follows it, on either side of a step.

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING
 
-from .program import Busy, CancelGroup, CancelOne, Program, Receive
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from .program import Burst
+from .program import Burst, Busy, CancelGroup, CancelOne, Program, Receive
 
 #: The attributes of a receive that may be as usual instead.
 SIMPLER = ("frames", "times", "deadline", "peek", "caught", "call", "size", "group")

@@ -8,9 +8,9 @@ import random
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,9 +24,6 @@ from .outcome import CANCELLED, WHOLE, Entry, Outcome, account_for, of_error
 from .program import CancelOne, PeerResets, PeerSends, Program, Receive, Shutdown
 from .shrink import shrink
 from .workers import Worker, workers
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 PROGRAMS = 300
 PARTS = 6

@@ -7,17 +7,14 @@ import os
 import socket
 import struct
 import subprocess
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from tools.children import SET_UP, WINDOWS_PYTHON, child
 
 from .outcome import WELL, Outcome
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .program import Program
+from .program import Program
 
 #: Seconds that a program may take.
 DEADLINE = 12.0

@@ -6,8 +6,8 @@ import itertools
 import os
 import random
 import sys
+from collections.abc import Iterator
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
 import trio
 
@@ -16,9 +16,6 @@ import trio_wsarecv
 from .connection import KINDS, Account, cancel_late, keep_open
 from .peer import raise_file_limit
 from .resources import Resources, held, held_once_settled
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: Seconds that the last bytes may take, once the peer has been told to hurry.
 LAST_BYTES = 40.0

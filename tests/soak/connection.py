@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import trio
 
@@ -14,9 +15,6 @@ from trio_wsarecv import MsgFlag, wsarecv
 
 from .payload import LENGTH, URGENT, Ledger
 from .receives import WAYS, BufferFault
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Kind(NamedTuple):

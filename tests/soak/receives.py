@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-from trio_wsarecv import IncompleteReceiveError, MsgFlag, wsarecv
+from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, wsarecv
 
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Awaitable, Callable, Iterator
-
-    from trio_wsarecv import SocketStream
-
-    Receive = Callable[[SocketStream, random.Random], Awaitable[bytes]]
+Receive = Callable[[SocketStream, random.Random], Awaitable[bytes]]
 
 SIZES = (1, 2, 100, 1500, 10_000, 65_536)
 CANARY = b"\xa5"

@@ -8,7 +8,8 @@ import mmap
 import socket
 import sys
 import tracemalloc
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -19,10 +20,7 @@ from tests.datagrams import bound
 from tests.peers import Counted, socket_pair, stdlib_pair, stream_pair
 from tests.simulation import Call
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    Receive = Callable[[trio.socket.SocketType], Awaitable[object]]
+Receive = Callable[[trio.socket.SocketType], Awaitable[object]]
 
 on_windows = sys.platform == "win32"
 

@@ -6,7 +6,8 @@ import pickle
 import random
 import socket
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -18,10 +19,7 @@ from tests.peers import Counted, socket_pair
 from tests.receiving import on_windows
 from trio_wsarecv import Datagram
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    Receive = Callable[[trio_wsarecv.Socket, int, int], Awaitable[list[Any]]]
+Receive = Callable[[trio_wsarecv.Socket, int, int], Awaitable[list[Any]]]
 
 both = pytest.mark.parametrize(
     "receive", [trio_wsarecv.Socket.recvfrom_many, trio_wsarecv.Socket.recvmsg_many]

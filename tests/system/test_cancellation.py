@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import socket
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
@@ -14,11 +15,7 @@ import trio_wsarecv
 from tests.peers import Counted, HostilePeer, pattern, socket_pair, stream_pair, wait_until_received
 from tests.simulation import Call
 
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Awaitable, Callable
-
-    Receive = Callable[[trio_wsarecv.SocketStream], Awaitable[bytes]]
+Receive = Callable[[trio_wsarecv.SocketStream], Awaitable[bytes]]
 
 on_windows = sys.platform == "win32"
 

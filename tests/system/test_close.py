@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import socket
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -15,11 +16,8 @@ import trio_wsarecv
 from tests.peers import Counted, HostilePeer, socket_pair, stdlib_pair, wait_until_received
 from tests.simulation import Call
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    Receive = Callable[[trio_wsarecv.SocketStream], Awaitable[object]]
-    Close = Callable[[trio_wsarecv.SocketStream], Awaitable[object]]
+Receive = Callable[[trio_wsarecv.SocketStream], Awaitable[object]]
+Close = Callable[[trio_wsarecv.SocketStream], Awaitable[object]]
 
 on_windows = sys.platform == "win32"
 

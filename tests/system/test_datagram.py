@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import outcome
 import pytest
@@ -34,9 +35,6 @@ from tests.datagrams import (
 from tests.peers import Counted, pattern
 from tests.receiving import on_windows, winerror
 from trio_wsarecv import WinsockError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 @families

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import signal
+import socket
 import sys
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import Any
 
 import pytest
 import trio
@@ -17,11 +20,6 @@ import trio_wsarecv
 from tests.peers import Counted, stdlib_pair
 from tests.programs import Program, run
 from tests.simulation import CrashingClock
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Awaitable, Callable
-    from types import FrameType
 
 on_windows = sys.platform == "win32"
 PROGRAM = str(Path(__file__).parent / "programs" / "exits.py")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import trio
@@ -22,10 +23,7 @@ from tests.receiving import on_windows
 from tests.simulation import Call
 from trio_wsarecv._engine import port
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    Made = tuple[trio_wsarecv.SocketStream, socket.socket]
+Made = tuple[trio_wsarecv.SocketStream, socket.socket]
 
 
 async def connect(address: Any) -> trio_wsarecv.SocketStream:

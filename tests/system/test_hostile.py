@@ -11,8 +11,9 @@ import mmap
 import operator
 import socket
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import trio
@@ -25,9 +26,6 @@ from tests.peers import Counted
 from tests.simulation import Call
 from tools.windows import SYSTEM, WINE
 from trio_wsarecv import IncompleteReceiveError, MsgFlag, wsarecv
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 on_windows = sys.platform == "win32"
 

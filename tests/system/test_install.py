@@ -6,8 +6,8 @@ import os
 import socket
 import ssl
 import sys
+from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -16,9 +16,6 @@ import trustme
 import trio_wsarecv
 from tests.peers import Counted, stdlib_pair
 from trio_wsarecv import _install
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 on_windows = sys.platform == "win32"
 with socket.socket() as _sample:

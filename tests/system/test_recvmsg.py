@@ -7,8 +7,9 @@ import socket
 import struct
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import trio
@@ -22,10 +23,7 @@ from tools.children import child
 from tools.windows import WINE
 from trio_wsarecv import MsgFlag, WinsockError
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-    Receive = Callable[..., Awaitable[tuple[bytes, Any, int, Any]]]
+Receive = Callable[..., Awaitable[tuple[bytes, Any, int, Any]]]
 
 on_linux = sys.platform == "linux"
 

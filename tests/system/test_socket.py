@@ -8,7 +8,8 @@ import os
 import socket
 import ssl
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import trio
@@ -18,9 +19,6 @@ from trio.testing import wait_all_tasks_blocked
 import trio_wsarecv
 from tests.peers import Counted, HostilePeer, pattern, socket_pair, stdlib_pair
 from tests.receiving import leave_to_the_next
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 on_windows = sys.platform == "win32"
 

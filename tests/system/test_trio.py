@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import types
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator
+from typing import Any
 
 import outcome as outcomes
 import pytest
@@ -14,9 +15,6 @@ from tests.peers import stdlib_pair
 from trio_wsarecv._engine import port
 from trio_wsarecv._winsock.calls import address_of
 from trio_wsarecv._winsock.operation import Operation
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 Abort = trio.lowlevel.Abort
 

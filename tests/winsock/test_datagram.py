@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import socket
 import uuid
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.receiving import winerror
+from tests.simulation import Simulation
 from trio_wsarecv import WinsockError
 from trio_wsarecv._winsock.datagram import set_udp_connreset, wsarecvmsg_function
-
-if TYPE_CHECKING:
-    from tests.simulation import Simulation
 
 SIO_UDP_CONNRESET = 0x9800000C
 SIO_UDP_NETRESET = 0x9800000F

@@ -6,21 +6,18 @@ The sizes of the structures follow from the size of a pointer, so the expectatio
 
 from __future__ import annotations
 
+import enum
 import errno
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._winsock.calls import address_of, ffi
 from trio_wsarecv._winsock.codes import NtStatus
-
-if TYPE_CHECKING:
-    import enum
-    from pathlib import Path
 
 POINTER = ffi.sizeof("void *")
 

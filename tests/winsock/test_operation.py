@@ -5,19 +5,17 @@ from __future__ import annotations
 import itertools
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from tests.simulation import Simulation
 from trio_wsarecv import MsgFlag
 from trio_wsarecv._winsock import datagram
 from trio_wsarecv._winsock.calls import address_of, ffi
 from trio_wsarecv._winsock.datagram import MAX_DATAGRAM, DatagramOperation, overflow_area
 from trio_wsarecv._winsock.operation import MIN_RECEIVE_SIZE, Operation, State
 from trio_wsarecv._winsock.status import Asked, Mode
-
-if TYPE_CHECKING:
-    from tests.simulation import Simulation
 
 pytestmark = pytest.mark.usefixtures("simulation")
 

@@ -11,12 +11,10 @@ import importlib.metadata
 import platform
 import socket
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable
+from typing import Any
 
 from tests.soak.loss.measure import PIECE, Answer, patience
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
 
 
 async def receive_all(port: int, answer: Answer) -> None:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import trio
 import trio.testing
 
 import trio_wsarecv
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 LIMIT = 200
 FRAMES = range(LIMIT - 130, LIMIT - 2)  # of the program's own; Trio and the package need the rest

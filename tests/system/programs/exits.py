@@ -9,14 +9,11 @@ import signal
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import trio
 
 import trio_wsarecv
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _, kind, how = sys.argv
 adopt = {
