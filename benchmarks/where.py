@@ -57,7 +57,7 @@ FILES: Final = {
     "/site-packages/trio/": TRIO,
     "/site-packages/outcome/": TRIO,
     "<attrs generated methods": TRIO,
-    "/bench/programs/": REST,
+    "/benchmarks/programs/": REST,
 }
 STEPS: Final = "steps of a task, from one wait to the next"
 IN_PYTHON: Final = "calls of functions written in Python"
@@ -69,7 +69,7 @@ def kind(function: tuple[str, int, str]) -> str | None:
     """Return what the time of a function counts as; None if that is its caller's."""
     path, _, name = function
     path = path.replace("\\", "/")
-    native = path == "~" or path.endswith("/bench/libraries.py")
+    native = path == "~" or path.endswith("/benchmarks/libraries.py")
     kinds, text = (CALLS, name) if native else (FILES, path)
     return next((kind for part, kind in kinds.items() if part in text), None)
 
