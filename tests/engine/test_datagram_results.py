@@ -10,7 +10,6 @@ import trio
 
 from tests.simulation.behaviour import InlineIosb, IosbWrite, ShortControl, TooLong
 from tests.simulation.oracle.calls import SENDER
-from tests.simulation.oracle.rows import native
 from tests.simulation.oracle.test_messages import IP_PKTINFO, IPPROTO_IP, MESSAGES, PKTINFO, cmsg
 from trio_wsarecv import MsgFlag, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
@@ -57,10 +56,12 @@ CUT: dict[str, Any] = {
 @pytest.mark.parametrize("too_long", TooLong)
 @pytest.mark.parametrize("waiting", [True, False])
 @pytest.mark.parametrize("method", RECEIVES)
-@native("17", "Go udpsock_test.go TestUDPReadSizeError; libuv winsock.c; zio PR #733")
-@native("18", "Wine afd.c test_recv")
-@native("19", "Wine afd.c test_recv; not asserted for a port without an event")
-@native("73", "Wine sock.c test_UDP (todo_wine)")
+@pytest.mark.behaviour(
+    "17", "Go udpsock_test.go TestUDPReadSizeError; libuv winsock.c; zio PR #733"
+)
+@pytest.mark.behaviour("18", "Wine afd.c test_recv")
+@pytest.mark.behaviour("19", "Wine afd.c test_recv; not asserted for a port without an event")
+@pytest.mark.behaviour("73", "Wine sock.c test_UDP (todo_wine)")
 async def test_a_datagram_gives_what_fits_and_says_so(
     simulation: Simulation,
     made_here: bool,
@@ -91,7 +92,7 @@ async def test_a_datagram_gives_what_fits_and_says_so(
     assert simulation.events.count("receive") == 3
 
 
-@native("20", "Go udpsock_test.go TestUDPZeroByteBuffer; zio PR #733")
+@pytest.mark.behaviour("20", "Go udpsock_test.go TestUDPZeroByteBuffer; zio PR #733")
 async def test_a_receive_of_no_bytes_does_not_take_a_datagram_unasked(
     simulation: Simulation, made_here: bool
 ) -> None:
@@ -104,7 +105,7 @@ async def test_a_receive_of_no_bytes_does_not_take_a_datagram_unasked(
 
 
 @pytest.mark.parametrize("method", RECEIVES)
-@native("21", "Go udpsock_test.go TestUDPZeroBytePayload")
+@pytest.mark.behaviour("21", "Go udpsock_test.go TestUDPZeroBytePayload")
 async def test_an_empty_datagram_is_received(
     simulation: Simulation, made_here: bool, method: str
 ) -> None:
@@ -129,7 +130,7 @@ SHORT = [
 @pytest.mark.parametrize("too_long", TooLong)
 @pytest.mark.parametrize("short_control", ShortControl)
 @pytest.mark.parametrize(("control", "size"), SHORT)
-@native("22", "Wine sock.c test_ip_pktinfo")
+@pytest.mark.behaviour("22", "Wine sock.c test_ip_pktinfo")
 async def test_control_data_that_does_not_fit_leaves_the_datagram_whole(
     simulation: Simulation,
     made_here: bool,
@@ -154,7 +155,7 @@ async def test_control_data_that_does_not_fit_leaves_the_datagram_whole(
 
 @pytest.mark.parametrize("short_control", ShortControl)
 @pytest.mark.parametrize(("control", "size"), SHORT)
-@native("23", "Wine sock.c test_ip_pktinfo")
+@pytest.mark.behaviour("23", "Wine sock.c test_ip_pktinfo")
 async def test_control_data_that_does_not_fit_a_peek(
     simulation: Simulation, made_here: bool, control: bytes, size: int, short_control: ShortControl
 ) -> None:
@@ -167,7 +168,7 @@ async def test_control_data_that_does_not_fit_a_peek(
     assert sock.peer.waiting == [b"HELLO"]
 
 
-@native("24", "Wine sock.c test_ip_pktinfo")
+@pytest.mark.behaviour("24", "Wine sock.c test_ip_pktinfo")
 async def test_no_control_data_is_none(simulation: Simulation, made_here: bool) -> None:
     simulation.deliver_automatically()
     sock = simulation.datagrams(made_here=made_here)
@@ -176,7 +177,7 @@ async def test_no_control_data_is_none(simulation: Simulation, made_here: bool) 
         assert await sock.recvmsg(10, size) == (b"HELLO", [], 0, ADDRESS)
 
 
-@native("25", "Wine sock.c test_ip_pktinfo, test_ipv4_cmsg, test_ipv6_cmsg")
+@pytest.mark.behaviour("25", "Wine sock.c test_ip_pktinfo, test_ipv4_cmsg, test_ipv6_cmsg")
 async def test_control_data_is_received_as_windows_writes_it(
     simulation: Simulation, made_here: bool
 ) -> None:
@@ -186,7 +187,7 @@ async def test_control_data_is_received_as_windows_writes_it(
     assert await sock.recvmsg(10, 1000) == (b"HELLO", MESSAGES, 0, ADDRESS)
 
 
-@native("26", "AdguardForWindows #6219, amnezia-client #3048")
+@pytest.mark.behaviour("26", "AdguardForWindows #6219, amnezia-client #3048")
 async def test_where_messages_fail_other_receives_go_on(
     simulation: Simulation, made_here: bool
 ) -> None:
@@ -200,7 +201,7 @@ async def test_where_messages_fail_other_receives_go_on(
 
 
 @pytest.mark.parametrize("iosb", IosbWrite)
-@native("28", ".NET UdpReceiveGetsCanceledByDispose; Wine afd.c (todo_wine)")
+@pytest.mark.behaviour("28", ".NET UdpReceiveGetsCanceledByDispose; Wine afd.c (todo_wine)")
 async def test_closing_tells_the_receiver(
     simulation: Simulation, made_here: bool, iosb: IosbWrite
 ) -> None:
@@ -212,7 +213,7 @@ async def test_closing_tells_the_receiver(
     assert isinstance(call.error, trio.ClosedResourceError)
 
 
-@native("31", ".NET CanceledOneOfMultipleReceives_Udp")
+@pytest.mark.behaviour("31", ".NET CanceledOneOfMultipleReceives_Udp")
 async def test_a_receive_that_somebody_gave_up_is_repeated(
     simulation: Simulation, made_here: bool
 ) -> None:
@@ -227,8 +228,8 @@ async def test_a_receive_that_somebody_gave_up_is_repeated(
 
 @pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_RDWR])
 @pytest.mark.parametrize("late", [False, True])
-@native("47", "Wine sock.c test_shutdown; .NET")
-@native("48", "dotnet/runtime #47469")
+@pytest.mark.behaviour("47", "Wine sock.c test_shutdown; .NET")
+@pytest.mark.behaviour("48", "dotnet/runtime #47469")
 async def test_a_receive_after_ones_own_shutdown_fails_or_can_be_cancelled(
     simulation: Simulation, made_here: bool, late: bool, how: int
 ) -> None:
@@ -254,7 +255,7 @@ async def test_a_receive_after_ones_own_shutdown_fails_or_can_be_cancelled(
 
 
 @pytest.mark.parametrize("method", RECEIVES)
-@native("71", "Wine afd.c test_recv; Wine sock.c test_connect_udp (todo_wine)")
+@pytest.mark.behaviour("71", "Wine afd.c test_recv; Wine sock.c test_connect_udp (todo_wine)")
 async def test_an_unbound_socket_says_so(
     simulation: Simulation, made_here: bool, method: str
 ) -> None:
@@ -273,7 +274,7 @@ ICMP = {
 @pytest.mark.parametrize("waiting", [True, False])
 @pytest.mark.parametrize("status", ICMP)
 @pytest.mark.parametrize("method", RECEIVES)
-@native("74", "CPython windows_events finish_socket_func; libuv src/win/udp.c")
+@pytest.mark.behaviour("74", "CPython windows_events finish_socket_func; libuv src/win/udp.c")
 async def test_an_icmp_message_fails_one_receive(
     simulation: Simulation, made_here: bool, method: str, status: NtStatus, waiting: bool
 ) -> None:
@@ -292,8 +293,8 @@ async def test_an_icmp_message_fails_one_receive(
     assert again.value == RESULTS[method]
 
 
-@native("75", "Wine afd.c test_poll; Wine sock.c test_read_events")
-@native("44", "Wine sock.c test_WSAPoll; Wine afd.c test_poll")
+@pytest.mark.behaviour("75", "Wine afd.c test_poll; Wine sock.c test_read_events")
+@pytest.mark.behaviour("44", "Wine sock.c test_WSAPoll; Wine afd.c test_poll")
 async def test_a_socket_is_readable_only_of_what_no_receive_gets(
     simulation: Simulation, made_here: bool
 ) -> None:

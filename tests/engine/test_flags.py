@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.simulation.behaviour import FlagsOut, InlineIosb, NoUrgent, Partial, WaitAll
-from tests.simulation.oracle.rows import native
 from tests.simulation.sockets import SO_OOBINLINE, SOL_SOCKET
 from trio_wsarecv import MsgFlag, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
@@ -30,7 +29,7 @@ OOB, PEEK, WAITALL, PARTIAL = (
 @pytest.mark.parametrize("waiting", [True, False])
 @pytest.mark.parametrize("status", [NtStatus.SUCCESS, NtStatus.RECEIVE_EXPEDITED])
 @pytest.mark.parametrize("flags_out", FlagsOut)
-@native("49", "Wine afd.c test_recv (todo_wine)")
+@pytest.mark.behaviour("49", "Wine afd.c test_recv (todo_wine)")
 async def test_an_urgent_byte_is_told_by_the_flags(
     simulation: Simulation,
     made_here: bool,
@@ -51,8 +50,8 @@ async def test_an_urgent_byte_is_told_by_the_flags(
     assert buffer == b"!" + bytes(4)
 
 
-@native("50", "Wine afd.c test_recv")
-@native("51", "Wine sock.c test_fionread_siocatmark, test_oob_events (todo_wine)")
+@pytest.mark.behaviour("50", "Wine afd.c test_recv")
+@pytest.mark.behaviour("51", "Wine sock.c test_fionread_siocatmark, test_oob_events (todo_wine)")
 async def test_urgent_bytes_come_one_by_one_and_apart_from_the_others(
     simulation: Simulation, made_here: bool
 ) -> None:
@@ -66,8 +65,8 @@ async def test_urgent_bytes_come_one_by_one_and_apart_from_the_others(
         assert await sock.recv(10, OOB) == octet
 
 
-@native("52", "Wine sock.c oob_server, oob_client, test_fionread_siocatmark")
-@native("53", "Wine sock.c test_select")
+@pytest.mark.behaviour("52", "Wine sock.c oob_server, oob_client, test_fionread_siocatmark")
+@pytest.mark.behaviour("53", "Wine sock.c test_select")
 async def test_with_so_oobinline_urgent_bytes_are_like_others(
     simulation: Simulation, made_here: bool
 ) -> None:
@@ -81,8 +80,8 @@ async def test_with_so_oobinline_urgent_bytes_are_like_others(
 
 
 @pytest.mark.parametrize("answer", NoUrgent)
-@native("54", "Wine afd.c test_poll")
-@native("80", "no test that was read asserts it")
+@pytest.mark.behaviour("54", "Wine afd.c test_poll")
+@pytest.mark.behaviour("80", "no test that was read asserts it")
 async def test_where_nothing_is_urgent_a_receive_waits_or_fails(
     simulation: Simulation, made_here: bool, answer: NoUrgent
 ) -> None:
@@ -104,8 +103,8 @@ async def test_where_nothing_is_urgent_a_receive_waits_or_fails(
 
 @pytest.mark.parametrize("flags_out", FlagsOut)
 @pytest.mark.parametrize("waiting", [True, False])
-@native("55", "Wine afd.c test_recv; libuv src/win/udp.c")
-@native("58", "libuv src/win/winsock.c uv__wsarecv_workaround")
+@pytest.mark.behaviour("55", "Wine afd.c test_recv; libuv src/win/udp.c")
+@pytest.mark.behaviour("58", "libuv src/win/winsock.c uv__wsarecv_workaround")
 async def test_peeking_leaves_the_data(
     simulation: Simulation, made_here: bool, waiting: bool, flags_out: FlagsOut
 ) -> None:
@@ -125,7 +124,9 @@ async def test_peeking_leaves_the_data(
 
 
 @pytest.mark.parametrize("flags_out", FlagsOut)
-@native("58", "libuv src/win/winsock.c uv__wsarecv_workaround; ReactOS msafd sndrcv.c")
+@pytest.mark.behaviour(
+    "58", "libuv src/win/winsock.c uv__wsarecv_workaround; ReactOS msafd sndrcv.c"
+)
 async def test_a_repeated_receive_has_its_flags(
     simulation: Simulation, made_here: bool, flags_out: FlagsOut
 ) -> None:
@@ -142,7 +143,7 @@ async def test_a_repeated_receive_has_its_flags(
 
 
 @pytest.mark.parametrize("answer", WaitAll)
-@native("56", "Wine afd.c test_recv; not asserted for a non-blocking socket")
+@pytest.mark.behaviour("56", "Wine afd.c test_recv; not asserted for a non-blocking socket")
 async def test_wsarecv_waits_for_all_whatever_winsock_makes_of_it(
     simulation: Simulation, made_here: bool, answer: WaitAll
 ) -> None:
@@ -161,7 +162,9 @@ async def test_wsarecv_waits_for_all_whatever_winsock_makes_of_it(
 
 @pytest.mark.parametrize("ending", ["all", "end", "cancel"])
 @pytest.mark.parametrize("answer", WaitAll)
-@native("56", "not asserted for a non-blocking socket; the documentation of MSG_WAITALL")
+@pytest.mark.behaviour(
+    "56", "not asserted for a non-blocking socket; the documentation of MSG_WAITALL"
+)
 async def test_recv_hands_waitall_on_and_loses_nothing(
     simulation: Simulation, made_here: bool, answer: WaitAll, ending: str
 ) -> None:
@@ -186,7 +189,7 @@ async def test_recv_hands_waitall_on_and_loses_nothing(
 
 
 @pytest.mark.parametrize("answer", Partial)
-@native("57", "no test that was read asserts it")
+@pytest.mark.behaviour("57", "no test that was read asserts it")
 async def test_partial_is_handed_on(
     simulation: Simulation, made_here: bool, answer: Partial
 ) -> None:
@@ -204,7 +207,7 @@ async def test_partial_is_handed_on(
 @pytest.mark.parametrize("iosb", InlineIosb)
 @pytest.mark.parametrize("flags_out", FlagsOut)
 @pytest.mark.parametrize("waiting", [True, False])
-@native("57", "STATUS_RECEIVE_PARTIAL, in libuv and the driver kit")
+@pytest.mark.behaviour("57", "STATUS_RECEIVE_PARTIAL, in libuv and the driver kit")
 async def test_part_of_a_message_is_told_by_the_flags(
     simulation: Simulation, waiting: bool, flags_out: FlagsOut, iosb: InlineIosb
 ) -> None:
@@ -219,9 +222,9 @@ async def test_part_of_a_message_is_told_by_the_flags(
     assert call.value == (5, PARTIAL)
 
 
-@native("59", "Wine sock.c test_empty_recv")
-@native("60", "Wine sock.c test_empty_recv")
-@native("61", "Wine afd.c test_recv; Wine sock.c test_WSARecv")
+@pytest.mark.behaviour("59", "Wine sock.c test_empty_recv")
+@pytest.mark.behaviour("60", "Wine sock.c test_empty_recv")
+@pytest.mark.behaviour("61", "Wine afd.c test_recv; Wine sock.c test_WSARecv")
 async def test_buffers_of_no_bytes(simulation: Simulation, made_here: bool) -> None:
     sock = simulation.stream(made_here=made_here)
     buffers = [bytearray(3), bytearray(), bytearray(4), bytearray(2)]
@@ -245,7 +248,7 @@ def room(sock: SocketOverSimulation) -> int:
     return int(request.capacity)
 
 
-@native("64", "Wine sock.c test_read_events: an absurd length faults")
+@pytest.mark.behaviour("64", "Wine sock.c test_read_events: an absurd length faults")
 async def test_no_more_is_asked_for_than_there_is_memory(
     simulation: Simulation, made_here: bool
 ) -> None:

@@ -10,7 +10,6 @@ import trio
 
 from tests.simulation import Call, CancelAnswer, Simulation, State
 from tests.simulation.behaviour import FlagsOut, InlineIosb, IosbWrite
-from tests.simulation.oracle.rows import native
 from trio_wsarecv import SocketStream, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
@@ -46,8 +45,8 @@ RESULTS: dict[str, Any] = {
 
 @pytest.mark.parametrize("iosb", IosbWrite)
 @pytest.mark.parametrize("method", RECEIVES)
-@native("1", "Wine afd.c test_async_cancel_on_handle_close, and Wine itself")
-@native("72", "Wine sock.c test_tcp_sendto_recvfrom")
+@pytest.mark.behaviour("1", "Wine afd.c test_async_cancel_on_handle_close, and Wine itself")
+@pytest.mark.behaviour("72", "Wine sock.c test_tcp_sendto_recvfrom")
 async def test_a_receive_that_waits_gets_what_comes(
     simulation: Simulation, made_here: bool, method: str, iosb: IosbWrite
 ) -> None:
@@ -66,9 +65,9 @@ async def test_a_receive_that_waits_gets_what_comes(
 @pytest.mark.parametrize("iosb", InlineIosb)
 @pytest.mark.parametrize("pends", [False, True])
 @pytest.mark.parametrize("method", RECEIVES)
-@native("3", "Wine sock.c test_completion_port")
-@native("6", "Wine sock.c test_nonblocking_async_recv")
-@native("14", "Wine ntdll file.c test_file_completion_information")
+@pytest.mark.behaviour("3", "Wine sock.c test_completion_port")
+@pytest.mark.behaviour("6", "Wine sock.c test_nonblocking_async_recv")
+@pytest.mark.behaviour("14", "Wine ntdll file.c test_file_completion_information")
 async def test_waiting_data_is_received_with_a_packet_or_without(
     simulation: Simulation,
     made_here: bool,
@@ -89,9 +88,9 @@ async def test_waiting_data_is_received_with_a_packet_or_without(
     assert simulation.events.count("receive") == 2
 
 
-@native("5", "Wine sock.c test_completion_port")
-@native("39", "Wine sock.c test_shutdown")
-@native("40", "Wine sock.c test_shutdown")
+@pytest.mark.behaviour("5", "Wine sock.c test_completion_port")
+@pytest.mark.behaviour("39", "Wine sock.c test_shutdown")
+@pytest.mark.behaviour("40", "Wine sock.c test_shutdown")
 async def test_the_end_of_the_stream_is_received_again_and_again(
     simulation: Simulation, made_here: bool
 ) -> None:
@@ -106,8 +105,8 @@ async def test_the_end_of_the_stream_is_received_again_and_again(
 
 @pytest.mark.parametrize("left", [NtStatus.PENDING, None])
 @pytest.mark.parametrize("error", [WinsockError.WSAENOBUFS, WinsockError.WSAEMSGSIZE])
-@native("7", "Wine sock.c test_AcceptEx, test_connecting_socket")
-@native("8", "Wine afd.c test_recv")
+@pytest.mark.behaviour("7", "Wine sock.c test_AcceptEx, test_connecting_socket")
+@pytest.mark.behaviour("8", "Wine afd.c test_recv")
 async def test_a_receive_that_is_refused_waits_for_nothing(
     simulation: Simulation, made_here: bool, error: WinsockError, left: NtStatus | None
 ) -> None:
@@ -136,7 +135,7 @@ def unusual(simulation: Simulation, what: str) -> Any:
 
 
 @pytest.mark.parametrize("what", ["the mode cannot be set", "a layered provider", "adopted"])
-@native("14", "the documentation of SetFileCompletionNotificationModes; libuv #1672")
+@pytest.mark.behaviour("14", "the documentation of SetFileCompletionNotificationModes; libuv #1672")
 async def test_without_skip_mode_the_packet_is_awaited(simulation: Simulation, what: str) -> None:
     sock = unusual(simulation, what)
     sock.peer.send(b"data!")
@@ -148,7 +147,7 @@ async def test_without_skip_mode_the_packet_is_awaited(simulation: Simulation, w
     assert ("set modes" in simulation.events) is (what == "the mode cannot be set")
 
 
-@native("14", "Wine ntdll file.c test_file_completion_information")
+@pytest.mark.behaviour("14", "Wine ntdll file.c test_file_completion_information")
 async def test_a_duplicate_of_a_socket_in_skip_mode_is_received_on(
     simulation: Simulation,
 ) -> None:
@@ -163,8 +162,8 @@ async def test_a_duplicate_of_a_socket_in_skip_mode_is_received_on(
 
 
 @pytest.mark.parametrize("reason", ["not overlapped", "foreign port", "no IFS handles"])
-@native("66", "Wine sock.c test_nonblocking_async_recv")
-@native("67", "Wine sock.c test_nonblocking_async_recv")
+@pytest.mark.behaviour("66", "Wine sock.c test_nonblocking_async_recv")
+@pytest.mark.behaviour("67", "Wine sock.c test_nonblocking_async_recv")
 async def test_where_an_overlapped_receive_would_block_another_is_made(
     simulation: Simulation, reason: str
 ) -> None:
@@ -182,10 +181,10 @@ async def test_where_an_overlapped_receive_would_block_another_is_made(
 
 @pytest.mark.parametrize("state", [State.UNCONNECTED, State.CONNECTING, State.LISTENING])
 @pytest.mark.parametrize("method", RECEIVES)
-@native("46", "Wine sock.c test_shutdown")
-@native("68", "Wine sock.c test_completion_port")
-@native("69", "Wine sock.c test_connecting_socket (todo_wine)")
-@native("70", "Wine afd.c test_recv (todo_wine)")
+@pytest.mark.behaviour("46", "Wine sock.c test_shutdown")
+@pytest.mark.behaviour("68", "Wine sock.c test_completion_port")
+@pytest.mark.behaviour("69", "Wine sock.c test_connecting_socket (todo_wine)")
+@pytest.mark.behaviour("70", "Wine afd.c test_recv (todo_wine)")
 async def test_a_socket_without_a_connection_says_so(
     simulation: Simulation, made_here: bool, state: State, method: str
 ) -> None:
@@ -199,10 +198,10 @@ async def test_a_socket_without_a_connection_says_so(
 
 
 @pytest.mark.parametrize("waiting", [True, False])
-@native("35", "Wine sock.c test_completion_port")
-@native("36", "Wine sock.c test_tcp_reset, test_completion_port, test_WSARecv")
-@native("37", "Wine sock.c test_tcp_reset")
-@native("38", "Wine sock.c test_shutdown (todo_wine)")
+@pytest.mark.behaviour("35", "Wine sock.c test_completion_port")
+@pytest.mark.behaviour("36", "Wine sock.c test_tcp_reset, test_completion_port, test_WSARecv")
+@pytest.mark.behaviour("37", "Wine sock.c test_tcp_reset")
+@pytest.mark.behaviour("38", "Wine sock.c test_shutdown (todo_wine)")
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -226,8 +225,8 @@ async def test_a_reset_is_the_same_error_whenever_it_comes(
 
 
 @pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_RDWR])
-@native("42", "Wine sock.c test_shutdown")
-@native("43", "Wine sock.c test_shutdown")
+@pytest.mark.behaviour("42", "Wine sock.c test_shutdown")
+@pytest.mark.behaviour("43", "Wine sock.c test_shutdown")
 async def test_ones_own_shutdown_ends_a_receive_that_waits_and_the_next_one(
     simulation: Simulation, made_here: bool, how: int
 ) -> None:
@@ -246,8 +245,8 @@ ARRIVED = [b"", b"data!"]
 @pytest.mark.parametrize("iosb", IosbWrite)
 @pytest.mark.parametrize("arrived", ARRIVED)
 @pytest.mark.parametrize("answer", CancelAnswer)
-@native("32", "golang/net nettest testFutureTimeout, resyncConn")
-@native("34", "Go execIO; Trio test_too_late_to_cancel")
+@pytest.mark.behaviour("32", "golang/net nettest testFutureTimeout, resyncConn")
+@pytest.mark.behaviour("34", "Go execIO; Trio test_too_late_to_cancel")
 async def test_a_cancelled_receive_loses_nothing(
     simulation: Simulation,
     made_here: bool,
@@ -275,7 +274,7 @@ async def test_a_cancelled_receive_loses_nothing(
     assert again.value == arrived + b"more"
 
 
-@native("30", "corefx #36516; .NET CanceledOneOfMultipleReceives_Tcp")
+@pytest.mark.behaviour("30", "corefx #36516; .NET CanceledOneOfMultipleReceives_Tcp")
 async def test_a_receive_that_a_neighbour_gave_up_is_repeated(
     simulation: Simulation, made_here: bool
 ) -> None:
@@ -292,11 +291,11 @@ async def test_a_receive_that_a_neighbour_gave_up_is_repeated(
 
 @pytest.mark.parametrize("foreign_handles", [0, 1])
 @pytest.mark.parametrize("iosb", IosbWrite)
-@native("15b", "Wine afd.c test_async_cancel_on_handle_close")
-@native("27", "Wine sock.c iocp_async_read_closesocket (todo_wine)")
-@native("29", ".NET SendReceive.cs")
-@native("33", "CPython test_windows_events ProactorTests.test_close")
-@native("81", "no test that was read asserts it")
+@pytest.mark.behaviour("15b", "Wine afd.c test_async_cancel_on_handle_close")
+@pytest.mark.behaviour("27", "Wine sock.c iocp_async_read_closesocket (todo_wine)")
+@pytest.mark.behaviour("29", ".NET SendReceive.cs")
+@pytest.mark.behaviour("33", "CPython test_windows_events ProactorTests.test_close")
+@pytest.mark.behaviour("81", "no test that was read asserts it")
 async def test_closing_tells_the_receiver_and_ends_the_stream_for_the_peer(
     simulation: Simulation, made_here: bool, iosb: IosbWrite, foreign_handles: int
 ) -> None:
@@ -311,7 +310,7 @@ async def test_closing_tells_the_receiver_and_ends_the_stream_for_the_peer(
     assert sock.peer.peer_saw == (None if foreign_handles else "end")
 
 
-@native("15a", "Wine sock.c test_completion_port")
+@pytest.mark.behaviour("15a", "Wine sock.c test_completion_port")
 async def test_closing_one_handle_leaves_the_other(simulation: Simulation) -> None:
     sock = simulation.stream()
     call = await simulation.begin(sock.recv, 5)

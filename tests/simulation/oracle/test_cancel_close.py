@@ -11,13 +11,11 @@ from tests.simulation.behaviour import WINE_HANDLES_CLOSED
 from tests.simulation.errors import ERROR_NOT_FOUND
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-from .rows import native
-
 if TYPE_CHECKING:
     from .calls import Native
 
 
-@native("10", "Wine afd.c test_async_thread_termination")
+@pytest.mark.behaviour("10", "Wine afd.c test_async_thread_termination")
 def test_cancelling_everything_on_a_handle_queues_a_packet_for_each(call: Native) -> None:
     sock = call.datagrams()
     receives = [call.receive(sock, 5) for _ in range(2)]
@@ -26,7 +24,7 @@ def test_cancelling_everything_on_a_handle_queues_a_packet_for_each(call: Native
     assert [receive.iosb for receive in receives] == 2 * [(NtStatus.CANCELLED, 0)]
 
 
-@native("11", "Wine sock.c test_send_buffering")
+@pytest.mark.behaviour("11", "Wine sock.c test_send_buffering")
 def test_cancelling_where_nothing_is_pending_finds_nothing(call: Native) -> None:
     sock = call.stream()
     assert not call.cancel(sock)
@@ -37,7 +35,7 @@ def test_cancelling_where_nothing_is_pending_finds_nothing(call: Native) -> None
     assert call.simulation.kernel32.last_error == ERROR_NOT_FOUND
 
 
-@native("15a", "Wine sock.c test_completion_port, AcceptEx and a duplicate")
+@pytest.mark.behaviour("15a", "Wine sock.c test_completion_port, AcceptEx and a duplicate")
 def test_closing_one_of_two_handles_ends_nothing(call: Native) -> None:
     sock = call.datagrams()
     duplicate = sock.dup()
@@ -49,7 +47,7 @@ def test_closing_one_of_two_handles_ends_nothing(call: Native) -> None:
     assert receive.iosb == (NtStatus.CANCELLED, 0)
 
 
-@native("15b", "Wine afd.c test_async_cancel_on_handle_close")
+@pytest.mark.behaviour("15b", "Wine afd.c test_async_cancel_on_handle_close")
 def test_this_process_closing_its_last_handle_cancels_although_another_has_one(
     call: Native,
 ) -> None:
@@ -63,7 +61,9 @@ def test_this_process_closing_its_last_handle_cancels_although_another_has_one(
     assert endpoint.peer_saw is None
 
 
-@native("27", "Wine sock.c iocp_async_read_closesocket, iocp_async_closesocket (todo_wine)")
+@pytest.mark.behaviour(
+    "27", "Wine sock.c iocp_async_read_closesocket, iocp_async_closesocket (todo_wine)"
+)
 def test_closing_a_connection_on_a_receive_aborts_it(call: Native) -> None:
     sock = call.stream()
     receive = call.receive(sock, 5)
@@ -73,7 +73,9 @@ def test_closing_a_connection_on_a_receive_aborts_it(call: Native) -> None:
     assert call.dequeue() is None
 
 
-@native("28", "Wine afd.c, a UDP socket (todo_wine); .NET UdpReceiveGetsCanceledByDispose")
+@pytest.mark.behaviour(
+    "28", "Wine afd.c, a UDP socket (todo_wine); .NET UdpReceiveGetsCanceledByDispose"
+)
 def test_closing_a_datagram_socket_on_a_receive_cancels_it(call: Native) -> None:
     sock = call.datagrams()
     receive = call.receive(sock, 5)
@@ -87,7 +89,9 @@ CLOSED = [NtStatus.CANCELLED, NtStatus.CONNECTION_ABORTED, NtStatus.LOCAL_DISCON
 
 
 @pytest.mark.parametrize("status", [*CLOSED, WINE_HANDLES_CLOSED])
-@native("29", ".NET SendReceive.cs: OperationAborted or ConnectionAborted; Windows XP; Wine")
+@pytest.mark.behaviour(
+    "29", ".NET SendReceive.cs: OperationAborted or ConnectionAborted; Windows XP; Wine"
+)
 def test_closing_on_a_receive_has_several_names(call: Native, status: int) -> None:
     call.simulation.behaviour.closed = status
     sock = call.stream()
@@ -98,7 +102,9 @@ def test_closing_on_a_receive_has_several_names(call: Native, status: int) -> No
 
 
 @pytest.mark.parametrize("all_of_them", [True, False])
-@native("30", "corefx #36516, #34212; .NET CanceledOneOfMultipleReceives_Tcp; Wine cancels one")
+@pytest.mark.behaviour(
+    "30", "corefx #36516, #34212; .NET CanceledOneOfMultipleReceives_Tcp; Wine cancels one"
+)
 def test_cancelling_one_receive_of_a_connection_gives_up_all(
     call: Native, all_of_them: bool
 ) -> None:
@@ -114,7 +120,7 @@ def test_cancelling_one_receive_of_a_connection_gives_up_all(
     assert len(sock.peer.requests) == 2 - len(ended)
 
 
-@native("31", ".NET CanceledOneOfMultipleReceives_Udp")
+@pytest.mark.behaviour("31", ".NET CanceledOneOfMultipleReceives_Udp")
 def test_cancelling_one_datagram_receive_leaves_the_others(call: Native) -> None:
     sock = call.datagrams()
     first, second = (call.receive(sock, 5) for _ in range(2))
@@ -126,7 +132,9 @@ def test_cancelling_one_datagram_receive_leaves_the_others(call: Native) -> None
     assert second.iosb == (NtStatus.SUCCESS, 5)
 
 
-@native("32", "golang/net nettest testFutureTimeout, resyncConn; vibe-d/eventcore #225 disagrees")
+@pytest.mark.behaviour(
+    "32", "golang/net nettest testFutureTimeout, resyncConn; vibe-d/eventcore #225 disagrees"
+)
 def test_a_connection_can_be_received_on_after_a_cancelled_receive(call: Native) -> None:
     sock = call.stream()
     for _ in range(3):
@@ -139,7 +147,7 @@ def test_a_connection_can_be_received_on_after_a_cancelled_receive(call: Native)
     assert receive.contents == [b"data!"]
 
 
-@native("33", "CPython test_windows_events ProactorTests.test_close")
+@pytest.mark.behaviour("33", "CPython test_windows_events ProactorTests.test_close")
 def test_after_cancelling_and_closing_the_peer_sees_the_end(call: Native) -> None:
     sock = call.stream()
     endpoint = sock.peer
@@ -150,7 +158,7 @@ def test_after_cancelling_and_closing_the_peer_sees_the_end(call: Native) -> Non
 
 
 @pytest.mark.parametrize("answer", [CancelAnswer.COMPLETES, CancelAnswer.NOT_FOUND])
-@native("34", "Go execIO; Trio test_too_late_to_cancel")
+@pytest.mark.behaviour("34", "Go execIO; Trio test_too_late_to_cancel")
 def test_a_cancellation_may_come_too_late(call: Native, answer: CancelAnswer) -> None:
     call.simulation.behaviour.cancel = answer
     sock = call.stream()
@@ -164,7 +172,7 @@ def test_a_cancellation_may_come_too_late(call: Native, answer: CancelAnswer) ->
     assert receive.contents == [b"data!"]
 
 
-@native("34", "traps of Winsock: bytes with STATUS_CANCELLED")
+@pytest.mark.behaviour("34", "traps of Winsock: bytes with STATUS_CANCELLED")
 def test_a_cancelled_receive_may_have_bytes(call: Native) -> None:
     call.simulation.behaviour.cancel = CancelAnswer.ABORTED_WITH_BYTES
     sock = call.stream()
@@ -178,7 +186,7 @@ def test_a_cancelled_receive_may_have_bytes(call: Native) -> None:
 
 
 @pytest.mark.parametrize("resets", [True, False])
-@native("81", "no test that was read asserts it; libuv #3034 reports a reset")
+@pytest.mark.behaviour("81", "no test that was read asserts it; libuv #3034 reports a reset")
 def test_closing_on_a_pending_receive_may_reset_the_connection(call: Native, resets: bool) -> None:
     call.simulation.behaviour.closing_resets = resets
     sock = call.stream()

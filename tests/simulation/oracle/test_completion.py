@@ -10,13 +10,14 @@ from tests.simulation.behaviour import IosbWrite
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
 from .calls import KEY, UNTOUCHED, Native
-from .rows import native
 
 PENDING = WinsockError.WSA_IO_PENDING
 
 
-@native("1", "Wine afd.c test_async_cancel_on_handle_close (todo_wine)")
-@native("1", "measured for TCP on a Windows 11 VM: inventor-on-wine, io-completion.md")
+@pytest.mark.behaviour("1", "Wine afd.c test_async_cancel_on_handle_close (todo_wine)")
+@pytest.mark.behaviour(
+    "1", "measured for TCP on a Windows 11 VM: inventor-on-wine, io-completion.md"
+)
 def test_on_a_port_the_result_is_written_when_the_packet_is_dequeued(call: Native) -> None:
     sock = call.stream()
     receive = call.receive(sock, 5)
@@ -27,7 +28,7 @@ def test_on_a_port_the_result_is_written_when_the_packet_is_dequeued(call: Nativ
     assert receive.iosb == (NtStatus.SUCCESS, 5)
 
 
-@native("1", "the same")
+@pytest.mark.behaviour("1", "the same")
 def test_what_is_written_to_an_overlapped_before_its_packet_is_dequeued_is_noticed(
     call: Native,
 ) -> None:
@@ -39,7 +40,7 @@ def test_what_is_written_to_an_overlapped_before_its_packet_is_dequeued_is_notic
     call.expect_complaint("an OVERLAPPED was written to before its packet was dequeued")
 
 
-@native("1", "the same: CancelIoEx returns with the operation still pending")
+@pytest.mark.behaviour("1", "the same: CancelIoEx returns with the operation still pending")
 def test_on_a_port_a_cancelled_receive_is_pending_until_its_packet_is_dequeued(
     call: Native,
 ) -> None:
@@ -51,7 +52,7 @@ def test_on_a_port_a_cancelled_receive_is_pending_until_its_packet_is_dequeued(
     assert receive.iosb == (NtStatus.CANCELLED, 0)
 
 
-@native("1", "Wine, which does not do so yet")
+@pytest.mark.behaviour("1", "Wine, which does not do so yet")
 def test_another_system_writes_the_result_at_completion(call: Native) -> None:
     call.simulation.behaviour.iosb = IosbWrite.AT_COMPLETION
     sock = call.stream()
@@ -61,7 +62,7 @@ def test_another_system_writes_the_result_at_completion(call: Native) -> None:
     assert call.dequeue() is receive
 
 
-@native("2", "Wine sock.c test_nonblocking_async_recv")
+@pytest.mark.behaviour("2", "Wine sock.c test_nonblocking_async_recv")
 def test_a_receive_that_waits_is_pending_and_its_byte_count_untouched(call: Native) -> None:
     sock = call.stream()
     receive = call.receive(sock, 5)
@@ -71,7 +72,7 @@ def test_a_receive_that_waits_is_pending_and_its_byte_count_untouched(call: Nati
     assert call.dequeue() is None
 
 
-@native("7", "Wine sock.c test_AcceptEx, test_connecting_socket")
+@pytest.mark.behaviour("7", "Wine sock.c test_AcceptEx, test_connecting_socket")
 def test_a_refused_call_leaves_the_status_pending(call: Native) -> None:
     sock = call.stream()
     sock.peer.reset()
@@ -81,7 +82,7 @@ def test_a_refused_call_leaves_the_status_pending(call: Native) -> None:
     assert call.dequeue() is None
 
 
-@native("8", "Wine afd.c test_recv: failed ioctls")
+@pytest.mark.behaviour("8", "Wine afd.c test_recv: failed ioctls")
 def test_a_refused_call_may_leave_the_status_untouched(call: Native) -> None:
     call.simulation.behaviour.left_by_failure = None
     sock = call.stream()
@@ -92,7 +93,9 @@ def test_a_refused_call_may_leave_the_status_untouched(call: Native) -> None:
     assert call.dequeue() is None
 
 
-@native("9", "Wine sock.c iocp_async_read_thread; Wine afd.c test_async_thread_termination")
+@pytest.mark.behaviour(
+    "9", "Wine sock.c iocp_async_read_thread; Wine afd.c test_async_thread_termination"
+)
 def test_a_receive_survives_the_thread_that_submitted_it(call: Native) -> None:
     sock = call.stream()
     submitted = []
@@ -107,7 +110,9 @@ def test_a_receive_survives_the_thread_that_submitted_it(call: Native) -> None:
     assert receive.iosb == (NtStatus.SUCCESS, 12)
 
 
-@native("16", "Wine sock.c test_completion_port: a second GetQueuedCompletionStatus times out")
+@pytest.mark.behaviour(
+    "16", "Wine sock.c test_completion_port: a second GetQueuedCompletionStatus times out"
+)
 def test_a_receive_has_one_packet(call: Native) -> None:
     sock = call.stream()
     receive = call.receive(sock, 5)
@@ -117,7 +122,7 @@ def test_a_receive_has_one_packet(call: Native) -> None:
 
 
 @pytest.mark.parametrize("kind", ["stream", "datagrams"])
-@native("65", "Wine sock.c test_timeout")
+@pytest.mark.behaviour("65", "Wine sock.c test_timeout")
 def test_a_receive_timeout_does_not_touch_an_overlapped_receive(call: Native, kind: str) -> None:
     sock = call.stream() if kind == "stream" else call.datagrams()
     sock.setsockopt(0xFFFF, 0x1006, 100)  # SO_RCVTIMEO
@@ -129,7 +134,7 @@ def test_a_receive_timeout_does_not_touch_an_overlapped_receive(call: Native, ki
     assert receive.iosb == (NtStatus.SUCCESS, 1)
 
 
-@native("75", "Wine afd.c test_poll; Wine sock.c test_read_events")
+@pytest.mark.behaviour("75", "Wine afd.c test_poll; Wine sock.c test_read_events")
 def test_data_that_goes_to_a_pending_receive_does_not_make_the_socket_readable(
     call: Native,
 ) -> None:
@@ -144,7 +149,7 @@ def test_data_that_goes_to_a_pending_receive_does_not_make_the_socket_readable(
         assert sock.peer.is_readable()
 
 
-@native("76", "Wine sock.c test_completion_port")
+@pytest.mark.behaviour("76", "Wine sock.c test_completion_port")
 def test_a_port_can_be_associated_with_data_waiting(call: Native) -> None:
     sock = call.stream(associated=False)
     sock.peer.send(b"data!")
@@ -156,7 +161,7 @@ def test_a_port_can_be_associated_with_data_waiting(call: Native) -> None:
     assert call.dequeue() is receive
 
 
-@native("76", "Wine sock.c getsockopt SO_PROTOCOL_INFOW")
+@pytest.mark.behaviour("76", "Wine sock.c getsockopt SO_PROTOCOL_INFOW")
 def test_the_description_of_the_provider_has_one_size(call: Native) -> None:
     sock = call.stream()
     assert len(sock.getsockopt(0xFFFF, 0x2005, 1000)) == 628

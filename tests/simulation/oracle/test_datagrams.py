@@ -8,7 +8,6 @@ from tests.simulation.behaviour import InlineIosb, TooLong
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
 from .calls import SENDER, UNTOUCHED, Native
-from .rows import native
 
 PENDING = WinsockError.WSA_IO_PENDING
 WSAEMSGSIZE = WinsockError.WSAEMSGSIZE
@@ -16,7 +15,9 @@ OVERFLOW = NtStatus.BUFFER_OVERFLOW
 LONG = b"0123456789"
 
 
-@native("17", "Go udpsock_test.go TestUDPReadSizeError, fd_windows.go execIO; .NET; Wine")
+@pytest.mark.behaviour(
+    "17", "Go udpsock_test.go TestUDPReadSizeError, fd_windows.go execIO; .NET; Wine"
+)
 def test_a_waiting_datagram_that_does_not_fit_is_reported_as_pending(call: Native) -> None:
     sock = call.datagrams()
     sock.peer.send(LONG)
@@ -29,7 +30,9 @@ def test_a_waiting_datagram_that_does_not_fit_is_reported_as_pending(call: Nativ
     assert sock.peer.waiting == []
 
 
-@native("17", "libuv winsock.c, and zio PR #733, which see WSAEMSGSIZE and then the packet")
+@pytest.mark.behaviour(
+    "17", "libuv winsock.c, and zio PR #733, which see WSAEMSGSIZE and then the packet"
+)
 def test_a_waiting_datagram_that_does_not_fit_may_fail_the_call_and_queue_its_packet(
     call: Native,
 ) -> None:
@@ -43,7 +46,7 @@ def test_a_waiting_datagram_that_does_not_fit_may_fail_the_call_and_queue_its_pa
     assert call.dequeue() is None
 
 
-@native("17", "libuv winsock.c, which sees the status of the system call")
+@pytest.mark.behaviour("17", "libuv winsock.c, which sees the status of the system call")
 def test_in_skip_mode_a_datagram_that_does_not_fit_inline_queues_nothing(call: Native) -> None:
     call.simulation.behaviour.too_long = TooLong.INLINE
     sock = call.datagrams(skips=True)
@@ -54,7 +57,7 @@ def test_in_skip_mode_a_datagram_that_does_not_fit_inline_queues_nothing(call: N
     assert call.dequeue() is None
 
 
-@native("18", "Wine afd.c test_recv")
+@pytest.mark.behaviour("18", "Wine afd.c test_recv")
 def test_a_datagram_that_does_not_fit_ends_a_pending_receive_with_its_beginning(
     call: Native,
 ) -> None:
@@ -69,7 +72,7 @@ def test_a_datagram_that_does_not_fit_ends_a_pending_receive_with_its_beginning(
     assert receive.contents == [b"next"]
 
 
-@native("19", "Wine afd.c test_recv, with an event")
+@pytest.mark.behaviour("19", "Wine afd.c test_recv, with an event")
 def test_with_an_event_a_datagram_that_does_not_fit_has_its_result_at_return(
     call: Native,
 ) -> None:
@@ -83,7 +86,7 @@ def test_with_an_event_a_datagram_that_does_not_fit_has_its_result_at_return(
 
 
 @pytest.mark.parametrize("iosb", InlineIosb)
-@native("19", "nobody asserts it for a port without an event")
+@pytest.mark.behaviour("19", "nobody asserts it for a port without an event")
 def test_on_a_port_a_datagram_that_does_not_fit_may_have_its_result_at_return(
     call: Native, iosb: InlineIosb
 ) -> None:
@@ -100,7 +103,7 @@ def test_on_a_port_a_datagram_that_does_not_fit_may_have_its_result_at_return(
 
 
 @pytest.mark.parametrize("too_long", TooLong)
-@native("20", "Go udpsock_test.go TestUDPZeroByteBuffer; zio PR #733")
+@pytest.mark.behaviour("20", "Go udpsock_test.go TestUDPZeroByteBuffer; zio PR #733")
 def test_a_receive_of_no_bytes_takes_the_datagram(call: Native, too_long: TooLong) -> None:
     call.simulation.behaviour.too_long = too_long
     sock = call.datagrams()
@@ -112,7 +115,7 @@ def test_a_receive_of_no_bytes_takes_the_datagram(call: Native, too_long: TooLon
     assert sock.peer.waiting == []
 
 
-@native("20", "Go udpsock_test.go TestUDPZeroByteBuffer")
+@pytest.mark.behaviour("20", "Go udpsock_test.go TestUDPZeroByteBuffer")
 def test_without_overlapped_a_receive_of_no_bytes_takes_the_datagram(call: Native) -> None:
     sock = call.datagrams()
     sock.peer.send(LONG)
@@ -120,7 +123,7 @@ def test_without_overlapped_a_receive_of_no_bytes_takes_the_datagram(call: Nativ
     assert sock.peer.waiting == []
 
 
-@native("21", "Go udpsock_test.go TestUDPZeroBytePayload")
+@pytest.mark.behaviour("21", "Go udpsock_test.go TestUDPZeroBytePayload")
 def test_an_empty_datagram_is_a_success_of_no_bytes(call: Native) -> None:
     sock = call.datagrams()
     sock.peer.send(b"", SENDER)
@@ -131,7 +134,7 @@ def test_an_empty_datagram_is_a_success_of_no_bytes(call: Native) -> None:
     assert receive.sender == SENDER
 
 
-@native("72", "Wine sock.c test_tcp_sendto_recvfrom, simple_mixed_client")
+@pytest.mark.behaviour("72", "Wine sock.c test_tcp_sendto_recvfrom, simple_mixed_client")
 def test_a_connection_leaves_the_senders_address_and_its_size_alone(call: Native) -> None:
     sock = call.stream()
     sock.peer.send(b"data!data!")
@@ -143,7 +146,7 @@ def test_a_connection_leaves_the_senders_address_and_its_size_alone(call: Native
 
 
 @pytest.mark.parametrize("overlapped", [True, False])
-@native("73", "Wine sock.c test_UDP (todo_wine)")
+@pytest.mark.behaviour("73", "Wine sock.c test_UDP (todo_wine)")
 def test_too_little_room_for_the_address_fails_the_call_and_keeps_the_datagram(
     call: Native, overlapped: bool
 ) -> None:
@@ -166,7 +169,7 @@ ICMP = {
 
 
 @pytest.mark.parametrize("status", ICMP)
-@native("74", "libuv src/win/udp.c")
+@pytest.mark.behaviour("74", "libuv src/win/udp.c")
 def test_an_icmp_message_fails_one_call_without_a_packet(call: Native, status: NtStatus) -> None:
     sock = call.datagrams()
     sock.peer.send_error(status)
@@ -176,7 +179,7 @@ def test_an_icmp_message_fails_one_call_without_a_packet(call: Native, status: N
 
 
 @pytest.mark.parametrize("status", ICMP)
-@native("74", "CPython windows_events finish_socket_func, ERROR_PORT_UNREACHABLE")
+@pytest.mark.behaviour("74", "CPython windows_events finish_socket_func, ERROR_PORT_UNREACHABLE")
 def test_an_icmp_message_ends_one_pending_receive(call: Native, status: NtStatus) -> None:
     sock = call.datagrams()
     receive = call.receive(sock, 5)

@@ -8,14 +8,13 @@ from tests.simulation.behaviour import FlagsOut, Partial, WaitAll
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 
 from .calls import Native, Receive
-from .rows import native
 
 PENDING = WinsockError.WSA_IO_PENDING
 PEEK, WAITALL, PARTIAL = MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL, MsgFlag.MSG_PARTIAL
 
 
 @pytest.mark.parametrize("waiting", [True, False])
-@native("55", "Wine afd.c test_recv; libuv src/win/udp.c")
+@pytest.mark.behaviour("55", "Wine afd.c test_recv; libuv src/win/udp.c")
 def test_an_overlapped_peek_leaves_the_data(call: Native, waiting: bool) -> None:
     for sock in (call.stream(), call.datagrams()):
         if waiting:
@@ -30,7 +29,7 @@ def test_an_overlapped_peek_leaves_the_data(call: Native, waiting: bool) -> None
             assert again.contents == receive.contents == [b"data"]
 
 
-@native("56", "Wine afd.c test_recv (todo_wine)")
+@pytest.mark.behaviour("56", "Wine afd.c test_recv (todo_wine)")
 def test_on_a_blocking_socket_waitall_waits_for_all(call: Native) -> None:
     sock = call.stream()
     sock.setblocking(True)
@@ -43,7 +42,9 @@ def test_on_a_blocking_socket_waitall_waits_for_all(call: Native) -> None:
 
 
 @pytest.mark.parametrize("answer", WaitAll)
-@native("56", "not asserted for a non-blocking socket; refused, says the documentation")
+@pytest.mark.behaviour(
+    "56", "not asserted for a non-blocking socket; refused, says the documentation"
+)
 def test_on_a_non_blocking_socket_waitall_may_mean_one_thing_or_another(
     call: Native, answer: WaitAll
 ) -> None:
@@ -60,7 +61,7 @@ def test_on_a_non_blocking_socket_waitall_may_mean_one_thing_or_another(
 
 
 @pytest.mark.parametrize("ending", ["end", "cancel"])
-@native("56", "the documentation of MSG_WAITALL: closed, cancelled or failed")
+@pytest.mark.behaviour("56", "the documentation of MSG_WAITALL: closed, cancelled or failed")
 def test_waitall_cut_short_has_the_bytes_that_came(call: Native, ending: str) -> None:
     call.simulation.behaviour.wait_all = WaitAll.WAITS
     sock = call.stream()
@@ -76,7 +77,7 @@ def test_waitall_cut_short_has_the_bytes_that_came(call: Native, ending: str) ->
 
 
 @pytest.mark.parametrize("answer", Partial)
-@native("57", "no test that was read asserts it")
+@pytest.mark.behaviour("57", "no test that was read asserts it")
 def test_partial_may_mean_nothing_or_be_refused(call: Native, answer: Partial) -> None:
     call.simulation.behaviour.partial = answer
     for sock in (call.stream(), call.datagrams()):
@@ -106,14 +107,16 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("flags_out", FlagsOut)
-@native("58", "libuv src/win/winsock.c uv__wsarecv_workaround; ReactOS msafd sndrcv.c")
+@pytest.mark.behaviour(
+    "58", "libuv src/win/winsock.c uv__wsarecv_workaround; ReactOS msafd sndrcv.c"
+)
 def test_any_call_may_write_the_flags(call: Native, flags_out: FlagsOut) -> None:
     call.simulation.behaviour.flags_out = flags_out
     for what, receive in outcomes(call, PEEK).items():
         assert receive.flags == (0 if what in WRITTEN[flags_out] else PEEK), what
 
 
-@native("59", "Wine sock.c test_empty_recv")
+@pytest.mark.behaviour("59", "Wine sock.c test_empty_recv")
 def test_a_receive_needs_a_buffer(call: Native) -> None:
     sock = call.stream()
     sock.peer.send(b"data")
@@ -124,7 +127,7 @@ def test_a_receive_needs_a_buffer(call: Native) -> None:
     assert sock.peer.waiting == b"data"
 
 
-@native("60", "Wine sock.c test_empty_recv")
+@pytest.mark.behaviour("60", "Wine sock.c test_empty_recv")
 def test_a_receive_of_no_bytes_waits_for_data_and_takes_none(call: Native) -> None:
     sock = call.stream()
     receive = call.receive(sock, 0)
@@ -137,7 +140,7 @@ def test_a_receive_of_no_bytes_waits_for_data_and_takes_none(call: Native) -> No
     assert sock.peer.waiting == b"data!"
 
 
-@native("61", "Wine afd.c test_recv; Wine sock.c test_WSARecv")
+@pytest.mark.behaviour("61", "Wine afd.c test_recv; Wine sock.c test_WSARecv")
 def test_several_buffers_are_filled_in_order_and_the_rest_is_untouched(call: Native) -> None:
     sock = call.stream()
     receive = call.receive(sock, 3, 0, 4, 2)
@@ -147,7 +150,7 @@ def test_several_buffers_are_filled_in_order_and_the_rest_is_untouched(call: Nat
     assert receive.contents == [b"dat", b"", b"a!\0\0", b"\0\0"]
 
 
-@native("62", "Wine afd.c test_recv: it 'need not remain valid'")
+@pytest.mark.behaviour("62", "Wine afd.c test_recv: it 'need not remain valid'")
 def test_the_array_of_buffers_may_be_gone_after_the_call(call: Native) -> None:
     streams = call.stream(), call.datagrams()
     for sock, receive in zip(
@@ -165,7 +168,7 @@ def test_the_array_of_buffers_may_be_gone_after_the_call(call: Native) -> None:
         assert receive.contents == [b"data!"]
 
 
-@native("63", "Wine sock.c test_simultaneous_async_recv")
+@pytest.mark.behaviour("63", "Wine sock.c test_simultaneous_async_recv")
 def test_several_receives_are_filled_in_order(call: Native) -> None:
     sock = call.stream()
     first, second = (call.receive(sock, 16) for _ in range(2))
@@ -174,7 +177,7 @@ def test_several_receives_are_filled_in_order(call: Native) -> None:
     assert first.contents + second.contents == [b"-- Lorem ipsum d", b"olor sit amet -\0"]
 
 
-@native("64", "Wine sock.c test_read_events")
+@pytest.mark.behaviour("64", "Wine sock.c test_read_events")
 def test_a_buffer_that_is_not_memory_of_the_program_is_refused(call: Native) -> None:
     sock = call.stream()
     sock.peer.send(b"data!")

@@ -8,13 +8,12 @@ from tests.simulation.behaviour import FlagsOut, InlineIosb
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
 from .calls import UNTOUCHED, Native
-from .rows import native
 
 PENDING = WinsockError.WSA_IO_PENDING
 
 
-@native("3", "Wine sock.c test_completion_port, the immediate read")
-@native("16", "Wine sock.c test_completion_port")
+@pytest.mark.behaviour("3", "Wine sock.c test_completion_port, the immediate read")
+@pytest.mark.behaviour("16", "Wine sock.c test_completion_port")
 def test_inline_success_queues_one_packet_with_the_same_bytes(call: Native) -> None:
     sock = call.stream()
     sock.peer.send(b"data!")
@@ -26,7 +25,7 @@ def test_inline_success_queues_one_packet_with_the_same_bytes(call: Native) -> N
     assert call.dequeue() is None
 
 
-@native("4", "Wine afd.c test_recv, 'synchronous return'")
+@pytest.mark.behaviour("4", "Wine afd.c test_recv, 'synchronous return'")
 def test_inline_success_with_an_event_has_its_result_at_return(call: Native) -> None:
     call.simulation.behaviour.inline_iosb = InlineIosb.LEFT_PENDING
     sock = call.stream(associated=False)
@@ -37,7 +36,9 @@ def test_inline_success_with_an_event_has_its_result_at_return(call: Native) -> 
 
 
 @pytest.mark.parametrize("iosb", InlineIosb)
-@native("4", "msquic zeroes Internal by hand; pipes measured in inventor-on-wine io-completion.md")
+@pytest.mark.behaviour(
+    "4", "msquic zeroes Internal by hand; pipes measured in inventor-on-wine io-completion.md"
+)
 def test_inline_success_on_a_port_may_have_its_result_at_return(
     call: Native, iosb: InlineIosb
 ) -> None:
@@ -51,7 +52,7 @@ def test_inline_success_on_a_port_may_have_its_result_at_return(
     assert receive.iosb == (NtStatus.SUCCESS, 5)
 
 
-@native("5", "Wine sock.c test_completion_port, the graceful shutdown")
+@pytest.mark.behaviour("5", "Wine sock.c test_completion_port, the graceful shutdown")
 def test_the_end_of_the_stream_is_an_inline_success_of_no_bytes(call: Native) -> None:
     sock = call.stream()
     sock.peer.send_end()
@@ -63,7 +64,9 @@ def test_the_end_of_the_stream_is_an_inline_success_of_no_bytes(call: Native) ->
 
 
 @pytest.mark.parametrize("pends", [False, True])
-@native("6", "Wine sock.c test_nonblocking_async_recv: 'usually this does return 0 (not reliably)'")
+@pytest.mark.behaviour(
+    "6", "Wine sock.c test_nonblocking_async_recv: 'usually this does return 0 (not reliably)'"
+)
 def test_waiting_data_may_be_reported_as_pending(call: Native, pends: bool) -> None:
     call.simulation.behaviour.always_pends = pends
     sock = call.stream()
@@ -76,7 +79,7 @@ def test_waiting_data_may_be_reported_as_pending(call: Native, pends: bool) -> N
     assert call.dequeue() is None
 
 
-@native(
+@pytest.mark.behaviour(
     "14", "Wine ntdll file.c test_file_completion_information; sock.c test_connect_completion_port"
 )
 def test_in_skip_mode_inline_success_queues_no_packet(call: Native) -> None:
@@ -93,7 +96,7 @@ def test_in_skip_mode_inline_success_queues_no_packet(call: Native) -> None:
     assert call.dequeue() is None
 
 
-@native("14", "Wine ntdll file.c test_file_completion_information")
+@pytest.mark.behaviour("14", "Wine ntdll file.c test_file_completion_information")
 def test_in_skip_mode_what_is_reported_as_pending_queues_its_packet(call: Native) -> None:
     call.simulation.behaviour.always_pends = True
     sock = call.stream(skips=True)
@@ -103,7 +106,9 @@ def test_in_skip_mode_what_is_reported_as_pending_queues_its_packet(call: Native
     assert call.dequeue() is receive
 
 
-@native("14", "Wine ntdll file.c test_file_completion_information: it cannot be cleared")
+@pytest.mark.behaviour(
+    "14", "Wine ntdll file.c test_file_completion_information: it cannot be cleared"
+)
 def test_skip_mode_cannot_be_taken_back_and_is_shared_by_duplicates(call: Native) -> None:
     sock = call.stream(skips=True)
     assert call.simulation.kernel32.SetFileCompletionNotificationModes(sock.fileno(), 0)
@@ -116,7 +121,9 @@ def test_skip_mode_cannot_be_taken_back_and_is_shared_by_duplicates(call: Native
 
 @pytest.mark.parametrize("flags_out", FlagsOut)
 @pytest.mark.parametrize("status", [NtStatus.SUCCESS, NtStatus.RECEIVE_PARTIAL])
-@native("14", "the documentation of SetFileCompletionNotificationModes, and of lpFlags")
+@pytest.mark.behaviour(
+    "14", "the documentation of SetFileCompletionNotificationModes, and of lpFlags"
+)
 def test_in_skip_mode_the_out_parameters_are_the_result(
     call: Native, flags_out: FlagsOut, status: NtStatus
 ) -> None:
@@ -133,7 +140,7 @@ def test_in_skip_mode_the_out_parameters_are_the_result(
 
 
 @pytest.mark.parametrize("waiting", [True, False])
-@native("13", "Wine sock.c test_connect_completion_port")
+@pytest.mark.behaviour("13", "Wine sock.c test_connect_completion_port")
 def test_an_event_with_the_low_bit_set_suppresses_the_packet(call: Native, waiting: bool) -> None:
     sock = call.stream()
     if waiting:
@@ -146,7 +153,7 @@ def test_an_event_with_the_low_bit_set_suppresses_the_packet(call: Native, waiti
     assert call.dequeue() is None
 
 
-@native("13", "Wine sock.c test_connect_completion_port")
+@pytest.mark.behaviour("13", "Wine sock.c test_connect_completion_port")
 def test_an_event_without_the_low_bit_leaves_the_packet(call: Native) -> None:
     sock = call.stream()
     receive = call.receive(sock, 10, event=call.event())
@@ -155,7 +162,7 @@ def test_an_event_without_the_low_bit_leaves_the_packet(call: Native) -> None:
     assert call.dequeue() is receive
 
 
-@native("12", "Wine sock.c test_WSARecv")
+@pytest.mark.behaviour("12", "Wine sock.c test_WSARecv")
 def test_a_completion_routine_on_an_associated_socket_is_refused(call: Native) -> None:
     sock = call.stream()
     sock.peer.send(b"data!")

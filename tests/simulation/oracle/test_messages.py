@@ -12,7 +12,6 @@ from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 from trio_wsarecv._winsock.parse import parse_ancillary
 
 from .calls import SENDER, UNTOUCHED, Native
-from .rows import native
 
 PENDING = WinsockError.WSA_IO_PENDING
 WSAEMSGSIZE = WinsockError.WSAEMSGSIZE
@@ -31,7 +30,7 @@ def cmsg(level: int, kind: int, data: bytes) -> bytes:
 PKTINFO = cmsg(IPPROTO_IP, IP_PKTINFO, bytes([127, 0, 0, 1, 1, 0, 0, 0]))
 
 
-@native("22", "Wine sock.c test_ip_pktinfo")
+@pytest.mark.behaviour("22", "Wine sock.c test_ip_pktinfo")
 def test_a_short_control_buffer_ends_a_pending_receive_with_the_whole_datagram(
     call: Native,
 ) -> None:
@@ -45,7 +44,7 @@ def test_a_short_control_buffer_ends_a_pending_receive_with_the_whole_datagram(
     assert receive.contents == [b"HELLO\0" + bytes(4)]
 
 
-@native("22", "Wine 8, which reports success")
+@pytest.mark.behaviour("22", "Wine 8, which reports success")
 def test_a_short_control_buffer_may_be_told_by_the_flags_alone(call: Native) -> None:
     call.simulation.behaviour.short_control = ShortControl.SUCCESS
     sock = call.datagrams()
@@ -57,7 +56,7 @@ def test_a_short_control_buffer_may_be_told_by_the_flags_alone(call: Native) -> 
 
 
 @pytest.mark.parametrize("too_long", TooLong)
-@native("22", "Wine sock.c test_ip_pktinfo, the APC (todo_wine ERROR_IO_PENDING)")
+@pytest.mark.behaviour("22", "Wine sock.c test_ip_pktinfo, the APC (todo_wine ERROR_IO_PENDING)")
 def test_a_short_control_buffer_for_a_waiting_datagram(call: Native, too_long: TooLong) -> None:
     call.simulation.behaviour.too_long = too_long
     sock = call.datagrams()
@@ -69,7 +68,7 @@ def test_a_short_control_buffer_for_a_waiting_datagram(call: Native, too_long: T
     assert receive.message_flags == MsgFlag.MSG_CTRUNC
 
 
-@native("23", "Wine sock.c test_ip_pktinfo (todo_wine for the size)")
+@pytest.mark.behaviour("23", "Wine sock.c test_ip_pktinfo (todo_wine for the size)")
 def test_a_short_control_buffer_without_overlapped(call: Native) -> None:
     sock = call.datagrams()
     sock.peer.send(b"HELLO\0", SENDER, PKTINFO)
@@ -80,7 +79,7 @@ def test_a_short_control_buffer_without_overlapped(call: Native) -> None:
     assert receive.contents == [b"HELLO\0" + bytes(4)]
 
 
-@native("22", "the documentation of WSAMSG")
+@pytest.mark.behaviour("22", "the documentation of WSAMSG")
 def test_both_may_be_cut_off(call: Native) -> None:
     sock = call.datagrams()
     receive = call.receive_message(sock, 4, control_size=1)
@@ -91,7 +90,7 @@ def test_both_may_be_cut_off(call: Native) -> None:
 
 
 @pytest.mark.parametrize("overlapped", [True, False])
-@native("24", "Wine sock.c test_ip_pktinfo")
+@pytest.mark.behaviour("24", "Wine sock.c test_ip_pktinfo")
 def test_no_control_buffer_is_needed_where_no_control_data_comes(
     call: Native, overlapped: bool
 ) -> None:
@@ -117,7 +116,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=str)
-@native("25", "Wine sock.c test_ip_pktinfo, test_ipv4_cmsg, test_ipv6_cmsg")
+@pytest.mark.behaviour("25", "Wine sock.c test_ip_pktinfo, test_ipv4_cmsg, test_ipv6_cmsg")
 def test_a_control_message_has_a_header_that_counts_itself_and_the_data(
     call: Native, message: tuple[int, int, bytes]
 ) -> None:
@@ -134,7 +133,7 @@ def test_a_control_message_has_a_header_that_counts_itself_and_the_data(
     assert receive.message.namelen == len(SENDER)
 
 
-@native("26", "the documentation of WSARecvMsg: for datagram and raw sockets")
+@pytest.mark.behaviour("26", "the documentation of WSARecvMsg: for datagram and raw sockets")
 def test_a_connection_has_no_messages(call: Native) -> None:
     sock = call.stream()
     sock.peer.send(b"data!")
@@ -144,7 +143,7 @@ def test_a_connection_has_no_messages(call: Native) -> None:
     assert call.dequeue() is None
 
 
-@native("26", "Wine sock.c test_ip_pktinfo")
+@pytest.mark.behaviour("26", "Wine sock.c test_ip_pktinfo")
 def test_a_message_is_needed(call: Native) -> None:
     sock = call.datagrams()
     ws2_32 = call.simulation.ws2_32
@@ -153,7 +152,9 @@ def test_a_message_is_needed(call: Native) -> None:
 
 
 @pytest.mark.parametrize("overlapped", [True, False])
-@native("26", "AdguardForWindows #6219, amnezia-client #3048: filter drivers fail it")
+@pytest.mark.behaviour(
+    "26", "AdguardForWindows #6219, amnezia-client #3048: filter drivers fail it"
+)
 def test_a_filter_driver_may_fail_every_message(call: Native, overlapped: bool) -> None:
     call.simulation.behaviour.message_faults = True
     sock = call.datagrams()

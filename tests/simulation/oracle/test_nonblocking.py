@@ -8,10 +8,9 @@ from tests.simulation.errors import ThreadBlocked
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
 from .calls import UNTOUCHED, Native
-from .rows import native
 
 
-@native("66", "Wine sock.c test_nonblocking_async_recv")
+@pytest.mark.behaviour("66", "Wine sock.c test_nonblocking_async_recv")
 def test_without_overlapped_a_non_blocking_receive_does_not_wait(call: Native) -> None:
     sock = call.stream()
     receive = call.receive(sock, 5, overlapped=False)
@@ -20,13 +19,15 @@ def test_without_overlapped_a_non_blocking_receive_does_not_wait(call: Native) -
     assert receive.received == UNTOUCHED
 
 
-@native("66", "Wine sock.c test_nonblocking_async_recv: overlapped, it pends all the same")
+@pytest.mark.behaviour(
+    "66", "Wine sock.c test_nonblocking_async_recv: overlapped, it pends all the same"
+)
 def test_a_non_blocking_socket_accepts_an_overlapped_receive_that_waits(call: Native) -> None:
     sock = call.stream()
     assert call.receive(sock, 5).code == WinsockError.WSA_IO_PENDING
 
 
-@native("66", "Wine sock.c test_nonblocking_async_recv")
+@pytest.mark.behaviour("66", "Wine sock.c test_nonblocking_async_recv")
 def test_without_overlapped_what_is_waiting_is_received_without_a_packet(call: Native) -> None:
     sock = call.stream()
     sock.peer.send(b"data!")
@@ -37,7 +38,9 @@ def test_without_overlapped_what_is_waiting_is_received_without_a_packet(call: N
 
 
 @pytest.mark.parametrize("blocking", [False, True])
-@native("67", "Wine sock.c test_nonblocking_async_recv: 'always blocks when passed an overlapped'")
+@pytest.mark.behaviour(
+    "67", "Wine sock.c test_nonblocking_async_recv: 'always blocks when passed an overlapped'"
+)
 def test_a_socket_not_made_for_overlapped_receives_blocks_the_thread(
     call: Native, blocking: bool
 ) -> None:
@@ -53,7 +56,7 @@ def test_a_socket_not_made_for_overlapped_receives_blocks_the_thread(
     assert receive.iosb == (NtStatus.SUCCESS, 5)
 
 
-@native("67", "Wine sock.c test_nonblocking_async_recv")
+@pytest.mark.behaviour("67", "Wine sock.c test_nonblocking_async_recv")
 def test_a_socket_not_made_for_overlapped_receives_serves_others(call: Native) -> None:
     sock = call.stream(associated=False)
     sock.peer.overlapped_io = False

@@ -9,12 +9,11 @@ import pytest
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
 from .calls import UNTOUCHED, Native
-from .rows import native
 
 RECEIVE, SEND, BOTH = socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR
 
 
-@native("35", "Wine sock.c test_completion_port, the reset before the call")
+@pytest.mark.behaviour("35", "Wine sock.c test_completion_port, the reset before the call")
 def test_a_reset_before_the_call_fails_it_without_a_packet(call: Native) -> None:
     sock = call.stream()
     sock.peer.send(b"lost")
@@ -26,7 +25,7 @@ def test_a_reset_before_the_call_fails_it_without_a_packet(call: Native) -> None
     assert sock.peer.waiting == b""
 
 
-@native("36", "Wine sock.c test_tcp_reset, test_completion_port, test_WSARecv")
+@pytest.mark.behaviour("36", "Wine sock.c test_tcp_reset, test_completion_port, test_WSARecv")
 def test_a_reset_ends_a_pending_receive(call: Native) -> None:
     sock = call.stream()
     receive = call.receive(sock, 5)
@@ -36,7 +35,7 @@ def test_a_reset_ends_a_pending_receive(call: Native) -> None:
     assert call.dequeue() is None
 
 
-@native("37", "Wine sock.c test_tcp_reset")
+@pytest.mark.behaviour("37", "Wine sock.c test_tcp_reset")
 def test_after_a_reset_every_receive_fails_inline(call: Native) -> None:
     sock = call.stream()
     call.receive(sock, 5)
@@ -47,7 +46,7 @@ def test_after_a_reset_every_receive_fails_inline(call: Native) -> None:
     assert call.dequeue() is None
 
 
-@native("38", "Wine sock.c test_shutdown (todo_wine)")
+@pytest.mark.behaviour("38", "Wine sock.c test_shutdown (todo_wine)")
 def test_a_send_after_the_end_that_is_answered_by_a_reset_aborts(call: Native) -> None:
     sock = call.stream()
     sock.peer.send_end()
@@ -55,7 +54,7 @@ def test_a_send_after_the_end_that_is_answered_by_a_reset_aborts(call: Native) -
     assert call.receive(sock, 5).code == WinsockError.WSAECONNABORTED
 
 
-@native("39", "Wine sock.c test_shutdown")
+@pytest.mark.behaviour("39", "Wine sock.c test_shutdown")
 def test_the_end_of_the_stream_is_reported_again_and_again(call: Native) -> None:
     sock = call.stream()
     sock.peer.send_end()
@@ -66,7 +65,7 @@ def test_the_end_of_the_stream_is_reported_again_and_again(call: Native) -> None
         assert receive.iosb == (NtStatus.SUCCESS, 0)
 
 
-@native("40", "Wine sock.c test_shutdown")
+@pytest.mark.behaviour("40", "Wine sock.c test_shutdown")
 def test_the_end_of_the_stream_ends_a_pending_receive_with_nothing(call: Native) -> None:
     sock = call.stream()
     receive = call.receive(sock, 5)
@@ -75,7 +74,7 @@ def test_the_end_of_the_stream_ends_a_pending_receive_with_nothing(call: Native)
     assert receive.iosb == (NtStatus.SUCCESS, 0)
 
 
-@native("41", "Wine afd.c test_poll_reset")
+@pytest.mark.behaviour("41", "Wine afd.c test_poll_reset")
 def test_a_reset_makes_the_socket_readable(call: Native) -> None:
     sock = call.stream()
     assert not sock.peer.is_readable()
@@ -84,7 +83,7 @@ def test_a_reset_makes_the_socket_readable(call: Native) -> None:
 
 
 @pytest.mark.parametrize("how", [RECEIVE, BOTH])
-@native("42", "Wine sock.c test_shutdown")
+@pytest.mark.behaviour("42", "Wine sock.c test_shutdown")
 def test_a_pending_receive_survives_the_shutdown_and_gets_later_data(
     call: Native, how: int
 ) -> None:
@@ -99,7 +98,9 @@ def test_a_pending_receive_survives_the_shutdown_and_gets_later_data(
 
 @pytest.mark.parametrize("overlapped", [True, False])
 @pytest.mark.parametrize("how", [RECEIVE, BOTH])
-@native("43", "Wine sock.c test_shutdown; Wine afd.c test_recv, STATUS_PIPE_DISCONNECTED")
+@pytest.mark.behaviour(
+    "43", "Wine sock.c test_shutdown; Wine afd.c test_recv, STATUS_PIPE_DISCONNECTED"
+)
 def test_a_receive_after_the_shutdown_is_refused(call: Native, how: int, overlapped: bool) -> None:
     sock = call.stream()
     sock.peer.send(b"data!")
@@ -109,7 +110,7 @@ def test_a_receive_after_the_shutdown_is_refused(call: Native, how: int, overlap
 
 
 @pytest.mark.parametrize("how", [RECEIVE, BOTH])
-@native("44", "Wine sock.c test_WSAPoll; Wine afd.c test_poll")
+@pytest.mark.behaviour("44", "Wine sock.c test_WSAPoll; Wine afd.c test_poll")
 def test_ones_own_shutdown_does_not_make_the_socket_readable(call: Native, how: int) -> None:
     for sock in (call.stream(), call.datagrams()):
         sock.shutdown(how)
@@ -117,14 +118,14 @@ def test_ones_own_shutdown_does_not_make_the_socket_readable(call: Native, how: 
 
 
 @pytest.mark.parametrize("how", [RECEIVE, SEND, BOTH])
-@native("45", "Wine sock.c shutdown_completion_port")
+@pytest.mark.behaviour("45", "Wine sock.c shutdown_completion_port")
 def test_a_shutdown_queues_no_packet(call: Native, how: int) -> None:
     sock = call.stream()
     sock.shutdown(how)
     assert call.dequeue() is None
 
 
-@native("47", "Wine sock.c test_shutdown; .NET")
+@pytest.mark.behaviour("47", "Wine sock.c test_shutdown; .NET")
 def test_the_shutdown_of_a_datagram_socket_refuses_its_receives(call: Native) -> None:
     sock = call.datagrams()
     sock.shutdown(SEND)
@@ -133,7 +134,9 @@ def test_the_shutdown_of_a_datagram_socket_refuses_its_receives(call: Native) ->
     assert call.receive(sock, 5).code == WinsockError.WSAESHUTDOWN
 
 
-@native("48", "dotnet/runtime #47469: a receive after the shutdown now and then waits")
+@pytest.mark.behaviour(
+    "48", "dotnet/runtime #47469: a receive after the shutdown now and then waits"
+)
 def test_the_shutdown_of_a_datagram_socket_may_take_effect_late(call: Native) -> None:
     call.simulation.behaviour.late_udp_shutdown = True
     sock = call.datagrams()

@@ -11,8 +11,6 @@ import pytest
 from trio_wsarecv._winsock.codes import MsgFlag
 from trio_wsarecv._winsock.status import RECEIVED, STATUS_ERRORS, Result, error_of_status, judge
 
-from .rows import native
-
 WSAEINVAL = 10022
 
 # By Winsock error, the statuses that WSAGetOverlappedResult reports so.
@@ -63,7 +61,7 @@ SUCCESSES = [range(0x0, 0x10000), range(0x40000000, 0x40001000)]
 PENDING = 0x103
 
 
-@native("78", "Wine sock.c test_WSAGetOverlappedResult, map_status")
+@pytest.mark.behaviour("78", "Wine sock.c test_WSAGetOverlappedResult, map_status")
 def test_the_table_has_nothing_that_windows_does_not_know() -> None:
     beyond = {status for status in STATUS_ERRORS if status not in EXPECTED}
     # The first is what all unknown ones become, the second is libuv's.
@@ -71,7 +69,7 @@ def test_the_table_has_nothing_that_windows_does_not_know() -> None:
     assert error_of_status(0xC000000D) == WSAEINVAL
 
 
-@native("78", "Wine sock.c test_WSAGetOverlappedResult, map_status")
+@pytest.mark.behaviour("78", "Wine sock.c test_WSAGetOverlappedResult, map_status")
 def test_every_status_that_fails_becomes_the_error_that_windows_reports() -> None:
     assert sum(map(len, FAILURES)) == 208_896
     different = {
@@ -83,7 +81,7 @@ def test_every_status_that_fails_becomes_the_error_that_windows_reports() -> Non
     assert not different
 
 
-@native("78", "libuv src/win/winsock.c uv__ntstatus_to_winsock_error")
+@pytest.mark.behaviour("78", "libuv src/win/winsock.c uv__ntstatus_to_winsock_error")
 def test_a_hop_limit_that_was_exceeded_resets() -> None:
     assert error_of_status(0xC000A012) == 10054
 
@@ -98,7 +96,7 @@ def test_a_hop_limit_that_was_exceeded_resets() -> None:
         pytest.param(0xC00703E3, id="ERROR_OPERATION_ABORTED as a status"),
     ],
 )
-@native("78", "Wine sock.c test_WSAGetOverlappedResult, map_status")
+@pytest.mark.behaviour("78", "Wine sock.c test_WSAGetOverlappedResult, map_status")
 def test_what_seems_to_have_a_meaning_is_an_invalid_argument(status: int) -> None:
     assert error_of_status(status) == WSAEINVAL
 
@@ -110,7 +108,9 @@ FLAGS = {
 }
 
 
-@native("79", "Wine sock.c test_WSAGetOverlappedResult: NT_SUCCESS, STATUS_PENDING apart")
+@pytest.mark.behaviour(
+    "79", "Wine sock.c test_WSAGetOverlappedResult: NT_SUCCESS, STATUS_PENDING apart"
+)
 def test_every_success_and_every_information_is_a_success() -> None:
     for statuses in SUCCESSES:
         for status in statuses:

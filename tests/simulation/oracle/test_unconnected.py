@@ -9,14 +9,12 @@ import pytest
 from tests.simulation import State
 from trio_wsarecv._winsock.codes import WinsockError
 
-from .rows import native
-
 if TYPE_CHECKING:
     from .calls import Native
 
 
 @pytest.mark.parametrize("state", [State.UNCONNECTED, State.LISTENING])
-@native("46", "Wine sock.c test_shutdown")
+@pytest.mark.behaviour("46", "Wine sock.c test_shutdown")
 def test_a_socket_without_a_connection_cannot_be_shut_down(call: Native, state: State) -> None:
     sock = call.stream(state)
     for how in range(3):
@@ -32,22 +30,24 @@ def check_refused(call: Native, state: State) -> None:
     assert call.dequeue() is None
 
 
-@native("68", "Wine sock.c test_completion_port")
+@pytest.mark.behaviour("68", "Wine sock.c test_completion_port")
 def test_an_unconnected_socket_refuses_without_a_packet(call: Native) -> None:
     check_refused(call, State.UNCONNECTED)
 
 
-@native("69", "Wine sock.c test_connecting_socket (todo_wine)")
+@pytest.mark.behaviour("69", "Wine sock.c test_connecting_socket (todo_wine)")
 def test_a_connecting_socket_refuses_without_a_packet(call: Native) -> None:
     check_refused(call, State.CONNECTING)
 
 
-@native("70", "Wine afd.c test_recv, STATUS_INVALID_CONNECTION (todo_wine)")
+@pytest.mark.behaviour("70", "Wine afd.c test_recv, STATUS_INVALID_CONNECTION (todo_wine)")
 def test_a_listening_socket_refuses_without_a_packet(call: Native) -> None:
     check_refused(call, State.LISTENING)
 
 
-@native("71", "Wine afd.c test_recv, STATUS_INVALID_PARAMETER; sock.c test_connect_udp (todo_wine)")
+@pytest.mark.behaviour(
+    "71", "Wine afd.c test_recv, STATUS_INVALID_PARAMETER; sock.c test_connect_udp (todo_wine)"
+)
 def test_an_unbound_datagram_socket_refuses_without_a_packet(call: Native) -> None:
     sock = call.datagrams(is_bound=False)
     for receive in (

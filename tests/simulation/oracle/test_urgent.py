@@ -10,8 +10,6 @@ from tests.simulation.behaviour import NoUrgent
 from tests.simulation.sockets import SO_OOBINLINE, SOL_SOCKET
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 
-from .rows import native
-
 if TYPE_CHECKING:
     from .calls import Native
 
@@ -20,7 +18,7 @@ PENDING = WinsockError.WSA_IO_PENDING
 
 
 @pytest.mark.parametrize("waiting", [True, False])
-@native("49", "Wine afd.c test_recv (todo_wine)")
+@pytest.mark.behaviour("49", "Wine afd.c test_recv (todo_wine)")
 def test_an_urgent_byte_is_a_plain_success_of_one_byte(call: Native, waiting: bool) -> None:
     sock = call.stream()
     if waiting:
@@ -34,7 +32,7 @@ def test_an_urgent_byte_is_a_plain_success_of_one_byte(call: Native, waiting: bo
     assert sock.peer.waiting == b"ab"
 
 
-@native("49", "libuv's and the driver kit's STATUS_RECEIVE_EXPEDITED")
+@pytest.mark.behaviour("49", "libuv's and the driver kit's STATUS_RECEIVE_EXPEDITED")
 def test_an_urgent_byte_may_have_a_status_of_its_own(call: Native) -> None:
     call.simulation.behaviour.urgent_status = NtStatus.RECEIVE_EXPEDITED
     sock = call.stream()
@@ -45,7 +43,7 @@ def test_an_urgent_byte_may_have_a_status_of_its_own(call: Native) -> None:
     assert receive.iosb == (NtStatus.RECEIVE_EXPEDITED, 1)
 
 
-@native("50", "Wine afd.c test_recv")
+@pytest.mark.behaviour("50", "Wine afd.c test_recv")
 def test_an_ordinary_receive_passes_urgent_bytes_by(call: Native) -> None:
     sock = call.stream()
     sock.peer.send_urgent(b"!")
@@ -56,7 +54,7 @@ def test_an_ordinary_receive_passes_urgent_bytes_by(call: Native) -> None:
     assert receive.contents == [b"data!"]
 
 
-@native("51", "Wine sock.c test_fionread_siocatmark, test_oob_events (todo_wine)")
+@pytest.mark.behaviour("51", "Wine sock.c test_fionread_siocatmark, test_oob_events (todo_wine)")
 def test_several_urgent_bytes_are_received_one_by_one(call: Native) -> None:
     sock = call.stream()
     for octet in (b"1", b"2", b"3"):
@@ -67,7 +65,7 @@ def test_several_urgent_bytes_are_received_one_by_one(call: Native) -> None:
         assert receive.contents == [octet + bytes(4)]
 
 
-@native("52", "Wine sock.c oob_server, oob_client, test_fionread_siocatmark")
+@pytest.mark.behaviour("52", "Wine sock.c oob_server, oob_client, test_fionread_siocatmark")
 def test_with_so_oobinline_an_urgent_byte_comes_in_line(call: Native) -> None:
     sock = call.stream()
     sock.setsockopt(SOL_SOCKET, SO_OOBINLINE, 1)
@@ -78,7 +76,7 @@ def test_with_so_oobinline_an_urgent_byte_comes_in_line(call: Native) -> None:
     assert receive.contents == [b"data!"]
 
 
-@native("53", "Wine sock.c test_select")
+@pytest.mark.behaviour("53", "Wine sock.c test_select")
 def test_with_so_oobinline_msg_oob_is_refused(call: Native) -> None:
     sock = call.stream()
     sock.setsockopt(SOL_SOCKET, SO_OOBINLINE, 1)
@@ -89,7 +87,7 @@ def test_with_so_oobinline_msg_oob_is_refused(call: Native) -> None:
     assert call.dequeue() is None
 
 
-@native("54", "Wine afd.c test_poll: AFD_POLL_OOB alone")
+@pytest.mark.behaviour("54", "Wine afd.c test_poll: AFD_POLL_OOB alone")
 def test_an_urgent_byte_does_not_make_the_socket_readable(call: Native) -> None:
     sock = call.stream()
     sock.peer.send_urgent(b"!")
@@ -97,7 +95,7 @@ def test_an_urgent_byte_does_not_make_the_socket_readable(call: Native) -> None:
 
 
 @pytest.mark.parametrize("answer", NoUrgent)
-@native("80", "no test that was read asserts it")
+@pytest.mark.behaviour("80", "no test that was read asserts it")
 def test_msg_oob_where_nothing_is_urgent_may_wait_or_be_refused(
     call: Native, answer: NoUrgent
 ) -> None:
