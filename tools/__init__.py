@@ -1,3 +1,4 @@
-"""What develops the package.
+"""What develops the package: none of it is part of the package, and some could serve another.
 
-Nothing here is part of it, and much of it could serve another."""
+`tools.wine` is a Windows CPython for Linux, on which most of the others build.
+"""

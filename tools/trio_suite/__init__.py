@@ -1,1 +1,4 @@
-"""Trio's own tests, with its own sockets and with ours."""
+"""Trio's own tests, with its own sockets and with ours.
+
+They run on Windows, and each test must end alike both times.
+"""

@@ -1,1 +1,4 @@
-"""A Windows CPython on Linux, through Wine: `winpython.py` to run it, `environment` as its API."""
+"""A Windows CPython on Linux, through Wine: README.md says how to use it.
+
+`winpython` runs it, and `environment` is the way to it from Python.
+"""

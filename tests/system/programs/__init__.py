@@ -1,1 +1,4 @@
-"""Programs that these tests run in processes of their own."""
+"""Programs that the tests of real sockets run in processes of their own.
+
+They end in ways that would end the test run, too.
+"""
