@@ -42,6 +42,8 @@ towncrier_draft_working_directory = Path(__file__).parents[1]
 
 # sphinxcontrib_trio extends the classes that autodoc consisted of before Sphinx 9.
 autodoc_use_legacy_class_based = True
+# Indexed, an attribute ``bytes`` would be what every ``bytes`` leads to.
+napoleon_use_ivar = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"

@@ -45,6 +45,9 @@ class SocketStream(trio.abc.HalfCloseableStream):
       TypeError: ``socket`` is not a Trio socket.
       ValueError: ``socket`` is not of type ``SOCK_STREAM``.
 
+    Attributes:
+      socket: the `Socket` that this stream uses.
+
     Every call that receives raises
 
     * `trio.BusyResourceError` if another task is receiving on the same socket,
@@ -53,7 +56,6 @@ class SocketStream(trio.abc.HalfCloseableStream):
       socket's `OSError`.
     """
 
-    #: The `Socket` that this stream uses.
     socket: Socket
 
     def __init__(self, socket: trio.socket.SocketType) -> None:

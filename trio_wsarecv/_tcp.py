@@ -26,16 +26,18 @@ class SocketListener(trio.abc.Listener[SocketStream]):
     """A listening `Socket` that accepts connections as `SocketStream`.
 
     Args:
-      socket: a listening Trio socket of type ``SOCK_STREAM``.  The listener owns it from now on,
-          and closes it in `aclose`.  A socket that is not a `Socket` hands its handle over, and
-          counts as closed afterwards.
+      socket (trio.socket.SocketType): a listening Trio socket of type ``SOCK_STREAM``.  The
+          listener owns it from now on, and closes it in `aclose`.  A socket that is not a `Socket`
+          hands its handle over, and counts as closed afterwards.
 
     Raises:
       TypeError: ``socket`` is not a Trio socket.
       ValueError: ``socket`` is not of type ``SOCK_STREAM``, or does not listen.
+
+    Attributes:
+      socket: the `Socket` that this listener uses.
     """
 
-    #: The `Socket` that this listener uses.
     socket: Socket
 
     def __init__(self, socket: trio.socket.SocketType) -> None:
