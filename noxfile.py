@@ -10,7 +10,10 @@ import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "docs", "wheel", "tests", "trio-tests"]
+# All that a change has to pass, in this order: what `nox` alone and `.ci/run` run.
+nox.options.sessions = [
+    *("lint", "docs", "wheel", "lowest", "tests", "demo", "trio-tests", "apps", "soak"),
+]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 WINDOWS_PYTHON = "tools/wine/winpython.py"
@@ -30,6 +33,66 @@ def run_on_windows(session: nox.Session, seconds: int, *arguments: str, packages
     deadline = ("timeout", "--kill-after=10", str(seconds))
     env = {"PYTHONPATH": packages}
     session.run(*deadline, "python", WINDOWS_PYTHON, *arguments, external=True, env=env)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types, checkpoints, spelling, news fragments, settings, and workflows."""
+    install(session, "generate", "lint", "typing")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    for platform in ("win32", "linux"):
+        session.run("mypy", "--platform", platform)
+    for platform in ("Windows", "Linux"):
+        complete = ("--verifytypes", "trio_wsarecv", "--ignoreexternal")
+        session.run("pyright", *complete, "--pythonplatform", platform, silent=True)
+    # Of the engine only its entries are checkpoints; what they are made of need not be.
+    engine = Path("trio_wsarecv/_engine")
+    others = (each for each in Path("trio_wsarecv").glob("**/*.py") if each.parent != engine)
+    modules = map(str, [engine / "receive.py", engine / "send.py", *others])
+    session.run("flake8-async", "--enable=ASYNC910,ASYNC911,ASYNC912,ASYNC913", *modules)
+    session.run("python", "-m", "trio_wsarecv._winsock.cdef", "--check")
+    session.run("codespell")
+    session.run("towncrier", "build", "--draft", "--version=next", silent=True)
+    session.run("python", "-m", "pytest", "-q", "tests/project/test_settings.py")
+    session.run("zizmor", "--offline", "--quiet", ".github")
+    forms = ("github-workflows", "workflows/*"), ("github-issue-forms", "ISSUE_TEMPLATE/bug.yml")
+    for schema, pattern in forms:
+        files = map(str, Path(".github").glob(pattern))
+        session.run("check-jsonschema", f"--builtin-schema=vendor.{schema}", *files)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; any warning is an error."""
+    install(session, "docs")
+    session.run("sphinx-build", "-nW", "--keep-going", "docs", "docs/_build", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the archives into `dist`, twice alike, and use the wheel where nothing else is."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "wheel"))
+    session.run("python", "-m", "tools.wheel", *session.posargs)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the fast tests with the oldest versions of what the package depends on."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "uv"))
+    scratch = Path(session.create_tmp())
+    oldest = ("--constraint", str(scratch / "oldest.txt"))
+    resolve = ("uv", "pip", "compile", "--quiet", "--upgrade", "--universal", "--extra=cli")
+    output = ("--output-file", oldest[1], "pyproject.toml")
+    session.run(*resolve, "--resolution=lowest-direct", *output, silent=True)
+    packages = ("trio", "cffi", *nox.project.dependency_groups(PYPROJECT, "test"))
+    session.install("-e.", *packages, *oldest)
+    session.run("python", "-m", "pytest", "-m", "not slow", *session.posargs)
+    if sys.platform == "linux":
+        session.env["WINPYTHON_VENV"] = venv = str(scratch / "windows")
+        session.run("python", "-m", "tools.wine.virtual", venv, *packages, *oldest)
+        options = session.posargs or OLDEST_ON_WINDOWS
+        run_on_windows(session, WINE_DEADLINE, "-m", "pytest", "-m", "not slow", *options)
 
 
 @nox.session
@@ -58,6 +121,20 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def demo(session: nox.Session) -> None:
+    """Receive a large file in a Windows CPython, see a receive cancelled, and what was measured."""
+    install(session, "test")
+    session.run("python", "-m", "tools.demo.demo", *session.posargs)
+
+
+@nox.session(name="trio-tests")
+def trio_tests(session: nox.Session) -> None:
+    """Compare Trio's own tests on overlapped receives with the same on plain Trio."""
+    install(session, "test")
+    session.run("python", "-u", "-m", "tools.trio_suite.compare")
+
+
+@nox.session
 def apps(session: nox.Session) -> None:
     """Have Hypercorn, httpx and anyio, unmodified, receive by this package, as `tests` does."""
     install(session, "test")
@@ -70,43 +147,6 @@ def apps(session: nox.Session) -> None:
         *_, packages = str(output).splitlines()
         arguments = ("-m", "pytest", "tests/apps", *session.posargs)
         run_on_windows(session, WINE_DEADLINE, *arguments, packages=packages)
-
-
-@nox.session
-def lowest(session: nox.Session) -> None:
-    """Run the fast tests with the oldest versions of what the package depends on."""
-    session.install(*nox.project.dependency_groups(PYPROJECT, "uv"))
-    scratch = Path(session.create_tmp())
-    oldest = ("--constraint", str(scratch / "oldest.txt"))
-    resolve = ("uv", "pip", "compile", "--quiet", "--upgrade", "--universal", "--extra=cli")
-    output = ("--output-file", oldest[1], "pyproject.toml")
-    session.run(*resolve, "--resolution=lowest-direct", *output, silent=True)
-    packages = ("trio", "cffi", *nox.project.dependency_groups(PYPROJECT, "test"))
-    session.install("-e.", *packages, *oldest)
-    session.run("python", "-m", "pytest", "-m", "not slow", *session.posargs)
-    if sys.platform == "linux":
-        session.env["WINPYTHON_VENV"] = venv = str(scratch / "windows")
-        session.run("python", "-m", "tools.wine.virtual", venv, *packages, *oldest)
-        options = session.posargs or OLDEST_ON_WINDOWS
-        run_on_windows(session, WINE_DEADLINE, "-m", "pytest", "-m", "not slow", *options)
-
-
-@nox.session
-def wheel(session: nox.Session) -> None:
-    """Build the archives into `dist`, twice alike, and use the wheel where nothing else is."""
-    session.install(*nox.project.dependency_groups(PYPROJECT, "wheel"))
-    session.run("python", "-m", "tools.wheel", *session.posargs)
-
-
-@nox.session
-def mutants(session: nox.Session) -> None:
-    """Change the source in one place at a time and see that the fast tests notice.
-
-    All modules take an hour; `-- _engine/overlapped status` tries these alone, in minutes.
-    A mutant whose tests go on for two minutes is killed.
-    """
-    install(session, "test", "coverage", "mutants")
-    session.run("python", "-u", "-m", "tools.mutants", *session.posargs)
 
 
 @nox.session
@@ -135,26 +175,6 @@ def loss(session: nox.Session) -> None:
     session.run("python", "-u", "-m", "tests.soak.loss.compare", *session.posargs)
 
 
-@nox.session(python=False)
-def debian13(session: nox.Session) -> None:
-    """Run `demo` and `tests`, or the sessions named, in a bare Debian 13 in a folder; as root."""
-    session.run(sys.executable, "-m", "tools.debian", *session.posargs)
-
-
-@nox.session
-def demo(session: nox.Session) -> None:
-    """Receive a large file in a Windows CPython, see a receive cancelled, and what was measured."""
-    install(session, "test")
-    session.run("python", "-m", "tools.demo.demo", *session.posargs)
-
-
-@nox.session(name="trio-tests")
-def trio_tests(session: nox.Session) -> None:
-    """Compare Trio's own tests on overlapped receives with the same on plain Trio."""
-    install(session, "test")
-    session.run("python", "-u", "-m", "tools.trio_suite.compare")
-
-
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure against Trio, asyncio, winloop and C, side by side; `-- --quick` is shorter."""
@@ -165,31 +185,17 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
-def lint(session: nox.Session) -> None:
-    """Check style, types for both platforms, checkpoints, the generated module, and workflows."""
-    install(session, "generate", "lint", "typing")
-    session.run("ruff", "check")
-    session.run("ruff", "format", "--check")
-    for platform in ("win32", "linux"):
-        session.run("mypy", "--platform", platform)
-    for platform in ("Windows", "Linux"):
-        complete = ("--verifytypes", "trio_wsarecv", "--ignoreexternal")
-        session.run("pyright", *complete, "--pythonplatform", platform, silent=True)
-    # Of the engine only its entries are checkpoints; what they are made of need not be.
-    engine = Path("trio_wsarecv/_engine")
-    others = (each for each in Path("trio_wsarecv").glob("**/*.py") if each.parent != engine)
-    modules = map(str, [engine / "receive.py", engine / "send.py", *others])
-    session.run("flake8-async", "--enable=ASYNC910,ASYNC911,ASYNC912,ASYNC913", *modules)
-    session.run("python", "-m", "trio_wsarecv._winsock.cdef", "--check")
-    session.run("zizmor", "--offline", "--quiet", ".github")
-    forms = ("github-workflows", "workflows/*"), ("github-issue-forms", "ISSUE_TEMPLATE/bug.yml")
-    for schema, pattern in forms:
-        files = map(str, Path(".github").glob(pattern))
-        session.run("check-jsonschema", f"--builtin-schema=vendor.{schema}", *files)
+def mutants(session: nox.Session) -> None:
+    """Change the source in one place at a time and see that the fast tests notice.
+
+    All modules take an hour; `-- _engine/overlapped status` tries these alone, in minutes.
+    A mutant whose tests go on for two minutes is killed.
+    """
+    install(session, "test", "coverage", "mutants")
+    session.run("python", "-u", "-m", "tools.mutants", *session.posargs)
 
 
-@nox.session
-def docs(session: nox.Session) -> None:
-    """Build the documentation; any warning is an error."""
-    install(session, "docs")
-    session.run("sphinx-build", "-nW", "--keep-going", "docs", "docs/_build", *session.posargs)
+@nox.session(python=False)
+def debian13(session: nox.Session) -> None:
+    """Run `demo` and `tests`, or the sessions named, in a bare Debian 13 in a folder; as root."""
+    session.run(sys.executable, "-m", "tools.debian", *session.posargs)

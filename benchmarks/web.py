@@ -84,7 +84,7 @@ def started(where: Machine, certificate: Path | None) -> Iterator[dict[str, Serv
             stack.callback(child.kill)  # which comes before
         servers = {}
         for name, child in children.items():
-            while not (found := re.search(r"unning on (https?://[\d.]+:\d+)", child.line(""))):
+            while not (found := re.search(r"(?i)running on (https?://[\d.]+:\d+)", child.line(""))):
                 pass
             servers[name] = Server(child, f"{found[1]}/")
         yield servers
