@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from .speak import Problem, check_call
@@ -34,20 +33,23 @@ def compile_binaries(root: Path, scratch: Path, python: str) -> None:
 
 
 def exported_names(dll: Path) -> list[str]:
-    """Return the names that a DLL exports.
+    """Return the names that a 64-bit DLL exports, from the tables of its PE header."""
+    data = dll.read_bytes()
 
-    :raises Problem: none can be read out of what objdump prints.
-    """
-    names = names_in(check_call([TOOL + "objdump", "-p", dll]))
-    if not names:  # built to forward nothing, python3.dll fails much later
-        raise Problem(f"{dll.name} seems to export nothing: objdump prints a table of another form")
-    return names
+    def number(place: int, size: int = 4) -> int:
+        return int.from_bytes(data[place : place + size], "little")
 
+    header = number(0x3C)
+    sections = header + 24 + number(header + 20, 2)
 
-def names_in(listing: str) -> list[str]:
-    """Read the names in the export table that ``objdump -p`` prints.
+    def place_of(address: int) -> int:
+        for section in range(sections, sections + 40 * number(header + 6, 2), 40):
+            size, start, _, place = (number(section + field) for field in (8, 12, 16, 20))
+            if start <= address < start + size:
+                return place + address - start
+        raise Problem(f"{dll.name} has no section for the address {address:#x}")
 
-    A line of it is ``[   0] NAME`` in binutils 2.40, ``[   0] +base[   1]  0000 NAME`` in 2.44.
-    """
-    table = listing.partition("[Ordinal/Name Pointer] Table")[2]
-    return re.findall(r"^\s+\[ *\d+\](?: \+base\[ *\d+\] +[0-9a-f]+)? (\w+)$", table, re.MULTILINE)
+    table = place_of(number(header + 24 + 112))
+    names = place_of(number(table + 32))
+    places = (place_of(number(names + 4 * each)) for each in range(number(table + 24)))
+    return [data[place : data.index(0, place)].decode() for place in places]

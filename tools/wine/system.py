@@ -25,7 +25,6 @@ COMMANDS = {
     "wineserver": ["wine", "wine64"],
     "x86_64-w64-mingw32-dlltool": ["gcc-mingw-w64-x86-64"],
     "x86_64-w64-mingw32-gcc": ["gcc-mingw-w64-x86-64"],
-    "x86_64-w64-mingw32-objdump": ["gcc-mingw-w64-x86-64"],
 }
 
 
