@@ -40,7 +40,9 @@ def test_every_marker_is_used() -> None:
 
 def test_what_a_change_has_to_pass_runs_on_github_too() -> None:
     (sessions,) = re.findall(
-        r"sessions = \[(.+?)\]\n", (REPOSITORY / "noxfile.py").read_text(), re.DOTALL
+        r"sessions = \[(.+?)\]\n",
+        (REPOSITORY / "noxfile.py").read_text(encoding="utf-8"),
+        re.DOTALL,
     )
     workflow = (REPOSITORY / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     (matrix,) = re.findall(r"session: \[(\w+,.+)\]", workflow)
