@@ -107,3 +107,9 @@ def test_there_is_no_code_in_bold_which_rst_does_not_know(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     bold = re.findall(r"(?<!\*)\*\*(?=[^\s*])(.+?)(?<=[^\s*])\*\*", text, re.DOTALL)
     assert [words for words in bold if "`" in words] == []
+
+
+def test_the_readme_of_the_tests_names_what_exists() -> None:
+    names = re.findall(r"`([\w/]+(?:\.py|/))`", (TESTS / "README.md").read_text(encoding="utf-8"))
+    assert len(names) > 20
+    assert [name for name in names if not (TESTS / name).exists()] == []
