@@ -1,4 +1,5 @@
 """Measures this package beside Trio, asyncio, winloop and C: ``python -m benchmarks``.
 
-A full run takes hours; ``--quick`` takes minutes, and ``--only`` measures a part.
+``--quick`` does less of everything and takes minutes, ``--only`` measures a part; a whole run
+measures everything twice.  Nothing else may run meanwhile.
 """
