@@ -188,8 +188,9 @@ def bench(session: nox.Session) -> None:
 def mutants(session: nox.Session) -> None:
     """Change functions in one place at a time, and print the changes that no fast test notices.
 
-    `-- "*.status.*" "*.port.*"` tries these modules.  All of them take hours; what has been tried
-    is kept in the folder `mutants`, so that a run can be stopped and goes on.
+    `-- "*.status.*" "*.port.*"` tries these modules.  First it takes minutes to see which tests
+    reach what; all modules take hours.  What has been tried is kept in the folder `mutants`, so a
+    run can be stopped and goes on.
     """
     install(session, "test", "mutants")
     session.run("mutmut", "run", *session.posargs, env={"CI": "true"})
