@@ -113,3 +113,13 @@ def test_the_readme_of_the_tests_names_what_exists() -> None:
     names = re.findall(r"`([\w/]+(?:\.py|/))`", (TESTS / "README.md").read_text(encoding="utf-8"))
     assert len(names) > 20
     assert [name for name in names if not (TESTS / name).exists()] == []
+
+
+def test_the_map_of_the_package_has_every_module() -> None:
+    text = (DOCS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \|", text.partition("## The package")[2], re.MULTILINE)
+    public = re.findall(r"^\| public \| (.+) \|$", text, re.MULTILINE)
+    named = set(re.findall(r"`(\w+)`", " ".join([*rows, *public])))
+    package = DOCS.parent / "trio_wsarecv"
+    modules = {path.stem for path in package.rglob("*.py") if path.parent.name != "_cli"}
+    assert named == {name for name in modules - {"_version"} if not name.startswith("__")}

@@ -99,7 +99,8 @@ def test_it_describes_each_parameter_and_the_unit_of_sizes(each: Public) -> None
         if re.search("len$|bytes$|size$", name):
             assert re.search("[Bb]ytes|^as for", about), name
         if re.search("^buffers?$", name):
-            assert "writable, contiguous buffer" in about, name
+            kind = "writable, contiguous" if each in RECEIVES else "contiguous"
+            assert f"{kind} buffer" in about, name
 
 
 @of([each for each in PUBLIC if inspect.isclass(each.value)])
