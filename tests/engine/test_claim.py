@@ -124,6 +124,56 @@ async def test_a_second_receive_is_refused_although_the_first_is_ended_right_beh
     assert first.cancelled if how == "cancel" else first.error
 
 
+@pytest.mark.parametrize("flags", [0, PEEK], ids=["receive", "peek"])
+@pytest.mark.parametrize("more", [True, False], ids=["more", "no more"])
+@pytest.mark.parametrize("engine", ["overlapped", "readiness"])
+async def test_a_second_receive_in_the_step_in_which_data_comes_is_served_or_refused(
+    simulation: Simulation, engine: str, more: bool, flags: int
+) -> None:
+    sock = simulation.stream()
+    sock.peer.ifs_handles = engine != "readiness"
+
+    def arrive() -> None:
+        sock.peer.send(b"onetwo" if more else b"one")
+        simulation.deliver()
+
+    first = await simulation.begin(sock.recv, 3)
+    trio.lowlevel.add_instrument(AfterFirstStep(arrive))
+    second = simulation.call(sock.recv, 3, flags)
+    await simulation.step()
+    assert first.value == b"one"
+    if more:
+        assert second.value == b"two"
+    else:
+        assert isinstance(second.error, trio.BusyResourceError)
+        again = await simulation.begin(sock.recv, 3)
+        sock.peer.send(b"two")
+        await simulation.step()
+        assert again.value == b"two"
+
+
+@pytest.mark.parametrize("engine", ["overlapped", "readiness"])
+async def test_an_exact_receive_that_has_a_part_may_wait_for_the_rest(
+    simulation: Simulation, engine: str
+) -> None:
+    sock = simulation.stream()
+    sock.peer.ifs_handles = engine != "readiness"
+
+    def arrive() -> None:
+        sock.peer.send(b"onetwo")
+        simulation.deliver()
+
+    first = await simulation.begin(sock.recv, 3)
+    trio.lowlevel.add_instrument(AfterFirstStep(arrive))
+    second = simulation.call(SocketStream(sock).receive_exactly, 6)
+    await simulation.step()
+    assert first.value == b"one"
+    assert not second.done
+    sock.peer.send(b"end")
+    await simulation.step()
+    assert second.value == b"twoend"
+
+
 async def test_a_handle_can_be_detached_behind_a_receive_that_is_as_good_as_over(
     simulation: Simulation,
 ) -> None:

@@ -100,12 +100,14 @@ def first_bytes_end_a_receive(case: Case) -> bool:
 
 
 def shutdown_ends_a_receive(case: Case) -> bool:
-    """A receive that waits ends when its connection is shut down for receiving."""
+    """A receive that waits ends when its connection is shut down for receiving, or with the reset
+    that came before."""
     shut = any(
         isinstance(each, Shutdown) and each.socket == case.socket and each.how != 1
         for each in case.burst
     )
-    return shut and not case.stock - case.package
+    reset = any(RESET in entry.result for entry in case.package - case.stock)
+    return shut and (reset or not case.stock - case.package)
 
 
 def other_recursion_limit(case: Case) -> bool:
@@ -116,7 +118,7 @@ def other_recursion_limit(case: Case) -> bool:
 
 def waiting_receive_gets_the_data(case: Case) -> bool:
     """A receive that waits gets the data that arrives, even if another task begins to receive
-    before the waiting one runs: that one is refused, or waits for its turn."""
+    before the waiting one runs: that one is refused, or gets what is left."""
     return _competes(case) and not _only(case, BUSY)
 
 

@@ -8,6 +8,9 @@ the other's receive waits in the kernel and nobody has asked for its end.  Other
 as good as over: its packet is in the completion port, or on the way.  A receiver that comes
 meanwhile waits for its turn, which it may then get at once.  It cannot be cancelled there: data
 that has arrived is received, however short the deadline, as it would be without the other receiver.
+
+One that comes while the other's packet is on the way, but not dequeued, is served with what has
+arrived, and refused if that was all: in Trio, too, it would never wait beside the other.
 """
 
 from __future__ import annotations
@@ -59,8 +62,11 @@ class Claim:
         self._asleep = None
         self._ends += 1
 
-    async def wait_for_turn(self) -> None:
+    async def wait_for_turn(self) -> bool:
         """Take it when the task that has it is done.
+
+        Returns:
+          Whether the receive may wait for data: it may not if it came while another one did.
 
         Raises:
           trio.BusyResourceError: that task waits for data.
@@ -74,7 +80,7 @@ class Claim:
                 raise busy_error()
         if not self.taken:
             self.taken = True
-            return
+            return ends is None
         task = trio.lowlevel.current_task()
         if self.line is None:
             self.line = deque()
@@ -84,6 +90,7 @@ class Claim:
         except BaseException:
             self.line = deque(entry for entry in self.line if entry[0] is not task)
             raise
+        return ends is None
 
     def release(self) -> None:
         """Give it to the task that has waited longest for its turn.

@@ -27,15 +27,17 @@ class Engine(ABC):
       claim: who receives.
       pushed_back: what the next receive gives.
       waited: whether the last receive has let other tasks run.
+      may_wait: whether the current one may wait for data.
     """
 
-    __slots__ = ("claim", "pushed_back", "run", "waited")
+    __slots__ = ("claim", "may_wait", "pushed_back", "run", "waited")
 
     def __init__(self, run: Run, claim: Claim, pushed_back: PushedBack) -> None:
         self.run: Run = run
         self.claim: Claim = claim
         self.pushed_back: PushedBack = pushed_back
         self.waited: bool = False
+        self.may_wait: bool = True
 
     @abstractmethod
     async def receive(self, sock: socket.socket, request: Request[Any], most: int) -> Answer[Any]:

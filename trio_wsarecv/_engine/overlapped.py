@@ -27,6 +27,7 @@ from .._winsock.operation import MIN_RECEIVE_SIZE, STATUS_MASK, Operation, State
 from .._winsock.status import RECEIVED, Asked, Mode, Result, Verdict, judge, packet_follows
 from . import port
 from .choice import Choice, log_fallback
+from .claim import busy_error
 from .engine import closed_error
 from .memory import MAX_RECEIVE_SIZE, here, next_size
 from .readiness import WinsockReadiness
@@ -95,7 +96,9 @@ class OverlappedEngine(WinsockEngine):
                 error = self._submit(operation, request, nbytes)
                 if operation.state is _SUBMITTED:
                     task = trio.lowlevel.current_task()
-                    if error == _IO_PENDING:
+                    if error == _IO_PENDING and not self.may_wait:
+                        operation.cancel()
+                    elif error == _IO_PENDING:
                         if not pended:
                             counters.pended += 1
                         pended = True
@@ -238,6 +241,8 @@ class OverlappedEngine(WinsockEngine):
         if verdict.result is Result.CLOSED:
             raise closed_error()
         if verdict.result is Result.ABORTED:  # by us, or along with another of the connection
+            if not self.may_wait:
+                raise busy_error()
             return False
         error = verdict.error or 0
         if error == WinsockError.WSAENOBUFS:
@@ -258,7 +263,7 @@ class OverlappedEngine(WinsockEngine):
             self._readiness = WinsockReadiness(
                 sock, Mode.DEFAULT, self.run, self.claim, self.pushed_back
             )
-        self._readiness.waited = False
+        self._readiness.waited, self._readiness.may_wait = False, self.may_wait
         try:
             return await self._readiness.receive(sock, request, most)
         finally:

@@ -23,6 +23,7 @@ from .._winsock.buffers import bytes_of
 from .._winsock.codes import MsgFlag
 from .._winsock.operation import MIN_RECEIVE_SIZE
 from .._winsock.status import Mode
+from .claim import busy_error
 from .engine import Engine, closed_error
 from .memory import MAX_RECEIVE_SIZE
 from .requests import MAX_RECEIVE, PEEK, TRUNCATED
@@ -71,6 +72,8 @@ class Readiness(Engine):
         pended = False
         result = outcome.capture(self.attempt, sock, request, most)
         while isinstance(result, outcome.Error) and isinstance(result.error, BlockingIOError):
+            if not self.may_wait:
+                raise busy_error()
             if not pended:
                 counters.pended += 1
             pended = self.waited = True

@@ -55,12 +55,12 @@ async def receive(
     if engine is None or engine.run is not here.run:
         engine = choose_engine(sock, receiver)
     claim = engine.claim
-    was_open = True
+    was_open = may_wait = True
     if claim.taken:
-        await claim.wait_for_turn()
+        may_wait = await claim.wait_for_turn()
         was_open = sock.fileno() != -1
     claim.taken = True
-    engine.waited = False
+    engine.waited, engine.may_wait = False, may_wait
     try:
         try:
             if not was_open:
@@ -73,6 +73,7 @@ async def receive(
             rounds = 0
             while answer is AGAIN:
                 if rounds:
+                    engine.may_wait = True  # since it has something
                     if rounds % _MAX_INLINE == 0:
                         await checkpoint()
                     if sock.fileno() == -1:
