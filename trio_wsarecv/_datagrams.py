@@ -14,7 +14,7 @@ import trio
 
 from ._arguments import message_arguments
 from ._engine.messages import Message, MessageInto, WholeMessage, check_request
-from ._engine.receive import receive
+from ._engine.receive import checkpoint_at_once, receive
 from ._engine.requests import OneOfMany
 from ._winsock import datagram
 from ._winsock.buffers import writable_size
@@ -70,10 +70,10 @@ class DatagramCalls:
         """
         nbytes, control_size, flags = message_arguments(bufsize, ancbufsize, flags)
         if self._has_nothing_to_wait_for([nbytes]):
-            await trio.lowlevel.checkpoint()
+            await checkpoint_at_once()
             return b"", [], 0, None
         if refusal := self._refusal(flags, [nbytes]):
-            await trio.lowlevel.checkpoint()
+            await checkpoint_at_once()
             raise winsock_error(refusal)
         request: Message | WholeMessage
         if flags & _WAITALL and not self._has_recvmsg:
@@ -110,10 +110,10 @@ class DatagramCalls:
             raise TypeError(str(exc)) from None
         _, control_size, flags = message_arguments(0, ancbufsize, flags)
         if self._has_nothing_to_wait_for(sizes):
-            await trio.lowlevel.checkpoint()
+            await checkpoint_at_once()
             return 0, [], 0, None
         if refusal := self._refusal(flags, sizes):
-            await trio.lowlevel.checkpoint()
+            await checkpoint_at_once()
             raise winsock_error(refusal)
         waits_for_all = False
         if not self._has_recvmsg:  # where this flag is Windows', and Winsock refuses it

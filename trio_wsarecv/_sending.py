@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import trio
 
 from ._arguments import message_arguments
+from ._engine.receive import checkpoint_at_once
 from ._engine.send import send, send_many
 from ._winsock.calls import winsock_error
 from ._winsock.codes import WinsockError
@@ -113,7 +114,7 @@ class SendCalls:
             address = await self._resolved(*address)
         name = b"" if address is None else lay_out_address(family, address)
         if control and self.receiver.is_stream:
-            await trio.lowlevel.checkpoint()
+            await checkpoint_at_once()
             raise winsock_error(WinsockError.WSAEOPNOTSUPP)
         attempt = partial(send_nonblocking, self.stdlib, buffers, control, flags, name)
         return await send(self.stdlib, attempt)

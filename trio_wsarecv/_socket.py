@@ -176,8 +176,11 @@ class Socket(DatagramCalls, SendCalls, _TrioSocket):
 
     async def _call_stdlib(self, function: Callable[..., T], *arguments: Any) -> T:
         # For arguments with which nothing is received: what it returns or raises is right.
-        await trio.lowlevel.checkpoint()
-        return function(*arguments)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            return function(*arguments)
+        finally:
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     @trio.lowlevel.enable_ki_protection
     async def accept(self) -> tuple[Socket, Any]:

@@ -10,7 +10,7 @@ import trio
 
 from ._engine.exact import ExactBytes, Exactly
 from ._engine.memory import MAX_RECEIVE_SIZE
-from ._engine.receive import receive
+from ._engine.receive import checkpoint_at_once, receive
 from ._engine.requests import Into, bytes_request
 from ._socket import Socket, adopt
 from ._winsock.buffers import writable_size
@@ -114,7 +114,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         if not 0 <= nbytes <= size:
             raise ValueError("nbytes must not be negative or larger than the buffer")
         if not size:
-            await trio.lowlevel.checkpoint()
+            await checkpoint_at_once()
             return 0
         sock = self.socket
         try:
@@ -144,7 +144,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         if nbytes < 0:
             raise ValueError("nbytes must not be negative")
         if not nbytes:
-            await trio.lowlevel.checkpoint()
+            await checkpoint_at_once()
             return b""
         sock = self.socket
         try:
@@ -171,7 +171,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         """
         nbytes = writable_size(buffer)
         if not nbytes:
-            await trio.lowlevel.checkpoint()
+            await checkpoint_at_once()
             return
         sock = self.socket
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from ._engine.messages import ReceiveResult, Scattered, check_request
-from ._engine.receive import receive
+from ._engine.receive import checkpoint_at_once, receive
 from ._socket import Socket
 from ._winsock.buffers import writable_size
 from ._winsock.calls import winsock_error
@@ -63,7 +63,7 @@ async def wsarecv(sock: Socket, buffers: Iterable[Buffer], flags: int = 0) -> Re
     sizes = [writable_size(buffer) for buffer in buffers]
     error = check_request(flags, sizes, sock.type)
     if error is not None:
-        await trio.lowlevel.checkpoint()
+        await checkpoint_at_once()
         raise winsock_error(error)
     waits_for_all = bool(flags & MsgFlag.MSG_WAITALL and any(sizes))
     # Winsock refuses the flag of that, and other systems know only some of the others.

@@ -9,6 +9,7 @@ import socket
 import sys
 import tracemalloc
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -198,6 +199,49 @@ async def test_a_stream_takes_numbers_of_any_kind() -> None:
         assert await stream.receive_into(bytearray()) == 0
         assert await stream.receive_exactly(0) == b""
         assert await stream.receive_some() == b"789"
+
+
+class AfterStep(trio.abc.Instrument):
+    """Does something as soon as the current task lets others run."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        self._action = action
+        self._task = trio.lowlevel.current_task()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is self._task:
+            trio.lowlevel.remove_instrument(self)
+            self._action()
+
+
+NOTHING: dict[str, Receive] = {
+    "recv": lambda sock: sock.recv(0),
+    "recv_into": lambda sock: sock.recv_into(bytearray()),
+    "recv, refused": lambda sock: sock.recv(-1),
+    "receive_into": lambda sock: stream(sock).receive_into(bytearray()),
+    "receive_exactly": lambda sock: stream(sock).receive_exactly(0),
+    "receive_exactly_into": lambda sock: stream(sock).receive_exactly_into(bytearray()),
+    "recvmsg": lambda sock: cast(sock).recvmsg(0),
+    "recvmsg_into": lambda sock: cast(sock).recvmsg_into([]),
+    "wsarecv, refused": lambda sock: trio_wsarecv.wsarecv(cast(sock), []),
+}
+
+
+def stream(sock: trio.socket.SocketType) -> trio_wsarecv.SocketStream:
+    return trio_wsarecv.SocketStream(cast(sock))
+
+
+@pytest.mark.parametrize("call", NOTHING.values(), ids=NOTHING)
+async def test_no_deadline_ends_a_call_for_nothing_that_has_begun(call: Receive) -> None:
+    with socket_pair() as (sock, other):
+        other.sendall(b"data")
+        with trio.fail_after(5):
+            assert await sock.recv(1) == b"d"
+        with trio.CancelScope() as scope, suppress(ValueError, OSError):
+            trio.lowlevel.add_instrument(AfterStep(scope.cancel))
+            await call(sock)
+        assert scope.cancel_called
+        assert not scope.cancelled_caught
 
 
 async def test_a_buffer_that_is_released_or_closed_is_refused() -> None:

@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 _MAX_INLINE: Final = 32
 
 
+async def checkpoint_at_once() -> None:
+    """Be a checkpoint where there is nothing to receive, even if a deadline passes meanwhile."""
+    await checkpoint_if_cancelled()
+    await cancel_shielded_checkpoint()
+
+
 @enable_ki_protection
 async def receive(
     sock: socket.socket, receiver: Receiver, request: Request[Any], most: int = 0
