@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from trio_wsarecv import Socket, SocketStream, wsarecv
+from trio_wsarecv import Socket, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.operation import Operation
 
 Receive = Callable[[Socket], Awaitable[Any]]
@@ -80,6 +80,18 @@ def operation_of(sock: Socket) -> Operation | None:
     """Return what the last receive on a socket used, if it was one of Winsock's."""
     operation: Operation | None = getattr(sock.receiver.engine, "operation", None)
     return operation
+
+
+def as_text(error: BaseException) -> str:
+    """Return what an exception says, with the name of its code where the system has no text.
+
+    Python shows the number then, and this package the name.
+    """
+    text = str(error)
+    if "Windows Error 0x" in text:
+        code = WinsockError(winerror(error))
+        text = f"[WinError {code:d}] {code.name}"
+    return text
 
 
 def winerror(error: BaseException) -> int:

@@ -19,7 +19,7 @@ from trio.testing import wait_all_tasks_blocked
 import trio_wsarecv
 from tests.datagrams import bound
 from tests.peers import Counted, socket_pair, stdlib_pair, stream_pair
-from tests.receiving import winerror
+from tests.receiving import as_text
 from tests.simulation import Call
 
 Receive = Callable[[trio.socket.SocketType], Awaitable[object]]
@@ -94,11 +94,7 @@ async def outcome_of(call: Receive, sock: trio.socket.SocketType) -> object:
     try:
         return await call(sock)
     except Exception as exc:
-        text = str(exc)
-        if "Windows Error 0x" in text:  # Python's, where the system has no text: ours has the name
-            code = trio_wsarecv.WinsockError(winerror(exc))
-            text = f"[WinError {code:d}] {code.name}"
-        return type(exc), text
+        return type(exc), as_text(exc)
 
 
 @pytest.mark.parametrize("call", BAD.values(), ids=BAD)
