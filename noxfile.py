@@ -136,7 +136,7 @@ def trio_tests(session: nox.Session) -> None:
 
 @nox.session
 def apps(session: nox.Session) -> None:
-    """Have Hypercorn, httpx and anyio, unmodified, receive by this package, as `tests` does."""
+    """Have other people's programs use this package: Hypercorn, httpx, anyio, aioquic, dig."""
     install(session, "test")
     session.install("--require-hashes", "-r", OTHER_PROGRAMS)
     if sys.platform == "win32":

@@ -27,7 +27,7 @@ RAW_SKIP: Final = "raw C, skip on success"
 FEW: Final = {STOCK, OURS, RUN, RAW}  # for Wine has no handles for thousands of everybody
 STOCK_DATAGRAMS: Final = "trio recvfrom"
 BARE: Final = "trio wait_overlapped"
-CALLS: Final = ("recvfrom", "recvfrom_into", "recvfrom_many", "recvmsg")
+CALLS: Final = ("recvfrom", "recvfrom_into", "recvfrom_many", "sendto_many", "recvmsg")
 
 DATAGRAMS: Final = {STOCK_DATAGRAMS, f"{RUN} recvfrom", *(f"{OURS} {call}" for call in CALLS), BARE}
 

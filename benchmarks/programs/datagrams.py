@@ -44,6 +44,14 @@ async def recvfrom_many(sock: Any, action: Action) -> None:
                 await sock.sendto(answer, address)
 
 
+async def sendto_many(sock: Any, action: Action) -> None:
+    while True:
+        batch = await sock.recvfrom_many(DATAGRAMS, ROOM)
+        await sock.sendto_many(
+            [(answer, address) for data, address in batch if (answer := action(data))]
+        )
+
+
 async def recvmsg(sock: Any, action: Action) -> None:
     while True:
         data, _, _, address = await sock.recvmsg(ROOM)
@@ -75,7 +83,7 @@ async def wait_overlapped(sock: Any, action: Action) -> None:
 
 CALLS: dict[str, Callable[[Any, Action], Awaitable[None]]] = {
     call.__name__: call
-    for call in (recvfrom, recvfrom_into, recvfrom_many, recvmsg, wait_overlapped)
+    for call in (recvfrom, recvfrom_into, recvfrom_many, sendto_many, recvmsg, wait_overlapped)
 }
 
 

@@ -1,8 +1,9 @@
-"""Answers each datagram from the address that it was sent to: ``answer_from.py [PORT]``.
+"""Answers DNS queries from the address that was asked: ``answer_from.py [PORT]``.
 
-A machine has many addresses. A socket that receives on all of them answers from the address that
-the system chooses, and a client that asked another one discards the answer. So when the first
-datagram to an address arrives, that address gets a socket of its own.
+A machine has many addresses. A socket that receives on all of them sends from the one that the
+system chooses, and a client that asked another one discards the answer. So this server is told
+where each query was sent to, and has the answer sent from there. The answer to every query is a
+text that says which address that was.
 """
 
 from __future__ import annotations
@@ -10,58 +11,107 @@ from __future__ import annotations
 import socket
 import struct
 import sys
+from collections import Counter
 
 import trio
 
 import trio_wsarecv
 
-# Ancillary data with the destination address: its type, its layout, and where the address is.
+# Which option asks for the destination address, and of which type the ancillary data is.
+OPTIONS = {socket.AF_INET: 8, socket.AF_INET6: 49}
+TYPES = {(socket.IPPROTO_IP, 8), (socket.IPPROTO_IPV6, 50)}
 if sys.platform == "win32":
-    IP_PKTINFO, IN_PKTINFO, ADDRESS = 19, struct.Struct("4sI"), 0  # address, interface
-else:
-    IP_PKTINFO, IN_PKTINFO, ADDRESS = 8, struct.Struct("I4s4s"), 2  # interface, local, address
+    OPTIONS = {socket.AF_INET: 19, socket.AF_INET6: 19}
+    TYPES = {(socket.IPPROTO_IP, 19), (socket.IPPROTO_IPV6, 19)}
 
-CONTROL_SIZE = 64  # room for one IN_PKTINFO and its header
+MAX_BATCH = 64
+MAX_QUERY = 512
+CONTROL_SIZE = 64  # room for the destination address and its header
+
+HEADER = struct.Struct("!6H")  # identifier, flags, number of: questions, answers, …
+RECORD = struct.Struct("!3HIHB")  # name, type, class, time to live, length, length of the text
+RESPONSE, SAME_NAME, TYPE_TEXT, CLASS_IN = 0x8400, 0xC00C, 16, 1
+
+Ancillary = tuple[int, int, bytes]
+Address = tuple[str, int] | tuple[str, int, int, int]
 
 
-def open_socket(host: str, port: int) -> trio_wsarecv.Socket:
-    """Open a datagram socket that receives the destination address of each datagram."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-    sock.bind((host, port))
+def open_socket(family: socket.AddressFamily, port: int) -> trio_wsarecv.Socket:
+    """Open a socket on all addresses that receives the destination address of each datagram."""
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    if sys.platform == "win32":  # where another program could take the port otherwise
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    level = socket.IPPROTO_IPV6 if family == socket.AF_INET6 else socket.IPPROTO_IP
+    sock.setsockopt(level, OPTIONS[family], 1)
+    sock.bind(("", port))
     own = trio_wsarecv.from_stdlib_socket(sock)
     own.set_udp_connreset(False)  # a client that is gone must not stop the server
     return own
 
 
-def sent_to(ancdata: list[tuple[int, int, bytes]]) -> str:
-    """Return the address that a datagram was sent to."""
+def sent_to(ancdata: list[Ancillary]) -> tuple[str, Ancillary]:
+    """Return the address that a datagram was sent to, and what has the answer sent from it."""
     for level, kind, data in ancdata:
-        if (level, kind) == (socket.IPPROTO_IP, IP_PKTINFO):
-            return socket.inet_ntoa(IN_PKTINFO.unpack(data)[ADDRESS])
-    raise LookupError("no destination address in the ancillary data")
+        if (level, kind) not in TYPES:
+            continue
+        if level == socket.IPPROTO_IPV6:  # address, interface
+            return socket.inet_ntop(socket.AF_INET6, data[:16]), (level, kind, data)
+        if sys.platform == "win32":  # address, interface
+            return socket.inet_ntoa(data[:4]), (level, kind, data)
+        return socket.inet_ntoa(data[8:12]), (level, kind, data)  # interface, local, address
+    raise ValueError("no destination address in the ancillary data")
 
 
-async def main(port: int) -> None:
-    """Answer datagrams until cancelled."""
-    sockets: dict[str, trio_wsarecv.Socket] = {}
+def answer(query: bytes, text: bytes) -> bytes:
+    """Answer a query with a text; raise `ValueError` if it is not one."""
+    if len(query) < HEADER.size:
+        raise ValueError("too short")
+    identifier, flags, questions, *_ = HEADER.unpack_from(query)
+    end = query.index(b"\0", HEADER.size) + 5  # behind the name, its type and its class
+    if flags & 0x8000 or questions != 1 or end > len(query):
+        raise ValueError("not a query, or not for one name")
+    header = HEADER.pack(identifier, RESPONSE, 1, 1, 0, 0)
+    record = RECORD.pack(SAME_NAME, TYPE_TEXT, CLASS_IN, 0, len(text) + 1, len(text))
+    return header + query[HEADER.size : end] + record + text
 
-    async def answer_all(sock: trio_wsarecv.Socket) -> None:
-        while True:
-            data, ancdata, _, client = await sock.recvmsg(65536, CONTROL_SIZE)
-            local = sent_to(ancdata)
-            if local not in sockets:
-                sockets[local] = open_socket(local, port)
-                nursery.start_soon(answer_all, sockets[local])
-            answer = f"you sent this to {local}: ".encode() + data
-            await sockets[local].sendto(answer, client)
 
-    with open_socket("0.0.0.0", port) as everywhere:
-        port = everywhere.getsockname()[1]
-        print("listening on port", port, flush=True)
+async def answer_one(
+    sock: trio_wsarecv.Socket, query: bytes, ancdata: list[Ancillary], client: Address
+) -> str:
+    """Answer a query, and return what came of it: an error concerns this answer alone."""
+    try:
+        host, source = sent_to(ancdata)
+        response = answer(query, f"you asked {host}".encode())
+        await sock.sendmsg([response], [source], 0, client)
+    except ValueError:
+        return "not a query"
+    except OSError:
+        return "not sent"
+    return "answered"
+
+
+async def answer_all(sock: trio_wsarecv.Socket, counts: Counter[str]) -> None:
+    while True:
+        messages = await sock.recvmsg_many(MAX_BATCH, MAX_QUERY, CONTROL_SIZE)
+        for query, ancdata, _, client in messages:
+            counts[await answer_one(sock, query, ancdata, client)] += 1
+
+
+async def main(port: int = 0) -> None:
+    """Answer queries until cancelled."""
+    counts: Counter[str] = Counter()
+    try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(answer_all, everywhere)
+            with open_socket(socket.AF_INET, port) as sock:
+                port = sock.getsockname()[1]
+                with open_socket(socket.AF_INET6, port) as six:
+                    nursery.start_soon(answer_all, six, counts)
+                    print("listening on port", port, flush=True)
+                    await answer_all(sock, counts)
+    finally:
+        print(dict(counts))
 
 
 if __name__ == "__main__":

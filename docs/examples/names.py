@@ -1,20 +1,33 @@
-"""A DNS server for two names, and a client that asks it."""
+"""A DNS server over UDP and TCP: ``names.py [PORT]``; without a port it asks itself."""
+
+from __future__ import annotations
 
 import socket
 import struct
+import sys
+from contextlib import suppress
 
 import trio
 
 import trio_wsarecv
 
-ADDRESSES = {b"alpha.example": "192.0.2.1", b"beta.example": "192.0.2.2"}
+ADDRESSES = {
+    b"alpha.example": ["192.0.2.1"],
+    b"beta.example": ["192.0.2.2"],
+    b"many.example": [f"198.51.100.{number}" for number in range(100)],
+}
 
 MAX_BATCH = 64
-MAX_QUERY = 512
+MAX_UDP, MAX_TCP = 1232, 65535
+MAX_PLAIN = 512  # what a client takes over UDP if it does not say more, by EDNS
+MAX_IDLE = 10  # seconds that a TCP client may be silent
+
 HEADER = struct.Struct("!6H")  # identifier, flags, number of: questions, answers, …
-ANSWER = struct.Struct("!3HIH4s")  # name, type, class, time to live, length, address
-TYPE_A, CLASS_IN, SAME_NAME = 1, 1, 0xC00C
-RESPONSE, NAME_ERROR = 0x8400, 3
+RECORD = struct.Struct("!3HIH")  # name, type, class, time to live, length of what follows
+EDNS = struct.Struct("!B2HIH")  # no name, type, how much a client takes, flags, length
+TYPE_A, TYPE_OPT, CLASS_IN, SAME_NAME = 1, 41, 1, 0xC00C
+RESPONSE, TRUNCATED, OPCODE, RECURSION = 0x8400, 0x0200, 0x7800, 0x0100
+NAME_ERROR, NOT_IMPLEMENTED = 3, 4
 
 
 def question(name: bytes) -> bytes:
@@ -23,51 +36,103 @@ def question(name: bytes) -> bytes:
     return labels + b"\0" + struct.pack("!2H", TYPE_A, CLASS_IN)
 
 
-QUESTIONS = {question(name): socket.inet_aton(ADDRESSES[name]) for name in ADDRESSES}
+def answer(query: bytes, most: int) -> bytes:
+    """Answer in so many bytes at most; raise `ValueError` if this is not a query."""
+    try:
+        identifier, flags, *counts = HEADER.unpack_from(query)
+        position, labels = HEADER.size, []
+        while length := query[position]:
+            labels.append(query[position + 1 : position + 1 + length].lower())
+            position += 1 + length
+        kind, _ = struct.unpack_from("!2H", query, position + 1)
+        asked, rest = query[HEADER.size : position + 5], query[position + 5 :]
+    except (struct.error, IndexError):
+        raise ValueError("too short") from None
+    if flags & 0x8000 or counts[0] != 1:
+        raise ValueError("not a query, or not for one name")
+    edns = b""
+    if len(rest) >= EDNS.size and EDNS.unpack_from(rest)[:2] == (0, TYPE_OPT):
+        edns = EDNS.pack(0, TYPE_OPT, MAX_UDP, 0, 0)
+    if most == MAX_UDP:
+        most = min(most, max(EDNS.unpack_from(rest)[2] if edns else 0, MAX_PLAIN))
+
+    code, records = RESPONSE | flags & (OPCODE | RECURSION), []
+    addresses = ADDRESSES.get(b".".join(labels))
+    if flags & OPCODE:
+        code |= NOT_IMPLEMENTED
+    elif addresses is None:
+        code |= NAME_ERROR
+    elif kind == TYPE_A:
+        record = RECORD.pack(SAME_NAME, TYPE_A, CLASS_IN, 60, 4)
+        records = [record + socket.inet_aton(address) for address in addresses]
+    if HEADER.size + len(asked) + sum(map(len, records)) + len(edns) > most:
+        code, records = code | TRUNCATED, []  # the client asks again, over TCP
+    header = HEADER.pack(identifier, code, 1, len(records), 0, bool(edns))
+    return b"".join([header, asked, *records, edns])
 
 
-def answer(query: bytes) -> bytes:
-    identifier = HEADER.unpack_from(query)[0]
-    asked = query[HEADER.size :]
-    address = QUESTIONS.get(asked)
-    if address is None:
-        return HEADER.pack(identifier, RESPONSE | NAME_ERROR, 1, 0, 0, 0) + asked
-    record = ANSWER.pack(SAME_NAME, TYPE_A, CLASS_IN, 60, len(address), address)
-    return HEADER.pack(identifier, RESPONSE, 1, 1, 0, 0) + asked + record
-
-
-async def serve(sock: trio_wsarecv.Socket) -> None:
+async def serve_udp(sock: trio_wsarecv.Socket) -> None:
     sock.set_udp_connreset(False)
     while True:
-        for datagram in await sock.recvfrom_many(MAX_BATCH, MAX_QUERY):
+        answers = []
+        for datagram in await sock.recvfrom_many(MAX_BATCH, MAX_UDP):
             query, client = datagram
-            if len(query) > HEADER.size and not datagram.truncated:
-                await sock.sendto(answer(query), client)
+            if not datagram.truncated:
+                with suppress(ValueError):
+                    answers.append((answer(query, MAX_UDP), client))
+        while answers:
+            try:
+                await sock.sendto_many(answers)
+                break
+            except OSError as exc:  # of one answer: go on behind it
+                del answers[: exc.sent + 1]  # type: ignore[attr-defined]
+
+
+async def serve_tcp(stream: trio_wsarecv.SocketStream) -> None:
+    with suppress(trio_wsarecv.IncompleteReceiveError, trio.BrokenResourceError, ValueError):
+        while True:
+            with trio.move_on_after(MAX_IDLE) as scope:
+                length = int.from_bytes(await stream.receive_exactly(2), "big")
+                response = answer(await stream.receive_exactly(length), MAX_TCP)
+                await stream.send_all(len(response).to_bytes(2, "big") + response)
+            if scope.cancelled_caught:
+                return
 
 
 def udp_socket() -> trio_wsarecv.Socket:
     return trio_wsarecv.from_stdlib_socket(socket.socket(type=socket.SOCK_DGRAM))
 
 
+async def serve(port: int, task_status: trio.TaskStatus[tuple[str, int]]) -> None:
+    (listener,) = await trio_wsarecv.open_tcp_listeners(port, host="127.0.0.1")
+    with udp_socket() as sock:
+        await sock.bind(listener.socket.getsockname())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve_udp, sock)
+            nursery.start_soon(trio.serve_listeners, serve_tcp, [listener])
+            task_status.started(sock.getsockname())
+
+
 async def ask(name: bytes, server: tuple[str, int]) -> str:
     with udp_socket() as sock, trio.fail_after(5):
         await sock.connect(server)
         await sock.send(HEADER.pack(1, 0, 1, 0, 0, 0) + question(name))
-        response = await sock.recv(MAX_QUERY)
-    if HEADER.unpack_from(response)[1] != RESPONSE:
+        response = await sock.recv(MAX_UDP)
+    if HEADER.unpack_from(response)[1] & NAME_ERROR:
         return "no such name"
     return socket.inet_ntoa(response[-4:])
 
 
-async def main() -> None:
-    with udp_socket() as sock:
-        await sock.bind(("127.0.0.1", 0))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve, sock)
-            for name in (b"alpha.example", b"beta.example", b"gamma.example"):
-                print(name.decode(), await ask(name, sock.getsockname()))
-            nursery.cancel_scope.cancel()
+async def main(port: int | None = None) -> None:
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(serve, port or 0)
+        if port is not None:
+            print("listening on port", server[1], flush=True)
+            return
+        for name in (b"alpha.example", b"beta.example", b"gamma.example"):
+            print(name.decode(), await ask(name, server))
+        nursery.cancel_scope.cancel()
 
 
 if __name__ == "__main__":
-    trio.run(main)
+    trio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else None)

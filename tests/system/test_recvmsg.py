@@ -366,15 +366,26 @@ async def test_a_datagram_can_be_peeked_at_and_no_more(
 
 
 @pytest.mark.skipif(not on_windows and not on_linux, reason="other numbers")
-async def test_a_datagram_is_answered_from_where_it_was_sent_to() -> None:
+async def test_a_query_is_answered_from_where_it_was_sent_to_whatever_comes_before() -> None:
+    query = b"\x12\x34\1\0\0\1\0\0\0\0\0\0\6whoami\0\0\x10\0\1"
     with child([sys.executable, str(EXAMPLE)], 60, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None
         port = int((await trio.to_thread.run_sync(program.stdout.readline)).split()[-1])
-        with trio_wsarecv.from_stdlib_socket(socket.socket(type=socket.SOCK_DGRAM)) as client:
-            await client.bind(("0.0.0.0", 0))
-            for host in ("127.0.0.1", "127.0.0.2", "127.0.0.1", "127.7.7.7"):
-                await client.sendto(b"hello", (host, port))
-                answer, address = await client.recvfrom(100)
-                assert answer == f"you sent this to {host}: hello".encode()
-                if not WINE:  # whose sockets send from any address of their interface
-                    assert address == (host, port)
+        for family, hosts in (
+            (socket.AF_INET, ("127.0.0.1", "127.0.0.2", "127.0.0.1", "127.7.7.7")),
+            (socket.AF_INET6, ("::1",)),
+        ):
+            with trio_wsarecv.from_stdlib_socket(
+                socket.socket(family, socket.SOCK_DGRAM)
+            ) as client:
+                await client.bind(("", 0))
+                for host in hosts:
+                    # None of these has an answer, and none of them ends the server.
+                    for data in (b"", b"hello", query[:20], b"\0\0\x80" + query[3:], bytes(60_000)):
+                        await client.sendto(data, (host, port))
+                    await client.sendto(query, (host, port))
+                    answer, address = await client.recvfrom(100)
+                    assert answer.startswith(query[:2])
+                    assert answer.endswith(f"you asked {host}".encode())
+                    if not WINE:  # whose sockets send from any address of their interface
+                        assert address[:2] == (host, port)
