@@ -13,6 +13,7 @@ echo: N messages that come back, one at a time on every connection
 idle: nothing at all
 datagrams-paced, datagrams-burst, datagrams-echo: N datagrams; N times as many as a burst has, and
 the last of either is answered; N datagrams that come back
+datagrams-dns: N queries, each for the address of one name, one at a time from every peer
 
 A datagram begins with its number and with whether it is to be answered, by the number that the
 next one will have, or by a wrong one if any was lost, doubled or overtaken.  So no more are on the
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DEADLINE: Final = 60  # seconds for any answer
+NAME: Final = b"alpha.example"
 
 
 def schedule(units: int, rate: float, spin: bool = False) -> Iterator[int]:
@@ -168,6 +170,18 @@ class Datagrams(Ends):
 
     def echo(self, units: int, rate: float) -> None:
         self.come_back(units, self._send)
+
+    def dns(self, units: int, rate: float) -> None:
+        self.come_back(units, self._ask)
+
+    def _ask(self, sock: socket.socket) -> int:
+        server = programs.name_server()
+        identifier = self._sent & 0xFFFF
+        query = server["HEADER"].pack(identifier, 0, 1, 0, 0, 0) + server["question"](NAME)
+        self._sent += 1
+        self._expected[sock] = server["answer"](query, MESSAGE)
+        sock.send(query)
+        return len(self._expected[sock])
 
     def finish(self) -> None:
         self.sockets[0].send(bytes(programs.END))

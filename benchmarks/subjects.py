@@ -44,6 +44,8 @@ ABSENT: Final = {
 def takes_part(name: str, work: str) -> bool:
     """Return whether a subject takes part in a work, each by its name."""
     kind, _, _ = work.partition("-")
+    if work.startswith("datagrams-dns") and name in {BARE, RAW}:
+        return False
     if name == SOCKET:
         return kind in {"bulk", "frames"}
     return name not in ABSENT.get(kind, ()) and (kind == "datagrams" or name not in DATAGRAMS)

@@ -21,6 +21,9 @@ MEMORY: Final = Figure("resident memory per connection", "KiB")
 DATAGRAM_ECHO: Final = ("datagrams-echo", STOCK_DATAGRAMS)
 
 
+DNS: Final = ("datagrams-dns", STOCK_DATAGRAMS)
+
+
 def processor_per(what: str) -> Figure:
     return Figure(f"processor time per {what}", "µs")
 
@@ -92,6 +95,7 @@ WORKS: Final = (
     _datagrams("datagrams-burst", BURST_TITLE, DATAGRAMS, 0, DATAGRAM_SIZE),
     _echo("datagrams-echo-1", "echo of 64-byte datagrams, 1 peer", 1, *DATAGRAM_ECHO),
     _echo("datagrams-echo-50", "echo of 64-byte datagrams, 50 peers", 50, *DATAGRAM_ECHO),
+    _echo("datagrams-dns-50", "DNS queries, 50 peers", 50, *DNS),
 )
 IDLE: Final = _idle("idle", "never received on", "idle")
 BURSTS: Final = (

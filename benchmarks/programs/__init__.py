@@ -7,9 +7,12 @@ and waits for the next line.  The works are explained in `benchmarks.load`.
 
 from __future__ import annotations
 
+import functools
+import runpy
 import socket
 import struct
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     Action = Callable[[Data], Data | None]
 
 HOST: Final = "127.0.0.1"
+NAME_SERVER: Final = Path(__file__).parents[2] / "docs" / "examples" / "names.py"
 ROUND: Final = 16 * 1024 * 1024  # of a flood, one byte is sent back for each so many
 LARGE: Final = 256 * 1024
 PIECE: Final = 64 * 1024  # what a sender that is no faster than the receiver sends at a time
@@ -42,7 +46,10 @@ END: Final = 1  # the size of the last datagram
 #: itself Linux lets up to 32 MiB wait, on each connection another amount; then the speed of the
 #: machine's memory is measured.
 KERNEL_BUFFER: Final = 512 * 1024
-FLOODS: Final = {"bulk", "chunks", "dry", "frames", "datagrams", "datagrams-echo"}
+FLOODS: Final = {
+    *("bulk", "chunks", "dry", "frames"),
+    *("datagrams", "datagrams-echo", "datagrams-dns"),
+}
 
 
 class Task(NamedTuple):
@@ -97,4 +104,19 @@ def action_of(work: str) -> Action:
             raise Ended
         return data
 
+    if work == "datagrams-dns":
+        return dns
     return echo if work == "datagrams-echo" else take
+
+
+@functools.cache
+def name_server() -> dict[str, Any]:
+    """Return what the DNS server of the documentation is made of."""
+    return runpy.run_path(str(NAME_SERVER))
+
+
+def dns(data: Data) -> Data:
+    if len(data) == END:
+        raise Ended
+    answer: bytes = name_server()["answer"](bytes(data), MESSAGE)
+    return answer
