@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from typing import Any
 
@@ -13,6 +14,8 @@ from tests.datagrams import (
     WITHOUT_FLAGS,
     Method,
     every,
+    recv,
+    recv_into,
     scatter,
     when,
 )
@@ -304,3 +307,21 @@ async def test_a_part_of_a_message_is_no_error(simulation: Simulation, method: s
     await simulation.step()
     assert call.succeeded
     assert buffer == b"part" + bytes(6)
+
+
+@pytest.mark.parametrize("ifs_handles", [True, False], ids=["overlapped", "readiness"])
+@pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "datagrams"])
+async def test_whatever_call_comes_before_the_data_is_where_it_is_looked_for(
+    simulation: Simulation, is_stream: bool, ifs_handles: bool
+) -> None:
+    sock = simulation.stream() if is_stream else simulation.datagrams()
+    sock.peer.ifs_handles = ifs_handles
+    simulation.deliver_automatically()
+    sizes = list(itertools.product((8, 300, 1500), repeat=3))
+    number = 0
+    for methods in itertools.product((recv, recv_into, scatter), repeat=3):
+        for method, size in zip(methods * len(sizes), itertools.chain(*sizes), strict=True):
+            data = pattern(5000)[number % 4000 :][: min(size, 1000)]
+            number += 7
+            sock.peer.send(data)
+            assert (await method(sock, size)).data == data

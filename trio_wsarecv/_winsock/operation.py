@@ -163,6 +163,7 @@ class Operation:
     def set_buffers(self, buffers: Sequence[Buffer], offset: int, nbytes: int, flags: int) -> None:
         """Receive up to ``nbytes`` bytes into several buffers, as if they were one."""
         self.release()
+        self.target = None  # so that the next one sets its own, although it may be as large
         count = len(buffers) + self._own_count - 1
         wsabufs = ffi.new("WSABUF[]", count)
         wsabufs[count - 1] = self.memory.wsabuf[1]  # a datagram's
