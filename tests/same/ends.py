@@ -6,10 +6,13 @@ import random
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import cache
 from typing import Protocol
 
 import trio
+
+import trio_wsarecv
 
 from .outcome import WHOLE, account_for, of_data
 from .program import DATAGRAMS, SENDERS, TLS
@@ -142,9 +145,19 @@ class Senders:
             sock.bind(ADDRESS)
         self._address = address
         self.addresses = [sock.getsockname() for sock in self._sockets]
+        self.received: list[bytes] = []
 
     def send(self, data: bytes, sender: int = 0) -> None:
         self._sockets[sender].sendto(data, self._address)
+
+    def drain(self) -> None:
+        """Receive what has come, before the kernel has no more room."""
+        for sock in self._sockets:
+            sock.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    self.received.append(sock.recv(2048))
+            sock.setblocking(True)
 
     def close(self) -> None:
         for sock in self._sockets:
@@ -173,6 +186,7 @@ class End:
       finished: whether the peer sends nothing more.
       receiving: the number of tasks that receive.
       own: what was sent to the peer.
+      datagrams: what was sent to the peers.
     """
 
     peer: Peer
@@ -189,6 +203,7 @@ class End:
         self.taken = 0
         self.receiving = 0
         self.own = b""
+        self.datagrams: list[bytes] = []
 
     async def open(self, connect_hostile: Callable[[], tuple[socket.socket, Peer]]) -> None:
         if self.kind == DATAGRAMS:
@@ -272,6 +287,9 @@ class End:
     def account(self, *, to_the_end: bool) -> str:
         """Say whether what was received, and what the peer was sent, is what it has to be."""
         if self.kind == DATAGRAMS:
+            self.senders.drain()
+            if sorted(self.senders.received) != sorted(self.datagrams):
+                return f"the peers got {len(self.senders.received)} of {len(self.datagrams)}"
             complete = self.taken == self.sent or (self.taken < self.sent and not to_the_end)
             return WHOLE if complete else f"{self.taken} of {self.sent} datagrams"
         answer = account_for(self.chunks, pattern(0, self.sent), to_the_end=to_the_end)
@@ -285,3 +303,30 @@ class End:
             self.senders.close()
         else:
             self.peer.close()
+
+
+async def send_many(
+    sock: trio.socket.SocketType, datagrams: list[tuple[bytes, tuple[str, int]]]
+) -> int:
+    """Send by `Socket.sendto_many`, or on stock Trio by what that is to be like."""
+    if isinstance(sock, trio_wsarecv.Socket):
+        return await sock.sendto_many(datagrams)
+    await trio.lowlevel.checkpoint_if_cancelled()
+    sent = 0
+    try:
+        for data, address in datagrams:
+            sock._sock.sendto(data, address)  # type: ignore[attr-defined]
+            sent += 1
+    except OSError as exc:
+        exc.sent = sent  # type: ignore[attr-defined]
+        raise
+    finally:
+        await trio.lowlevel.cancel_shielded_checkpoint()
+    return sent
+
+
+async def send_message(sock: trio.socket.SocketType, data: bytes) -> int:
+    """Send by `Socket.sendmsg`, or on stock Trio by what that is to be like."""
+    if isinstance(sock, trio_wsarecv.Socket):
+        return await sock.sendmsg([data[:1], bytearray(), memoryview(data)[1:]])
+    return await sock.send(data)

@@ -25,6 +25,7 @@ from .program import (
     Program,
     Receive,
     Send,
+    SendMany,
     Shutdown,
 )
 
@@ -66,6 +67,9 @@ MEETINGS = (
     "reset",
     "shutdown",
     "transmit",
+    "transmit, cancel",
+    "transmit, close",
+    "receive, send, transmit",
     "drip",
     "hand on",
 )
@@ -140,7 +144,13 @@ class Generator:
             case "shutdown" if kind in STREAMS:
                 return [Shutdown(socket, rng.choice((0, 1, 1, 2)))]
             case "transmit" if stream:
-                return [Send(socket, rng.choice((1, 100, 2000)), rng.randrange(GROUPS))]
+                nbytes, group = rng.choice((1, 100, 2000)), rng.randrange(GROUPS)
+                how = "sendmsg" if kind in STREAMS and rng.random() < 0.5 else "send_all"
+                return [Send(socket, nbytes, group, how)]
+            case "transmit":
+                datagrams, group = rng.choice((0, 1, 3, 64, 65, 70)), rng.randrange(GROUPS)
+                too_large = rng.randrange(datagrams + 1) if rng.random() < 0.2 else None
+                return [SendMany(socket, datagrams, group, too_large)]
             case "drip" if stream:
                 return [Drip(socket, rng.randint(2, 4))]
             case "hand on" if kind in STREAMS:

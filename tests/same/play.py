@@ -12,7 +12,7 @@ from math import inf
 import trio
 import trio.testing
 
-from .ends import End, Peer, pattern, stdlib_pair
+from .ends import End, Peer, pattern, send_many, send_message, stdlib_pair
 from .outcome import CANCELLED, Entry, Outcome, of_data, of_error
 from .program import (
     DATAGRAMS,
@@ -31,6 +31,7 @@ from .program import (
     Program,
     Receive,
     Send,
+    SendMany,
     Shutdown,
 )
 
@@ -103,6 +104,9 @@ class Play:
                 for operation in burst:
                     self._perform(operation)
                 await self._settle()
+                for end in self._ends:
+                    if end.kind == DATAGRAMS:
+                        end.senders.drain()
                 self._burst += 1
             for nursery in list(self._groups.values()):
                 nursery.cancel_scope.cancel()
@@ -170,6 +174,8 @@ class Play:
                 self._groups[operation.group].start_soon(self._own, end)
             case Send():
                 self._groups[operation.group].start_soon(self._send, end, operation)
+            case SendMany():
+                self._groups[operation.group].start_soon(self._send_many, end, operation)
             case Close(how="close"):
                 end.touched = True
                 end.sock.close()
@@ -246,10 +252,31 @@ class Play:
         data = pattern(len(end.own), operation.nbytes)
         end.own += data
         try:
-            await end.stream.send_all(data)
+            if operation.how == "send_all":
+                await end.stream.send_all(data)
+            while operation.how == "sendmsg" and data:
+                data = data[await send_message(end.sock, data) :]
         except ERRORS as exc:
             end.own = b""
             self._note(self._name(end), "send", of_error(exc))
+
+    async def _send_many(self, end: End, operation: SendMany) -> None:
+        addresses = end.senders.addresses
+        datagrams = [
+            (b"answer %d" % number, addresses[number % len(addresses)])
+            for number in range(operation.datagrams)
+        ]
+        if operation.too_large is not None:
+            datagrams.insert(operation.too_large, (bytes(65508), addresses[0]))
+        name, sent = self._name(end), 0
+        try:
+            sent = await send_many(end.sock, datagrams)
+        except ERRORS as exc:
+            sent = exc.sent  # type: ignore[union-attr]
+            self._note(name, "send", f"{of_error(exc)} behind {sent}")
+        else:
+            self._note(name, "send", f"{sent} sent")
+        end.datagrams += [data for data, _ in datagrams[:sent]]
 
     async def _receive(self, end: End, receive: Receive, scope: trio.CancelScope) -> None:
         what = f"{receive.call}({receive.size})@{self._burst}"

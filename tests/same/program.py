@@ -121,11 +121,22 @@ class Drip:
 
 @dataclass(frozen=True)
 class Send:
-    """A task that sends."""
+    """A task that sends bytes of a stream, by "send_all" or by "sendmsg"."""
 
     socket: int
     nbytes: int = 1
     group: int = 0
+    how: str = "send_all"
+
+
+@dataclass(frozen=True)
+class SendMany:
+    """A task that sends datagrams to the peers in turn; the one of this number is too large."""
+
+    socket: int
+    datagrams: int = 1
+    group: int = 0
+    too_large: int | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +167,7 @@ Operation: TypeAlias = (
     | PeerResets
     | Drip
     | Send
+    | SendMany
     | Busy
     | HandOn
 )

@@ -21,7 +21,7 @@ from .compare import compare
 from .differences import DIFFERENCES, Case, first_difference
 from .generate import generate
 from .outcome import CANCELLED, WHOLE, Entry, Outcome, account_for, of_error
-from .program import CancelOne, PeerResets, PeerSends, Program, Receive, Shutdown
+from .program import CancelOne, PeerResets, PeerSends, Program, Receive, SendMany, Shutdown
 from .shrink import shrink
 from .workers import Worker, workers
 
@@ -99,6 +99,13 @@ def test_the_end_of_a_run_is_compared(ended: str) -> None:
     assert [each.kind for each in compare(Scripted(outcome(DATA)), bad, WAITS).problems] == [
         f"ended: {ended}"
     ]
+
+
+def test_what_is_sent_is_compared() -> None:
+    program = Program(["datagrams"], [[[SendMany(0, 3)]]])
+    three, two = (outcome(Entry(0, "send", f"{number} sent")) for number in (3, 2))
+    (problem,) = compare(Scripted(three), Scripted(two), program).problems
+    assert problem.kind == "2 sent instead of 3 sent"
 
 
 def test_what_leaves_a_nursery_is_compared() -> None:

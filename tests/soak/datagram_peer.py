@@ -7,7 +7,8 @@ It prints the port that it listens on.  A datagram ``KIND COUNT ID`` there begin
 * ``flood``: small datagrams, many at a time,
 * ``oversized``: large ones among them, for which hardly anybody has room,
 * ``spoof``: those of another socket among them, which is a sender of its own,
-* ``vanish``: some, and then the socket is closed, so that what is sent there meets nobody.
+* ``vanish``: some, and then the socket is closed, so that what is sent there meets nobody,
+* ``echo``: small ones, each of which has to come back, in order and once, instead of the ``ack``.
 
 The process ends with its standard input.
 """
@@ -25,7 +26,7 @@ import trio
 from .numbered import LARGEST, SMALLEST, datagram
 
 #: How many datagrams may wait in a receive buffer.  The kernel counts more than their bytes.
-BURSTS = {"flood": 64, "oversized": 2, "spoof": 64, "vanish": 8}
+BURSTS = {"flood": 64, "oversized": 2, "spoof": 64, "vanish": 8, "echo": 64}
 SMALL = 1200
 
 #: Seconds after which the other side must have closed its socket.
@@ -42,6 +43,7 @@ async def converse(
     sockets = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(2)]
     own = [trio.socket.from_stdlib_socket(sock) for sock in sockets]
     sent = [0, 0]
+    expected: list[bytes] = []
     with sockets[0], sockets[1], trio.move_on_after(SILENCE) as silence:
         while sum(sent) < count:
             for _ in range(min(BURSTS[kind], count - sum(sent))):
@@ -49,7 +51,13 @@ async def converse(
                 size = rng.randint(SMALLEST, LARGEST if kind == "oversized" else SMALL)
                 await own[sender].sendto(datagram(sender, sent[sender], size), address)
                 sent[sender] += 1
-            while await acknowledged.receive() < sum(sent):
+                expected.append(datagram(sender, sent[sender] - 1, size))
+            if kind == "echo":
+                for data in expected:
+                    if await own[0].recv(LARGEST) != data:
+                        return  # and so the other side misses the rest
+            expected.clear()
+            while kind != "echo" and await acknowledged.receive() < sum(sent):
                 pass
             silence.deadline = trio.current_time() + SILENCE
     del acknowledgements[name]

@@ -26,7 +26,7 @@ from .resources import held, held_once_settled
 
 SOCKETS = 20
 #: How many datagrams a conversation may have.
-LENGTHS = {"flood": 2000, "oversized": 50, "spoof": 2000, "vanish": 50}
+LENGTHS = {"flood": 2000, "oversized": 50, "spoof": 2000, "vanish": 50, "echo": 2000}
 #: How many of them another task ends.
 CLOSED = 0.1
 #: Seconds that a receive may last on average, before it is cancelled.
@@ -62,13 +62,15 @@ class Received(NamedTuple):
     truncated: bool
 
 
-async def receive(sock: trio_wsarecv.Socket, rng: random.Random) -> list[Received]:
-    """Receive in some way, with more room or less."""
-    room = rng.choice((SMALLEST, 300, 1500, LARGEST))
+async def receive(
+    sock: trio_wsarecv.Socket, rng: random.Random, *, whole: bool = False
+) -> list[Received]:
+    """Receive in some way, with more room or less; or `whole` datagrams, with their senders."""
+    room = rng.choice((1500, LARGEST) if whole else (SMALLEST, 300, 1500, LARGEST))
     if rng.random() < 0.5:
         batch = await sock.recvfrom_many(rng.choice((2, 7, 64)), room)
         return [Received(*each, each.truncated) for each in batch]
-    method = rng.choice(METHODS)
+    method = rng.choice(WITH_ADDRESS if whole else METHODS)
     try:
         one = await method(sock, room)
     except OSError as exc:
@@ -77,6 +79,30 @@ async def receive(sock: trio_wsarecv.Socket, rng: random.Random) -> list[Receive
         assert method in WITHOUT_FLAGS
         return [Received(exc.partial, None, True)]  # type: ignore[attr-defined]
     return [Received(one.data, one.address if method in WITH_ADDRESS else None, one.truncated)]
+
+
+async def send_back(sock: trio_wsarecv.Socket, rng: random.Random, batch: list[Received]) -> int:
+    """Send datagrams back in some way; return how often that was cancelled."""
+    datagrams = [(each.data, each.address) for each in batch]
+    cancelled = 0
+    while datagrams:
+        sent = 0
+        with trio.CancelScope() as scope:
+            if rng.random() < 0.2:
+                scope.cancel()
+            try:
+                if rng.random() < 0.8:
+                    sent = await sock.sendto_many(iter(datagrams))
+                else:
+                    data, address = datagrams[0]
+                    await sock.sendmsg([data[:3], bytearray(data[3:])], (), 0, address)
+                    sent = 1
+            except trio.Cancelled as exc:
+                sent = getattr(exc, "sent", 0)
+                cancelled += 1
+                raise
+        del datagrams[:sent]
+    return cancelled
 
 
 class Conversation:
@@ -136,7 +162,7 @@ class Conversation:
                 batch: list[Received] = []
                 seconds = self.rng.choice((0, self.rng.expovariate(1 / PATIENCE), STUCK))
                 with trio.move_on_after(seconds) as scope:
-                    batch = await receive(sock, self.rng)
+                    batch = await receive(sock, self.rng, whole=self.kind == "echo")
                 faults["cancelled receives"] += scope.cancelled_caught
                 faults["receives that got datagrams although cancelled"] += bool(
                     scope.cancel_called and batch
@@ -144,8 +170,10 @@ class Conversation:
                 for each in batch:
                     ledger.enter(each.data, each.address)
                     faults["truncated"] += each.truncated
+                if self.kind == "echo":
+                    faults["cancelled sends"] += await send_back(sock, self.rng, batch)
                 whole = ledger.received % BURSTS[self.kind] == 0 or ledger.received == self.count
-                if batch and whole:
+                if batch and whole and self.kind != "echo":
                     line = f"ack {ledger.received} {self.name}"
                     await sock.sendto(line.encode(), ("127.0.0.1", port))
                 if batch:
@@ -192,8 +220,10 @@ def main(port: int, datagrams: int, seed: int) -> int:
     after = held_once_settled(before)
     failures = account.failures
     failures += [f"held on to {what}" for what in after.growth_since(before)]
-    wanted = (*LENGTHS, "truncated", "closed by another task", "cancelled receives")
-    failures += [f"nothing was done of: {name}" for name in wanted if not account.faults[name]]
+    wanted = ("truncated", "closed by another task", "cancelled receives", "cancelled sends")
+    failures += [
+        f"nothing was done of: {name}" for name in (*LENGTHS, *wanted) if not account.faults[name]
+    ]
     print("what was done:")
     for name, number in sorted(account.faults.items()):
         print(f"  {number:9,} {name}")
