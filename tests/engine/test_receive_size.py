@@ -377,6 +377,28 @@ async def test_others_have_one_turn_before_a_large_receive_and_no_deadline_in_it
 
 
 @both_modes
+async def test_a_large_receive_behind_one_that_waited_is_submitted_at_once(
+    simulation: Simulation, made_here: bool
+) -> None:
+    # It will probably wait, too, and another turn of the run loop costs a system call.
+    sock = simulation.stream(made_here=made_here)
+    await make_flow(simulation, sock, LARGE)
+    waits = await simulation.begin(sock.recv, LARGE)
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert waits.succeeded
+    sizes = offers(sock)
+    submitted: list[int] = []
+    trio.lowlevel.add_instrument(AfterTheFirstStep(lambda: submitted.extend(sizes)))
+    call = simulation.call(sock.recv, LARGE)
+    await simulation.run()
+    assert submitted == [LARGE]
+    sock.peer.send(b"more")
+    await simulation.step()
+    assert call.value == b"more"
+
+
+@both_modes
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 async def test_of_many_flows_one_at_a_time_has_a_large_result(
     simulation: Simulation, made_here: bool, size: int

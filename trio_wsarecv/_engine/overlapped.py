@@ -55,7 +55,7 @@ _GIVE_BYTES: Final = {Result.RECEIVED, Result.TRUNCATED, Result.RECEIVED_THEN_FA
 class OverlappedEngine(WinsockEngine):
     """Receives on one socket by overlapped operations, one at a time."""
 
-    __slots__ = ("_message", "_readiness", "_size", "_small")
+    __slots__ = ("_message", "_pended", "_readiness", "_size", "_small")
 
     def __init__(
         self, sock: socket.socket, mode: Mode, run: Run, claim: Claim, pushed_back: PushedBack
@@ -64,6 +64,7 @@ class OverlappedEngine(WinsockEngine):
         self._size = MIN_RECEIVE_SIZE
         self._small = 0
         self._message: object = None
+        self._pended = False  # whether the last receive that makes bytes did
         self._readiness: WinsockReadiness | None = None
 
     async def receive(self, sock: socket.socket, request: Request[Any], most: int) -> Answer[Any]:
@@ -76,7 +77,7 @@ class OverlappedEngine(WinsockEngine):
         if flows:
             wants = min(request.wants, MAX_RECEIVE_SIZE)
             nbytes = min(wants, self._size)
-            if nbytes > MIN_RECEIVE_SIZE:
+            if nbytes > MIN_RECEIVE_SIZE and not self._pended:
                 # Much is probably waiting.  Let other tasks run before there is a large result.
                 await trio.lowlevel.cancel_shielded_checkpoint()
                 self.waited = True
@@ -128,6 +129,7 @@ class OverlappedEngine(WinsockEngine):
                     if verdict.error and verdict.result is Result.RECEIVED_THEN_FAILED:
                         self._defer(sock, verdict.error)
                     if flows:
+                        self._pended = pended
                         room = operation.room
                         self._size, self._small = next_size(self._size, room, received, self._small)
                         if received == room < wants and not verdict.error:
