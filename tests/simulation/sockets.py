@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import trio_wsarecv
 from trio_wsarecv._engine.receiver import receiver_of
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
+from trio_wsarecv._winsock.parse import lay_out_address
 
 from .request import Request
 from .sending import Sent
@@ -146,13 +147,17 @@ class SimulatedSocket:
         return result.data, self._sender(result)
 
     def send(self, data: Buffer) -> int:
-        return self._send(Sent("send", bytes(memoryview(data))))
+        return self._send("send", data)
 
     def sendto(self, data: Buffer, address: Any) -> int:
-        return self._send(Sent("sendto", bytes(memoryview(data)), address))
+        lay_out_address(self.family, address)  # which refuses what the standard library does
+        return self._send("sendto", data, address)
 
-    def _send(self, sending: Sent) -> int:
-        nbytes = self._live().outgoing.take(sending)
+    def _send(self, call: str, data: Buffer, address: Any = b"") -> int:
+        with memoryview(data) as view:
+            if not view.c_contiguous:
+                raise BufferError("memoryview: underlying buffer is not C-contiguous")
+            nbytes = self._live().outgoing.take(Sent(call, bytes(view), address))
         if nbytes < 0:
             raise self._kernel.error(-nbytes)
         return nbytes
