@@ -97,7 +97,7 @@ async def test_what_was_sent_before_an_error_is_known_and_the_rest_can_be_sent(
     sock = simulation.datagrams()
     sock.peer.outgoing.refusals.extend([None] * first + [WinsockError.WSAEHOSTUNREACH])
     datagrams = numbered(5)
-    with pytest.raises(OSError, match=r".") as caught, assert_checkpoints():
+    with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
         await sock.sendto_many(datagrams)
     assert winerror(caught.value) == WinsockError.WSAEHOSTUNREACH
     sent = caught.value.sent  # type: ignore[attr-defined]
@@ -130,6 +130,39 @@ async def test_other_tasks_have_their_turn(simulation: Simulation) -> None:
         assert await sock.sendto_many(numbered(1000)) == 1000
     # In each round Trio lets every task run once, in any order.
     assert max(after - before for before, after in itertools.pairwise(seen)) <= 2 * IN_A_ROW
+
+
+class Turns(trio.abc.Instrument):
+    """Counts the turns of a task."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._task = trio.lowlevel.current_task()
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.count += task is self._task
+
+
+@pytest.mark.parametrize(("datagrams", "turns"), [(0, 1), (1, 1), (64, 1), (65, 2), (129, 3)])
+async def test_a_turn_is_given_no_more_often_than_that(
+    simulation: Simulation, datagrams: int, turns: int
+) -> None:
+    sock = simulation.datagrams()
+    count = Turns()
+    trio.lowlevel.add_instrument(count)
+    await sock.sendto_many(numbered(datagrams))
+    trio.lowlevel.remove_instrument(count)
+    assert count.count == turns
+
+
+async def test_an_interrupt_does_not_come_in_the_middle(simulation: Simulation) -> None:
+    def protected(item: Any) -> Iterator[Any]:
+        assert trio.lowlevel.currently_ki_protected()
+        yield item
+
+    sock = simulation.datagrams()
+    assert await sock.sendto_many(protected((b"data", HERE))) == 1
+    assert await sock.sendmsg(protected(b"data")) == 4
 
 
 async def test_cancelled_before_it_begins_it_takes_nothing(simulation: Simulation) -> None:
@@ -235,7 +268,7 @@ async def test_what_the_program_raises_passes_through(
         yield from numbered(2)
         raise error
 
-    with pytest.raises(error) as caught, assert_checkpoints():
+    with assert_checkpoints(), pytest.raises(error) as caught:
         await sock.sendto_many(failing())
     assert getattr(caught.value, "sent", 2) == 2
     assert len(sent_by(sock)) == 2
@@ -368,7 +401,7 @@ async def test_without_ancillary_data_nothing_depends_on_wsasendmsg(simulation: 
 
 async def test_a_stream_has_no_ancillary_data_to_send(simulation: Simulation) -> None:
     sock = simulation.stream()
-    with pytest.raises(OSError, match=r".") as caught, assert_checkpoints():
+    with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
         await sock.sendmsg([b"data"], [ECN])
     assert winerror(caught.value) == WinsockError.WSAEOPNOTSUPP
     assert sock.peer.outgoing.sent == []
@@ -414,7 +447,7 @@ async def test_a_message_on_a_socket_that_is_closed(simulation: Simulation) -> N
     sock.close()
     await simulation.run()
     assert isinstance(call.error, trio.ClosedResourceError)
-    with pytest.raises(OSError, match=r".") as caught, assert_checkpoints():
+    with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
         await sock.sendmsg([b"data"])
     assert winerror(caught.value) == WinsockError.WSAENOTSOCK
 
@@ -430,7 +463,7 @@ async def test_buffers_are_given_back_whatever_comes_of_it(simulation: Simulatio
     good.append(0)
     bad: list[Any] = [None, 5, "text", memoryview(b"strided")[::2]]
     for buffer in bad:
-        with pytest.raises((TypeError, BufferError, ValueError)), assert_checkpoints():
+        with assert_checkpoints(), pytest.raises((TypeError, BufferError, ValueError)):
             await sock.sendmsg([good, buffer])
         good.append(0)
     assert len(sock.peer.outgoing.sent) == 1
@@ -444,7 +477,7 @@ async def test_a_name_is_resolved_as_by_trios_own_sendto(simulation: Simulation)
             asked.append(arguments)
             await trio.lowlevel.checkpoint()
             address = ("2001:db8::1", 53, 0, 0) if len(asked) > 1 else HERE
-            return [(None, None, 0, "", address)]
+            return [(None, None, 0, "", address), (None, None, 0, "", ("another", 1))]
 
         async def getnameinfo(self, *arguments: Any) -> Any:
             raise NotImplementedError
@@ -468,11 +501,23 @@ async def test_no_host_is_this_one(simulation: Simulation) -> None:
     assert sock.peer.outgoing.sent == [Sent("WSASendTo", b"data", sockaddr_in(b"\x7f\0\0\1", 53))]
 
 
-async def test_more_buffers_than_a_call_is_given_are_joined(simulation: Simulation) -> None:
+@pytest.mark.parametrize(("buffers", "given"), [(1, 1), (1024, 1024), (1025, 1), (5000, 1)])
+async def test_more_buffers_than_a_call_is_given_are_joined(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, buffers: int, given: int
+) -> None:
+    counts = []
+    wsasend = simulation.ws2_32.WSASend
+
+    def counting(s: int, wsabufs: Any, count: int, *rest: Any) -> int:
+        counts.append(count)
+        return wsasend(s, wsabufs, count, *rest)
+
+    monkeypatch.setattr(simulation.ws2_32, "WSASend", counting)
     for sock in (simulation.stream(), simulation.datagrams()):
-        buffers = [b"%03d" % (number % 1000) for number in range(3000)]
-        assert await sock.sendmsg(buffers) == 9000
-        assert [each.data for each in sock.peer.outgoing.sent] == [b"".join(buffers)]
+        parts = [b"%04d" % number for number in range(buffers)]
+        assert await sock.sendmsg(iter(parts)) == 4 * buffers
+        assert [each.data for each in sock.peer.outgoing.sent] == [b"".join(parts)]
+    assert counts == [given, given]
 
 
 async def test_more_than_a_call_can_count_is_sent_in_parts(

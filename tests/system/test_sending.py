@@ -92,7 +92,7 @@ async def test_an_unconnected_socket_needs_addresses(pair: Pair) -> None:
 async def test_one_that_is_too_large_is_known_and_passed_over(pair: Pair) -> None:
     address = pair.sender.getsockname()
     datagrams = [(b"one", address), (b"two", address), (bytes(65508), address), (b"three", address)]
-    with pytest.raises(OSError, match=r".") as caught, assert_checkpoints():
+    with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
         await pair.sock.sendto_many(datagrams)
     if on_windows:
         assert winerror(caught.value) == WinsockError.WSAEMSGSIZE
@@ -115,7 +115,7 @@ async def test_a_broadcast_that_is_not_allowed_is_an_error_of_one_datagram(pair:
 @pytest.mark.parametrize("host", ["localhost", "name.invalid", "", "<broadcast>"])
 async def test_no_name_is_resolved(pair: Pair, host: str) -> None:
     address = pair.sender.getsockname()
-    with pytest.raises(ValueError, match="numeric") as caught, assert_checkpoints():
+    with assert_checkpoints(), pytest.raises(ValueError, match="numeric") as caught:
         await pair.sock.sendto_many([(b"one", address), (b"two", (host, address[1]))])
     assert caught.value.sent == 1  # type: ignore[attr-defined]
 
@@ -146,7 +146,7 @@ BAD: dict[str, Any] = {
 @pytest.mark.parametrize("datagrams", BAD.values(), ids=BAD)
 async def test_what_is_no_datagram_is_refused(pair: Pair, datagrams: Any) -> None:
     errors = (TypeError, ValueError, OverflowError, BufferError)
-    with pytest.raises(errors) as caught, assert_checkpoints():
+    with assert_checkpoints(), pytest.raises(errors) as caught:
         await pair.sock.sendto_many(datagrams)
     assert caught.value.sent == 0  # type: ignore[attr-defined]
     assert await pair.sock.sendto_many([(b"data", pair.sender.getsockname())]) == 1
@@ -155,7 +155,7 @@ async def test_what_is_no_datagram_is_refused(pair: Pair, datagrams: Any) -> Non
 
 async def test_a_socket_that_is_closed_or_a_stream_sends_no_datagrams(pair: Pair) -> None:
     pair.sock.close()
-    with pytest.raises(OSError, match=r".") as caught, assert_checkpoints():
+    with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
         await pair.sock.sendto_many([(b"data", pair.sender.getsockname())])
     assert caught.value.sent == 0  # type: ignore[attr-defined]
     with socket_pair() as (sock, _), pytest.raises(ValueError, match="stream"):
@@ -277,7 +277,7 @@ async def test_a_datagram_has_the_hops_and_the_ecn_that_were_asked_for(pair: Pai
 
 
 async def test_one_that_is_too_large_is_an_error(pair: Pair) -> None:
-    with pytest.raises(OSError, match=r".") as caught, assert_checkpoints():
+    with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
         await pair.sock.sendmsg([bytes(65_000), bytes(508)], (), 0, pair.sender.getsockname())
     if on_windows:
         assert winerror(caught.value) == WinsockError.WSAEMSGSIZE
@@ -344,7 +344,7 @@ async def test_a_stream_that_is_closed_meanwhile_says_so() -> None:
 @pytest.mark.windows
 async def test_a_stream_has_no_ancillary_data() -> None:
     with socket_pair() as (sock, other):
-        with pytest.raises(OSError, match=r".") as caught, assert_checkpoints():
+        with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
             await sock.sendmsg([b"data"], [from_address("127.0.0.1")])
         assert winerror(caught.value) == WinsockError.WSAEOPNOTSUPP
         assert await sock.sendmsg([b"da", b"ta"], [], 0, None) == 4

@@ -75,7 +75,6 @@ async def send_many(sock: socket.socket, datagrams: Iterable[tuple[Buffer, Any]]
                         sock.sendto(data, address)
                     break
                 except BlockingIOError:
-                    in_a_row = 0
                     await trio.lowlevel.wait_writable(sock)
             in_a_row += 1
             sent += 1
