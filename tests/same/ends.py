@@ -202,7 +202,7 @@ class End:
         self.finished = False
         self.taken = 0
         self.receiving = 0
-        self.own = b""
+        self.own: list[bytes] = []
         self.datagrams: list[bytes] = []
 
     async def open(self, connect_hostile: Callable[[], tuple[socket.socket, Peer]]) -> None:
@@ -293,8 +293,9 @@ class End:
             complete = self.taken == self.sent or (self.taken < self.sent and not to_the_end)
             return WHOLE if complete else f"{self.taken} of {self.sent} datagrams"
         answer = account_for(self.chunks, pattern(0, self.sent), to_the_end=to_the_end)
-        if self.own and (got := self.peer.received()) != self.own:
-            answer += f", and the peer got {len(got)} of {len(self.own)} bytes"
+        own = b"".join(self.own)
+        if own and (got := self.peer.received()) != own:
+            answer += f", and the peer got {len(got)} of {len(own)} bytes"
         return answer
 
     def close(self) -> None:

@@ -249,15 +249,20 @@ class Play:
             end.touched = True
 
     async def _send(self, end: End, operation: Send) -> None:
-        data = pattern(len(end.own), operation.nbytes)
-        end.own += data
+        data = pattern(sum(map(len, end.own)), operation.nbytes)
+        end.own.append(data)
         try:
             if operation.how == "send_all":
                 await end.stream.send_all(data)
-            while operation.how == "sendmsg" and data:
-                data = data[await send_message(end.sock, data) :]
+            rest = data if operation.how == "sendmsg" else b""
+            while rest:
+                rest = rest[await send_message(end.sock, rest) :]
+        except trio.Cancelled:
+            if data in end.own:  # there is room, so it was cancelled before it began
+                end.own.remove(data)
+            raise
         except ERRORS as exc:
-            end.own = b""
+            end.own.clear()
             self._note(self._name(end), "send", of_error(exc))
 
     async def _send_many(self, end: End, operation: SendMany) -> None:
