@@ -114,6 +114,20 @@ def test_an_address_is_laid_out_as_windows_gives_it(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "address",
+    [
+        ("192.0.2.1", 0),
+        ("255.255.255.255", 65535),
+        ("::", 0, 0, 0),
+        ("fe80::1", 65535, (1 << 20) - 1, (1 << 32) - 1),
+    ],
+)
+def test_the_least_and_the_greatest_addresses_are_laid_out(address: Any) -> None:
+    family = socket.AF_INET if len(address) == 2 else socket.AF_INET6
+    assert parse_address(lay_out_address(family, address)) == address
+
+
+@pytest.mark.parametrize(
     ("address", "same"),
     [(("::1", 53), ("::1", 53, 0, 0)), (("::1", 53, 7), ("::1", 53, 7, 0))],
 )
