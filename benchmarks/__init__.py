@@ -1,5 +1,5 @@
 """Measures this package beside Trio, asyncio, winloop and C: ``python -m benchmarks``.
 
-``--quick`` does less of everything and takes minutes, ``--only`` measures a part; a whole run
-measures everything twice.  Nothing else may run meanwhile.
+A whole run measures everything twice and takes about 13 minutes on two processors; ``--quick`` does
+less of everything, ``--only`` measures a part.  Nothing else may run meanwhile.
 """

@@ -70,6 +70,30 @@ async def leave_to_the_next(sock: Socket, other: socket.socket, data: bytes) -> 
         nursery.cancel_scope.cancel()
 
 
+class AfterFirstStep(trio.abc.Instrument):
+    """Does something when a task has run once more: this one, or else the next that is spawned.
+
+    Attributes:
+      steps: how often the task has run.
+    """
+
+    def __init__(
+        self, action: Callable[[], object], task: trio.lowlevel.Task | None = None
+    ) -> None:
+        self.steps = 0
+        self._action = action
+        self._task = task
+
+    def task_spawned(self, task: trio.lowlevel.Task) -> None:
+        self._task = self._task or task
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is self._task:
+            self.steps += 1
+            if self.steps == 1:
+                self._action()
+
+
 def is_claimed(sock: Socket) -> bool:
     """Tell whether a task has the receive side of a socket."""
     engine = sock.receiver.engine

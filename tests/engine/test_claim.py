@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import trio.testing
 from trio.testing import assert_checkpoints
 
 from tests.receiving import (
+    AfterFirstStep,
     Receive,
     every_receive,
     winerror,
@@ -90,22 +90,6 @@ async def test_of_two_receives_in_the_same_moment_that_have_to_wait_one_is_refus
     await simulation.step()
     (busy,) = [call for call in calls if not call.succeeded]
     assert isinstance(busy.error, trio.BusyResourceError)
-
-
-class AfterFirstStep(trio.abc.Instrument):
-    """Does something as soon as a new task has had its first step."""
-
-    def __init__(self, action: Callable[[], object]) -> None:
-        self._action = action
-        self._task: trio.lowlevel.Task | None = None
-
-    def task_spawned(self, task: trio.lowlevel.Task) -> None:
-        self._task = task
-
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        if task is self._task:
-            trio.lowlevel.remove_instrument(self)
-            self._action()
 
 
 @pytest.mark.parametrize("how", ["cancel", "close"])

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from tests.peers import Counted, pattern
+from tests.receiving import AfterFirstStep
 from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import FlagsOut
 from tests.simulation.sockets import SocketOverSimulation
@@ -342,20 +343,6 @@ async def test_out_of_band_data_is_received_into_little_however_much_is_asked_fo
 # Before there is a large result, others have a turn.
 
 
-class AfterTheFirstStep(trio.abc.Instrument):
-    """Does something when the task of a receive has run once; counts how often it runs."""
-
-    def __init__(self, action: Callable[[], object]) -> None:
-        self.steps = 0
-        self._action = action
-
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        if task.name == "recv":
-            self.steps += 1
-            if self.steps == 1:
-                self._action()
-
-
 @both_modes
 @pytest.mark.parametrize("size", SIZES)
 async def test_others_have_one_turn_before_a_large_receive_and_no_deadline_in_it_costs_data(
@@ -365,15 +352,14 @@ async def test_others_have_one_turn_before_a_large_receive_and_no_deadline_in_it
     await make_flow(simulation, sock, size)
     sizes = offers(sock)
     sock.peer.send(b"data")
+    steps = AfterFirstStep(lambda: call.scope.cancel())
+    trio.lowlevel.add_instrument(steps)
     call = simulation.call(sock.recv, LARGE)
-    instrument = AfterTheFirstStep(call.scope.cancel)
-    trio.lowlevel.add_instrument(instrument)
     await simulation.step()
-    trio.lowlevel.remove_instrument(instrument)
     assert call.value == b"data"
     assert sizes == [size]
     # What is inline in skip mode sleeps no more than that.
-    assert instrument.steps == (2 if made_here or size == SMALL else 3)
+    assert steps.steps == (2 if made_here or size == SMALL else 3)
 
 
 @both_modes
@@ -389,7 +375,7 @@ async def test_a_large_receive_behind_one_that_waited_is_submitted_at_once(
     assert waits.succeeded
     sizes = offers(sock)
     submitted: list[int] = []
-    trio.lowlevel.add_instrument(AfterTheFirstStep(lambda: submitted.extend(sizes)))
+    trio.lowlevel.add_instrument(AfterFirstStep(lambda: submitted.extend(sizes)))
     call = simulation.call(sock.recv, LARGE)
     await simulation.run()
     assert submitted == [LARGE]

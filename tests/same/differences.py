@@ -100,14 +100,15 @@ def first_bytes_end_a_receive(case: Case) -> bool:
 
 
 def shutdown_ends_a_receive(case: Case) -> bool:
-    """A receive that waits ends when its connection is shut down for receiving, or with the reset
-    that came before."""
+    """A receive that waits ends when its connection is shut down for receiving, or with the end or
+    the reset that came before."""
     shut = any(
         isinstance(each, Shutdown) and each.socket == case.socket and each.how != 1
         for each in case.burst
     )
-    reset = any(RESET in entry.result for entry in case.package - case.stock)
-    return shut and (reset or not case.stock - case.package)
+    results = [entry.result for entry in case.package - case.stock]
+    came_before = any(result == "end" or RESET in result for result in results)
+    return shut and (came_before or not case.stock - case.package)
 
 
 def other_recursion_limit(case: Case) -> bool:

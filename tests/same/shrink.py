@@ -44,16 +44,7 @@ def _smaller(program: Program) -> Iterator[Program]:
                 yield _with_burst(program, r, b, rest[0] + rest[1])
                 if isinstance(operation, Receive):
                     usual = Receive(operation.name, operation.socket)
-                    for name in (
-                        "frames",
-                        "times",
-                        "deadline",
-                        "peek",
-                        "caught",
-                        "call",
-                        "size",
-                        "group",
-                    ):
+                    for name in SIMPLER:
                         value = getattr(usual, name)
                         if value != getattr(operation, name):
                             simpler = replace(operation, **{name: value})

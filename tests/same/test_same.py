@@ -21,7 +21,16 @@ from .compare import compare
 from .differences import DIFFERENCES, Case, first_difference
 from .generate import generate
 from .outcome import CANCELLED, WHOLE, Entry, Outcome, account_for, of_error
-from .program import CancelOne, PeerResets, PeerSends, Program, Receive, SendMany, Shutdown
+from .program import (
+    CancelOne,
+    PeerFinishes,
+    PeerResets,
+    PeerSends,
+    Program,
+    Receive,
+    SendMany,
+    Shutdown,
+)
 from .shrink import shrink
 from .workers import Worker, workers
 
@@ -147,6 +156,15 @@ def test_what_comes_behind_the_last_byte_is_compared() -> None:
     assert compare(Scripted(plain), Scripted(patched), WAITS).problems == []
     patched.accounts["socket 0"] = "whole, then OSError 10054"
     assert compare(Scripted(plain), Scripted(patched), WAITS).problems
+
+
+@pytest.mark.parametrize("before", ["end", "ConnectionResetError 10054"])
+def test_what_comes_before_a_shutdown_may_end_a_receive(before: str) -> None:
+    program = Program(["made"], [[[Receive(1, 0)], [PeerFinishes(0), Shutdown(0, 2)]]])
+    stock = Entry(1, "recv(10)@0", "BrokenPipeError 10058")
+    plain, patched = outcome(stock), outcome(stock._replace(result=before))
+    assert compare(Scripted(plain), Scripted(patched), program).problems == []
+    assert compare(Scripted(patched), Scripted(outcome(BUSY)), program).problems
 
 
 def case(program: Program, number: int, package: list[Entry], stock: list[Entry]) -> Case:

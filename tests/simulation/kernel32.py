@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from .kernel import Kernel
 
 FILE_SKIP_COMPLETION_PORT_ON_SUCCESS = 1
-FILE_SKIP_SET_EVENT_ON_HANDLE = 2
 
 
 class Kernel32:

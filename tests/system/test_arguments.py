@@ -19,7 +19,7 @@ from trio.testing import wait_all_tasks_blocked
 import trio_wsarecv
 from tests.datagrams import bound
 from tests.peers import Counted, socket_pair, stdlib_pair, stream_pair
-from tests.receiving import as_text
+from tests.receiving import AfterFirstStep, as_text
 from tests.simulation import Call
 
 Receive = Callable[[trio.socket.SocketType], Awaitable[object]]
@@ -202,19 +202,6 @@ async def test_a_stream_takes_numbers_of_any_kind() -> None:
         assert await stream.receive_some() == b"789"
 
 
-class AfterStep(trio.abc.Instrument):
-    """Does something as soon as the current task lets others run."""
-
-    def __init__(self, action: Callable[[], object]) -> None:
-        self._action = action
-        self._task = trio.lowlevel.current_task()
-
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        if task is self._task:
-            trio.lowlevel.remove_instrument(self)
-            self._action()
-
-
 NOTHING: dict[str, Receive] = {
     "recv": lambda sock: sock.recv(0),
     "recv_into": lambda sock: sock.recv_into(bytearray()),
@@ -239,7 +226,8 @@ async def test_no_deadline_ends_a_call_for_nothing_that_has_begun(call: Receive)
         with trio.fail_after(5):
             assert await sock.recv(1) == b"d"
         with trio.CancelScope() as scope, suppress(ValueError, OSError):
-            trio.lowlevel.add_instrument(AfterStep(scope.cancel))
+            this_task = trio.lowlevel.current_task()
+            trio.lowlevel.add_instrument(AfterFirstStep(scope.cancel, this_task))
             await call(sock)
         assert scope.cancel_called
         assert not scope.cancelled_caught

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from .._winsock.operation import Operation
 
 #: The sizes of a receive that makes bytes of a stream.
-SIZES: Final = (MIN_RECEIVE_SIZE, _MEDIUM := 16 * 1024, 256 * 1024)
+SIZES: Final = (MIN_RECEIVE_SIZE, 16 * 1024, 256 * 1024)
 #: The largest of them.
 MAX_RECEIVE_SIZE: Final = SIZES[-1]
+_MEDIUM: Final = SIZES[1]
 
 #: The most bytes that a run lends.
 MOST_LENT: Final = 8 * 1024 * 1024
@@ -63,7 +64,7 @@ def next_size(size: int, offered: int, nbytes: int, small: int) -> tuple[int, in
 
 
 class _Here(threading.local):
-    # What asks Trio for a run variable at each receive is several calls.
+    # Reading a run variable of Trio instead would take several calls at each receive.
     run: Run | None = None
 
 

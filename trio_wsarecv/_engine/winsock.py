@@ -116,7 +116,7 @@ class WinsockEngine(Engine):
         nbytes: int,
         flags: int,
     ) -> None:
-        # Unless it is their result that has failed.
+        # Keeps bytes of which no result could be made; an error that is their result gives them.
         if not is_result(exc):
             limit = sys.getrecursionlimit()
             sys.setrecursionlimit(limit + MORE_FRAMES)
