@@ -9,6 +9,10 @@ What is larger than that is lent by the run, `MOST_LENT` bytes in all.  When tha
 receive that has waited longest is asked to give its memory back: it is cancelled, and repeated with
 little.  So what waits is bounded, however many connections there are, without a timer or a scan of
 them.
+
+A heap may return free memory at its end to the system, and then each page of the next result costs
+a page fault.  So the first block of a run is allocated behind free space for results, and keeps
+that space from being the end.
 """
 
 from __future__ import annotations
@@ -32,6 +36,10 @@ _MEDIUM: Final = SIZES[1]
 
 #: The most bytes that a run lends.
 MOST_LENT: Final = 8 * 1024 * 1024
+
+# How many large results there is free space for: the one that a flow has, the next one, and as many
+# for another flow.
+_RESULTS: Final = 4
 
 # How many receives in a row that needed less make the next one smaller.
 _ENOUGH_SMALL: Final = 4
@@ -116,9 +124,11 @@ class Run(trio.abc.Instrument):
                 self._ask_for_one_back()
             return None
         try:
+            space = [] if self.made else [bytes(MAX_RECEIVE_SIZE) for _ in range(_RESULTS)]
             block = _allocate("char[]", size)
         except MemoryError:
             return None
+        del space
         self.made += size
         return block
 
