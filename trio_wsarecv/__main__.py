@@ -22,15 +22,15 @@ Usage: {PROGRAM} run [-v] SCRIPT [ARGS...]
        {PROGRAM} --version
 
 run      run a Trio program, unmodified, with overlapped receives; with -v (--verbose), report
-         at its end how many there were; - is a program that comes by the standard input
-doctor   check whether each kind of socket uses overlapped receives here; if not, say why
+         at its end how many there were; - reads the program from the standard input
+doctor   check whether each kind of socket uses overlapped receives here, and why if not
 receive  connect, receive until the peer closes the connection, and report
 
 With TRIO_WSARECV=0 (or false, no, off) in the environment, run only runs the program."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Carry out the command that the arguments give, and return the exit status."""
+    """Run the command given by the arguments, and return the exit status."""
     try:
         return _carry_out(arguments)
     except CommandError as exc:

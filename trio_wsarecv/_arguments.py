@@ -1,4 +1,4 @@
-"""The arguments of receiving methods, accepted and refused as in the standard library."""
+"""Checks of arguments: they are accepted and refused as in the standard library."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def buffer_size_and_flags(buffer: Buffer, nbytes: Any, flags: Any) -> tuple[int,
         size = writable_size(buffer)
     except (TypeError, BufferError):
         return None
-    if type(nbytes) is type(flags) is int and nbytes == flags == 0:  # as they usually are
+    if type(nbytes) is type(flags) is int and nbytes == flags == 0:  # the usual case, made fast
         return size, 0
     arguments = size_and_flags(nbytes, flags)
     if arguments is None or arguments[0] > size:

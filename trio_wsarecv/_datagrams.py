@@ -1,4 +1,4 @@
-"""Datagrams with ancillary data, and many datagrams at a time.
+"""Receiving datagrams with ancillary data, and several datagrams at a time.
 
 Python has ``recvmsg`` on POSIX only.  On Windows datagrams are received by ``WSARecvMsg``; a stream
 has no ancillary data there and uses ``WSARecv``.
@@ -43,7 +43,7 @@ class DatagramCalls:
 
     #: The standard library's socket.
     stdlib: socket.socket
-    #: What is known of its receive side.
+    #: Its receive side.
     receiver: Receiver
 
     @trio.lowlevel.enable_ki_protection
@@ -116,7 +116,7 @@ class DatagramCalls:
             await checkpoint_at_once()
             raise winsock_error(refusal)
         waits_for_all = False
-        if not self._has_recvmsg:  # where this flag is Windows', and Winsock refuses it
+        if not self._has_recvmsg:  # Winsock refuses this flag on a non-blocking socket
             waits_for_all, flags = bool(flags & _WAITALL and any(sizes)), flags & ~_WAITALL
         request = MessageInto(buffers, sizes, control_size, flags, waits_for_all=waits_for_all)
         message: ReceivedMessageInto = await receive(self.stdlib, self.receiver, request)
@@ -192,7 +192,7 @@ class DatagramCalls:
         return self.receiver.is_stream and not any(sizes) and not self._has_recvmsg
 
     def _refusal(self, flags: int, sizes: Sequence[int]) -> WinsockError | None:
-        # Returns the error of what Windows does not allow.
+        # Returns the error of a call that Windows does not allow.
         if self._has_recvmsg:
             return None
         if self.receiver.is_stream:

@@ -2,11 +2,10 @@
 
 Trio lets a program replace the factory behind `trio.socket.socket`, once in each run.  Sockets that
 are made from existing ones, as by `trio.socket.from_stdlib_socket`, do not use that factory.  They
-are all made by one class, which `patch_trio` replaces; and it makes `SocketFactory` the factory of
-every run that has no other, since only a factory knows that a socket is new.
+are all made by one class, which `patch_trio` replaces.  It also makes `SocketFactory` the factory
+of every run that has no other, since only a factory knows that a socket is new.
 
-``TRIO_WSARECV=0`` in the environment keeps a program as it is, whatever it calls; so do ``false``,
-``no`` and ``off``.
+With ``TRIO_WSARECV=0``, ``false``, ``no`` or ``off`` in the environment, all of this does nothing.
 """
 
 from __future__ import annotations
@@ -45,16 +44,16 @@ class SocketFactory(trio.abc.SocketFactory):
 
 
 def why_off() -> str | None:
-    """Say why `install` and `patch_trio` change nothing here; None if they do."""
+    """Return why `install` and `patch_trio` change nothing here; None if they do."""
     if sys.platform != "win32":
         return "overlapped receives exist on Windows only"
     value = os.environ.get("TRIO_WSARECV", "")
     return f"TRIO_WSARECV={value} in the environment" if turns_off(value) else None
 
 
-@cache  # which warns once of each value
+@cache  # so it warns once of each value
 def turns_off(value: str) -> bool:
-    """Tell whether a value of ``TRIO_WSARECV`` turns the package off; warn of an unknown one."""
+    """Return whether a value of ``TRIO_WSARECV`` turns the package off; warn of an unknown one."""
     setting = value.strip().lower()
     if setting not in _OFF | _ON:
         logging.getLogger("trio_wsarecv").warning(
@@ -109,7 +108,7 @@ def unpatch_trio() -> None:
 
 
 class _DefaultFactory:
-    """In the place of Trio's run variable of the socket factory: where that is not set, ours."""
+    """Replaces Trio's run variable of the socket factory: `SocketFactory` is its default."""
 
     def __init__(self, module: Any) -> None:
         self.variable = module._socket_factory
@@ -123,7 +122,7 @@ class _DefaultFactory:
     def set_custom_socket_factory(
         self, socket_factory: trio.abc.SocketFactory | None
     ) -> trio.abc.SocketFactory | None:
-        """As Trio's own function, which has to see what the program has set."""
+        """Call Trio's own function, which has to see what the program has set."""
         self._module._socket_factory = self.variable
         try:
             previous: trio.abc.SocketFactory | None = self.set_custom(socket_factory)
@@ -147,7 +146,7 @@ def _patch(cls: Any) -> None:
     count = counters.sockets
     with socket.socket() as sample:
         made = type(trio.socket.from_stdlib_socket(sample))
-    counters.sockets = count  # which is of those that the program makes
+    counters.sockets = count  # counts only the sockets of the program
     if made is not cls:
         module._SocketType = present
         raise RuntimeError(

@@ -1,4 +1,4 @@
-"""Many datagrams at a time, and sends with ancillary data.
+"""Sending several datagrams at a time, and sending with ancillary data.
 
 Python has ``sendmsg`` on POSIX only.  On Windows a stream is sent by ``WSASend``, a datagram with
 ancillary data by ``WSASendMsg``.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ._engine.receiver import Receiver
 
-# The most buffers that one call is given: systems have a limit.
+# The most buffers of one call: systems have a limit.
 _MAX_BUFFERS: Final = 1024
 
 
@@ -36,7 +36,7 @@ class SendCalls:
 
     #: The standard library's socket.
     stdlib: socket.socket
-    #: What is known of its receive side.
+    #: Its receive side.
     receiver: Receiver
 
     @trio.lowlevel.enable_ki_protection
@@ -61,7 +61,7 @@ class SendCalls:
 
         Whatever is raised after the first check of the arguments, `trio.Cancelled` included, has
         the attribute ``sent``: how many datagrams were sent.  So the one that could not be sent is
-        ``datagrams[exc.sent]``.  Other tasks get their turn behind 64 datagrams at the latest.
+        ``datagrams[exc.sent]``.  Other tasks run after every 64 datagrams.
 
         Source: `socket.socket.sendto`.
         """
@@ -109,7 +109,7 @@ class SendCalls:
         control = lay_out_ancillary(ancdata)
         _, _, flags = message_arguments(0, 0, flags)
         family = self.stdlib.family
-        # As Trio's own `sendto`, this resolves a name.
+        # Trio's own `sendto` resolves a name, too.
         if isinstance(address, tuple) and len(address) > 1 and not is_numeric(family, address[0]):
             address = await self._resolved(*address)
         name = b"" if address is None else lay_out_address(family, address)

@@ -1,7 +1,7 @@
 """A Trio socket whose receives are overlapped.
 
-`Socket` is a subclass of the class that Trio's own sockets have, so that everything but receiving
-is inherited, `isinstance` holds, and libraries find all that they read from a Trio socket.  It
+`Socket` is a subclass of the class of Trio's own sockets.  So everything but receiving is
+inherited, `isinstance` holds, and libraries find all that they read from a Trio socket.  It
 overrides the calls that receive and those that close the handle or hand it over.
 """
 
@@ -48,12 +48,12 @@ class Socket(DatagramCalls, SendCalls, _TrioSocket):
     * `trio.BusyResourceError` if another task is receiving on this socket,
     * `trio.ClosedResourceError` if another task closes it during the call.
 
-    A receive that waits gets the data first: ``is_readable`` is false meanwhile.  A buffer cannot
-    be resized while a receive writes to it.  If a call is cancelled, no data is lost: data that
-    has arrived is returned by this call or by the next one.
+    While a receive waits, arriving data goes to it and ``is_readable`` stays false.  If a call is
+    cancelled, no data is lost: data that has arrived is returned by this call or by the next one.
 
-    A buffer that is made smaller where nothing prevents it, between two receives of one call or on
-    a socket that uses readiness, makes the call raise `ValueError`.
+    A buffer cannot be resized while the system may write to it.  At other times, that is between
+    two receives of one call or on a socket that uses readiness, it can; if it is then too small,
+    the call raises `ValueError`.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -87,7 +87,7 @@ class Socket(DatagramCalls, SendCalls, _TrioSocket):
 
         Source: ``WSARecv``; for datagrams ``WSARecvFrom``.
         """
-        # The usual arguments need no further check, which would cost a call.
+        # The usual arguments need no further check: it would cost a call.
         if not type(buflen) is type(flags) is int or flags or not 0 < buflen <= sys.maxsize:
             arguments = size_and_flags(buflen, flags)
             if arguments is None or not arguments[0]:
@@ -175,7 +175,7 @@ class Socket(DatagramCalls, SendCalls, _TrioSocket):
         return received
 
     async def _call_stdlib(self, function: Callable[..., T], *arguments: Any) -> T:
-        # For arguments with which nothing is received: what it returns or raises is right.
+        # For arguments with which nothing is received: its result or its error is the right one.
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
             return function(*arguments)
@@ -205,14 +205,14 @@ class Socket(DatagramCalls, SendCalls, _TrioSocket):
     def shutdown(self, flag: int) -> None:
         """Shut the connection down, as `socket.socket.shutdown`."""
         super().shutdown(flag)
-        # Windows leaves a receive that waits waiting.  Repeated, it ends as a new one would.
+        # On Windows a receive that waits would go on waiting.  Repeated, it ends as a new one does.
         if flag != socket.SHUT_WR:
             self.receiver.cancel()
 
     def detach(self) -> int:
         """Detach the handle without closing it, and return it.
 
-        Data that a cancelled exact receive has left in the socket object stays behind.
+        Data that a cancelled exact receive has pushed back stays with this object.
 
         Raises:
           trio.BusyResourceError: a task is receiving on this socket.
@@ -244,7 +244,7 @@ def adopt(sock: trio.socket.SocketType) -> Socket:
         return sock
     own = Socket(socket.socket(sock.family, sock.type, sock.proto, sock.detach()))
     if sock.did_shutdown_SHUT_WR:
-        with suppress(OSError):  # which is what some systems say to the second time
+        with suppress(OSError):  # some systems refuse the second time
             own.shutdown(socket.SHUT_WR)
     return own
 

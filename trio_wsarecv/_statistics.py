@@ -52,9 +52,9 @@ class Statistics:
 
 
 class Counters:
-    """The running counts, one for the process.
+    """The running counts of the process.
 
-    ``not_overlapped`` counts the calls that are not.
+    ``not_overlapped`` counts the calls without an ``OVERLAPPED``.
     """
 
     def __init__(self) -> None:

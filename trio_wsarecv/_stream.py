@@ -18,7 +18,7 @@ from ._winsock.buffers import writable_size
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-# What a call on a closed socket gives: POSIX's code, and Winsock's.
+# The error of a call on a closed socket, on POSIX and from Winsock.
 _CLOSED: Final = frozenset({errno.EBADF, errno.ENOTSOCK})
 
 

@@ -66,7 +66,7 @@ async def wsarecv(sock: Socket, buffers: Iterable[Buffer], flags: int = 0) -> Re
         await checkpoint_at_once()
         raise winsock_error(error)
     waits_for_all = bool(flags & MsgFlag.MSG_WAITALL and any(sizes))
-    # Winsock refuses the flag of that, and other systems know only some of the others.
+    # Winsock refuses MSG_WAITALL here, and other systems know only some of the other flags.
     flags &= _PORTABLE if hasattr(sock.stdlib, "recvmsg_into") else ~MsgFlag.MSG_WAITALL
     request = Scattered(buffers, sizes, flags, waits_for_all=waits_for_all)
     result: ReceiveResult = await receive(sock.stdlib, sock.receiver, request)

@@ -12,7 +12,7 @@ PROGRAM: Final = "python -m trio_wsarecv"
 
 
 class CommandError(Exception):
-    """What ends a command: one line that says why."""
+    """Ends a command with a message of one line."""
 
 
 def say(text: str) -> None:
@@ -29,7 +29,7 @@ def say(text: str) -> None:
 
 
 def silence_stdout() -> None:
-    """Let what is still in the buffer of the standard output not fail once more at exit."""
+    """Keep the rest of the standard output's buffer from failing again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -39,9 +39,9 @@ def output_error(name: str, error: OSError) -> CommandError:
 
 
 def reason_of(error: OSError) -> str:
-    """Say what the error of a socket says, on Windows with Winsock's text or the code's name.
+    """Return the text of a socket's error, on Windows with Winsock's text or the code's name.
 
-    Trio asks the C library for the text, which does not know the errors of Winsock.
+    Trio takes the text from the C library, which does not know the errors of Winsock.
     """
     text = str(error)
     if sys.platform == "win32" and (code := error.winerror or error.errno):

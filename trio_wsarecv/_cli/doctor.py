@@ -1,6 +1,6 @@
 """``python -m trio_wsarecv doctor``: what this machine's Winsock can do.
 
-It needs nothing but the package itself, so that every report of a problem can have it.
+It needs nothing but the package itself, so every report of a problem can include it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PATIENCE: Final = 5  # seconds, for a datagram over loopback
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found out about one kind of socket."""
+    """The result of examining one kind of socket."""
 
     kind: str
     #: Whether it is received on overlapped; None if no such socket could be made.
@@ -52,11 +52,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """What came of a check."""
+    """The result of a check."""
 
-    #: None if it was not made.
+    #: None if it could not be made.
     ok: bool | None
-    #: Why it failed, or was not made; None if all is well.
+    #: Why it failed or could not be made; None if it succeeded.
     error: str | None = None
 
 
@@ -112,10 +112,10 @@ async def examine_all() -> tuple[list[Finding], Check]:
 
 
 def problems_in(findings: list[Finding], recvmsg: Check) -> list[str]:
-    """Say what keeps receives from being overlapped, and what fails."""
+    """Return why receives are not overlapped, and which checks failed."""
     problems = [f"off: {off}"] if (off := why_off()) else []
     if sys.platform == "win32":
-        kinds: dict[str | None, list[str]] = {}  # that have the same engine
+        kinds: dict[str | None, list[str]] = {}  # those with the same engine
         for finding in findings:
             if finding.overlapped is False:
                 kinds.setdefault(finding.engine, []).append(finding.kind)
@@ -126,7 +126,7 @@ def problems_in(findings: list[Finding], recvmsg: Check) -> list[str]:
 
 
 def verdict_of(problems: list[str], findings: list[Finding], recvmsg: Check) -> str:
-    """Put all that was found into one line."""
+    """Return all findings in one line."""
     missing = [each.kind for each in findings if each.overlapped is None]
     missing += ["recvmsg"] if recvmsg.ok is None else []
     well = "" if problems else "all is well: every kind of socket uses overlapped receives"
@@ -135,7 +135,7 @@ def verdict_of(problems: list[str], findings: list[Finding], recvmsg: Check) -> 
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of all that takes part."""
+    """Return the versions of the package, its dependencies, Python and the system."""
     return {
         "trio_wsarecv": __version__,
         "trio": trio.__version__,

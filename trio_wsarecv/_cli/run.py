@@ -3,11 +3,11 @@
 `runpy` does what ``python -m MODULE`` does.  For ``python SCRIPT`` it is not enough, since it puts
 the same name into ``sys.argv`` and ``__file__``.
 
-A server may do its work in processes that `multiprocessing` starts, as Hypercorn does by default.
-On Windows each is a new interpreter, in which nothing is patched.  The first thing that it does is
-to unpickle a description of the process that started it.  That description carries the patch.
+A server may work in processes that `multiprocessing` starts, as Hypercorn does by default.  On
+Windows each is a new interpreter, in which nothing is patched.  The first thing that it does is to
+unpickle a description of the process that started it, and that description carries the patch.
 
-A program that fails shows its own traceback, which begins where the program does.
+The traceback of a program that fails begins where the program does.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def patch_trio_and_workers(verbose: bool = False) -> None:
 
 
 class _Patch:
-    """Calls `patch_trio_and_workers` where it is unpickled."""
+    """Calls `patch_trio_and_workers` when it is unpickled."""
 
     def __init__(self, verbose: bool) -> None:
         self._verbose = verbose
@@ -63,7 +63,7 @@ class _Patch:
 
 
 def _describe_patched_process(verbose: bool, name: str) -> dict[str, Any]:
-    atexit.unregister(_warn)  # since the sockets may be made there
+    atexit.unregister(_warn)  # the sockets may be made in that process
     return {**_describe_process(name), "trio_wsarecv": _Patch(verbose)}
 
 
@@ -83,7 +83,7 @@ def _warn(sockets: int) -> None:
 
 @contextmanager
 def _program(verbose: bool) -> Iterator[None]:
-    # The block runs a program: with Trio patched, and with a traceback that is all its own.
+    # Runs a block, which is a program, with Trio patched; a traceback begins where the block does.
     patch_trio_and_workers(verbose)
     if not (verbose or why_off()):
         atexit.register(_warn, statistics().sockets)
@@ -91,7 +91,7 @@ def _program(verbose: bool) -> Iterator[None]:
         yield
     except BaseException as exc:
         if exc.code if isinstance(exc, SystemExit) else isinstance(exc, Exception):
-            atexit.unregister(_warn)  # a program that fails has its own last words
+            atexit.unregister(_warn)  # the program reports why it failed
         hook, own = sys.excepthook, _own_part(exc.__traceback__)
         sys.excepthook = lambda kind, error, _: hook(kind, error.with_traceback(own), own)
         raise

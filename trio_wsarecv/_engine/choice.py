@@ -21,7 +21,7 @@ class Choice(enum.Enum):
     PEEK = "readiness: MSG_PEEK is for receives that are not overlapped"
 
 
-@cache  # which makes it once for each reason
+@cache  # so once for each reason
 def log_fallback(choice: Choice) -> None:
-    """Log that, on Windows, something is received by readiness."""
+    """Log that a socket or a receive uses readiness on Windows."""
     logging.getLogger("trio_wsarecv").info("received by %s", choice.value)

@@ -4,10 +4,10 @@ Windows refuses to associate a socket with a second completion port: the call fa
 ERROR_INVALID_PARAMETER.  That happens in a later `trio.run`, on a duplicate of the handle, and
 after another library has associated the socket.  A socket that was made without overlapped I/O
 fails in the same way.  A layered provider whose handles are not file system handles cannot promise
-that a receive ends in a packet.  All of these sockets are received on by readiness.
+that a receive ends in a packet.  All of these sockets get the readiness engine.
 
-Skip mode, in which a receive that succeeds inline queues no packet, is set for sockets that this
-package made itself: nobody else can be waiting for such packets there.
+Skip mode, in which a receive that succeeds inline queues no packet, is set only for sockets that
+this package made itself: nobody else can be waiting for such packets.
 
 On Windows readiness is the exception, so the logger ``trio_wsarecv`` gets one record for each
 reason.
@@ -71,7 +71,7 @@ def choose_engine(sock: socket.socket, receiver: Receiver) -> Engine:
 
 
 def engine_of(sock: socket.socket, receiver: Receiver) -> str:
-    """Say which engine serves a socket in the current run, and why."""
+    """Return which engine serves a socket in the current run, and why, in words."""
     if sock.fileno() == -1:
         return Choice.CLOSED.value
     chosen = receiver.engine is not None and receiver.engine.run is here.run
@@ -79,7 +79,7 @@ def engine_of(sock: socket.socket, receiver: Receiver) -> str:
 
 
 def _overrides_receiving(cls: type) -> bool:
-    # A program may put a class of its own in the place of `socket.socket`.
+    # A program may replace `socket.socket` by a class of its own.
     native = socket.SocketType
     return issubclass(cls, native) and any(
         getattr(cls, name) is not getattr(native, name) for name in _METHODS

@@ -1,16 +1,18 @@
 """Who receives on a socket: one task at a time.
 
-The kernel has at most one operation of a socket: it would fill the buffers of several in the order
-of their submission, but it gives up all of them when one is cancelled.
+The kernel has at most one operation of a socket at a time.  Of several it would fill the buffers in
+the order of submission, but when one is cancelled it may abort them all.
 
-In Trio a second receiver is refused while another task waits, and only then.  So it is here, while
-the other's receive waits in the kernel and nobody has asked for its end.  Otherwise that receive is
-as good as over: its packet is in the completion port, or on the way.  A receiver that comes
-meanwhile waits for its turn, which it may then get at once.  It cannot be cancelled there: data
-that has arrived is received, however short the deadline, as it would be without the other receiver.
+Trio refuses a second receiver while another task waits, and only then.  The same holds here: a
+receiver is refused while another task's receive waits in the kernel and its end has not been
+requested, by cancelling or closing.  Once it has been, or the receive has completed, the packet is
+in the completion port or on the way, and a receiver that comes then waits for its turn.  That wait
+cannot be cancelled: data that has arrived is received, however short the deadline, as it would be
+without the other receiver.
 
-One that comes while the other's packet is on the way, but not dequeued, is served with what has
-arrived, and refused if that was all: in Trio, too, it would never wait beside the other.
+A receiver that comes after the other receive has completed, but before its packet has been
+dequeued, gets what is left.  If nothing is left it is refused: in Trio, too, it would never wait
+beside the other one.
 """
 
 from __future__ import annotations
@@ -21,59 +23,62 @@ from collections import deque
 import outcome
 import trio
 
+from . import port
+
 
 class Claim:
     """The right to receive on a socket, in one `trio.run`.
 
     Attributes:
       taken: whether a task has it.
-      line: the tasks that wait for their turn, once there has been one.  Each that came while a
-        receive waited for data has with it how often the end of one had been asked for by then.
+      line: the tasks that wait for their turn; None before the first.  A task that came while a
+        receive waited for data has with it the number of ends that had been requested by then.
     """
 
     __slots__ = ("_asleep", "_ends", "line", "taken")
 
     def __init__(self) -> None:
         self.taken: bool = False
-        self._ends = 0  # how often somebody has asked for the end of a receive
+        self._ends = 0  # how often the end of a receive has been requested
         # A strong reference would keep the tasks of a crashed run from ever being finalized.
         self._asleep: weakref.ref[trio.lowlevel.Task] | None = None
         self.line: deque[tuple[trio.lowlevel.Task, int | None]] | None = None
 
     def is_waiting(self) -> bool:
-        """Tell whether the task that has it waits for data, and nobody has asked for its end."""
+        """Return whether its task waits for data, and the end of that has not been requested."""
         task = self._asleep() if self._asleep is not None else None
         # Trio sets this attribute to None when the task is rescheduled.
         return task is not None and task.custom_sleep_data is self
 
     def waits(self, task: trio.lowlevel.Task) -> None:
-        """Hear that the task that has it is about to wait for data."""
+        """Note that its task is about to wait for data, and refuse the tasks in line."""
         task.custom_sleep_data = self
         self._asleep = weakref.ref(task)
+        if self.line:
+            port.with_more_frames(self._refuse)
 
-    def refuse(self) -> None:
-        """Refuse those in line, since the task that has it waits for data."""
+    def _refuse(self) -> None:
         while self.line:
             error = outcome.Error(busy_error())
             trio.lowlevel.reschedule(self.line.popleft()[0], error)
 
     def ends(self) -> None:
-        """Hear that somebody has asked for the end of the receive."""
+        """Note that the end of the receive has been requested."""
         self._asleep = None
         self._ends += 1
 
     async def wait_for_turn(self) -> bool:
-        """Take it when the task that has it is done.
+        """Take the claim when the task that has it is done.
 
         Returns:
-          Whether the receive may wait for data: it may not if it came while another one did.
+          Whether the receive may wait for data.  It may not if it came while another one waited.
 
         Raises:
-          trio.BusyResourceError: that task waits for data.
+          trio.BusyResourceError: another task waits for data.
         """
         ends = None
         if self.is_waiting():
-            # Its packet may be in the port: let Trio look.
+            # Its packet may be in the completion port already: let Trio dequeue it.
             ends = self._ends
             await trio.lowlevel.cancel_shielded_checkpoint()
             if self.is_waiting() or self._ends != ends:
@@ -93,9 +98,9 @@ class Claim:
         return ends is None
 
     def release(self) -> None:
-        """Give it to the task that has waited longest for its turn.
+        """Give the claim to the task that has waited longest for its turn.
 
-        One that came while the receive waited is refused if that was ended without data.
+        A task that came while the receive waited is refused if that receive ended without data.
         """
         self._asleep = None
         self.taken = False

@@ -1,7 +1,7 @@
-"""What a program asks for when it wants an exact number of bytes of a stream.
+"""Requests for an exact number of bytes of a stream.
 
-It takes as many receives as it needs.  ``MSG_WAITALL`` would not do: Winsock refuses that flag on a
-non-blocking socket, and a Trio socket is one.
+They take as many receives as they need.  ``MSG_WAITALL`` cannot be used: Winsock refuses it on a
+non-blocking socket, and Trio's sockets are non-blocking.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .requests import AGAIN, MAX_RECEIVE, Completed, Into, Prepared
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-# How many bytes memory is reserved for before any has come.
+# The most memory that is reserved before any data has come, in bytes.
 _MIN_RESERVED: Final = 1 << 20
 
 
@@ -56,7 +56,7 @@ class Exactly(Into):
         return result
 
     def part(self, completed: Prepared, nbytes: int) -> bytes:
-        self.filled += nbytes  # as one of those that are `received`, where they are
+        self.filled += nbytes  # they are in the buffer already, so `received` gives them
         return b""
 
     def _next_room(self, filled: int) -> int:
@@ -67,7 +67,7 @@ class Exactly(Into):
 
 
 class ExactBytes(Exactly):
-    """Exactly ``nbytes`` bytes, in memory that grows as they come, not as a peer announces them."""
+    """Exactly ``nbytes`` bytes, in memory that grows as data comes, not as a peer announces it."""
 
     _buffer: bytearray
 
@@ -77,7 +77,7 @@ class ExactBytes(Exactly):
 
     def _next_room(self, filled: int) -> int:
         if filled == len(self._buffer):
-            # Another one, since this one is still exported and cannot be resized.
+            # A new one: the old one is still exported and cannot be resized.
             self._buffer = self._buffer + bytes(min(self._expected - filled, filled))
         return min(len(self._buffer) - filled, MAX_RECEIVE)
 
@@ -85,4 +85,4 @@ class ExactBytes(Exactly):
         return self._bytes(0, self._expected)
 
     def received(self) -> bytes | memoryview:
-        return memoryview(self._buffer)[: self.filled]  # ours alone: it needs no copy
+        return memoryview(self._buffer)[: self.filled]  # no copy: nobody else has the buffer

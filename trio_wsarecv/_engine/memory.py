@@ -1,14 +1,15 @@
 """The receive memory that one `trio.run` lends to its sockets.
 
-What is posted to the kernel is locked into physical memory, page by page, until data comes, and
-each page costs time whether data fills it or not.  So a receive is as large as its flow needs.  The
-first has the `MIN_RECEIVE_SIZE` bytes of its operation.  One that is filled makes the next one
-larger, and several that would have been smaller than the next smaller size make it smaller again.
+The kernel locks the buffer of a pending receive into physical memory until data comes, page by
+page, and each page costs time whether data fills it or not.  So a receive is as large as its flow
+needs.  The first one has `MIN_RECEIVE_SIZE` bytes, which belong to its operation.  A receive that
+is filled makes the next one larger.  Several in a row that would have fitted into the next smaller
+size make it smaller again.
 
-What is larger than that is lent by the run, `MOST_LENT` bytes in all.  When that is out, the
-receive that has waited longest is asked to give its memory back: it is cancelled, and repeated with
-little.  So what waits is bounded, however many connections there are, without a timer or a scan of
-them.
+Larger memory is lent by the run, `MOST_LENT` bytes in all.  When all of it is lent, the receive
+that has waited longest gives its memory back: it is cancelled, and repeated with `MIN_RECEIVE_SIZE`
+bytes.  So the memory that waits is bounded, however many connections there are, without a timer and
+without a scan of the connections.
 
 A heap may return free memory at its end to the system, and then each page of the next result costs
 a page fault.  So the first block of a run is allocated behind free space for results, and keeps
@@ -51,16 +52,16 @@ _allocate = ffi.new_allocator(should_clear_after_alloc=False)
 
 
 def next_size(size: int, offered: int, nbytes: int, small: int) -> tuple[int, int]:
-    """Say how large the next receive of a stream is.
+    """Return how large the next receive of a stream is.
 
     Args:
-      size: what the last one might have had, of `SIZES`.
-      offered: what it had, since the program may ask for less.
-      nbytes: what it received.
-      small: how many in a row before it did not fill the next smaller size.
+      size: the size of the last one, one of `SIZES`.
+      offered: the size it was submitted with: less if the program asked for less.
+      nbytes: how many bytes it received.
+      small: how many receives in a row before it did not fill the next smaller size.
 
     Returns:
-      The size, and the new count.
+      The next size, and the next value of ``small``.
     """
     if nbytes == offered:
         return (_LARGER[size] if offered == size else size), 0
@@ -79,12 +80,12 @@ class _Here(threading.local):
 class Run(trio.abc.Instrument):
     """What all sockets of one `trio.run` share.
 
-    As an instrument it hears when the run is over, also by a crash.
+    As an instrument it is told when the run ends, also by a crash.
 
     Attributes:
-      over: whether it is.
-      made: how many bytes there are in blocks, lent or free: at most `MOST_LENT`.
-      waiting: the operations that wait with a block, those that have waited longest first.
+      over: whether the run has ended.
+      made: the bytes in all blocks, lent or free: at most `MOST_LENT`.
+      waiting: the operations that wait with a block, the one that has waited longest first.
     """
 
     def __init__(self) -> None:
@@ -107,11 +108,11 @@ class Run(trio.abc.Instrument):
         here.run = None
 
     def lend(self, nbytes: int, *, ask: bool) -> Any:
-        """Give memory for so many bytes; None if all is lent, or there is no memory.
+        """Lend a block of memory; return None if all is lent, or the system has none.
 
         Args:
-          nbytes: how many bytes.
-          ask: whether to ask the receive that has waited longest for its memory if all is lent.
+          nbytes: the least size of the block.
+          ask: whether to cancel the receive that has waited longest if all is lent.
         """
         size = _MEDIUM if nbytes <= _MEDIUM else MAX_RECEIVE_SIZE
         free = self._free[size]
@@ -133,11 +134,11 @@ class Run(trio.abc.Instrument):
         return block
 
     def take_back(self, block: Any) -> None:
-        """Have a block again that was lent."""
+        """Take back a block that was lent."""
         self._free[len(block)].append(block)
 
     def forget(self, block: Any) -> None:
-        """Leave a block to who has it."""
+        """Stop counting a block, which stays with whoever has it."""
         self.made -= len(block)
 
     def _drop_free_blocks(self) -> None:

@@ -1,7 +1,7 @@
-"""What a program asks for when it wants more than bytes: several buffers, flags, ancillary data.
+"""Requests with several buffers, flags or ancillary data.
 
-``WSARecv`` fills several buffers one after the other, without holes, as if they were one.  Where a
-stream has ``MSG_WAITALL`` it takes as many receives as it needs, as an exact receive does.
+``WSARecv`` fills several buffers one after the other, without gaps, as if they were one.  With
+``MSG_WAITALL`` a stream takes as many receives as it needs, as an exact receive does.
 
 On Windows ``WSARecvMsg`` serves datagrams; a stream has no ancillary data there, and ``WSARecv``
 gives all there is.
@@ -45,7 +45,7 @@ class ReceiveResult(NamedTuple):
     flags: MsgFlag
 
 
-# Plain integers, whose complement has all the bits that no flag uses.
+# Plain integers: the complement of a flag has only the bits of its enum.
 _NOT_WITH_WAITALL: Final = int(MsgFlag.MSG_OOB | MsgFlag.MSG_PEEK | MsgFlag.MSG_PARTIAL)
 _IN: Final = _NOT_WITH_WAITALL | int(MsgFlag.MSG_WAITALL | MsgFlag.MSG_PUSH_IMMEDIATE)
 
@@ -55,7 +55,7 @@ _MAX_BUFFERS: Final = 1024
 
 
 def check_request(flags: int, sizes: Sequence[int], kind: int) -> WinsockError | None:
-    """Return the error of a request that the documentation of ``WSARecv`` rules out, if it does."""
+    """Return the error of a request that the documentation of ``WSARecv`` does not allow."""
     is_stream = kind == socket.SOCK_STREAM
     if not sizes:
         return WinsockError.WSAEINVAL
@@ -72,7 +72,7 @@ def check_request(flags: int, sizes: Sequence[int], kind: int) -> WinsockError |
 
 
 class Scattered(Request[Any]):
-    """Up to as many bytes as several buffers hold; with ``MSG_WAITALL`` no less, on a stream."""
+    """As many bytes as several buffers hold, at most; with ``MSG_WAITALL`` also at least."""
 
     method = "recvmsg_into"
 
@@ -88,14 +88,14 @@ class Scattered(Request[Any]):
 
     def prepare(self, operation: Prepared, nbytes: int) -> None:
         operation.set_control_size(self.control_size)
-        if len(self._buffers) == 1:  # which needs no array
+        if len(self._buffers) == 1:  # no array is needed
             operation.set_buffer(self._buffers[0], self.filled, nbytes, self.flags)
             return
-        # What one call is given: a stream is received in parts, a datagram all at a time.
+        # The buffers of one call: a stream can be received in parts, a datagram cannot.
         buffers, offset = self._buffers, 0
         if operation.is_stream:
             buffers, offset = _window(buffers, self.filled)
-        elif len(buffers) >= _MAX_BUFFERS:  # since one more comes behind them
+        elif len(buffers) >= _MAX_BUFFERS:  # the operation adds one of its own
             self._whole = bytearray(min(self.room, MAX_WAITING))
             buffers = [self._whole]
         operation.set_buffers(buffers, offset, nbytes, self.flags)
@@ -182,7 +182,7 @@ class WholeMessage(MessageInto):
         return bytes(memoryview(self._buffer)[:nbytes]), *message
 
     def received(self) -> memoryview:
-        return memoryview(self._buffer)[: self.filled]  # ours alone: it needs no copy
+        return memoryview(self._buffer)[: self.filled]  # no copy: nobody else has the buffer
 
 
 def _flags_out(flags: int, flags_in: int, nbytes: int) -> int:
@@ -191,7 +191,7 @@ def _flags_out(flags: int, flags_in: int, nbytes: int) -> int:
 
 
 def _window(buffers: Sequence[Buffer], offset: int) -> tuple[Sequence[Buffer], int]:
-    # As many buffers as one call is given, from the one on that the offset lies in.
+    # The buffers of one call, the first of which contains the offset.
     first = 0
     while first < len(buffers) - 1 and offset >= (size := memoryview(buffers[first]).nbytes):
         offset -= size
@@ -201,7 +201,7 @@ def _window(buffers: Sequence[Buffer], offset: int) -> tuple[Sequence[Buffer], i
 
 @contextmanager
 def _parts(buffers: Sequence[Buffer], offset: int) -> Iterator[list[memoryview]]:
-    # The buffers as views of bytes from the offset on, for no longer than the block lasts.
+    # Views of the buffers as bytes, from the offset on, released at the end of the block.
     with ExitStack() as views:
         parts = []
         for buffer in buffers:

@@ -5,16 +5,14 @@ exactly one packet on that port, unless it succeeds inline in skip mode.  An ope
 kernel refuses ends in no packet.  `packet_follows` decides which it is.
 
 While the kernel has an operation, its handle must stay open: Windows may give the same number to
-another socket immediately, and a cancellation would meet that socket's operation.  So closing
-detaches the handle from the socket, which is closed from then on, and asks the kernel to cancel the
-operation.  The handle itself is closed when the packet is in.
+another socket immediately, and a cancellation would then hit that socket's operation.  So closing
+detaches the handle from the socket, which counts as closed from then on, and asks the kernel to
+cancel the operation.  The handle itself is closed after the packet has been dequeued.
 """
 
 from __future__ import annotations
 
-import socket
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -28,13 +26,14 @@ from .._winsock.status import RECEIVED, Asked, Mode, Result, Verdict, judge, pac
 from . import port
 from .choice import Choice, log_fallback
 from .claim import busy_error
-from .engine import closed_error
+from .engine import close_handle, closed_error
 from .memory import MAX_RECEIVE_SIZE, here, next_size
 from .readiness import WinsockReadiness
 from .requests import MAX_RECEIVE, PEEK, TRUNCATED
 from .winsock import WinsockEngine, is_result
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from typing import NoReturn
 
@@ -43,10 +42,10 @@ if TYPE_CHECKING:
     from .pushed_back import PushedBack
     from .requests import Answer, Request
 
-# As a plain integer, whose operators are not written in Python.
+# A plain integer: the operators of an enum are Python code.
 _IO_PENDING: Final = int(WinsockError.WSA_IO_PENDING)
 
-# Asked for at each receive; a member of an enum is slower to get.
+# Used in each receive; looking up a member of an enum is slower.
 _IDLE, _UNKNOWN, _SUBMITTED = State.IDLE, State.UNKNOWN, State.SUBMITTED
 
 _GIVE_BYTES: Final = {Result.RECEIVED, Result.TRUNCATED, Result.RECEIVED_THEN_FAILED}
@@ -64,7 +63,7 @@ class OverlappedEngine(WinsockEngine):
         self._size = MIN_RECEIVE_SIZE
         self._small = 0
         self._message: object = None
-        self._pended = False  # whether the last receive that makes bytes did
+        self._pended = False  # whether the last receive of a stream into our memory waited
         self._readiness: WinsockReadiness | None = None
 
     async def receive(self, sock: socket.socket, request: Request[Any], most: int) -> Answer[Any]:
@@ -78,7 +77,7 @@ class OverlappedEngine(WinsockEngine):
             wants = min(request.wants, MAX_RECEIVE_SIZE)
             nbytes = min(wants, self._size)
             if nbytes > MIN_RECEIVE_SIZE and not self._pended:
-                # Much is probably waiting.  Let other tasks run before there is a large result.
+                # Much data is probably there.  Other tasks run before it becomes a large result.
                 await trio.lowlevel.cancel_shielded_checkpoint()
                 self.waited = True
                 if sock.fileno() == -1:
@@ -104,14 +103,12 @@ class OverlappedEngine(WinsockEngine):
                             counters.pended += 1
                         pended = True
                         self.claim.waits(task)
-                        if self.claim.line:
-                            port.with_more_frames(self.claim.refuse)
                         if operation.block is not None:
                             self.run.waiting[operation] = None
                     await port.packet(operation, task, self.claim, self._message)
                     self.waited = True
                     if error != _IO_PENDING:
-                        operation.asked = None  # the receive was over before
+                        operation.asked = None  # it had completed before that
                     verdict, received, out = self._outcome(operation)
                 elif error:
                     verdict = Verdict(Result.FAILED, error)
@@ -121,9 +118,9 @@ class OverlappedEngine(WinsockEngine):
                     out = operation.memory.flags & ~request.flags
                     if received > operation.room:
                         received, out = operation.room, out | TRUNCATED
+                operation.state = _IDLE
                 if verdict is RECEIVED or verdict.result in _GIVE_BYTES:
                     brought = received
-                    operation.state = _IDLE
                     if not pended:
                         counters.immediate += 1
                     if verdict.error and verdict.result is Result.RECEIVED_THEN_FAILED:
@@ -141,14 +138,13 @@ class OverlappedEngine(WinsockEngine):
                     answer = request.complete(operation, brought, out)
                     if most:
                         answer = [answer]
-                        # Unless an error came with the first, or the socket was closed meanwhile.
+                        # Not if an error came with the first, or the socket has been closed.
                         if not self.pushed_back.something and sock.fileno() != -1:
                             self._receive_more(operation, request, answer, most)
-                    brought = None  # it has been given, and the block is the run's again
+                    brought = None  # the program has it, and the block is the run's again
                     if operation.block is not None or operation.exports:
                         self._release(operation)
                     return answer
-                operation.state = _IDLE
                 lacks_memory = self._end(sock, operation, request, verdict)
                 self._release(operation)
             except BaseException as exc:
@@ -156,22 +152,19 @@ class OverlappedEngine(WinsockEngine):
                     if operation.is_in_kernel:
                         await self._recover(sock, operation, exc)
                 finally:
+                    # The failure may be that the stack has no frame left.
                     limit = sys.getrecursionlimit()
                     sys.setrecursionlimit(limit + port.MORE_FRAMES)
                     try:
-                        if operation.state is State.COMPLETED:
-                            self._leave_to_the_next(sock, operation, request)
-                        elif (
-                            brought is not None and request.filled == filled and not is_result(exc)
-                        ):
-                            self._keep(operation, request, brought, out)
+                        if request.filled != filled or is_result(exc):
+                            brought = None
+                        self._keep_what_came(sock, operation, request, brought, out)
                     finally:
-                        self._release(operation)
                         sys.setrecursionlimit(limit)
                 raise
             if lacks_memory and not (self.is_stream and operation.room > MIN_RECEIVE_SIZE):
                 if pended:
-                    counters.pended -= 1  # since it begins again
+                    counters.pended -= 1  # since the receive starts again
                 return await self._receive_by_readiness(sock, request, most)
             if self.is_stream:
                 nbytes = min(nbytes, MIN_RECEIVE_SIZE)
@@ -179,7 +172,7 @@ class OverlappedEngine(WinsockEngine):
                 self._size, self._small = MIN_RECEIVE_SIZE, 0
 
     def _submit(self, operation: Operation, request: Request[Any], nbytes: int) -> int:
-        # Returns 0 or the Winsock error code; the operation's state says who has it.
+        # Returns 0 or the Winsock error code; the operation's state says whether a packet follows.
         request.prepare(operation, nbytes)
         operation.state = _UNKNOWN
         error = calls.ws2_32.WSAGetLastError() if operation.submit() else 0
@@ -188,7 +181,7 @@ class OverlappedEngine(WinsockEngine):
         elif error:
             follows = packet_follows(error, operation.status, operation.mode)
             if operation.is_message and operation.status == NtStatus.BUFFER_OVERFLOW:
-                error = 0  # it has run: only control data that nobody expects did not fit
+                error = 0  # it has completed: only control data beyond what is expected did not fit
         else:
             follows = operation.packet_follows_success
         operation.state = _SUBMITTED if follows else _IDLE
@@ -196,8 +189,8 @@ class OverlappedEngine(WinsockEngine):
         return error
 
     def _abort(self, raise_cancel: Callable[[], NoReturn]) -> Abort:
-        # Passes Trio's request to cancel on to the kernel; the packet wakes the task.  After a
-        # crash of the run, Python may finalize the socket first, and its handle be another's.
+        # Passes Trio's request to cancel on to the kernel; the packet wakes the task.  Not after a
+        # crash of the run: the socket may be finalized by then, and its handle belong to another.
         operation = self.operation
         if operation is not None and self.run is here.run:
             operation.raise_cancel = raise_cancel
@@ -206,19 +199,19 @@ class OverlappedEngine(WinsockEngine):
         return Abort.FAILED
 
     def _outcome(self, operation: Operation) -> tuple[Verdict, int, int]:
-        # Judges an operation whose packet is in, and completes a close: gives the verdict, the
-        # number of bytes, and the flags.
+        # Judges an operation whose packet has been dequeued, and completes a close.  Returns the
+        # verdict, the number of bytes and the flags.
         if operation.block is not None:
             self.run.waiting.pop(operation, None)
         if operation.closing:
             operation.closing = False
-            self._message = None  # which refers to this object
+            self._message = None  # it refers to this object
             close_handle(operation.handle)
         asked, operation.asked = operation.asked, None
         status = operation.overlapped.Internal & STATUS_MASK
         nbytes = operation.overlapped.InternalHigh
         verdict = RECEIVED
-        # Of a message, the count tells if data is lost, and its flags tell if control data is.
+        # For a message, the byte count shows if data is lost, and its flags if control data is.
         if (status or asked) and not (operation.is_message and status == NtStatus.BUFFER_OVERFLOW):
             verdict = judge(status, nbytes, asked=asked, is_stream=self.is_stream)
             if asked is Asked.CANCEL and verdict.result in _GIVE_BYTES:
@@ -232,8 +225,8 @@ class OverlappedEngine(WinsockEngine):
     def _end(
         self, sock: socket.socket, operation: Operation, request: Request[Any], verdict: Verdict
     ) -> bool:
-        # Raises what a verdict without bytes asks for, unless the receive has to be repeated;
-        # returns whether that is for want of memory.
+        # Raises the error of a verdict without bytes.  Returns if the receive has to be repeated:
+        # True if memory was short.
         if verdict.result is Result.CANCELLED:
             counters.cancelled += 1
             if verdict.error:
@@ -242,7 +235,7 @@ class OverlappedEngine(WinsockEngine):
             operation.raise_cancel()
         if verdict.result is Result.CLOSED:
             raise closed_error()
-        if verdict.result is Result.ABORTED:  # by us, or along with another of the connection
+        if verdict.result is Result.ABORTED:  # by this engine, or along with another operation
             if not self.may_wait:
                 raise busy_error()
             return False
@@ -272,7 +265,7 @@ class OverlappedEngine(WinsockEngine):
             self.waited = self._readiness.waited
 
     async def _recover(self, sock: socket.socket, operation: Operation, exc: BaseException) -> None:
-        # Something failed between submitting and sleeping, or the run has crashed.
+        # Something failed between submit and sleep, or the run has crashed.
         is_settled = False
         try:
             if not isinstance(exc, GeneratorExit):
@@ -284,16 +277,29 @@ class OverlappedEngine(WinsockEngine):
                     self._release(operation)
                 self._abandon(sock, operation)
 
-    def _leave_to_the_next(
-        self, sock: socket.socket, operation: Operation, request: Request[Any]
+    def _keep_what_came(
+        self,
+        sock: socket.socket,
+        operation: Operation,
+        request: Request[Any],
+        brought: int | None,
+        flags: int,
     ) -> None:
-        verdict, received, flags = self._outcome(operation)
-        operation.state = _IDLE
-        if verdict.result in _GIVE_BYTES and sock.fileno() != -1:
-            if received or not self.is_stream:
-                self._keep(operation, request, received, flags)
-        elif verdict.error:
-            self._defer(sock, verdict.error)
+        # After a failure: keeps for the next receive what this one has received, also if its packet
+        # has been dequeued and not been judged yet.
+        try:
+            if operation.state is State.COMPLETED:
+                verdict, received, flags = self._outcome(operation)
+                operation.state = _IDLE
+                if verdict.result in _GIVE_BYTES and sock.fileno() != -1:
+                    if received or not self.is_stream:
+                        self._keep(operation, request, received, flags)
+                elif verdict.error:
+                    self._defer(sock, verdict.error)
+            elif brought is not None:
+                self._keep(operation, request, brought, flags)
+        finally:
+            self._release(operation)
 
     def cancel(self) -> None:
         if self.operation is not None:
@@ -328,13 +334,3 @@ class OverlappedEngine(WinsockEngine):
             self.run.waiting.pop(operation, None)
             self.run.forget(operation.block)
         port.abandon(operation)
-
-
-def close_handle(handle: int) -> None:
-    """Close the handle of a socket that its program has closed already.
-
-    Winsock may refuse to: WSAEWOULDBLOCK where the socket lingers.  Whoever closed it cannot be
-    told any more, and what a receive fails with is that it was closed.
-    """
-    with suppress(OSError):
-        socket.close(handle)

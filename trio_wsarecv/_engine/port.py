@@ -1,20 +1,20 @@
 """What is asked of Trio and its completion port.
 
 A socket's file object can be associated with one completion port in its life.  By default, a
-receive that succeeds inline queues a packet, as one that waits does.  In skip mode, that is with
-``FILE_SKIP_COMPLETION_PORT_ON_SUCCESS``, it queues none.  The mode cannot be unset, and duplicates
+receive that succeeds inline queues a packet, as one that waits does.  In skip mode
+(``FILE_SKIP_COMPLETION_PORT_ON_SUCCESS``) it queues none.  The mode cannot be unset, and duplicates
 of the handle share it, so it is only for sockets that nobody else has had.
 
-Trio dequeues the packets and wakes the task that waits for each by the address of its
-``OVERLAPPED``.  It cannot go on when a packet comes that no task waits for.  So between submitting
-and sleeping there is no checkpoint, and whatever fails there has to wait until the packet is in.
+Trio dequeues the packets and finds the task that waits for each by the address of its
+``OVERLAPPED``.  A packet that no task waits for ends the run.  So between submit and sleep there is
+no checkpoint, and what fails there is raised only after the packet has been dequeued.
 
 `trio.lowlevel.wait_overlapped` registers the task and sleeps.  Here it only registers: its
 coroutine is driven by hand to where it yields, and closed.  The task then sleeps with an abort
-function of ours, for two reasons.  The request to cancel has to be on record when the result is
-judged.  And where Trio's abort function finds the operation already completed, it posts a packet of
-its own with the same address.  That packet may arrive after the task has been woken and has
-submitted its next operation there.  Ours posts nothing.
+function of this package, for two reasons.  The request to cancel has to be known when the result is
+judged.  And if Trio's abort function finds the operation already completed, it posts a packet with
+the same address.  That packet may arrive after the task has been woken and has submitted its next
+operation there.  The abort function of this package posts nothing.
 
 That is safe as long as Trio registers before it yields for the first time, does nothing when the
 coroutine is closed, and reschedules the task, whatever it sleeps in, when the packet comes.
@@ -43,13 +43,13 @@ _ERROR_INVALID_PARAMETER: Final = 87
 
 #: More than Trio needs to register or to wake a task.
 MORE_FRAMES: Final = 50
-# How often what fails on the way to sleep may fail again.
+# How often the recovery may itself fail.
 _TRIES: Final = 100
 _SKIP_ON_SUCCESS: Final = 1  # FILE_SKIP_COMPLETION_PORT_ON_SUCCESS
 
 
 class CompletionPort(Protocol):
-    """What `trio.lowlevel` has on Windows alone, typed on every system."""
+    """What `trio.lowlevel` has on Windows only, typed on every system."""
 
     def register_with_iocp(self, handle: int, /) -> None: ...
 
@@ -81,7 +81,7 @@ def skip_on_success(handle: int) -> bool:
 
 
 def with_more_frames(function: Callable[[], None]) -> None:
-    """Call a function that must not fail for want of stack."""
+    """Call a function that must not fail with `RecursionError`."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(limit + MORE_FRAMES)
     try:
@@ -91,10 +91,10 @@ def with_more_frames(function: Callable[[], None]) -> None:
 
 
 def sleep_message(abort: Callable[[Callable[[], NoReturn]], Abort]) -> object:
-    """Return what `trio.lowlevel.wait_task_rescheduled` yields, to be yielded instead of a call.
+    """Return what `trio.lowlevel.wait_task_rescheduled` yields, for `packet` to yield.
 
     Args:
-      abort: passes a cancellation on to the kernel, and leaves the waking to the packet.
+      abort: passes a cancellation on to the kernel; the packet wakes the task.
     """
     sleeper = trio.lowlevel.wait_task_rescheduled(abort)  # noqa: ASYNC105
     try:
@@ -110,12 +110,12 @@ def packet(
     """Sleep until the packet of a submitted operation has been dequeued.
 
     Args:
-      operation: what the kernel has, or has completed.
+      operation: the operation, which the kernel has or has completed.
       task: the current task.
       marker: what the task's ``custom_sleep_data`` is while it sleeps.
       message: what to yield, from `sleep_message`.
 
-    What fails before the task sleeps is raised, and then the packet is still to come.
+    What fails before the task sleeps is raised; then the packet is still to come.
     """
     task.custom_sleep_data = marker  # Trio sets it to None when it wakes the task
     operation.state = State.AWAITED
@@ -123,7 +123,7 @@ def packet(
         _register(operation)
     except RecursionError:
         # Without a waiter the packet would end the run, and a peer may control the depth of the
-        # stack.  The rest takes no frames but those that preparing the operation took.
+        # stack.  What follows needs no more frames than preparing the operation did.
         limit = sys.getrecursionlimit()
         sys.setrecursionlimit(limit + MORE_FRAMES)
         try:
@@ -137,13 +137,13 @@ def packet(
 async def recover(operation: Operation) -> bool:
     """Sleep until the packet has been dequeued, after something has failed on the way to sleep.
 
-    The operation is cancelled.  If cancelling finds it, its packet follows.  Where the call that
-    submits it was interrupted by a signal handler, nobody knows what Winsock answered: then its
-    packet is in the port by now, or there is none.
+    The operation is cancelled.  If CancelIoEx finds it, its packet follows.  If a signal handler
+    has interrupted the call that submits it, Winsock's answer is lost: then the packet is in the
+    completion port by now, or there is none.
 
     Returns:
-      Whether the kernel has done with the operation.  If it is still said to be in the kernel,
-      there was no packet, and Trio keeps its address among those that a task waits for.
+      Whether the kernel is done with the operation.  If the operation's state still says that it is
+      in the kernel, there was no packet, and Trio still has the task registered for its address.
     """
     for _ in range(_TRIES):
         try:
@@ -181,22 +181,22 @@ def _cancel_and_sleep(operation: Operation) -> Generator[object, object, None]:
 
 
 def _register(operation: Operation) -> None:
-    # Trio's function enters the task as the one that waits for the packet, and yields.  It is left
-    # there: what it would do when it is woken is not for us, who judge by the status alone.
+    # Trio's function registers the task as the one that waits for the packet, and yields.  It is
+    # closed there: what it would do with the result is done by `judge` here.
     waiter = completion_port.wait_overlapped(operation.handle, operation.address)
     try:
         waiter.send(None)
     except trio.BusyResourceError:
-        pass  # this task is entered, by an attempt that failed behind that point
+        pass  # an attempt that failed later has registered this task
     finally:
         waiter.close()
 
 
 def abandon(operation: Operation) -> None:
-    """Keep an operation whose packet nobody waits for, and all it holds, for good.
+    """Keep an operation whose packet nobody waits for, with all its memory, for good.
 
-    The kernel may write there until the process has ended, and so after Python has freed its
-    objects.  A reference that nobody owns is the one thing that outlives even that.
+    The kernel may write there until the process ends, even after the interpreter has freed its
+    objects.  A reference that nobody owns keeps the operation from being freed at all.
     """
     operation.state = State.ABANDONED
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(operation))

@@ -1,8 +1,9 @@
-"""What the next receive gives before the system is asked.
+"""What the next receive returns before the system is asked.
 
-A receive that fails halfway, usually because it is cancelled, leaves its bytes here.  So does one
-whose result could not be made, for want of memory say, and there a datagram stays whole, with its
-sender.  An error has to wait here when a receive has data to give, or was cancelled before.
+A receive that fails halfway, usually because it is cancelled, leaves its bytes here.  So does a
+receive whose result could not be made, for example because memory is short; a datagram then stays
+whole, with its sender.  An error waits here if the receive that met it returned data or was
+cancelled.
 """
 
 from __future__ import annotations
@@ -22,27 +23,27 @@ _STREAM_SENDER: Final = NO_SENDER if sys.platform == "win32" else None
 
 
 class PushedBack:
-    """Bytes of a stream or one datagram, and an error behind them.
+    """Bytes of a stream, or one datagram, and an error after them.
 
-    For a request it is what has completed.
+    A request sees it as a completed receive.
     """
 
     __slots__ = ("_datagram", "_error_first", "_flags", "_owner", "data", "error", "something")
 
     def __init__(self) -> None:
-        #: Whether there is anything: asked at each receive.
+        #: Whether there is anything: checked by each receive.
         self.something: bool = False
-        #: The bytes; those of a datagram are received as a whole.
+        #: The bytes of a stream, or of one datagram.
         self.data: bytes | memoryview = b""
-        #: What the receive behind them fails with.
+        #: What the receive after them raises.
         self.error: BaseException | None = None
         self._flags = 0
         self._error_first = False
-        self._datagram: Completed | None = None  # which knows its sender
+        self._datagram: Completed | None = None  # has the datagram's sender and control messages
         self._owner: object = None  # of the memory of a view
 
     def add(self, data: bytes | memoryview, owner: object = None) -> None:
-        """Put bytes of a stream in front."""
+        """Put bytes of a stream before all else."""
         if self.data and data:
             data, owner = b"".join((data, self.data)), None
         if data:
@@ -50,19 +51,20 @@ class PushedBack:
             self.something = True
 
     def add_datagram(self, data: bytes | memoryview, datagram: Completed, flags: int) -> None:
-        """Put a datagram here, with the operation that it was received by."""
+        """Put a datagram here, with the operation that received it."""
         self.data, self._datagram, self._flags = data, datagram, flags
         self.something = True
 
     def defer(self, error: BaseException, *, first: bool = False) -> None:
-        """Have the next receive fail, because this one has data to give or was cancelled.
+        """Make the next receive raise an error, since this one returns data or was cancelled.
 
         Args:
-          error: what it fails with.
-          first: whether that comes before a datagram that is here, since it could not be made.
+          error: the error.
+          first: whether it is raised before the datagram that is here: one that could not be
+            returned because of this error.
         """
         self._error_first = first
-        # Its traceback leads to the socket, which this must not keep alive.
+        # Its traceback refers to the socket, which must not be kept alive.
         self.error = error.with_traceback(None)
         self.something = True
 
@@ -79,7 +81,7 @@ class PushedBack:
         """Return the result of a request, or `AGAIN` if the system has to be asked.
 
         Raises:
-          BaseException: the error that had to wait.
+          BaseException: the error that was deferred.
         """
         if self._datagram is not None and not (self.error and self._error_first):
             return self._give_datagram(request)
@@ -88,11 +90,11 @@ class PushedBack:
             request.store(data)
             answer = request.complete(self, len(data), 0)
             if not request.flags & PEEK:
-                # Of a view the rest is no copy.  An empty one would keep them all.
+                # A slice of a view is no copy.  An empty one would keep the memory alive.
                 self.data = self.data[len(data) :]
                 if not self.data:
                     self._forget_data()
-            # An exact receive that reserves memory as bytes come takes them in parts.
+            # An exact receive takes them in parts, as its memory grows.
             if answer is not AGAIN:
                 return answer
         error, self.error = self.error, None
@@ -108,7 +110,7 @@ class PushedBack:
         request.store(data)
         try:
             answer = request.complete(self, len(data), flags)
-        except OSError:  # which says that it did not fit
+        except OSError:  # WSAEMSGSIZE: the program knows that the rest is lost
             if not request.flags & PEEK:
                 self._forget_data()
             raise

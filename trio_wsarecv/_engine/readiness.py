@@ -1,10 +1,10 @@
 """The readiness engines: wait until the socket is readable, then receive without blocking.
 
-They serve where no overlapped receive is possible, or where it would hide something of the
-program's.  A receive that is not yet possible has no effect at all, so cancelling it loses nothing.
+They are for sockets on which overlapped receives are impossible, or would bypass methods of the
+program's own.  A non-blocking receive without data has no effect, so cancelling loses nothing.
 
-On Windows the same calls are made as by the overlapped engine, without an ``OVERLAPPED``.  Off
-Windows, and where a program has its own class of sockets, it is the standard library's.
+On Windows they make the same calls as the overlapped engine, without an ``OVERLAPPED``.  Off
+Windows, and for a socket class of the program's own, they call the standard library.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from .pushed_back import PushedBack
     from .requests import Answer, Request
 
-# Off Windows, these flags have other values.
+# These flags have other values off Windows.
 _NATIVE_FLAGS: Final = [
     (getattr(socket, flag.name or "", 0), flag) for flag in (MsgFlag.MSG_OOB, MsgFlag.MSG_TRUNC)
 ]
 
-# More frames of the stack than Trio needs to wait.
+# More frames than Trio needs to wait.
 _FRAMES: Final = 30
 
 
@@ -65,8 +65,8 @@ class Readiness(Engine):
         """Receive without blocking, or raise `BlockingIOError`."""
 
     async def receive(self, sock: socket.socket, request: Request[Any], most: int) -> Answer[Any]:
-        # In the middle of Trio's wait, a RecursionError would leave a task registered that does not
-        # sleep, which ends the run.
+        # A RecursionError in the middle of Trio's wait would leave a task registered that does not
+        # sleep, and that ends the run.
         need_frames(_FRAMES)
         counters.readiness += 1
         pended = False
@@ -78,7 +78,6 @@ class Readiness(Engine):
                 counters.pended += 1
             pended = self.waited = True
             self.claim.waits(trio.lowlevel.current_task())
-            self.claim.refuse()
             try:
                 await trio.lowlevel.wait_readable(sock)
             except BaseException as exc:
@@ -117,7 +116,7 @@ class WinsockReadiness(Readiness, WinsockEngine):
             received, flags = operation.memory.received, operation.memory.flags & ~request.flags
             if received > operation.room:
                 received, flags = operation.room, flags | TRUNCATED
-            if request.flags & PEEK:  # which leaves the bytes in the kernel
+            if request.flags & PEEK:  # the bytes stay in the kernel
                 return request.complete(operation, received, flags)
             counters.bytes += received
             if not self.is_stream:
@@ -145,7 +144,7 @@ class StdlibReadiness(Readiness):
         self, sock: socket.socket, run: Run, claim: Claim, pushed_back: PushedBack
     ) -> None:
         super().__init__(run, claim, pushed_back)
-        # On Windows, for what the standard library has no call for.
+        # For calls that the standard library does not have on Windows.
         self._by_winsock: WinsockReadiness | None = None
         if not hasattr(sock, "recvmsg"):
             self._by_winsock = WinsockReadiness(sock, Mode.DEFAULT, run, claim, pushed_back)
@@ -157,7 +156,7 @@ class StdlibReadiness(Readiness):
         if not most:
             return answer
         batch = [answer]
-        # Whatever fails here is for the next call: this one has what is in the batch.
+        # What fails here is raised by the next call; this one returns the batch.
         try:
             while len(batch) < most and not is_end:
                 answer, is_end = self._receive_one(sock, request)
@@ -169,8 +168,8 @@ class StdlibReadiness(Readiness):
         return batch
 
     def _receive_one(self, sock: socket.socket, request: Request[Any]) -> tuple[Any, bool]:
-        # Returns the answer, and whether the same would be received for ever: nothing from nobody
-        # is the end of a connection, although it has messages.
+        # Returns the answer, and whether it is the end of a connection of messages: no bytes and no
+        # sender.  That could be received again and again.
         call = StdlibCall(is_stream=sock.type == socket.SOCK_STREAM)
         request.prepare(call, min(request.room, MAX_RECEIVE))
         nbytes, flags = call.receive(sock, request.method)
@@ -256,7 +255,7 @@ class StdlibCall:
         return self._data
 
     def view(self, nbytes: int) -> memoryview:
-        """Return them where they are."""
+        """Return a view of them."""
         return memoryview(self._data)
 
     def sender(self) -> Any:
@@ -264,7 +263,7 @@ class StdlibCall:
         return self._sender
 
     def message(self, flags: int, control_size: int) -> tuple[AncillaryData, int, Any]:
-        """Return what came along; the flags are the system's."""
+        """Return control messages, flags and address; the flags are the system's."""
         return *self._came_along, self._sender
 
 

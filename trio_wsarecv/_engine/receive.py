@@ -1,9 +1,9 @@
-"""Receiving on a socket, by whichever engine serves it: the one entry for every request.
+"""Receiving on a socket: the one entry for every request and both engines.
 
-As in Trio, nothing comes before the receive but a look at whether the task has been cancelled; so
-data that is there is received, however short the deadline.  One task at a time receives.  What was
-pushed back comes first, and only then the engine is asked, as often as it takes.  A request that
-fails halfway, usually because it is cancelled, pushes back what it has received.
+As in Trio, the only thing before the receive is a check for cancellation.  So data that is there is
+received, however short the deadline.  One task at a time receives.  What was pushed back comes
+first, and then the engine receives, as often as the request needs.  A request that fails halfway,
+usually because it is cancelled, pushes back what it has received.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ _MAX_INLINE: Final = 32
 
 
 async def checkpoint_at_once() -> None:
-    """Be a checkpoint where there is nothing to receive, even if a deadline passes meanwhile."""
+    """Execute a checkpoint for a call that needs no receive.
+
+    It is cancelled only if the task was cancelled before, as a receive whose data is there.
+    """
     await checkpoint_if_cancelled()
     await cancel_shielded_checkpoint()
 
@@ -45,18 +48,18 @@ async def checkpoint_at_once() -> None:
 async def receive(
     sock: socket.socket, receiver: Receiver, request: Request[Any], most: int = 0
 ) -> Any:
-    """Receive what was asked for; raise what every public call that receives does.
+    """Receive what was asked for; raise what every public receive raises.
 
     Args:
       sock: the standard library's socket.
       receiver: its receive side.
       request: what was asked for.
-      most: 0, or how many datagrams to receive; then the result is a list.
+      most: 0, or the most datagrams to receive; then the result is a list.
     """
     await checkpoint_if_cancelled()
     if sock.fileno() == -1:
         await cancel_shielded_checkpoint()
-        sock.recv(1)  # which raises the system's own error
+        sock.recv(1)  # raises the system's own error
     engine = receiver.engine
     if engine is None or engine.run is not here.run:
         engine = choose_engine(sock, receiver)
@@ -79,7 +82,7 @@ async def receive(
             rounds = 0
             while answer is AGAIN:
                 if rounds:
-                    engine.may_wait = True  # since it has something
+                    engine.may_wait = True  # it has received a part already
                     if rounds % _MAX_INLINE == 0:
                         await checkpoint()
                     if sock.fileno() == -1:
@@ -99,8 +102,8 @@ async def receive(
             raise
         finally:
             if claim.line:
-                # The next one has to be woken, however little stack this task has: there may not
-                # be a frame left for calling `with_more_frames`.
+                # The next task has to be woken, even if the stack has not one frame left, as
+                # `with_more_frames` would need.
                 limit = sys.getrecursionlimit()
                 sys.setrecursionlimit(limit + MORE_FRAMES)
                 try:

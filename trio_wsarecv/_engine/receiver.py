@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Receiver:
-    """What is known of the receive side of one socket.
+    """The receive side of one socket.
 
     Attributes:
-      is_stream: whether bytes have no boundaries and their end is an empty receive.
-      made_here: whether the socket was made by this package, so that nobody else had it before.
-      pushed_back: what the next receive gives before the engine is asked.
-      engine: what receives in the run that received last, if any.
-      choice: why it does.
+      is_stream: whether the bytes have no boundaries and an empty receive is the end.
+      made_here: whether this package made the socket, so that nobody else has had it.
+      pushed_back: what the next receive returns before the engine is asked.
+      engine: the engine of the run that received last, if any.
+      choice: why the socket got it.
     """
 
     __slots__ = ("choice", "engine", "is_stream", "made_here", "pushed_back")
@@ -40,16 +40,16 @@ class Receiver:
         self.choice: Choice = Choice.NOT_YET
 
     def is_waiting(self) -> bool:
-        """Tell whether a task waits for data, and nobody has asked for the end of its receive."""
+        """Return whether a task waits for data, and the end of that has not been requested."""
         return self.engine is not None and self.engine.claim.is_waiting()
 
     def cancel(self) -> None:
-        """Have a receive that waits begin again."""
+        """Make a receive that waits start again."""
         if self.engine is not None:
             self.engine.cancel()
 
     def close(self, sock: socket.socket) -> None:
-        """Close the socket; if the kernel has an operation of it, the handle follows later."""
+        """Close the socket; if the kernel has an operation, its handle is closed later."""
         self.pushed_back.clear()
         if trio.lowlevel.in_trio_run():
             trio.lowlevel.notify_closing(sock)

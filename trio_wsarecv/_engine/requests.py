@@ -1,8 +1,8 @@
-"""What a program asks for when it receives.
+"""Requests: what a program asks for when it receives.
 
-A request says how to prepare an operation, and what to make of its completion; it makes no system
-call, and knows no socket.  Where all of it takes several receives, each completion answers `AGAIN`
-but the last.  Each counts its bytes as `filled`, but for one that fails.
+A request prepares an operation, and makes the result when it has completed.  It makes no system
+call and knows no socket.  If it needs several receives, each completion but the last answers
+`AGAIN`.  Each adds its bytes to `filled`, unless it fails.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from .._winsock.parse import AncillaryData
 
-# As plain integers, whose operators are not written in Python.
+# Plain integers: the operators of an enum are Python code.
 PEEK: Final = int(MsgFlag.MSG_PEEK)
 OOB: Final = int(MsgFlag.MSG_OOB)
 TRUNCATED: Final = int(MsgFlag.MSG_TRUNC)
 
 #: The most bytes that one receive asks for.
 MAX_RECEIVE: Final = 1 << 30
-#: About the most bytes that a socket can have waiting: no memory is reserved for more.
+#: More bytes than a socket has waiting: no memory is reserved for more.
 MAX_WAITING: Final = 16 * 1024 * 1024
 
 #: The answer of a request that needs another receive.
@@ -40,7 +40,7 @@ Answer: TypeAlias = "T | None"
 
 
 class Completed(Protocol):
-    """What has completed: the bytes, the address that they came from, and what came along."""
+    """A completed receive: the bytes, their sender, control messages and flags."""
 
     def unpack(self, nbytes: int, /) -> bytes: ...
     def sender(self) -> Any: ...
@@ -48,7 +48,7 @@ class Completed(Protocol):
 
 
 class Prepared(Completed, Protocol):
-    """What a request prepares: an operation of Winsock, or a call of the standard library."""
+    """What a request prepares: a Winsock operation, or a call of the standard library."""
 
     is_stream: bool
 
@@ -62,7 +62,7 @@ class Prepared(Completed, Protocol):
 
 
 class Request(ABC, Generic[T]):
-    """What a program asks for; its result is of the type ``T``."""
+    """What a program asks for; its result has the type ``T``."""
 
     #: The method of `socket.socket` that does the same.
     method: str
@@ -70,32 +70,32 @@ class Request(ABC, Generic[T]):
     flags: int
     #: How many bytes it has room for.
     room: int
-    #: How many bytes of a stream it asks for where it makes bytes; 0 if it fills a buffer.
+    #: How many bytes of a stream it asks for, in memory of the engine; 0 if it has a buffer.
     wants: int = 0
     #: The room for ancillary data, in bytes.
     control_size: int = 0
-    #: Whether it takes ``WSARecvMsg``, of a datagram.
+    #: Whether a datagram is received by ``WSARecvMsg``.
     is_message: bool = False
-    #: How many bytes earlier completions have brought.
+    #: How many bytes earlier completions have received.
     filled: int = 0
 
     @abstractmethod
     def prepare(self, operation: Prepared, nbytes: int) -> None:
-        """Have an operation receive up to ``nbytes`` bytes; set its flags."""
+        """Make an operation receive up to ``nbytes`` bytes, and set its flags."""
 
     @abstractmethod
     def complete(self, completed: Completed, nbytes: int, flags: int) -> Answer[T]:
-        """Make the result of so many bytes, and the flags that came out."""
+        """Make the result of a completed receive from its number of bytes and its flags."""
 
     def store(self, data: bytes | memoryview) -> None:
-        """Put bytes that are to be completed next where the system would have put them."""
+        """Put bytes that were pushed back where the system would have put them."""
 
     def part(self, completed: Prepared, nbytes: int) -> bytes | memoryview:
-        """Return what a completion has brought that failed, for the next receive to give."""
+        """Return the bytes of a completion that failed, to be pushed back."""
         return completed.view(nbytes)
 
     def received(self) -> bytes | memoryview:
-        """Return what earlier completions have brought, for the next receive to give."""
+        """Return the bytes of earlier completions, to be pushed back."""
         return b""
 
 
@@ -133,7 +133,7 @@ class BytesFrom(Bytes):
         return completed.unpack(nbytes), completed.sender()
 
 
-#: Those two have no state, so one is made for each size: programs ask for the same again and again.
+#: Those two have no state and programs use few sizes, so one is made for each size.
 bytes_request = lru_cache(maxsize=256)(Bytes)
 bytes_from_request = lru_cache(maxsize=256)(BytesFrom)
 

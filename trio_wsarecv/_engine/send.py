@@ -1,6 +1,6 @@
-"""Sending as Trio does it: by a call that does not block, with a wait where the system asks for it.
+"""Sending as Trio does it: by non-blocking calls, with a wait if the system cannot take the data.
 
-It needs no engine: nothing of it is in the kernel while a task waits.
+It needs no engine: the kernel has nothing of it while a task waits.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ T = TypeVar("T")
 # The most datagrams that are sent in a row before other tasks run.
 _MAX_IN_A_ROW: Final = 64
 
-# Where the standard library takes a host, and would resolve a name.
+# The families whose addresses have a host, which the standard library would resolve.
 _FAMILIES: Final = {socket.AF_INET, socket.AF_INET6}
 
 
 async def send(sock: socket.socket, attempt: Callable[[], T]) -> T:
-    """Send by a call that does not block, as often as it takes, and return what it gives.
+    """Send by a non-blocking call, repeated until it succeeds, and return its result.
 
     Args:
       sock: the socket.
-      attempt: what raises `BlockingIOError` where the system cannot take the data yet.
+      attempt: the call; it raises `BlockingIOError` if the system cannot take the data yet.
     """
     await checkpoint_if_cancelled()
     try:
@@ -48,7 +48,7 @@ async def send(sock: socket.socket, attempt: Callable[[], T]) -> T:
 async def send_many(sock: socket.socket, datagrams: Iterable[tuple[Buffer, Any]]) -> int:
     """Send datagrams one after the other, and return how many there were.
 
-    What ends it early has their number in its attribute ``sent``.
+    An exception that ends it early has the number of those sent as its attribute ``sent``.
     """
     family = int(sock.family) if sock.family in _FAMILIES else 0
     sent = in_a_row = 0
@@ -59,7 +59,7 @@ async def send_many(sock: socket.socket, datagrams: Iterable[tuple[Buffer, Any]]
                 in_a_row = 0
                 await checkpoint()
             if family and address is not None:
-                # Not in a function of its own, whose call would cost more than this does.
+                # Not in a function of its own: the call would cost more than the check.
                 if not isinstance(address, tuple) or not address:
                     raise TypeError("an address is a tuple of host and port, as recvfrom gives it")
                 if not is_numeric(family, address[0]):
@@ -79,7 +79,7 @@ async def send_many(sock: socket.socket, datagrams: Iterable[tuple[Buffer, Any]]
             in_a_row += 1
             sent += 1
     except BaseException as exc:
-        with suppress(AttributeError):  # of an exception of the program's that is frozen
+        with suppress(AttributeError):  # an exception of the program's may be frozen
             exc.sent = sent  # type: ignore[attr-defined]
         if isinstance(exc, Exception):
             await cancel_shielded_checkpoint()

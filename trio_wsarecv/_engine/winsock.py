@@ -3,9 +3,9 @@
 Some filter drivers make every ``WSARecvMsg`` fail with WSAEFAULT.  If a program asks for no
 ancillary data, ``WSARecvFrom`` does all that is needed.
 
-Behind the first datagram of a batch the same call is made without an ``OVERLAPPED``.  It completes
-inline or fails with WSAEWOULDBLOCK, so no packet follows, and no turn of the run loop is taken.
-There is no checkpoint between the datagrams, so none of them is lost to a cancellation.
+After the first datagram of a batch the same call is made without an ``OVERLAPPED``.  It completes
+inline or fails with WSAEWOULDBLOCK, so no packet follows, and no turn of the run loop is needed.
+There is no checkpoint between the datagrams, so cancelling loses none of them.
 """
 
 from __future__ import annotations
@@ -34,15 +34,13 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = tuple[int, int, int]
 
-# As plain integers, whose operators are not written in Python.
+# A plain integer: the operators of an enum are Python code.
 _WOULD_BLOCK: Final = int(WinsockError.WSAEWOULDBLOCK)
 
-# What ends a receive that adds to one: there is nothing, or no room for what the program has not
-# asked for.
+# The errors that end draining silently: there is no more data, or no memory for it.
 _NO_MORE: Final = frozenset({WinsockError.WSAEWOULDBLOCK, WinsockError.WSAENOBUFS})
 
-#: The families, types and protocols whose ``WSARecvMsg`` fails with WSAEFAULT, whatever it is
-#: given.
+#: The families, types and protocols whose ``WSARecvMsg`` always fails with WSAEFAULT.
 _without_messages: Final[set[Kind]] = set()
 
 
@@ -52,11 +50,11 @@ def is_result(error: BaseException) -> bool:
 
 
 class WinsockEngine(Engine):
-    """Receives on one socket in one run by operations of Winsock, used again and again.
+    """Receives on one socket in one run by Winsock operations, which are reused.
 
     Attributes:
-      is_stream: whether bytes have no boundaries and their end is an empty receive.
-      operation: what the last receive used, and the next one will.
+      is_stream: whether the bytes have no boundaries and an empty receive is the end.
+      operation: the operation that the last receive used and the next one will use.
     """
 
     __slots__ = ("_handle", "_kind", "_mode", "is_stream", "operation")
@@ -89,20 +87,20 @@ class WinsockEngine(Engine):
     def _can_do_without_messages(
         self, operation: Operation, request: Request[Any], error: int
     ) -> bool:
-        # Where WSARecvMsg fails and is not needed, notes that for the whole process.
+        # If WSARecvMsg fails and is not needed, notes that for the whole process.
         if error != WinsockError.WSAEFAULT or not operation.is_message or request.control_size:
             return False
         _without_messages.add(self._kind)
-        self.operation = None  # and so another one
+        self.operation = None  # so the next one is of another kind
         return True
 
     def _borrow(self, operation: Operation, nbytes: int, *, ask: bool) -> int:
-        # Gives an operation memory of the run, and returns how many bytes it can have.
+        # Gives an operation memory of the run, and returns how many bytes it can receive.
         operation.block = self.run.lend(nbytes, ask=ask)
         return MIN_RECEIVE_SIZE if operation.block is None else nbytes
 
     def _release(self, operation: Operation) -> None:
-        # Unless the kernel may still write there.
+        # Gives back the program's buffers and the run's memory, unless the kernel may write there.
         operation.release()
         if operation.block is not None and operation.state is not State.ABANDONED:
             block, operation.block, operation.target = operation.block, None, None
@@ -116,7 +114,7 @@ class WinsockEngine(Engine):
         nbytes: int,
         flags: int,
     ) -> None:
-        # Keeps bytes of which no result could be made; an error that is their result gives them.
+        # Keeps the bytes of a result that could not be made, but not if the error is the result.
         if not is_result(exc):
             limit = sys.getrecursionlimit()
             sys.setrecursionlimit(limit + MORE_FRAMES)
@@ -126,7 +124,7 @@ class WinsockEngine(Engine):
                 sys.setrecursionlimit(limit)
 
     def _keep(self, operation: Operation, request: Request[Any], nbytes: int, flags: int) -> None:
-        # Leaves what has been received to the next receive, where it is.
+        # Pushes back what has been received, without a copy.
         self.operation = None
         data = request.part(operation, nbytes)
         if operation.block is not None:
@@ -140,9 +138,9 @@ class WinsockEngine(Engine):
     def _receive_more(
         self, operation: Operation, request: Request[Any], batch: list[Any], most: int
     ) -> None:
-        # Adds what has arrived after the first datagram of a batch.
+        # Adds the datagrams that have arrived after the first one of a batch.
         memory, room = operation.memory, operation.room
-        # Whatever fails here is for the next call: this one has what is in the batch.
+        # What fails here is raised by the next call; this one returns the batch.
         try:
             while len(batch) < most:
                 counters.not_overlapped += 1
@@ -169,11 +167,11 @@ class WinsockEngine(Engine):
             self.pushed_back.defer(exc, first=True)
 
     async def _drain(self, sock: socket.socket, operation: Operation, wants: int) -> int:
-        # Adds what has arrived behind bytes that filled the memory, as far as the program has asked
-        # for it: with stock Trio it would be one receive.  Returns how many bytes there are.
+        # After a receive that filled its memory: adds what else has arrived, up to what the program
+        # asked for, as one receive of stock Trio would give it.  Returns the number of bytes.
         received = operation.room
         if not self.waited:
-            await trio.lowlevel.cancel_shielded_checkpoint()  # before there is a large result
+            await trio.lowlevel.cancel_shielded_checkpoint()  # before a large result is made
             self.waited = True
         block = self.run.lend(wants, ask=False) if sock.fileno() != -1 else None
         if block is None:

@@ -1,7 +1,6 @@
 """Buffers of a program, as Python's buffer protocol gives them.
 
-A buffer cannot be resized while it is exported, so every view here lives no longer than it is
-needed.
+A buffer cannot be resized while it is exported, so every view here is released as soon as possible.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ if TYPE_CHECKING:
 
 @contextmanager
 def bytes_of(buffer: Buffer) -> Iterator[memoryview]:
-    """Give a buffer as a view of bytes, for no longer than the block lasts."""
+    """Give a view of a buffer as bytes, released at the end of the block."""
     with memoryview(buffer) as view, _octets(view) as octets:
         yield octets
 
 
 def _octets(view: memoryview) -> memoryview:
-    # One that is empty cannot be cast if it has several dimensions.
+    # An empty view of several dimensions cannot be cast.
     return view.cast("B") if view.nbytes else memoryview(bytearray())
 
 

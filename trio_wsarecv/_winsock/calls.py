@@ -28,7 +28,7 @@ class Overlapped(Protocol):
 
 
 class Ws2(Protocol):
-    """The functions of ``ws2_32.dll`` in use, with the arguments that Winsock gives them."""
+    """The functions of ``ws2_32.dll`` in use, with Winsock's names for their arguments."""
 
     # fmt: off
     def WSARecv(
@@ -85,10 +85,10 @@ def address_of(pointer: object) -> int:
 
 
 def text_of(code: int) -> str:
-    """Return what the system says of a Winsock error code, or its name if that is nothing."""
+    """Return the system's text for a Winsock error code, or the code's name if it has none."""
     if sys.platform == "win32":
         _, text = ffi.getwinerror(code)
-        # What cffi gives where the system has no text.
+        # That is what cffi returns if the system has no text.
         if not text.startswith("Windows Error 0x"):
             return str(text)
     return name_of(code)

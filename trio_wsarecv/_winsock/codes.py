@@ -52,7 +52,7 @@ _NAMES: Final = {int(code): code.name for code in WinsockError}
 
 
 def name_of(code: int) -> str:
-    """Return the name of a Winsock error code, or in Python's words that it has none."""
+    """Return the name of a Winsock error code, or Python's text for an unknown one."""
     return _NAMES.get(code, f"Windows Error 0x{code:x}")
 
 
@@ -78,8 +78,8 @@ class MsgFlag(enum.IntFlag):
 class NtStatus(enum.IntEnum):
     """The NTSTATUS values of ``OVERLAPPED.Internal`` that mean something to a receive.
 
-    Each comes with the Winsock error that it is, None where it is no error.  Statuses that are not
-    in this list are WSAEINVAL.
+    Each comes with its Winsock error; None if it is no error.  A status that is not in this list
+    is WSAEINVAL.
     """
 
     error: WinsockError | None

@@ -1,14 +1,13 @@
-"""Operations that receive datagrams, with their sender and what comes along with them.
+"""Operations that receive datagrams, with their sender and control messages.
 
 ``WSARecvFrom`` and ``WSARecvMsg`` write more than the data at completion: the sender's address
 and its length, the control messages, and flags.  All of that belongs to the kernel as long as the
-buffers do.  The address of ``WSARecvMsg`` and ``WSASendMsg`` has to be asked for: each provider has
-its own.
+buffers do.  ``WSARecvMsg`` and ``WSASendMsg`` are functions of the provider, whose addresses
+``WSAIoctl`` gives.
 
 What Windows reports of a datagram that does not fit differs from call to call, and whether a
 packet follows then is not documented.  So a datagram always has room: after the program's buffers
-comes an area that all operations share, since nobody reads it.  The byte count tells what did not
-fit.
+comes an area that all operations share and nobody reads.  The byte count shows what did not fit.
 """
 
 from __future__ import annotations
@@ -32,18 +31,18 @@ if TYPE_CHECKING:
 #: No datagram is larger than this, in bytes.
 MAX_DATAGRAM: Final = 65536
 
-#: What no program's buffer has room for: written and never read.
+#: Takes what a program's buffer has no room for: written and never read.
 overflow_area: Final[Any] = ffi.new("char[]", MAX_DATAGRAM)
 
-# All control messages that Windows can be asked for fit into this, in bytes: the largest is a
-# routing header of 2,048.
+# Room for all control messages that Windows can be asked for, in bytes: the largest is a routing
+# header of 2,048.
 _MIN_CONTROL_SIZE: Final = 4096
 
 _MESSAGE_FLAGS: Final = int(
     MsgFlag.MSG_TRUNC | MsgFlag.MSG_CTRUNC | MsgFlag.MSG_BCAST | MsgFlag.MSG_MCAST
 )
 
-# How many times as large as needed an operation's own memory may be.
+# An operation's own memory is replaced if it is more than so many times too large.
 _MOST_SPARE: Final = 16
 
 _allocate = ffi.new_allocator(should_clear_after_alloc=False)
@@ -66,7 +65,7 @@ class DatagramOperation(Operation):
         self._length: Any = ffi.new("int32_t *")
         self._own: Any = None
         self._own_size = 0
-        # An operation that is abandoned outlives this module's names, and keeps what it refers to.
+        # An abandoned operation outlives this module's globals, and needs the area.
         self._overflow_area: Any = overflow_area
         super().__init__(handle, mode)
         self.memory.wsabuf[1] = {"buf": overflow_area, "len": MAX_DATAGRAM}
@@ -79,7 +78,7 @@ class DatagramOperation(Operation):
         arguments = (self.handle, *buffers, received, self._flags, *address, overlapped, NULL)
 
         def call() -> int:
-            length[0] = STORAGE_SIZE  # which the call before has overwritten
+            length[0] = STORAGE_SIZE  # the call before has overwritten it
             return function(*arguments)
 
         return call
@@ -119,7 +118,7 @@ class MessageOperation(DatagramOperation):
         super().__init__(handle, mode)
 
     def set_control_size(self, size: int) -> None:
-        """Have room for so many bytes of control messages."""
+        """Provide room for control messages, in bytes."""
         room = max(size, _MIN_CONTROL_SIZE)
         if not room <= len(self._control) <= _MOST_SPARE * room:
             self._control = ffi.new("char[]", room)
@@ -137,11 +136,11 @@ class MessageOperation(DatagramOperation):
         size = len(self._control)
 
         def call() -> int:
-            # What the call before has overwritten.
+            # The call before has overwritten these.
             message.namelen = STORAGE_SIZE
             message.Control.len = size
             message.dwFlags = memory.flags
-            here.Internal = 0  # which a call that is refused may leave as it is
+            here.Internal = 0  # a call that Winsock refuses may leave the old status
             return function(*arguments)
 
         return call
@@ -153,7 +152,7 @@ class MessageOperation(DatagramOperation):
         flags = self._message.dwFlags & _MESSAGE_FLAGS | flags & MsgFlag.MSG_TRUNC
         control = ffi.unpack(self._control, self._message.Control.len)
         ancillary = parse_ancillary(control[:control_size])
-        # The padding behind the last message may be cut off: count what is in the messages.
+        # The padding after the last message may be cut off, so messages are counted, not bytes.
         if len(control) > control_size and len(parse_ancillary(control)) > len(ancillary):
             flags |= MsgFlag.MSG_CTRUNC
         return ancillary, int(flags), self.sender()
@@ -189,7 +188,7 @@ def set_udp_connreset(sock: socket.socket, enabled: bool) -> None:
     """Set whether an ICMP "port unreachable" or "time exceeded" fails the next receive."""
     argument = int(enabled).to_bytes(4, "little")
     _control(sock, _SIO_UDP_CONNRESET, argument, NULL)
-    with suppress(OSError):  # for not every system knows it
+    with suppress(OSError):  # older versions of Windows do not know it
         _control(sock, _SIO_UDP_NETRESET, argument, NULL)
 
 

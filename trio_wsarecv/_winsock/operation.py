@@ -1,15 +1,15 @@
-"""One receive that the kernel has, and everything that must outlive it.
+"""One overlapped receive, and everything that must live as long as the kernel has it.
 
 From the call that submits an operation until its completion packet has been dequeued, the kernel
 owns the ``OVERLAPPED`` and the memory that it receives into: it may write there at any moment, on
-any processor.  Until the packet is in, the address must not serve anything else either, since the
-address is all that tells one packet from another.  So an `Operation` holds all of it.
+any processor.  Until then the address of the ``OVERLAPPED`` must not be used for anything else
+either, since it is all that identifies the packet.  So an `Operation` holds all of it.
 
-What the kernel writes into the ``OVERLAPPED``, it writes when the packet is dequeued, or earlier;
-nobody promises when.  So whether the kernel has an operation is a state of our own, and the
+The kernel writes the result into the ``OVERLAPPED`` when the packet is dequeued, or earlier; when
+is not documented.  So whether the kernel has an operation is a state of its own here, and the
 ``OVERLAPPED`` is read once, after the packet.
 
-``CancelIoEx`` is a request.  It may come too late; the packet tells.
+``CancelIoEx`` is a request.  It may come too late; the packet tells whether it did.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-#: What a receive that waits is given, unless the program gives more, in bytes.
+#: The size of a receive that waits, unless its flow is larger or the program has a buffer.
 MIN_RECEIVE_SIZE: Final = 1024
 
-# As a plain integer, whose operators are not written in Python.
+# A plain integer: the operators of an enum are Python code.
 _MSGSIZE: Final = int(WinsockError.WSAEMSGSIZE)
 
 #: The kernel writes an NTSTATUS into the low half of ``Internal``.
@@ -44,40 +44,40 @@ class State(enum.Enum):
     """Who has an operation."""
 
     IDLE = enum.auto()
-    """We have: it can be submitted."""
+    """The engine: it can be submitted."""
     UNKNOWN = enum.auto()
-    """Nobody knows: the call that submits it has not returned."""
+    """Not known: the call that submits it has not returned."""
     SUBMITTED = enum.auto()
-    """The kernel has: its packet is still to come."""
+    """The kernel: its packet is still to come."""
     AWAITED = enum.auto()
-    """The kernel has, and a task is registered as the one that its packet wakes."""
+    """The kernel, and a task is registered as the one that its packet wakes."""
     COMPLETED = enum.auto()
-    """We have, its packet is in, and nobody has looked yet what it brought."""
+    """The engine: its packet has been dequeued, and its result has not been read yet."""
     ABANDONED = enum.auto()
-    """Nobody waits for its packet any more, so that it must stay as it is for good."""
+    """The kernel, perhaps for ever: nobody waits for its packet."""
 
 
 _IN_KERNEL: Final = frozenset({State.UNKNOWN, State.SUBMITTED, State.AWAITED})
 
 
 class Operation:
-    """One overlapped ``WSARecv`` on one socket, used again when its packet is in.
+    """One overlapped ``WSARecv`` on one socket, reused after its packet has been dequeued.
 
     Attributes:
       packet_follows_success: whether a packet follows a receive that succeeds inline.
       memory: the ``RECEIVE``, with the flags that a request sets before each call.
       overlapped: the ``OVERLAPPED`` in it, and ``address`` its address.
       small: `MIN_RECEIVE_SIZE` bytes in it.
-      wsabuf: the ``WSABUF`` in it, in use unless there are several buffers.
-      target: the memory of our own that ``wsabuf`` has, where a receive that makes bytes finds
-        them; None if it has other memory.
+      wsabuf: the ``WSABUF`` in it, used unless there are several buffers.
+      target: the memory that ``wsabuf`` points to if the operation provides it; None if the
+        program does.
       room: how many bytes the request has room for.
-      block: memory that is lent by the run, or None.
-      exports: the program's buffers, held in place.
-      submit: calls Winsock; returns 0, or anything else if ``WSAGetLastError`` has the code.
+      block: memory that the run has lent, or None.
+      exports: the program's buffers, which cannot be resized meanwhile.
+      submit: calls Winsock; returns 0, or SOCKET_ERROR if ``WSAGetLastError`` has the code.
       state: who has the operation.
-      asked: what the program asked for first while the kernel had it: cancellation or closing.
-      raise_cancel: what Trio handed over when it asked for cancellation, else None.
+      asked: what was requested first while the kernel had it: cancelling or closing.
+      raise_cancel: what Trio passed when it requested the cancellation, else None.
       closing: whether the socket was closed while the kernel had this operation.
     """
 
@@ -86,7 +86,7 @@ class Operation:
     #: Whether bytes have no boundaries.
     is_stream: bool = True
 
-    # How many WSABUF a call is given of an operation's own.
+    # How many WSABUFs of its own an operation passes.
     _own_count = 1
 
     def __init__(self, handle: int, mode: Mode = Mode.DEFAULT) -> None:
@@ -111,10 +111,10 @@ class Operation:
         self._bind(self._own_buffers)
 
     def _bind(self, buffers: tuple[object, int]) -> None:
-        # A place for the byte count is for a call that no packet follows.
+        # The byte count is asked for only if no packet follows an inline success.
         follows = self.packet_follows_success
         received = NULL if follows else ffi.addressof(self.memory, "received")
-        self._buffers: tuple[Any, int] | None = None  # until it is done, so that it is done again
+        self._buffers: tuple[Any, int] | None = None  # if this fails, the next one does it again
         self.submit: Callable[[], int] = self._call(buffers, received, self.overlapped)
         self._nonblocking: Callable[[], int] | None = None
         self._buffers = buffers
@@ -122,12 +122,12 @@ class Operation:
     def _call(
         self, buffers: tuple[object, int], received: object, overlapped: object
     ) -> Callable[[], int]:
-        # The call of Winsock, with all its arguments.
+        # Returns the call of Winsock with all its arguments.
         function = calls.ws2_32.WSARecv
         return partial(function, self.handle, *buffers, received, self._flags, overlapped, NULL)
 
     def set_memory(self, nbytes: int, flags: int) -> None:
-        """Receive up to ``nbytes`` bytes into memory of our own: a block, if one has been lent."""
+        """Receive up to ``nbytes`` bytes into the block that is lent, or else into ``small``."""
         if self.exports:
             self.release()  # what an exception has left
         if self.block is None:
@@ -144,10 +144,10 @@ class Operation:
     def set_buffer(self, buffer: Buffer, offset: int, nbytes: int, flags: int) -> None:
         """Receive up to ``nbytes`` bytes into a buffer, from ``offset`` on.
 
-        It can be neither moved nor resized until `release`.
+        It cannot be resized until `release`.
 
         Raises:
-          ValueError: the buffer has become too small, before it came here.
+          ValueError: the buffer has become too small since the request was made.
         """
         if self.exports:
             self.release()  # what an exception has left
@@ -163,7 +163,7 @@ class Operation:
     def set_buffers(self, buffers: Sequence[Buffer], offset: int, nbytes: int, flags: int) -> None:
         """Receive up to ``nbytes`` bytes into several buffers, as if they were one."""
         self.release()
-        self.target = None  # so that the next one sets its own, although it may be as large
+        self.target = None  # so the next receive sets its own
         count = len(buffers) + self._own_count - 1
         wsabufs = ffi.new("WSABUF[]", count)
         wsabufs[count - 1] = self.memory.wsabuf[1]  # a datagram's
@@ -176,28 +176,28 @@ class Operation:
             wsabuf.buf = export + skipped
             wsabuf.len = min(len(export) - skipped, nbytes - self.room)
             self.room += wsabuf.len
-        self.exports.append(wsabufs)  # so that there is something to release, buffers or not
+        self.exports.append(wsabufs)  # so there is something to release even without buffers
         self.memory.flags = flags
         self._bind((wsabufs, count))
 
     def set_control_size(self, size: int) -> None:
-        """Have room for so many bytes of control messages, where there can be any."""
+        """Provide room for control messages, in bytes; a stream has none."""
 
     def unpack(self, nbytes: int) -> bytes:
-        """Return the first bytes that the completed receive has brought."""
+        """Return the first bytes of the completed receive."""
         data: bytes = ffi.unpack(self.target, nbytes)
         return data
 
     def view(self, nbytes: int) -> memoryview:
-        """Return them where they are, for as long as the operation lives."""
+        """Return a view of them, valid as long as the operation lives."""
         return memoryview(ffi.buffer(self.target, nbytes))
 
     def sender(self) -> Any:
-        """Return the address that the completed receive came from."""
+        """Return the sender's address of the completed receive."""
         return NO_SENDER
 
     def message(self, flags: int, control_size: int) -> tuple[AncillaryData, int, Any]:
-        """Return what came along with the data of a message: control messages, flags, address.
+        """Return the control messages, flags and address of a completed message.
 
         Args:
           flags: the flags of the completion.
@@ -219,8 +219,8 @@ class Operation:
 
         Returns:
           0, and ``memory.received`` counts the bytes; else the Winsock error code:
-          WSAEWOULDBLOCK if there is nothing to receive yet.  WSAEMSGSIZE is no error: the count
-          tells if data is lost, the flags if control data is.
+          WSAEWOULDBLOCK if there is nothing to receive.  WSAEMSGSIZE is no error here: the count
+          shows whether data is lost, the flags whether control data is.
         """
         self.memory.received = 0
         if self._nonblocking is None:
@@ -230,11 +230,11 @@ class Operation:
         return 0 if error == _MSGSIZE else error
 
     def receive_more(self, block: Any, nbytes: int) -> int:
-        """Move what has filled our memory into a larger block, and receive what has arrived since.
+        """Move what has filled the memory into a larger block, and receive what else has arrived.
 
         Args:
-          block: where all bytes will be, in place of a block that there was.
-          nbytes: the most bytes to have there in the end.
+          block: the larger block, which replaces the one before.
+          nbytes: the most bytes to have there at the end.
 
         Returns:
           0, and ``memory.received`` counts what was added; else the Winsock error code.
@@ -252,17 +252,17 @@ class Operation:
         return self.state in _IN_KERNEL
 
     def ask(self, what: Asked) -> None:
-        """Ask for the end of the operation, if the kernel has it; what was asked first counts."""
+        """Request the end of the operation, if the kernel has it; the first request counts."""
         if self.is_in_kernel:
             self.asked = self.asked or what
             self.cancel()
 
     @property
     def status(self) -> int:
-        """The NTSTATUS of the operation, once its packet is in."""
+        """The NTSTATUS of the operation, valid once it has completed."""
         return self.overlapped.Internal & STATUS_MASK
 
     def cancel(self) -> None:
-        """Ask the kernel to give the operation up, if it has it."""
+        """Ask the kernel to cancel the operation, if it has it."""
         if self.is_in_kernel:
             calls.kernel32.CancelIoEx(self.handle, self.overlapped)

@@ -50,7 +50,7 @@ def parse_address(sockaddr: bytes) -> Any:
 
 @lru_cache(maxsize=1024)
 def is_numeric(family: int, host: str) -> bool:
-    """Tell whether a host is an address of that family, as `parse_address` gives it, not a name."""
+    """Return whether a host is a numeric address of that family, not a name."""
     try:
         socket.inet_pton(family, host)
     except OSError:
@@ -83,7 +83,7 @@ def lay_out_address(family: int, address: Any) -> bytes:
     return struct.pack("<H6s8x", _AF_INET, struct.pack("!H4s", port, host))
 
 
-#: What Windows leaves of a sender's address for a stream.
+#: The sender's address that Windows gives for a stream.
 NO_SENDER: Final = parse_address(bytes(16))
 
 #: Control messages as ``(level, type, data)``.
@@ -102,7 +102,7 @@ def _aligned(size: int) -> int:
 def parse_ancillary(control: bytes) -> AncillaryData:
     """Return the control messages in what was written into a control buffer.
 
-    A message that did not fit is left out; the flag ``MSG_CTRUNC`` tells of it.
+    A message that did not fit is left out; the flag ``MSG_CTRUNC`` reports it.
     """
     messages = []
     position = 0

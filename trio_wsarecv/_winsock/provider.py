@@ -1,8 +1,8 @@
-"""What Winsock says of the provider behind a socket.
+"""The Winsock provider behind a socket.
 
-A provider may be a chain: layers that other software has put on top of the system's own.  Such a
-layer says whether the handles that it gives out are handles of the file system.  Only on those does
-an overlapped receive certainly end in exactly one packet.
+A provider may be a chain: layers that other software has installed on top of the system's own.  Its
+description tells whether its socket handles are file system (IFS) handles.  Only then does an
+overlapped receive certainly end in exactly one packet.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Provider(NamedTuple):
     """The provider of a socket.
 
     Attributes:
-      name: what it calls itself.
+      name: its own name for itself.
       catalog_entry: its number in the Winsock catalog.
       chain_length: 1 for a provider by itself, more for a chain, 0 for a layer.
-      has_ifs_handles: whether its handles are handles of the file system.
+      has_ifs_handles: whether its socket handles are file system handles.
     """
 
     name: str

@@ -1,9 +1,9 @@
-"""Sends that do not wait: ``WSASend``, ``WSASendTo`` and ``WSASendMsg`` without an ``OVERLAPPED``.
+"""Non-blocking sends: ``WSASend``, ``WSASendTo`` and ``WSASendMsg`` without an ``OVERLAPPED``.
 
-The kernel has copied all of it when the call returns, so nothing here outlives the call.
+The kernel has copied the data when the call returns, so nothing here outlives the call.
 
-``WSASendMsg`` is for datagrams alone, and some filter drivers make it fail with WSAEFAULT.  So it
-is called for control messages only.
+``WSASendMsg`` is for datagrams only, and some filter drivers make it fail with WSAEFAULT.  So it is
+called only if there are control messages.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-# The most bytes that one call is given: a stream can be sent in parts, and no datagram has as many.
+# The most bytes of one call: a stream can be sent in parts, and no datagram has as many.
 _MAX_SEND: Final = 1 << 30
 
 
@@ -32,7 +32,7 @@ def send_nonblocking(
 
     Args:
       sock: the socket.
-      buffers: contiguous buffers, held in place during the call.
+      buffers: contiguous buffers, which cannot be resized during the call.
       control: control messages as `lay_out_ancillary` gives them, for a datagram.
       flags: as for ``WSASend``.
       name: the ``SOCKADDR`` to send to, empty for where the socket is connected to.
@@ -43,7 +43,7 @@ def send_nonblocking(
     handle, flags = sock.fileno(), flags & 0xFFFFFFFF  # a DWORD
     if handle == -1:
         raise calls.winsock_error(WinsockError.WSAENOTSOCK)
-    count = max(len(buffers), 1)  # since Winsock takes an empty buffer, but not none
+    count = max(len(buffers), 1)  # Winsock refuses a call without buffers
     wsabufs, sent, room, exports = ffi.new("WSABUF[]", count), ffi.new("DWORD *"), _MAX_SEND, []
     to = ffi.new("char[]", name) if name else NULL
     try:

@@ -1,11 +1,11 @@
 """What the answers of Winsock mean: every decision of the overlapped engine, and no I/O.
 
-A receive has two moments at which Windows says how it stands.  When the call returns, its return
-value says whether a completion packet will follow.  That has to be known exactly: a packet that
-nobody waits for and a wait for a packet that never comes both end the whole `trio.run`.  When the
-packet has been dequeued, the NTSTATUS and the byte count in the ``OVERLAPPED`` say how the receive
-ended.  What the program sees depends also on what had been asked for meanwhile: that Trio cancels
-the receive, or that the socket is closed.
+Windows reports on a receive twice.  When the call returns, its return value tells whether a
+completion packet will follow.  That has to be known exactly: a packet that no task waits for ends
+the whole `trio.run`, and a task that waits for a packet that never comes hangs.  When the packet
+has been dequeued, the NTSTATUS and the byte count in the ``OVERLAPPED`` tell how the receive ended.
+What the program sees also depends on what was requested meanwhile: to cancel the receive, or to
+close the socket.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _S = NtStatus
 
 
 class Mode(enum.Enum):
-    """What a completion port is told of a receive that succeeds before its call returns."""
+    """What the completion port gets for a receive that succeeds before its call returns."""
 
     DEFAULT = "a packet is queued, as for one that waits"
     SKIP_ON_SUCCESS = "nothing: FILE_SKIP_COMPLETION_PORT_ON_SUCCESS"
 
 
 def packet_follows(error: int, status: int, mode: Mode) -> bool:
-    """Tell whether a completion packet follows a receive that has just been submitted.
+    """Return whether a completion packet follows a receive that has just been submitted.
 
     Args:
       error: 0 if the call succeeded, else its Winsock error code.
@@ -50,7 +50,7 @@ def packet_follows(error: int, status: int, mode: Mode) -> bool:
 
 
 class Asked(enum.Enum):
-    """What the program asked for, first, while the kernel had a receive."""
+    """What was requested first while the kernel had a receive."""
 
     CANCEL = enum.auto()
     """Trio cancelled the task."""
@@ -70,7 +70,7 @@ class Result(enum.Enum):
     CLOSED = enum.auto()
     """Nothing was received, because the socket was closed."""
     ABORTED = enum.auto()
-    """Nothing was received, and the program did not ask for that: submit the receive again."""
+    """Nothing was received, and that was not requested: submit the receive again."""
     FAILED = enum.auto()
     """The receive failed with a Winsock error."""
     RECEIVED_THEN_FAILED = enum.auto()
@@ -88,13 +88,13 @@ class Verdict(NamedTuple):
 #: The verdict of a receive that simply succeeded.
 RECEIVED: Final = Verdict(Result.RECEIVED)
 
-#: How a receive ends that has received nothing, by what was asked for.
+#: How a receive ends that has received nothing, by what was requested.
 _ENDS: Final = {Asked.CANCEL: Result.CANCELLED, Asked.CLOSE: Result.CLOSED, None: Result.ABORTED}
 
-# Somebody gave the receive up: by CancelIoEx, or by closing the last handle.
+# The receive was aborted: by CancelIoEx, or by closing the last handle.
 _ABORTS: Final = frozenset({_S.CANCELLED, _S.REQUEST_ABORTED})
 
-# Success, with something to say about the bytes.
+# Success, with flags.
 _FLAGS: Final[dict[int, MsgFlag]] = {
     _S.RECEIVE_PARTIAL: MsgFlag.MSG_PARTIAL,
     _S.RECEIVE_EXPEDITED: MsgFlag.MSG_OOB,
@@ -115,17 +115,17 @@ def error_of_status(status: int) -> WinsockError:
 
 
 def judge(status: int, nbytes: int, *, asked: Asked | None, is_stream: bool) -> Verdict:
-    """Say how a completed receive ended.
+    """Return how a completed receive ended.
 
     Args:
       status: the NTSTATUS, ``OVERLAPPED.Internal``.
       nbytes: the number of bytes in the buffers, ``OVERLAPPED.InternalHigh``.
-      asked: what was asked for before the packet came, and of two requests the first.
-      is_stream: whether no bytes are the end of a stream, not a datagram.
+      asked: what was requested before the packet was dequeued; of two requests, the first.
+      is_stream: whether no bytes mean the end of a stream, not an empty datagram.
 
-    Data that has arrived is never given up, whatever the status says and whatever was asked for.
-    Otherwise what was asked for decides: the end of a stream, and an error of the connection, are
-    there for the next receive, too.
+    Data that has arrived is never given up, whatever the status is and whatever was requested.
+    Without data the request decides: the end of a stream, and an error of the connection, are
+    still there for the next receive.
     """
     if status >> 30 < 2:  # the severities success and informational
         if asked and is_stream and not nbytes:
@@ -136,7 +136,7 @@ def judge(status: int, nbytes: int, *, asked: Asked | None, is_stream: bool) -> 
     if status in _ABORTS:
         return RECEIVED if nbytes else Verdict(_ENDS[asked])
     error = error_of_status(status)
-    later = None if error == _E.WSAENOBUFS else error  # for want of memory the next need not fail
+    later = None if error == _E.WSAENOBUFS else error  # the next one may have memory
     if nbytes:
         return Verdict(Result.RECEIVED_THEN_FAILED, later)
     if asked is Asked.CLOSE:
@@ -146,7 +146,7 @@ def judge(status: int, nbytes: int, *, asked: Asked | None, is_stream: bool) -> 
     return Verdict(Result.FAILED, error)
 
 
-# What POSIX calls the codes that have another name there, or none in the errno module.
+# The POSIX names of the codes whose name differs there.
 _ERRNO_NAMES: Final = {
     _E.WSA_OPERATION_ABORTED: "ECANCELED",
     _E.WSA_IO_INCOMPLETE: "EINVAL",
