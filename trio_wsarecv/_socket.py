@@ -212,7 +212,7 @@ class Socket(DatagramCalls, SendCalls, _TrioSocket):
     def detach(self) -> int:
         """Detach the handle without closing it, and return it.
 
-        Data that a cancelled exact receive has pushed back stays with this object.
+        Data that was pushed back, as by a cancelled exact receive, stays with this object.
 
         Raises:
           trio.BusyResourceError: a task is receiving on this socket.

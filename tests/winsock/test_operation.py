@@ -63,8 +63,7 @@ def test_several_buffers_are_set_from_an_offset_on_and_up_to_a_size(simulation: 
     assert operation.memory.received == 4
     operation.release()
     assert b"".join(buffers) == b"..abcd..."
-    # After that the operation's own buffer is what it receives into.
-    operation.wsabuf.buf, operation.wsabuf.len = operation.small, MIN_RECEIVE_SIZE
+    operation.set_memory(MIN_RECEIVE_SIZE, 0)
     assert operation.receive_nonblocking() == 0
     assert ffi.unpack(operation.small, operation.memory.received) == b"ef"
 

@@ -1,4 +1,4 @@
-"""The engine that a socket is received on by, and why, in words."""
+"""Which engine serves a socket, and why, in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 
 
 class Choice(enum.Enum):
-    """The engine that a socket is received on by, and why."""
+    """Which engine serves a socket, and why."""
 
     OVERLAPPED = "overlapped"
     NOT_WINDOWS = "readiness: overlapped receives exist on Windows only"

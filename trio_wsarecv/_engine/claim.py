@@ -31,14 +31,16 @@ class Claim:
 
     Attributes:
       taken: whether a task has it.
-      line: the tasks that wait for their turn; None before the first.  A task that came while a
-        receive waited for data has with it the number of ends that had been requested by then.
+      line: the tasks that wait for their turn; None before the first.  Each entry has the task and,
+        if it came while a receive waited for data, how many ends had been requested by then.
     """
 
-    __slots__ = ("_asleep", "_ends", "line", "taken")
+    __slots__ = ("_asleep", "_ends", "_given_to", "line", "taken")
 
     def __init__(self) -> None:
         self.taken: bool = False
+        # The task in line that was last given it, until it is released again.
+        self._given_to: trio.lowlevel.Task | None = None
         self._ends = 0  # how often the end of a receive has been requested
         # A strong reference would keep the tasks of a crashed run from ever being finalized.
         self._asleep: weakref.ref[trio.lowlevel.Task] | None = None
@@ -89,24 +91,29 @@ class Claim:
         task = trio.lowlevel.current_task()
         if self.line is None:
             self.line = deque()
-        self.line.append((task, ends))
+        entry = task, ends
         try:
+            self.line.append(entry)
             await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
-        except BaseException:
-            self.line = deque(entry for entry in self.line if entry[0] is not task)
+            return ends is None
+        except BaseException:  # of a signal handler, for example
+            if entry in self.line:
+                self.line.remove(entry)
+            elif self._given_to is task:
+                self.release()
             raise
-        return ends is None
 
     def release(self) -> None:
         """Give the claim to the task that has waited longest for its turn.
 
         A task that came while the receive waited is refused if that receive ended without data.
         """
-        self._asleep = None
+        self._asleep = self._given_to = None
         self.taken = False
         while self.line and not self.taken:
             task, ends = self.line.popleft()
             self.taken = ends is None or ends == self._ends
+            self._given_to = task if self.taken else None
             turn = outcome.Value(None) if self.taken else outcome.Error(busy_error())
             trio.lowlevel.reschedule(task, turn)
 

@@ -69,7 +69,7 @@ def next_size(size: int, offered: int, nbytes: int, small: int) -> tuple[int, in
         return size, 0
     if small + 1 < _ENOUGH_SMALL:
         return size, small + 1
-    return _SMALLER[size] or size, 0
+    return _SMALLER[size], 0
 
 
 class _Here(threading.local):

@@ -10,10 +10,9 @@ gives all there is.
 from __future__ import annotations
 
 import socket
-from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .._winsock.buffers import bytes_of
+from .._winsock.buffers import parts_of
 from .._winsock.codes import MsgFlag, WinsockError
 from .requests import (
     AGAIN,
@@ -27,7 +26,7 @@ from .requests import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from typing_extensions import Buffer
 
@@ -122,11 +121,11 @@ class Scattered(Request[Any]):
     def part(self, completed: Prepared, nbytes: int) -> bytes:
         if self._whole is not None:
             return bytes(self._whole[:nbytes])
-        with _parts(self._buffers, self.filled) as parts:
+        with parts_of(self._buffers, self.filled) as parts:
             return b"".join(parts)[:nbytes]
 
     def received(self) -> bytes | memoryview:
-        with _parts(self._buffers, 0) as parts:
+        with parts_of(self._buffers, 0) as parts:
             return b"".join(parts)[: self.filled]
 
 
@@ -199,21 +198,9 @@ def _window(buffers: Sequence[Buffer], offset: int) -> tuple[Sequence[Buffer], i
     return buffers[first : first + _MAX_BUFFERS], offset
 
 
-@contextmanager
-def _parts(buffers: Sequence[Buffer], offset: int) -> Iterator[list[memoryview]]:
-    # Views of the buffers as bytes, from the offset on, released at the end of the block.
-    with ExitStack() as views:
-        parts = []
-        for buffer in buffers:
-            view = views.enter_context(bytes_of(buffer))
-            parts.append(views.enter_context(view[min(offset, len(view)) :]))
-            offset -= min(offset, len(view))
-        yield parts
-
-
 def _spread(data: bytes | bytearray | memoryview, buffers: Sequence[Buffer], offset: int) -> None:
     # Writes bytes into several buffers as if they were one, from the offset on.
-    with _parts(buffers, offset) as parts:
+    with parts_of(buffers, offset) as parts:
         for part in parts:
             size = min(len(part), len(data))
             part[:size] = data[:size]

@@ -50,6 +50,9 @@ _IDLE, _UNKNOWN, _SUBMITTED = State.IDLE, State.UNKNOWN, State.SUBMITTED
 
 _GIVE_BYTES: Final = {Result.RECEIVED, Result.TRUNCATED, Result.RECEIVED_THEN_FAILED}
 
+# Errors that an interrupted receive does not leave to the next one: they are not the connection's.
+_NOT_DEFERRED: Final = {WinsockError.WSAEMSGSIZE, WinsockError.WSAENOBUFS}
+
 
 class OverlappedEngine(WinsockEngine):
     """Receives on one socket by overlapped operations, one at a time."""
@@ -154,8 +157,8 @@ class OverlappedEngine(WinsockEngine):
                 finally:
                     # The failure may be that the stack has no frame left.
                     limit = sys.getrecursionlimit()
-                    sys.setrecursionlimit(limit + port.MORE_FRAMES)
                     try:
+                        sys.setrecursionlimit(limit + port.MORE_FRAMES)
                         if request.filled != filled or is_result(exc):
                             brought = None
                         self._keep_what_came(sock, operation, request, brought, out)
@@ -291,10 +294,10 @@ class OverlappedEngine(WinsockEngine):
             if operation.state is State.COMPLETED:
                 verdict, received, flags = self._outcome(operation)
                 operation.state = _IDLE
-                if verdict.result in _GIVE_BYTES and sock.fileno() != -1:
-                    if received or not self.is_stream:
-                        self._keep(operation, request, received, flags)
-                elif verdict.error:
+                gives = verdict.result in _GIVE_BYTES and sock.fileno() != -1
+                if gives and (received or not self.is_stream):
+                    self._keep(operation, request, received, flags)
+                if verdict.error and verdict.error not in _NOT_DEFERRED:
                     self._defer(sock, verdict.error)
             elif brought is not None:
                 self._keep(operation, request, brought, flags)

@@ -83,8 +83,8 @@ def skip_on_success(handle: int) -> bool:
 def with_more_frames(function: Callable[[], None]) -> None:
     """Call a function that must not fail with `RecursionError`."""
     limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(limit + MORE_FRAMES)
     try:
+        sys.setrecursionlimit(limit + MORE_FRAMES)
         function()
     finally:
         sys.setrecursionlimit(limit)
@@ -125,8 +125,8 @@ def packet(
         # Without a waiter the packet would end the run, and a peer may control the depth of the
         # stack.  What follows needs no more frames than preparing the operation did.
         limit = sys.getrecursionlimit()
-        sys.setrecursionlimit(limit + MORE_FRAMES)
         try:
+            sys.setrecursionlimit(limit + MORE_FRAMES)
             _register(operation)
         finally:
             sys.setrecursionlimit(limit)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import socket
 from abc import abstractmethod
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 import outcome
@@ -19,7 +18,7 @@ import trio
 
 from .._statistics import counters
 from .._winsock import calls
-from .._winsock.buffers import bytes_of
+from .._winsock.buffers import parts_of
 from .._winsock.codes import MsgFlag
 from .._winsock.operation import MIN_RECEIVE_SIZE
 from .._winsock.status import Mode
@@ -163,7 +162,7 @@ class StdlibReadiness(Readiness):
                 batch.append(answer)
         except BlockingIOError:
             pass
-        except Exception as exc:
+        except BaseException as exc:
             self.pushed_back.defer(exc, first=True)
         return batch
 
@@ -229,8 +228,7 @@ class StdlibCall:
             self._data, ancillary, native, self._sender = sock.recvmsg(nbytes, control_size, flags)
             self._came_along = ancillary, native
         else:
-            with ExitStack() as views:
-                parts = self._parts(views)
+            with parts_of(self._buffers, self._offset) as parts:
                 if method == "recvmsg_into":
                     nbytes, *rest = sock.recvmsg_into(parts, control_size, flags)
                     ancillary, native, self._sender = rest
@@ -241,14 +239,6 @@ class StdlibCall:
                     nbytes = sock.recv_into(parts[0], nbytes, flags)
             return nbytes, _portable(native)
         return len(self._data), _portable(native)
-
-    def _parts(self, views: ExitStack) -> list[memoryview]:
-        parts, offset = [], self._offset
-        for buffer in self._buffers:
-            view = views.enter_context(bytes_of(buffer))
-            parts.append(views.enter_context(view[min(offset, len(view)) :]))
-            offset -= min(offset, len(view))
-        return parts
 
     def unpack(self, nbytes: int) -> bytes:
         """Return the bytes that were received."""

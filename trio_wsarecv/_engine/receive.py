@@ -64,15 +64,14 @@ async def receive(
     if engine is None or engine.run is not here.run:
         engine = choose_engine(sock, receiver)
     claim = engine.claim
-    was_open = may_wait = True
-    if claim.taken:
+    may_wait, in_line = True, claim.taken
+    if in_line:
         may_wait = await claim.wait_for_turn()
-        was_open = sock.fileno() != -1
     claim.taken = True
     engine.waited, engine.may_wait = False, may_wait
     try:
         try:
-            if not was_open:
+            if in_line and sock.fileno() == -1:
                 raise closed_error()
             answer = AGAIN
             if receiver.pushed_back.something and not request.flags & OOB:
@@ -94,19 +93,19 @@ async def receive(
         except BaseException:
             if receiver.is_stream and not request.flags & PEEK and sock.fileno() != -1:
                 limit = sys.getrecursionlimit()
-                sys.setrecursionlimit(limit + MORE_FRAMES)
                 try:
+                    sys.setrecursionlimit(limit + MORE_FRAMES)
                     receiver.pushed_back.add(request.received())
                 finally:
                     sys.setrecursionlimit(limit)
             raise
         finally:
             if claim.line:
-                # The next task has to be woken, even if the stack has not one frame left, as
-                # `with_more_frames` would need.
+                # Not by `with_more_frames`: near the recursion limit that call could fail itself,
+                # and the next task would never be woken.
                 limit = sys.getrecursionlimit()
-                sys.setrecursionlimit(limit + MORE_FRAMES)
                 try:
+                    sys.setrecursionlimit(limit + MORE_FRAMES)
                     claim.release()
                 finally:
                     sys.setrecursionlimit(limit)

@@ -38,11 +38,16 @@ async def send(sock: socket.socket, attempt: Callable[[], T]) -> T:
     await checkpoint_if_cancelled()
     try:
         while True:
-            with suppress(BlockingIOError):
-                return attempt()
-            await trio.lowlevel.wait_writable(sock)
-    finally:
+            try:
+                result = attempt()
+                break
+            except BlockingIOError:
+                await trio.lowlevel.wait_writable(sock)
+    except Exception:
         await cancel_shielded_checkpoint()
+        raise
+    await cancel_shielded_checkpoint()
+    return result
 
 
 async def send_many(sock: socket.socket, datagrams: Iterable[tuple[Buffer, Any]]) -> int:

@@ -45,8 +45,8 @@ _without_messages: Final[set[Kind]] = set()
 
 
 def is_result(error: BaseException) -> bool:
-    """Tell whether an error is the result of a completion, not a failure to make one."""
-    return isinstance(error, (OSError, EOFError))
+    """Return whether an error is the result of a receive: it then has the bytes as ``partial``."""
+    return hasattr(error, "partial")
 
 
 class WinsockEngine(Engine):
@@ -117,8 +117,8 @@ class WinsockEngine(Engine):
         # Keeps the bytes of a result that could not be made, but not if the error is the result.
         if not is_result(exc):
             limit = sys.getrecursionlimit()
-            sys.setrecursionlimit(limit + MORE_FRAMES)
             try:
+                sys.setrecursionlimit(limit + MORE_FRAMES)
                 self._keep(operation, request, nbytes, flags)
             finally:
                 sys.setrecursionlimit(limit)
@@ -129,11 +129,11 @@ class WinsockEngine(Engine):
         data = request.part(operation, nbytes)
         if operation.block is not None:
             self.run.forget(operation.block)
+            operation.block = None
         if operation.is_stream:
             self.pushed_back.add(data, operation)
         else:
             self.pushed_back.add_datagram(data, operation, flags)
-        operation.block = None
 
     def _receive_more(
         self, operation: Operation, request: Request[Any], batch: list[Any], most: int
@@ -178,9 +178,10 @@ class WinsockEngine(Engine):
             return received
         counters.not_overlapped += 1
         before = operation.block
-        error = operation.receive_more(block, wants)
+        operation.move_to(block, wants)
         if before is not None:
             self.run.take_back(before)
+        error = operation.receive_nonblocking()
         if not error:
             more = int(operation.memory.received)
             return min(received + more, wants)

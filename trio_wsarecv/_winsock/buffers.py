@@ -5,11 +5,11 @@ A buffer cannot be resized while it is exported, so every view here is released 
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from typing_extensions import Buffer
 
@@ -19,6 +19,21 @@ def bytes_of(buffer: Buffer) -> Iterator[memoryview]:
     """Give a view of a buffer as bytes, released at the end of the block."""
     with memoryview(buffer) as view, _octets(view) as octets:
         yield octets
+
+
+@contextmanager
+def parts_of(buffers: Sequence[Buffer], offset: int) -> Iterator[list[memoryview]]:
+    """Give views of several buffers as bytes, from an offset on, released at the end of the block.
+
+    The offset counts through all buffers, as if they were one.
+    """
+    with ExitStack() as views:
+        parts = []
+        for buffer in buffers:
+            view = views.enter_context(bytes_of(buffer))
+            parts.append(views.enter_context(view[min(offset, len(view)) :]))
+            offset -= min(offset, len(view))
+        yield parts
 
 
 def _octets(view: memoryview) -> memoryview:

@@ -84,8 +84,8 @@ class DatagramOperation(Operation):
         return call
 
     def set_memory(self, nbytes: int, flags: int) -> None:
-        if self.exports:
-            self.release()  # what an exception has left
+        if self.exports or self._buffers is not self._own_buffers:
+            self._reset()
         nbytes = min(nbytes, MAX_DATAGRAM)
         if nbytes <= MIN_RECEIVE_SIZE:
             target = self.small
@@ -140,7 +140,8 @@ class MessageOperation(DatagramOperation):
             message.namelen = STORAGE_SIZE
             message.Control.len = size
             message.dwFlags = memory.flags
-            here.Internal = 0  # a call that Winsock refuses may leave the old status
+            # A call that Winsock refuses may leave the old values.
+            here.Internal = memory.received = 0
             return function(*arguments)
 
         return call

@@ -128,8 +128,8 @@ class Operation:
 
     def set_memory(self, nbytes: int, flags: int) -> None:
         """Receive up to ``nbytes`` bytes into the block that is lent, or else into ``small``."""
-        if self.exports:
-            self.release()  # what an exception has left
+        if self.exports or self._buffers is not self._own_buffers:
+            self._reset()
         if self.block is None:
             target = self.small
             if nbytes > MIN_RECEIVE_SIZE:
@@ -149,8 +149,8 @@ class Operation:
         Raises:
           ValueError: the buffer has become too small since the request was made.
         """
-        if self.exports:
-            self.release()  # what an exception has left
+        if self.exports or self._buffers is not self._own_buffers:
+            self._reset()
         export = ffi.from_buffer("char[]", buffer, require_writable=True)
         self.exports.append(export)
         if offset + nbytes > len(export):
@@ -206,13 +206,17 @@ class Operation:
         return [], flags, None
 
     def release(self) -> None:
-        """Give the program's buffers back, unless the kernel may still write there."""
-        if self.state is State.ABANDONED:
-            return
-        if self._buffers is not self._own_buffers:
-            self._bind(self._own_buffers)
-        while self.exports:
+        """Give the program's buffers back, unless the kernel may still write there.
+
+        This allocates nothing, so it cannot fail after a receive whose result has been made.
+        """
+        while self.exports and self.state is not State.ABANDONED:
             ffi.release(self.exports.pop())
+
+    def _reset(self) -> None:
+        # Gives up the buffers of the last receive, also of one that failed.
+        self.release()
+        self._bind(self._own_buffers)
 
     def receive_nonblocking(self) -> int:
         """Receive what has arrived, without an ``OVERLAPPED`` and so without a packet.
@@ -229,22 +233,18 @@ class Operation:
         error = calls.ws2_32.WSAGetLastError() if self._nonblocking() else 0
         return 0 if error == _MSGSIZE else error
 
-    def receive_more(self, block: Any, nbytes: int) -> int:
-        """Move what has filled the memory into a larger block, and receive what else has arrived.
+    def move_to(self, block: Any, nbytes: int) -> None:
+        """Move what has filled the memory into a larger block; the next receive adds to it.
 
         Args:
           block: the larger block, which replaces the one before.
           nbytes: the most bytes to have there at the end.
-
-        Returns:
-          0, and ``memory.received`` counts what was added; else the Winsock error code.
         """
         ffi.memmove(block, self.target, self.room)
         self.target = self.block = block
         self.wsabuf.buf = block + self.room
         self.wsabuf.len = nbytes - self.room
         self.memory.flags = 0
-        return self.receive_nonblocking()
 
     @property
     def is_in_kernel(self) -> bool:
