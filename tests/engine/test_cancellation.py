@@ -2,107 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NoReturn
-
 import pytest
 import trio
 
 from tests.peers import pattern
-from tests.receiving import Receive, every_receive
+from tests.receiving import RECEIVES, AfterFirstStep, Receive, every_receive
 from tests.simulation import Call, Simulation
-from tests.simulation.packets import Packet
-from tests.simulation.port import Key
+from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import SocketStream, WinsockError, wsarecv
-from trio_wsarecv._engine.overlapped import OverlappedEngine
 from trio_wsarecv._winsock.codes import NtStatus
-from trio_wsarecv._winsock.status import Asked
+
+from .receives import every_engine, stream_for, value_of
 
 
 @every_receive
-async def test_a_receive_that_is_cancelled_beforehand_is_not_submitted(
+async def test_a_receive_that_was_cancelled_before_is_not_submitted(
     simulation: Simulation, receive: Receive
 ) -> None:
-    simulation.deliver_automatically()
-    sock = simulation.datagrams()
-    sock.peer.send(b"data")
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        await receive(sock)
-    assert scope.cancelled_caught
-    assert not simulation.events
-    assert await sock.recv(4) == b"data"
+    stream, datagrams = simulation.stream(), simulation.datagrams()
+    stream.receiver.pushed_back.add(b"data")
+    datagrams.peer.send(b"data")
+    for sock in (stream, datagrams):
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await receive(sock)
+        assert scope.cancelled_caught
+        assert not simulation.events
+        assert await value_of(simulation, sock.recv, 4) == b"data"
+        simulation.kernel.log.clear()
 
 
-class CancelsAtACheckpoint(trio.abc.Instrument):
-    """Cancels a call that lets other tasks run when it has asked the kernel."""
-
-    def __init__(self, call: Call, has_asked: Callable[[], bool]) -> None:
-        self._call = call
-        self._has_asked = has_asked
-
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        if self._has_asked() and not self._call.done:
-            self._call.scope.cancel()
+async def cancel_after_the_first_step(
+    simulation: Simulation, receive: Receive, sock: SocketOverSimulation
+) -> Call:
+    """Cancel a receive when it has called Winsock and lets other tasks run."""
+    trio.lowlevel.add_instrument(AfterFirstStep(lambda: call.scope.cancel()))
+    call = simulation.call(receive, sock)
+    await simulation.step()
+    assert call.scope.cancel_called
+    return call
 
 
 INLINE: dict[str, tuple[Receive, object]] = {
-    "recv": (lambda sock: sock.recv(100), pattern(100)),
-    "recv_into": (lambda sock: sock.recv_into(bytearray(100)), 100),
-    "recvmsg": (lambda sock: sock.recvmsg(100), (pattern(100), [], 0, None)),
+    "recv": (RECEIVES["recv"], pattern(100)),
+    "recv_into": (RECEIVES["recv_into"], 100),
+    "recvmsg": (RECEIVES["recvmsg"], (pattern(100), [], 0, None)),
     "wsarecv": (lambda sock: wsarecv(sock, [bytearray(100)]), (100, 0)),
     "receive_exactly": (lambda sock: SocketStream(sock).receive_exactly(100), pattern(100)),
 }
 
 
-@pytest.mark.parametrize("overlapped", [True, False])
+@pytest.mark.parametrize("engine", ["skip mode", "readiness"])
 @pytest.mark.parametrize(("receive", "expected"), INLINE.values(), ids=INLINE)
 async def test_a_receive_that_completed_inline_is_not_cancelled_at_its_checkpoint(
-    simulation: Simulation, receive: Receive, expected: object, overlapped: bool
+    simulation: Simulation, receive: Receive, expected: object, engine: str
 ) -> None:
-    sock = simulation.stream(made_here=True)
-    sock.peer.ifs_handles = overlapped
+    sock = stream_for(simulation, engine)
     sock.peer.send(pattern(5000))
-    call = simulation.call(receive, sock)
-    cancels = CancelsAtACheckpoint(call, lambda: len(sock.peer.waiting) < 5000)
-    trio.lowlevel.add_instrument(cancels)
-    await simulation.run()
-    trio.lowlevel.remove_instrument(cancels)
-    assert call.scope.cancel_called
+    call = await cancel_after_the_first_step(simulation, receive, sock)
     assert call.value == expected
 
 
-@pytest.mark.parametrize("overlapped", [True, False])
-async def test_an_error_that_is_told_once_is_not_lost_to_a_cancellation(
-    simulation: Simulation, overlapped: bool
+@every_engine
+async def test_an_error_that_is_reported_once_is_not_lost_to_a_cancellation(
+    simulation: Simulation, engine: str
 ) -> None:
-    sock = simulation.stream(made_here=True)
-    sock.peer.ifs_handles = overlapped
+    sock = stream_for(simulation, engine)
     sock.peer.refusals.append(WinsockError.WSAECONNRESET)
-    call = simulation.call(sock.recv, 100)
-    cancels = CancelsAtACheckpoint(call, lambda: not sock.peer.refusals)
-    trio.lowlevel.add_instrument(cancels)
-    await simulation.run()
-    trio.lowlevel.remove_instrument(cancels)
-    assert call.scope.cancel_called
+    call = await cancel_after_the_first_step(simulation, RECEIVES["recv"], sock)
     assert isinstance(call.error, ConnectionResetError)
-
-
-async def test_a_request_to_cancel_is_not_held_against_the_next_receive(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    first = await simulation.begin(sock.recv, 100)
-    first.scope.cancel()
-    await simulation.step()
-    assert first.cancelled
-    second = await simulation.begin(sock.recv, 100)
-    sock.peer.end(NtStatus.CANCELLED)
-    await simulation.step()
-    assert not second.done
-    sock.peer.send(b"data")
-    await simulation.step()
-    assert second.value == b"data"
 
 
 async def test_the_packet_alone_wakes_a_cancelled_task(simulation: Simulation) -> None:
@@ -118,14 +86,9 @@ async def test_the_packet_alone_wakes_a_cancelled_task(simulation: Simulation) -
     assert call.cancelled
 
 
-# The abort function.
-
-
-async def test_the_task_sleeps_under_an_abort_function_that_posts_nothing(
-    simulation: Simulation,
-) -> None:
-    # Trio's own posts a packet with the same address if the cancellation comes too late, and
-    # its task may have been woken and be waiting at that address again when that arrives.
+async def test_a_cancellation_that_comes_too_late_posts_no_packet(simulation: Simulation) -> None:
+    # Trio's own abort function would post one with the address of the operation.  By the time it
+    # arrives, the task may wait at that address again.
     sock = simulation.stream()
     buffer = bytearray(100)
 
@@ -147,42 +110,6 @@ async def test_the_task_sleeps_under_an_abort_function_that_posts_nothing(
     assert call.value == (3, 5)
 
 
-async def test_the_abort_function_of_trio_would_end_the_run_there(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def abort(
-        engine: OverlappedEngine, raise_cancel: Callable[[], NoReturn]
-    ) -> trio.lowlevel.Abort:
-        operation = engine.operation
-        assert operation is not None
-        operation.raise_cancel = raise_cancel
-        operation.asked = Asked.CANCEL
-        if not simulation.kernel32.cancel(operation.handle, operation.address):
-            simulation.port.post(Packet(operation.address, Key.LATE_CANCEL))
-        return trio.lowlevel.Abort.FAILED
-
-    monkeypatch.setattr(OverlappedEngine, "_abort", abort)
-    sock = simulation.stream()
-    buffer = bytearray(100)
-
-    async def receive_twice() -> None:
-        await sock.recv_into(buffer)
-        with trio.CancelScope(shield=True):
-            await sock.recv_into(buffer)
-
-    call = await simulation.begin(receive_twice)
-    sock.peer.send(b"one")
-    call.scope.cancel()
-    await simulation.run()
-    simulation.deliver(1)
-    await simulation.run()
-    ((address, task),) = simulation.port.waiters.items()
-    with pytest.raises(trio.TrioInternalError):
-        simulation.deliver(1)
-    simulation.port.waiters[address] = task
-    sock.peer.send(b"two")
-
-
 # What nobody here cancelled.
 
 
@@ -190,28 +117,35 @@ async def test_the_abort_function_of_trio_would_end_the_run_there(
 async def test_a_receive_that_was_aborted_by_others_is_repeated(
     simulation: Simulation, receive: Receive
 ) -> None:
-    sock = simulation.datagrams()
-    call = await simulation.begin(receive, sock)
-    for status in (NtStatus.CANCELLED, NtStatus.REQUEST_ABORTED):
-        sock.peer.end(status)
+    for sock in (simulation.datagrams(), simulation.stream()):
+        cancelled = await simulation.begin(receive, sock)
+        cancelled.scope.cancel()  # which is not held against the next receive
         await simulation.step()
-        assert not call.done
-        assert simulation.in_kernel(sock)
-    sock.peer.send(b"data")
-    await simulation.step()
-    assert call.succeeded
-    assert simulation.events.count("receive") == 3
+        assert cancelled.cancelled
+        simulation.kernel.log.clear()
+        call = await simulation.begin(receive, sock)
+        for status in (NtStatus.CANCELLED, NtStatus.REQUEST_ABORTED):
+            sock.peer.end(status)
+            await simulation.step()
+            assert not call.done
+            assert simulation.in_kernel(sock)
+        sock.peer.send(b"data")
+        await simulation.step()
+        assert call.succeeded
+        assert simulation.events.count("receive") == 3
 
 
-async def test_bytes_that_come_with_an_abort_are_the_result(simulation: Simulation) -> None:
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_bytes_that_come_with_an_abort_are_the_result(
+    simulation: Simulation, cancelled: bool
+) -> None:
     sock = simulation.stream()
-    for cancelled in (False, True):
-        call = await simulation.begin(sock.recv, 100)
-        sock.peer.end(NtStatus.CANCELLED, b"some")
-        if cancelled:
-            call.scope.cancel()
-        await simulation.step()
-        assert call.value == b"some"
+    call = await simulation.begin(sock.recv, 100)
+    sock.peer.end(NtStatus.CANCELLED, b"some")
+    if cancelled:
+        call.scope.cancel()
+    await simulation.step()
+    assert call.value == b"some"
 
 
 async def test_a_receive_that_is_about_to_be_repeated_can_be_cancelled(

@@ -6,44 +6,21 @@ import socket
 from typing import Any
 
 import pytest
-import trio
 
 from tests.datagrams import bound
 from tests.peers import stdlib_pair
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
-from tests.simulation import Call, CancelAnswer, Simulation
-from tests.simulation.behaviour import ShortControl, TooLong
-from tests.simulation.sockets import SocketOverSimulation
+from tests.simulation import Simulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, from_stdlib_socket, wsarecv
-from trio_wsarecv._engine import messages, port, requests
+from trio_wsarecv._engine import messages, requests
 from trio_wsarecv._engine.choice import Choice
 from trio_wsarecv._engine.choose import choose_engine
 from trio_wsarecv._engine.claim import Claim
 from trio_wsarecv._engine.memory import Run
 from trio_wsarecv._engine.readiness import StdlibReadiness
-from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.datagram import DatagramOperation
-from trio_wsarecv._winsock.operation import Operation, State
+from trio_wsarecv._winsock.operation import Operation
 from trio_wsarecv._winsock.status import Mode
-
-
-def run_in_another(sock: SocketOverSimulation) -> None:
-    async def receive() -> None:
-        await sock.recv(100)
-
-    trio.run(receive)
-
-
-async def test_a_task_of_another_run_is_refused_while_one_of_this_run_receives(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    with pytest.raises(trio.BusyResourceError):
-        await trio.to_thread.run_sync(run_in_another, sock)
-    sock.peer.send(b"data")
-    await simulation.step()
-    assert call.value == b"data"
 
 
 @pytest.mark.parametrize("way", ["memory", "buffer", "buffers"])
@@ -78,69 +55,8 @@ async def test_shutting_down_a_socket_cancels_no_receive_that_was_abandoned(
     assert simulation.events == events
 
 
-@pytest.mark.parametrize("too_long", TooLong)
-@pytest.mark.parametrize("made_here", [False, True])
-async def test_control_data_that_nobody_expects_does_not_lose_the_datagram(
-    simulation: Simulation, made_here: bool, too_long: TooLong
-) -> None:
-    simulation.behave(short_control=ShortControl.OVERFLOW, too_long=too_long)
-    simulation.deliver_automatically()
-    sock = simulation.datagrams(made_here=made_here)
-    for _ in range(2):
-        sock.peer.send(b"data", SENDER, bytes(5000))
-        data, _, flags, address = await sock.recvmsg(100, 100)
-        assert (data, address) == (b"data", SENDER_ADDRESS)
-        assert flags & MsgFlag.MSG_CTRUNC
-
-
 class Stop(Exception):
     """What a signal handler raises."""
-
-
-async def interrupted(
-    simulation: Simulation, sock: SocketOverSimulation, status: int
-) -> BaseException:
-    """Interrupt a receive on its way to sleep; its packet has this status."""
-
-    def interrupt() -> None:
-        simulation.on_wait = lambda: None
-        raise Stop
-
-    simulation.behave(prompt=False, cancel=CancelAnswer.COMPLETES)
-    simulation.on_wait = interrupt
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 100)
-        await simulation.run()
-        sock.peer.end(status)
-        await simulation.step()
-        return call.error
-
-
-async def test_the_end_that_an_interrupted_receive_meets_is_there_for_the_next(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    assert isinstance(await interrupted(simulation, sock, NtStatus.SUCCESS), Stop)
-    assert not sock.receiver.pushed_back.something
-
-
-async def test_the_error_that_an_interrupted_receive_meets_is_for_the_next(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.datagrams()
-    assert isinstance(await interrupted(simulation, sock, NtStatus.PORT_UNREACHABLE), Stop)
-    with pytest.raises(ConnectionResetError):
-        await sock.recv(100)
-
-
-async def test_a_task_that_was_woken_already_does_not_wait_for_the_packet_again(
-    simulation: Simulation,
-) -> None:
-    operation = Operation(1)
-    operation.state = State.AWAITED
-    trio.lowlevel.current_task().custom_sleep_data = None
-    assert await port.recover(operation)
-    assert operation.state is State.COMPLETED
 
 
 @pytest.mark.abandons

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import itertools
 import signal
+from functools import partial
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.receiving import RECEIVES, Receive, every_receive, winerror
-from tests.simulation import Simulation
-from tests.simulation.behaviour import TooLong
-from trio_wsarecv import WinsockError
+from tests.receiving import (
+    RECEIVES,
+    SENDER,
+    SENDER_ADDRESS,
+    Receive,
+    every_receive,
+    winerror,
+)
+from tests.simulation import Call, CancelAnswer, Simulation
+from tests.simulation.behaviour import ShortControl, TooLong
+from trio_wsarecv import MsgFlag, WinsockError
+from trio_wsarecv._engine import port
 from trio_wsarecv._winsock.codes import NtStatus
+from trio_wsarecv._winsock.operation import Operation, State
+
+from .receives import both_kinds, finish
 
 
 @every_receive
@@ -21,115 +33,92 @@ async def test_each_receive_is_one_overlapped_call_whether_data_waits_or_not(
     simulation: Simulation, receive: Receive
 ) -> None:
     sock = simulation.datagrams()
-    for count, waits in enumerate((True, False, True, True, False), start=1):
-        if waits:
-            sock.peer.send(b"data")
-        call = await simulation.begin(receive, sock)
-        if not waits:
-            sock.peer.send(b"data")
-        await simulation.step()
+    for count, pending in enumerate((False, True, False, False, True), start=1):
+        call = await finish(
+            simulation, receive, sock, arrive=lambda: sock.peer.send(b"data"), pending=pending
+        )
         assert call.succeeded
         assert simulation.events == ["receive", "dequeue"] * count
 
 
-# Of these one says that the receive waits, the other is answered by another call.
+# One of these means that the receive waits; the other is answered by another call.
 NO_REFUSALS = {WinsockError.WSA_IO_PENDING, WinsockError.WSAENOBUFS}
 REFUSALS = [error for error in WinsockError if error not in NO_REFUSALS]
 
 
 @pytest.mark.parametrize("left", [NtStatus.PENDING, None])
-@pytest.mark.parametrize("error", REFUSALS)
+@both_kinds
+@pytest.mark.parametrize("method", RECEIVES)
 async def test_a_receive_that_is_refused_waits_for_nothing(
-    simulation: Simulation, error: WinsockError, left: NtStatus | None
+    simulation: Simulation, method: str, is_stream: bool, left: NtStatus | None
 ) -> None:
     simulation.behave(left_by_failure=left)
-    sock = simulation.stream()
-    # The operation that is refused has served before.
-    sock.peer.send(b"before")
-    simulation.call(sock.recv, 100)
-    await simulation.step()
-    sock.peer.send(b"data")
-    sock.peer.refusals.append(error)
-    call = await simulation.begin(sock.recv, 100)
-    assert winerror(call.error) == error
-    again = simulation.call(sock.recv, 100)
-    await simulation.step()
-    assert again.value == b"data"
+    sock = simulation.stream() if is_stream else simulation.datagrams()
+    # A message may leave a status in its operation with which a packet would follow WSAEMSGSIZE.
+    is_message = method.startswith("recvmsg") and not is_stream
+    status = NtStatus.BUFFER_OVERFLOW if is_message else NtStatus.SUCCESS
 
+    async def receive() -> Call:
+        arrive = partial(sock.peer.end, status, b"data")
+        return await finish(simulation, RECEIVES[method], sock, arrive=arrive, pending=True)
 
-@pytest.mark.parametrize("left", [NtStatus.PENDING, None])
-@every_receive
-async def test_a_refusal_with_wsaemsgsize_waits_for_nothing(
-    simulation: Simulation, receive: Receive, left: NtStatus | None
-) -> None:
-    simulation.behave(left_by_failure=left)
-    sock = simulation.datagrams()
-    first = await simulation.begin(receive, sock)
-    sock.peer.send(b"data")
-    await simulation.step()
-    assert first.done
-    sock.peer.refusals.append(WinsockError.WSAEMSGSIZE)
-    second = await simulation.begin(receive, sock)
-    assert winerror(second.error) == WinsockError.WSAEMSGSIZE
-
-
-@pytest.mark.parametrize("left", [NtStatus.PENDING, None])
-@pytest.mark.parametrize("method", ["recvmsg", "recvmsg_into"])
-async def test_a_message_that_is_refused_waits_for_nothing_whatever_the_one_before_has_left(
-    simulation: Simulation, method: str, left: NtStatus | None
-) -> None:
-    # After control data that did not fit, it is the very status that a packet would come of.
-    simulation.behave(left_by_failure=left)
-    sock = simulation.datagrams()
-    for _ in range(2):
-        first = await simulation.begin(RECEIVES[method], sock)
-        sock.peer.end(NtStatus.BUFFER_OVERFLOW, b"data")
-        await simulation.step()
-        assert first.succeeded
-        sock.peer.refusals.append(WinsockError.WSAEMSGSIZE)
-        second = await simulation.begin(RECEIVES[method], sock)
-        assert winerror(second.error) == WinsockError.WSAEMSGSIZE
+    for error in REFUSALS:
+        assert (await receive()).succeeded
+        sock.peer.refusals.append(error)
+        refused = await simulation.begin(RECEIVES[method], sock)
+        assert winerror(refused.error) == error
+    assert (await receive()).succeeded
 
 
 @pytest.mark.parametrize("too_long", TooLong)
-async def test_control_data_larger_than_all_that_was_foreseen_gets_its_packet(
-    simulation: Simulation, too_long: TooLong
+@pytest.mark.parametrize("made_here", [False, True])
+async def test_control_data_that_overflows_its_buffer_does_not_lose_the_datagram(
+    simulation: Simulation, made_here: bool, too_long: TooLong
 ) -> None:
-    # The one message that can still be reported inline as one that does not fit.
-    simulation.behave(too_long=too_long)
-    sock = simulation.datagrams()
-    sock.peer.send(b"data", control=bytes(1000))
-    call = await simulation.begin(sock.recvmsg, 10, 100)
-    assert not call.done
-    await simulation.step()
-    data, *_ = call.value
-    assert data == b"data"
+    # The one overflow that can still happen, and be reported inline.
+    simulation.behave(short_control=ShortControl.OVERFLOW, too_long=too_long)
+    simulation.deliver_automatically()
+    sock = simulation.datagrams(made_here=made_here)
+    for _ in range(2):
+        sock.peer.send(b"data", SENDER, bytes(5000))
+        data, _, flags, address = await sock.recvmsg(100, 100)
+        assert (data, address) == (b"data", SENDER_ADDRESS)
+        assert flags & MsgFlag.MSG_CTRUNC
 
 
-async def test_trio_is_handed_handles_and_addresses_as_integers(
+async def test_trio_is_given_handles_and_addresses_as_integers(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handed: list[tuple[type, type]] = []
+    given: list[tuple[type, type]] = []
     wait_overlapped = simulation.wait_overlapped
 
     async def recording(handle: int, lpOverlapped: int) -> object:
-        handed.append((type(handle), type(lpOverlapped)))
+        given.append((type(handle), type(lpOverlapped)))
         return await wait_overlapped(handle, lpOverlapped)
 
     monkeypatch.setattr(simulation, "wait_overlapped", recording)
-    simulation.deliver_automatically()
     sock = simulation.stream()
     sock.peer.send(b"data")
     await sock.recv(4)
-    assert handed == [(int, int)]
+    assert given == [(int, int)]
 
 
-def interrupt() -> None:
-    signal.raise_signal(signal.SIGINT)
+async def test_packets_wake_their_tasks_in_any_order(simulation: Simulation) -> None:
+    sockets = [simulation.stream() for _ in range(3)]
+    for order in itertools.permutations(range(3)):
+        calls = [simulation.call(sock.recv, 100) for sock in sockets]
+        await simulation.run()
+        for number in order:
+            sockets[number].peer.send(b"%d" % number)
+        await simulation.step()
+        assert [call.value for call in calls] == [b"0", b"1", b"2"]
 
 
 @pytest.mark.parametrize("moment", ["submit", "wait", "cancel"])
-def test_an_interrupt_waits_until_the_packet_is_in(simulation: Simulation, moment: str) -> None:
+def test_a_keyboard_interrupt_waits_for_the_packet(simulation: Simulation, moment: str) -> None:
+    def interrupt() -> None:
+        signal.raise_signal(signal.SIGINT)
+
     async def main() -> None:
         sock = simulation.stream()
         simulation.deliver_automatically()
@@ -148,12 +137,32 @@ def test_an_interrupt_waits_until_the_packet_is_in(simulation: Simulation, momen
     simulation.check_quiet()
 
 
-async def test_packets_reach_their_tasks_in_any_order(simulation: Simulation) -> None:
-    sockets = [simulation.stream() for _ in range(3)]
-    for order in itertools.permutations(range(3)):
-        calls = [simulation.call(sock.recv, 100) for sock in sockets]
-        await simulation.run()
-        for number in order:
-            sockets[number].peer.send(b"%d" % number)
-        await simulation.step()
-        assert [call.value for call in calls] == [b"0", b"1", b"2"]
+@pytest.mark.parametrize("status", [NtStatus.SUCCESS, NtStatus.PORT_UNREACHABLE])
+async def test_an_error_in_the_packet_of_an_interrupted_receive_is_for_the_next(
+    simulation: Simulation, status: NtStatus
+) -> None:
+    def interrupt() -> None:
+        simulation.on_wait = lambda: None
+        raise ZeroDivisionError  # as a signal handler may
+
+    sock = simulation.stream()
+    simulation.behave(prompt=False, cancel=CancelAnswer.COMPLETES)
+    simulation.on_wait = interrupt
+    call = await simulation.begin(sock.recv, 100)
+    assert not call.done
+    sock.peer.end(status)
+    await simulation.step()
+    assert isinstance(call.error, ZeroDivisionError)
+    error = sock.receiver.pushed_back.error
+    assert isinstance(error, ConnectionResetError) is (status != NtStatus.SUCCESS)
+    assert sock.receiver.pushed_back.something is (error is not None)
+
+
+async def test_a_task_that_was_woken_already_does_not_wait_for_the_packet_again(
+    simulation: Simulation,
+) -> None:
+    operation = Operation(1)
+    operation.state = State.AWAITED
+    trio.lowlevel.current_task().custom_sleep_data = None  # as Trio does when it wakes a task
+    assert await port.recover(operation)
+    assert operation.state is State.COMPLETED

@@ -1,0 +1,97 @@
+"""Receives on the simulation: which engine serves the socket, and when the data arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.receiving import RECEIVES, Receive
+from tests.simulation import Call, Simulation
+from tests.simulation.sockets import SocketOverSimulation
+from trio_wsarecv import MsgFlag, SocketStream, wsarecv
+
+#: What serves a socket: overlapped receives in either mode of completion, or readiness.
+ENGINES = ("default mode", "skip mode", "readiness")
+every_engine = pytest.mark.parametrize("engine", ENGINES)
+both_engines = pytest.mark.parametrize("engine", ["default mode", "readiness"])
+when = pytest.mark.parametrize("pending", [False, True], ids=["data first", "receive first"])
+both_kinds = pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "datagrams"])
+
+#: The receives of `SocketStream`, and all receives of a stream: each takes the 4 bytes "data".
+OF_SOCKET_STREAM: dict[str, Receive] = {
+    "receive_some": lambda sock: SocketStream(sock).receive_some(),
+    "receive_into": lambda sock: SocketStream(sock).receive_into(bytearray(100)),
+    "receive_exactly": lambda sock: SocketStream(sock).receive_exactly(4),
+    "receive_exactly_into": lambda sock: SocketStream(sock).receive_exactly_into(bytearray(4)),
+}
+STREAM_RECEIVES: dict[str, Receive] = {
+    **RECEIVES,
+    **OF_SOCKET_STREAM,
+    "recv, MSG_PEEK": lambda sock: sock.recv(100, MsgFlag.MSG_PEEK),
+    "wsarecv, MSG_WAITALL": lambda sock: wsarecv(
+        sock, [bytearray(2), bytearray(2)], MsgFlag.MSG_WAITALL
+    ),
+}
+every_stream_receive = pytest.mark.parametrize(
+    "receive", STREAM_RECEIVES.values(), ids=STREAM_RECEIVES
+)
+
+#: The receives of several parts, of 10 bytes.
+IN_PARTS: dict[str, Receive] = {
+    "receive_exactly": lambda sock: SocketStream(sock).receive_exactly(10),
+    "MSG_WAITALL": lambda sock: wsarecv(sock, [bytearray(10)], MsgFlag.MSG_WAITALL),
+}
+
+
+def socket_for(
+    simulation: Simulation, engine: str, *, is_stream: bool = True
+) -> SocketOverSimulation:
+    """Make a socket that is served by one of `ENGINES`."""
+    make = simulation.stream if is_stream else simulation.datagrams
+    sock = make(made_here=engine == "skip mode")
+    sock.peer.ifs_handles = engine != "readiness"
+    return sock
+
+
+def stream_for(simulation: Simulation, engine: str) -> SocketOverSimulation:
+    return socket_for(simulation, engine)
+
+
+def datagrams_for(simulation: Simulation, engine: str) -> SocketOverSimulation:
+    return socket_for(simulation, engine, is_stream=False)
+
+
+async def finish(
+    simulation: Simulation,
+    function: Callable[..., Awaitable[Any]],
+    *arguments: object,
+    arrive: Callable[[], object] = lambda: None,
+    pending: bool = False,
+) -> Call:
+    """Return a call after everything has run that could.
+
+    Args:
+      simulation: where it runs.
+      function: what is called.
+      arguments: what it is given.
+      arrive: has something arrive.
+      pending: whether that is while the call waits, instead of before.
+    """
+    if not pending:
+        arrive()
+    call = await simulation.begin(function, *arguments)
+    if pending:
+        assert not call.done
+        arrive()
+    await simulation.step()
+    return call
+
+
+async def value_of(
+    simulation: Simulation, function: Callable[..., Awaitable[Any]], *arguments: object
+) -> Any:
+    """Return what a call returns that has to end now."""
+    call = await finish(simulation, function, *arguments)
+    return call.value
