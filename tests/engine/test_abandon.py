@@ -1,4 +1,4 @@
-"""Operations whose packet nobody waits for any more: they stay as they are for good."""
+"""Operations whose packet nobody waits for any more: they are kept for good, with their memory."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ import pytest
 import trio
 
 from tests.engine.flows import LARGE, make_flow
-from tests.peers import Counted
 from tests.programs import environment
-from tests.receiving import RECEIVES, Receive, every_receive
+from tests.receiving import RECEIVES, AfterFirstStep, Receive, every_receive, operation_of
 from tests.simulation import Call, CancelAnswer, CrashingClock, Simulation
 from tests.simulation.behaviour import IosbWrite
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, wsarecv
 from trio_wsarecv._winsock import calls
 
-# Trio's own tasks cannot end in peace when a run crashes.
+from .receives import IN_PARTS, STREAM_RECEIVES, both_engines, both_kinds, socket_for
+
+# Trio's own tasks complain when a run crashes.
 crashes = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -36,7 +37,7 @@ def crash(main: Callable[[], Awaitable[object]], clock: CrashingClock) -> None:
 def crash_while_receiving(
     simulation: Simulation,
     sock: SocketOverSimulation,
-    receive: Receive,
+    receive: Receive = RECEIVES["recv"],
     before: Callable[[], object] = lambda: None,
 ) -> None:
     """End a run so that Trio drops its tasks where they are, something having happened before."""
@@ -46,6 +47,7 @@ def crash_while_receiving(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(receive, sock)
             await simulation.run()
+            assert simulation.in_kernel(sock)
             simulation.behaviour.prompt = False
             before()
             clock.crash()
@@ -74,9 +76,9 @@ def test_what_the_kernel_has_survives_the_end_of_the_run(
 
 
 @crashes
-def test_memory_of_an_abandoned_operation_is_not_used_again(simulation: Simulation) -> None:
+def test_after_a_crash_the_socket_is_received_on_with_other_memory(simulation: Simulation) -> None:
     sock = simulation.stream()
-    crash_while_receiving(simulation, sock, lambda sock: sock.recv(100))
+    crash_while_receiving(simulation, sock)
     (abandoned,) = sock.peer.requests
 
     async def main() -> None:
@@ -86,156 +88,31 @@ def test_memory_of_an_abandoned_operation_is_not_used_again(simulation: Simulati
                 Call(nursery, other.recv, 100)
             await simulation.run()
             addresses = {request.address for other in others for request in other.peer.requests}
-            assert len(addresses) == 5
-            assert abandoned.address not in addresses
+            assert len(addresses - {abandoned.address}) == 5
             nursery.cancel_scope.cancel()
-
-    trio.run(main)
-
-
-@crashes
-def test_after_a_crash_the_socket_is_received_on_in_the_next_run(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    crash_while_receiving(simulation, sock, lambda sock: sock.recv(100))
-    simulation.settle()
-    sock.peer.send(b"data")
-
-    async def main() -> None:
+        sock.peer.send(b"data")
         assert await sock.recv(100) == b"data"
 
     trio.run(main)
 
 
-@pytest.mark.abandons
-async def test_a_coroutine_that_is_closed_abandons_its_receive(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    simulation.driver = None  # since this test plays the run loop
-    buffer = bytearray(100)
-    receive: Any = sock.recv_into(buffer)
-    simulation.behave(prompt=False)
-    receive.send(None)
-    receive.close()
-    gc.collect()
-    with pytest.raises(BufferError):
-        buffer.append(0)
-    sock.close()
-    assert sock.peer.handles == 0
-    simulation.settle()
-    simulation.check()
-
-
-@pytest.mark.parametrize("saved", [True, False])
-@pytest.mark.abandons
-async def test_memory_that_is_finalized_before_the_task_is_saved_by_it(
-    simulation: Simulation, saved: bool
-) -> None:
-    sock = simulation.datagrams()
-    simulation.driver = None  # since this test plays the run loop
-    simulation.behave(prompt=False)
-    receive: Any = sock.recvmsg(100)
-    receive.send(None)
-    engine: Any = sock.receiver.engine
-    # As the garbage collector does, which finalizes in any order.
-    calls.ffi.release(engine.operation._control)
-    if saved:
-        receive.close()
-        simulation.check()
-    else:
-        with pytest.raises(AssertionError, match="memory was freed"):
-            simulation.check()
-        simulation.kernel.complaints.clear()
-        sock.peer.requests.clear()  # the kernel must not write there
-        receive.close()
-    sock.close()
-
-
-@pytest.mark.abandons
-async def test_where_no_task_can_wait_for_the_packet_the_memory_is_left_to_the_kernel(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def wait_overlapped(handle: int, lpOverlapped: int) -> NoReturn:
-        raise RecursionError
-
-    monkeypatch.setattr(simulation, "wait_overlapped", wait_overlapped)
-    sock = simulation.stream()
-    buffer = bytearray(100)
-    with pytest.raises(RecursionError):
-        await sock.recv_into(buffer)
-    with pytest.raises(BufferError):
-        buffer.append(0)
-    assert simulation.events == ["receive", "cancel"]
-
-
-@pytest.mark.abandons
-async def test_after_a_closed_coroutine_another_operation_serves_the_socket(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    simulation.driver = None  # since this test plays the run loop
-    simulation.behave(prompt=False)
-    for _ in range(2):
-        receive: Any = sock.recv(100)
-        receive.send(None)
-        receive.close()
-    first, second = sock.peer.requests
-    assert first.address != second.address
-
-
-@pytest.mark.abandons
-async def test_large_memory_of_an_abandoned_operation_is_not_lent_again(
-    simulation: Simulation,
-) -> None:
-    sock, other = simulation.stream(), simulation.stream()
-    for each in (sock, other):
-        await make_flow(simulation, each)
-    simulation.driver = None  # since this test plays the run loop
-    simulation.behave(prompt=False)
-    receive: Any = sock.recv(LARGE)
-    receive.send(None)
-    while not sock.peer.requests:
-        receive.send(outcome.Value(None))  # at a checkpoint
-    receive.close()
-    (abandoned,) = sock.peer.requests
-    assert abandoned.capacity == LARGE
-    sock.peer.requests.clear()  # its packet is long in coming
-    async with simulation.nursery():
-        call = await simulation.begin(other.recv, LARGE)
-        (request,) = other.peer.requests
-        assert request.capacity == LARGE
-        assert request.buffers[0] != abandoned.buffers[0]
-        call.scope.cancel()
-        await simulation.run()
-        other.peer.requests[0].answer = CancelAnswer.COMPLETES
-        other.peer.send(b"data")
-        other.peer.settle()
-        await simulation.deliver_one_by_one(1)
-        assert call.value == b"data"
-
-
 @crashes
+@pytest.mark.parametrize("refused", [False, True])
 def test_a_handle_whose_closing_was_left_to_a_receive_is_closed_when_the_run_ends(
-    simulation: Simulation,
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, refused: bool
 ) -> None:
-    sock = simulation.stream()
-    crash_while_receiving(simulation, sock, lambda sock: sock.recv(100), before=sock.close)
-    assert sock.peer.handles == 0
-    assert simulation.events.count("close") == 1
-
-
-@crashes
-def test_what_the_kernel_has_survives_although_its_handle_cannot_be_closed(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sock = simulation.stream()
-
     def refuse(handle: int) -> None:
         raise BlockingIOError
 
     def close() -> None:
         sock.close()
-        monkeypatch.setattr(socket, "close", refuse)
+        if refused:
+            monkeypatch.setattr(socket, "close", refuse)
 
-    crash_while_receiving(simulation, sock, lambda sock: sock.recv(100), before=close)
+    sock = simulation.stream()
+    crash_while_receiving(simulation, sock, before=close)
+    assert sock.peer.handles == refused
+    assert simulation.events.count("close") == (not refused)
     simulation.check()
 
 
@@ -243,8 +120,8 @@ def test_what_the_kernel_has_survives_although_its_handle_cannot_be_closed(
 def test_an_operation_on_a_handle_that_is_not_ours_any_more_is_not_cancelled(
     simulation: Simulation,
 ) -> None:
-    # Somebody took the handle out of the standard library's socket and closed it; the number
-    # serves another socket now.
+    # Somebody took the handle out of the standard library's socket and closed it.  Now its number
+    # serves another socket.
     sock = simulation.stream()
     strangers = []
 
@@ -254,9 +131,56 @@ def test_an_operation_on_a_handle_that_is_not_ours_any_more_is_not_cancelled(
         strangers.append(simulation.stream())
         assert strangers[0].fileno() == handle
 
-    crash_while_receiving(simulation, sock, lambda sock: sock.recv(100), before=take_handle)
+    crash_while_receiving(simulation, sock, before=take_handle)
     assert "cancel" not in simulation.events
     assert strangers[0].peer.handles == 1
+
+
+@crashes
+@both_kinds
+@pytest.mark.parametrize("how", [*RECEIVES, "recv, MSG_PEEK", "wsarecv, MSG_PEEK"])
+def test_what_a_receive_has_at_its_last_checkpoint_does_not_come_twice_after_a_crash(
+    simulation: Simulation, how: str, is_stream: bool
+) -> None:
+    peek: Receive = lambda sock: wsarecv(sock, [bytearray(50)], MsgFlag.MSG_PEEK)  # noqa: E731
+    receive = STREAM_RECEIVES.get(how, peek)
+    sock = socket_for(simulation, "skip mode", is_stream=is_stream)
+    sock.peer.send(b"data")
+    clock = CrashingClock()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            trio.lowlevel.add_instrument(AfterFirstStep(clock.crash))
+            nursery.start_soon(receive, sock)
+
+    crash(main, clock)
+    gc.collect()
+    assert not sock.receiver.pushed_back.something
+    expected = [b"more"] if how in RECEIVES else [b"data", b"more"]
+
+    async def next_run() -> None:
+        sock.peer.send(b"more")
+        assert [await sock.recv(4) for _ in expected] == expected
+
+    trio.run(next_run)
+
+
+@crashes
+@pytest.mark.parametrize("how", IN_PARTS)
+def test_the_parts_of_a_receive_that_have_come_are_received_once_after_a_crash(
+    simulation: Simulation, how: str
+) -> None:
+    sock = simulation.stream(made_here=True)
+    sock.peer.send(b"some")
+    crash_while_receiving(simulation, sock, IN_PARTS[how])
+    simulation.settle()
+    sock.peer.send(b"more")
+    assert sock.receiver.pushed_back.data == b"some"
+
+    async def next_run() -> None:
+        assert await SocketStream(sock).receive_exactly(8) == b"somemore"
+
+    trio.run(next_run)
 
 
 # A crash whose exception somebody keeps, and so all tasks of the run as they were.
@@ -300,69 +224,53 @@ class Crashed:
 
 @crashes
 @pytest.mark.parametrize("in_line", [0, 2])
-@pytest.mark.parametrize("overlapped", [True, False])
+@both_engines
+@both_kinds
 @every_receive
 def test_after_a_crash_the_next_run_receives_although_the_tasks_are_kept(
-    simulation: Simulation, receive: Receive, overlapped: bool, in_line: int
+    simulation: Simulation, receive: Receive, is_stream: bool, engine: str, in_line: int
 ) -> None:
-    for sock in (simulation.datagrams(), simulation.stream()):
-        sock.peer.ifs_handles = overlapped
-        crashed = Crashed(simulation, sock, receive, in_line if overlapped else 0)
+    sock = socket_for(simulation, engine, is_stream=is_stream)
+    crashed = Crashed(simulation, sock, receive, in_line if engine != "readiness" else 0)
 
-        async def main(sock: SocketOverSimulation = sock) -> None:
-            async with simulation.nursery() as nursery:
-                call = Call(nursery, receive, sock)
-                await simulation.run()
-                sock.peer.send(b"data")
-                await simulation.step()
-                assert call.succeeded
-            assert not sock.peer.waiting
-            simulation.check()
+    async def main() -> None:
+        async with simulation.nursery() as nursery:
+            call = Call(nursery, receive, sock)
+            await simulation.run()
+            sock.peer.send(b"data")
+            await simulation.step()
+            assert call.succeeded
+        assert not sock.peer.waiting
+        simulation.check()
 
-        trio.run(main)
-        crashed.drop()
-        trio.run(main)
-        sock.close()
-        assert sock.peer.handles == 0
+    trio.run(main)
+    crashed.drop()
+    trio.run(main)
+    sock.close()
+    assert sock.peer.handles == 0
 
 
 @crashes
-@pytest.mark.parametrize("where", ["outside of a run", "in the next run"])
+@pytest.mark.parametrize("where", ["outside of a run", "in the next run", "by its finalizer"])
+@both_kinds
 @every_receive
-def test_after_a_crash_closing_closes_the_handle_at_once_although_the_tasks_are_kept(
-    simulation: Simulation, receive: Receive, where: str
+def test_a_socket_is_closed_at_once_after_a_crash_although_the_tasks_are_kept(
+    simulation: Simulation, receive: Receive, is_stream: bool, where: str
 ) -> None:
-    for sock in (simulation.datagrams(), simulation.stream()):
-        crashed = Crashed(simulation, sock, receive)
-        handle = sock.fileno()
+    async def close_in_a_run() -> None:
+        sock.close()
 
-        async def main(sock: SocketOverSimulation = sock) -> None:
-            sock.close()
-
-        if where == "in the next run":
-            trio.run(main)
-        else:
-            sock.close()
-        assert sock.peer.handles == 0
-        # The number serves another socket now, whose receive nobody may cancel.
-        stranger = simulation.stream()
-        assert stranger.fileno() == handle
-        events = simulation.events
-        crashed.calls[0].scope.cancel()
-        crashed.drop()
-        assert simulation.events == events
-        stranger.close()
-
-
-@crashes
-def test_of_a_socket_that_is_finalized_after_a_crash_nothing_is_cancelled_any_more(
-    simulation: Simulation,
-) -> None:
-    # Python may finalize the socket before the tasks, and its handle be another's by then.
-    sock = simulation.stream()
-    crashed = Crashed(simulation, sock, lambda sock: sock.recv(100))
+    sock = socket_for(simulation, "default mode", is_stream=is_stream)
+    crashed = Crashed(simulation, sock, receive)
     handle = sock.fileno()
-    sock.stdlib.close()
+    if where == "outside of a run":
+        sock.close()
+    elif where == "in the next run":
+        trio.run(close_in_a_run)
+    else:
+        sock.stdlib.close()
+    assert sock.peer.handles == 0
+    # The number serves another socket now, whose receive nobody may cancel.
     stranger = simulation.stream()
     assert stranger.fileno() == handle
     events = simulation.events
@@ -372,92 +280,109 @@ def test_of_a_socket_that_is_finalized_after_a_crash_nothing_is_cancelled_any_mo
     assert stranger.peer.handles == 1
 
 
-class CrashesThen(trio.abc.Instrument):
-    """Ends the run when something has happened."""
-
-    def __init__(self, clock: CrashingClock, has_happened: Callable[[], bool]) -> None:
-        self._clock = clock
-        self._has_happened = has_happened
-
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        if self._has_happened():
-            self._clock.crash()
+# A coroutine that the test itself starts, and closes.
 
 
-PEEK = MsgFlag.MSG_PEEK
-PEEKS: dict[str, Receive] = {
-    "recv, peeking": lambda sock: sock.recv(100, PEEK),
-    "recv_into, peeking": lambda sock: sock.recv_into(bytearray(100), 0, PEEK),
-    "recvfrom, peeking": lambda sock: sock.recvfrom(100, PEEK),
-    "recvmsg, peeking": lambda sock: sock.recvmsg(100, 0, PEEK),
-    "wsarecv, peeking": lambda sock: wsarecv(sock, [bytearray(50), bytearray(50)], PEEK),
-}
+def start(simulation: Simulation, receive: Any) -> Any:
+    """Run a receive until it sleeps in the test's own task, which does not deliver its packet."""
+    simulation.driver = None
+    simulation.behave(prompt=False)
+    receive.send(None)
+    return receive
 
 
-@crashes
-@pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "datagrams"])
-@pytest.mark.parametrize("how", [*RECEIVES, *PEEKS])
-def test_what_a_receive_has_at_its_last_checkpoint_does_not_come_twice_after_a_crash(
-    simulation: Simulation, how: str, is_stream: bool
+@pytest.mark.parametrize("interrupted", [False, True])
+@pytest.mark.abandons
+async def test_a_coroutine_that_is_closed_abandons_its_operation(
+    simulation: Simulation, interrupted: bool
 ) -> None:
-    receive = RECEIVES.get(how) or PEEKS[how]
-    make = simulation.stream if is_stream else simulation.datagrams
-    sock = make(made_here=True)
-    sock.peer.send(b"data")
-    clock = CrashingClock()
-
-    async def main() -> None:
-        async with trio.open_nursery() as nursery:
-            counted = Counted()
-            trio.lowlevel.add_instrument(CrashesThen(clock, lambda: counted.wsarecv_calls > 0))
-            nursery.start_soon(receive, sock)
-
-    crash(main, clock)
-    gc.collect()
-    assert not sock.receiver.pushed_back.something
-
-    async def next_run() -> None:
-        taken = not sock.peer.waiting
-        assert taken is (how in RECEIVES)
-        sock.peer.send(b"more")
-        for data in (b"more",) if taken else (b"data", b"more"):
-            assert await sock.recv(4) == data
-
-    trio.run(next_run)
-
-
-@crashes
-@pytest.mark.parametrize("kind", ["receive_exactly", "MSG_WAITALL"])
-def test_what_has_come_of_a_receive_of_several_parts_is_there_once_after_a_crash(
-    simulation: Simulation, kind: str
-) -> None:
-    async def receive(sock: SocketOverSimulation) -> None:
-        if kind == "receive_exactly":
-            await SocketStream(sock).receive_exactly(10)
-        else:
-            await wsarecv(sock, [bytearray(10)], MsgFlag.MSG_WAITALL)
+    def interrupt() -> None:
+        simulation.on_wait = lambda: None
+        raise ZeroDivisionError  # as a signal handler may; then the packet is awaited
 
     sock = simulation.stream()
-    clock = CrashingClock()
-
-    async def main() -> None:
-        async with trio.open_nursery() as nursery:
-            simulation.deliver_automatically()
-            sock.peer.send(b"some")
-            nursery.start_soon(receive, sock)
-            await simulation.run()
-            assert simulation.in_kernel(sock)
-            clock.crash()
-
-    crash(main, clock)
+    buffer = bytearray(100)
+    if interrupted:
+        simulation.on_wait = interrupt
+    start(simulation, sock.recv_into(buffer)).close()
     gc.collect()
-    sock.peer.send(b"more")
-    assert sock.receiver.pushed_back.data == b"some"
+    with pytest.raises(BufferError):
+        buffer.append(0)
+    # Another operation serves the socket, and nobody cancels the abandoned one any more.
+    start(simulation, sock.recv(100)).close()
+    first, second = sock.peer.requests
+    assert first.address != second.address
+    events = simulation.events
+    sock.shutdown(socket.SHUT_RD)
+    assert simulation.events == events
+    sock.close()
+    assert sock.peer.handles == 0
+    simulation.settle()
+    simulation.check()
 
-    async def next_run() -> None:
-        assert await SocketStream(sock).receive_exactly(8) == b"somemore"
 
-    trio.run(next_run)
+@pytest.mark.parametrize("saved", [True, False])
+@pytest.mark.abandons
+async def test_memory_that_is_finalized_before_the_task_is_saved_by_it(
+    simulation: Simulation, saved: bool
+) -> None:
+    sock = simulation.datagrams()
+    receive = start(simulation, sock.recvmsg(100))
+    operation = operation_of(sock)
+    assert operation is not None
+    calls.ffi.release(operation.memory)  # as the garbage collector may, which takes any order
+    if saved:
+        receive.close()
+        simulation.check()
+    else:
+        with pytest.raises(AssertionError, match="memory was freed"):
+            simulation.check()
+        simulation.kernel.complaints.clear()
+        sock.peer.requests.clear()  # the kernel must not write there
+        receive.close()
+    sock.close()
+
+
+@pytest.mark.abandons
+async def test_where_no_task_can_wait_for_the_packet_the_memory_is_left_to_the_kernel(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wait_overlapped(handle: int, lpOverlapped: int) -> NoReturn:
+        raise RecursionError
+
+    monkeypatch.setattr(simulation, "wait_overlapped", wait_overlapped)
+    sock = simulation.stream()
+    buffer = bytearray(100)
+    with pytest.raises(RecursionError):
+        await sock.recv_into(buffer)
+    with pytest.raises(BufferError):
+        buffer.append(0)
+    assert simulation.events == ["receive", "cancel"]
+
+
+@pytest.mark.abandons
+async def test_large_memory_of_an_abandoned_operation_is_not_lent_again(
+    simulation: Simulation,
+) -> None:
+    sock, other = simulation.stream(), simulation.stream()
+    for each in (sock, other):
+        await make_flow(simulation, each)
+    receive = start(simulation, sock.recv(LARGE))
+    while not sock.peer.requests:
+        receive.send(outcome.Value(None))  # at a checkpoint
+    receive.close()
+    (abandoned,) = sock.peer.requests
+    assert abandoned.capacity == LARGE
+    sock.peer.requests.clear()  # its packet does not come during this test
+    async with simulation.nursery():
+        call = await simulation.begin(other.recv, LARGE)
+        (request,) = other.peer.requests
+        assert request.capacity == LARGE
+        assert request.buffers[0] != abandoned.buffers[0]
+        other.peer.send(b"data")
+        other.peer.settle()
+        await simulation.deliver_one_by_one(1)
+        assert call.value == b"data"
 
 
 CALLBACKS = """
@@ -469,7 +394,7 @@ print(atexit._ncallbacks() - before)
 """
 
 
-def test_nothing_of_the_package_waits_at_the_exit_of_the_interpreter() -> None:
+def test_the_package_registers_nothing_for_the_exit_of_the_interpreter() -> None:
     output = subprocess.run(
         [sys.executable, "-c", CALLBACKS],
         stdin=subprocess.PIPE,

@@ -1,21 +1,24 @@
-"""Many datagrams at a time: what has arrived is taken in order, and nothing of it is lost."""
+"""Many datagrams at a time: what has arrived is received in order, and nothing of it is lost."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
-import trio
 
 import trio_wsarecv
+from tests.peers import Counted
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
-from tests.simulation import Call, Simulation
+from tests.simulation import Simulation
 from tests.simulation.behaviour import ShortControl
-from trio_wsarecv import MsgFlag, WinsockError, statistics
+from tests.simulation.sockets import SocketOverSimulation
+from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
 from .cancelling import cancel_at_random
+from .receives import both_engines, datagrams_for, finish, value_of, when
 from .test_messages import PKTINFO, PKTINFO_PARSED, TTL, TTL_PARSED
 
 Receive = Callable[[trio_wsarecv.Socket, int, int], Awaitable[list[bytes]]]
@@ -30,108 +33,80 @@ async def recvmsg_many(sock: trio_wsarecv.Socket, most: int, size: int) -> list[
 
 
 both = pytest.mark.parametrize("receive", [recvfrom_many, recvmsg_many])
-when = pytest.mark.parametrize("pending", [False, True])
-everywhere = pytest.mark.parametrize("ifs_handles", [True, False], ids=["overlapped", "readiness"])
 
 
-async def receive_when(
-    simulation: Simulation, pending: bool, send: Callable[[], object], *arguments: Any
-) -> Any:
-    """Return what a receive gives, before which or during which something arrives."""
-    async with simulation.nursery() as nursery:
-        if not pending:
-            send()
-        call = Call(nursery, *arguments)
-        await simulation.run()
-        if pending:
-            assert not call.done
-            send()
-        await simulation.step()
-        return call.value
+def send(sock: SocketOverSimulation, *datagrams: bytes | NtStatus) -> None:
+    """Have datagrams and ICMP messages arrive."""
+    for each in datagrams:
+        if isinstance(each, NtStatus):
+            sock.peer.send_error(each)
+        else:
+            sock.peer.send(each, SENDER)
 
 
-@everywhere
+@both_engines
 @when
 @both
 async def test_what_has_arrived_is_received_in_order_and_up_to_the_number(
-    simulation: Simulation, receive: Receive, pending: bool, ifs_handles: bool
+    simulation: Simulation, receive: Receive, pending: bool, engine: str
 ) -> None:
-    sock = simulation.datagrams()
-    sock.peer.ifs_handles = ifs_handles
-
-    def send() -> None:
-        for number in range(5):
-            sock.peer.send(b"%d" % number)
-
-    batch = await receive_when(simulation, pending, send, receive, sock, 3, 10)
-    assert batch == [b"0", b"1", b"2"]
-    batch = await receive_when(simulation, False, lambda: None, receive, sock, 3, 10)
-    assert batch == [b"3", b"4"]
+    sock = datagrams_for(simulation, engine)
+    arrive = partial(send, sock, b"0", b"1", b"2", b"3", b"4")
+    call = await finish(simulation, receive, sock, 3, 10, arrive=arrive, pending=pending)
+    assert call.value == [b"0", b"1", b"2"]
+    assert await value_of(simulation, receive, sock, 3, 10) == [b"3", b"4"]
 
 
+@both_engines
 @when
-async def test_each_datagram_has_its_sender(simulation: Simulation, pending: bool) -> None:
-    sock = simulation.datagrams()
-    others = SENDER[:2] + b"\x00\x07" + SENDER[4:]
-
-    def send() -> None:
-        for sender in (SENDER, others, b"", SENDER):
-            sock.peer.send(b"data", sender)
-
-    batch = await receive_when(simulation, pending, send, sock.recvfrom_many, 9, 10)
-    senders = [SENDER_ADDRESS, (SENDER_ADDRESS[0], 7), None, SENDER_ADDRESS]
-    assert batch == [(b"data", sender) for sender in senders]
-    assert [datagram.address for datagram in batch] == senders
-    assert {datagram.data for datagram in batch} == {b"data"}
-
-
-@everywhere
-@when
-async def test_what_does_not_fit_is_marked(
-    simulation: Simulation, pending: bool, ifs_handles: bool
+async def test_each_datagram_has_its_sender_and_says_whether_it_was_truncated(
+    simulation: Simulation, pending: bool, engine: str
 ) -> None:
-    sock = simulation.datagrams()
-    sock.peer.ifs_handles = ifs_handles
-    sizes = (4, 5, 0, 2000, 4, 3)
+    other = SENDER[:2] + b"\x00\x07" + SENDER[4:]
+    sent = [(4, SENDER), (5, other), (0, b""), (2000, SENDER), (4, SENDER), (3, other)]
+    addresses = {SENDER: SENDER_ADDRESS, other: (SENDER_ADDRESS[0], 7), b"": None}
+    sock = datagrams_for(simulation, engine)
 
-    def send() -> None:
-        for size in sizes:
-            sock.peer.send(b"x" * size)
+    def arrive() -> None:
+        for size, sender in sent:
+            sock.peer.send(b"x" * size, sender)
 
-    batch = await receive_when(simulation, pending, send, sock.recvfrom_many, 9, 4)
-    assert [data for data, _ in batch] == [b"x" * min(size, 4) for size in sizes]
-    assert [datagram.truncated for datagram in batch] == [size > 4 for size in sizes]
+    call = await finish(simulation, sock.recvfrom_many, 9, 4, arrive=arrive, pending=pending)
+    assert call.value == [(b"x" * min(size, 4), addresses[sender]) for size, sender in sent]
+    for datagram, (size, sender) in zip(call.value, sent, strict=True):
+        assert datagram.data == b"x" * min(size, 4)
+        assert datagram.address == addresses[sender]
+        assert datagram.truncated is (size > 4)
 
 
 @pytest.mark.parametrize("short_control", ShortControl)
-@everywhere
+@both_engines
 @when
 async def test_each_message_has_its_ancillary_data_and_flags(
-    simulation: Simulation, pending: bool, ifs_handles: bool, short_control: ShortControl
+    simulation: Simulation, pending: bool, engine: str, short_control: ShortControl
 ) -> None:
     simulation.behave(short_control=short_control)
-    sock = simulation.datagrams()
-    sock.peer.ifs_handles = ifs_handles
+    sock = datagrams_for(simulation, engine)
     much = PKTINFO * 40
 
-    def send() -> None:
+    def arrive() -> None:
         for data, control in ((b"one", PKTINFO), (b"longer", TTL), (b"two", b""), (b"end", much)):
             sock.peer.send(data, SENDER, control)
 
-    batch = await receive_when(simulation, pending, send, sock.recvmsg_many, 9, 4, 100)
-    assert batch[:3] == [
+    call = await finish(simulation, sock.recvmsg_many, 9, 4, 100, arrive=arrive, pending=pending)
+    *batch, (data, ancillary, flags, _) = call.value
+    assert batch == [
         (b"one", [PKTINFO_PARSED], 0, SENDER_ADDRESS),
         (b"long", [TTL_PARSED], MsgFlag.MSG_TRUNC, SENDER_ADDRESS),
         (b"two", [], 0, SENDER_ADDRESS),
     ]
-    data, ancillary, flags, _ = batch[3]
     assert (data, flags) == (b"end", MsgFlag.MSG_CTRUNC)
     assert set(map(repr, ancillary)) <= {repr(PKTINFO_PARSED)}
 
 
-@everywhere
+@both_engines
 async def test_no_flag_of_one_datagram_goes_into_the_receive_of_the_next(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, ifs_handles: bool
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
     flags_in = []
     receive_from = simulation.ws2_32.WSARecvFrom
@@ -145,48 +120,41 @@ async def test_no_flag_of_one_datagram_goes_into_the_receive_of_the_next(
         return result
 
     monkeypatch.setattr(simulation.ws2_32, "WSARecvFrom", leaving_flags)
-    sock = simulation.datagrams()
-    sock.peer.ifs_handles = ifs_handles
-    for data in (b"too long", b"fits", b"too long"):
-        sock.peer.send(data)
-    batch = await receive_when(simulation, False, lambda: None, sock.recvfrom_many, 9, 4)
+    sock = datagrams_for(simulation, engine)
+    send(sock, b"too long", b"fits", b"too long")
+    batch = await value_of(simulation, sock.recvfrom_many, 9, 4)
     assert [datagram.truncated for datagram in batch] == [True, False, True]
     assert flags_in == [0] * 4
 
 
-async def test_where_wsarecvmsg_fails_a_truncated_datagram_says_nothing_of_the_next(
-    simulation: Simulation,
+@both_engines
+async def test_without_wsarecvmsg_each_datagram_has_its_own_flags(
+    simulation: Simulation, engine: str
 ) -> None:
     simulation.behave(message_faults=True)
-    sock = simulation.datagrams()
-    for data in (b"too long", b"fits", b"too long", b"fits"):
-        sock.peer.send(data)
-    batch = await receive_when(simulation, False, lambda: None, sock.recvmsg_many, 9, 4)
-    truncated = MsgFlag.MSG_TRUNC
-    assert [flags for _, _, flags, _ in batch] == [truncated, 0, truncated, 0]
+    sock = datagrams_for(simulation, engine)
+    send(sock, b"too long", b"fits", b"too long", b"fits")
+    expected: list[Any] = [
+        (b"too ", [], MsgFlag.MSG_TRUNC, SENDER_ADDRESS),
+        (b"fits", [], 0, SENDER_ADDRESS),
+    ]
+    assert await value_of(simulation, sock.recvmsg_many, 9, 4) == expected * 2
 
 
-@everywhere
+@both_engines
 @when
 @both
 async def test_an_error_behind_the_first_ends_the_batch_and_comes_with_the_next_call(
-    simulation: Simulation, receive: Receive, pending: bool, ifs_handles: bool
+    simulation: Simulation, receive: Receive, pending: bool, engine: str
 ) -> None:
-    sock = simulation.datagrams()
-    sock.peer.ifs_handles = ifs_handles
-
-    def send() -> None:
-        sock.peer.send(b"one")
-        sock.peer.send(b"two")
-        sock.peer.send_error(NtStatus.PORT_UNREACHABLE)
-        sock.peer.send(b"three")
-
-    assert await receive_when(simulation, pending, send, receive, sock, 9, 10) == [b"one", b"two"]
+    sock = datagrams_for(simulation, engine)
+    arrive = partial(send, sock, b"one", b"two", NtStatus.PORT_UNREACHABLE, b"three")
+    call = await finish(simulation, receive, sock, 9, 10, arrive=arrive, pending=pending)
+    assert call.value == [b"one", b"two"]
     with pytest.raises(ConnectionResetError) as caught:
         await receive(sock, 9, 10)
     assert winerror(caught.value) == WinsockError.WSAECONNRESET
-    batch = await receive_when(simulation, False, lambda: None, receive, sock, 9, 10)
-    assert batch == [b"three"]
+    assert await value_of(simulation, receive, sock, 9, 10) == [b"three"]
 
 
 @both
@@ -196,44 +164,26 @@ async def test_an_error_that_came_with_the_first_ends_the_batch(
     sock = simulation.datagrams()
     call = await simulation.begin(receive, sock, 9, 10)
     sock.peer.end(NtStatus.PORT_UNREACHABLE, b"one")
-    sock.peer.send_error(NtStatus.HOST_UNREACHABLE)
-    sock.peer.send(b"two")
+    send(sock, NtStatus.HOST_UNREACHABLE, b"two")
     await simulation.step()
     assert call.value == [b"one"]
     for code in (WinsockError.WSAECONNRESET, WinsockError.WSAEHOSTUNREACH):
-        call = simulation.call(receive, sock, 9, 10)
-        await simulation.step()
+        call = await finish(simulation, receive, sock, 9, 10)
         assert winerror(call.error) == code
-    call = simulation.call(receive, sock, 9, 10)
-    await simulation.step()
-    assert call.value == [b"two"]
+    assert await value_of(simulation, receive, sock, 9, 10) == [b"two"]
 
 
 @both
-async def test_an_error_before_the_first_is_raised_at_once(
-    simulation: Simulation, receive: Receive
-) -> None:
-    sock = simulation.datagrams()
-    sock.peer.send_error(NtStatus.PORT_UNREACHABLE)
-    sock.peer.send(b"data")
-    with pytest.raises(ConnectionResetError):
-        await receive(sock, 9, 10)
-    batch = await receive_when(simulation, False, lambda: None, receive, sock, 9, 10)
-    assert batch == [b"data"]
-
-
-@both
-async def test_a_socket_that_was_closed_meanwhile_is_not_received_on(
+async def test_on_a_socket_that_was_closed_meanwhile_nothing_more_is_received(
     simulation: Simulation, receive: Receive
 ) -> None:
     sock = simulation.datagrams()
     call = await simulation.begin(receive, sock, 9, 10)
-    sock.peer.send(b"one")
-    sock.peer.send(b"two")
+    send(sock, b"one", b"two")
     sock.close()
     await simulation.step()
-    assert call.value == [b"one"] or isinstance(call.error, trio.ClosedResourceError)
-    # Had the handle been used once more, the simulation would complain.
+    assert call.value == [b"one"]
+    # The simulation would complain of a call on the closed handle.
 
 
 @both
@@ -241,49 +191,38 @@ async def test_a_batch_is_one_receive_and_as_many_calls_as_it_takes(
     simulation: Simulation, receive: Receive
 ) -> None:
     sock = simulation.datagrams()
-    for data in (b"data", b"data", b"data, too long", b"data"):
-        sock.peer.send(data)
-    before = statistics()
-    await receive_when(simulation, False, lambda: None, receive, sock, 9, 4)
-    after = statistics()
-    assert after.overlapped - before.overlapped == 1
-    assert after.wsarecv_calls - before.wsarecv_calls == 5  # the last finds nothing
-    assert after.bytes - before.bytes == 16
-    assert after.datagrams - before.datagrams == 4
-    assert after.truncated - before.truncated == 1
-    assert after.batches - before.batches == 1
+    send(sock, b"data", b"data", b"data, too long", b"data")
+    counted = Counted()
+    await value_of(simulation, receive, sock, 9, 4)
+    assert (counted.overlapped, counted.batches, counted.datagrams) == (1, 1, 4)
+    assert (counted.bytes, counted.truncated) == (16, 1)
+    assert counted.wsarecv_calls == 5  # the last finds nothing
 
 
-@everywhere
+@both_engines
 @when
 async def test_datagrams_are_counted_however_they_are_received(
-    simulation: Simulation, pending: bool, ifs_handles: bool
+    simulation: Simulation, pending: bool, engine: str
 ) -> None:
-    sock = simulation.datagrams()
-    sock.peer.ifs_handles = ifs_handles
+    sock = datagrams_for(simulation, engine)
     calls: list[Callable[[], Awaitable[Any]]] = [
         lambda: sock.recv(4),
         lambda: sock.recvfrom_into(bytearray(4)),
         lambda: sock.recvmsg(4),
         lambda: sock.recvfrom_many(1, 4),
     ]
-    before = statistics()
+    counted = Counted()
     for call in calls:
-        await receive_when(simulation, pending, lambda: sock.peer.send(b"data"), call)
-    sock.peer.send(b"too long")
+        await finish(simulation, call, arrive=partial(send, sock, b"data"), pending=pending)
+    send(sock, b"too long")
     await sock.recvmsg(4, 0, MsgFlag.MSG_PEEK)  # takes nothing
-    for call in calls[2:]:
-        await receive_when(simulation, False, lambda: sock.peer.send(b"too long"), call)
-    sock.peer.send(b"fits")
-    await receive_when(simulation, False, lambda: None, calls[3])  # since one was there already
-    await receive_when(simulation, False, lambda: None, calls[3])
-    after = statistics()
-    assert after.datagrams - before.datagrams == 8
-    assert after.truncated - before.truncated == 3
-    assert after.batches - before.batches == 4
+    send(sock, b"too long", b"fits")
+    for call in (calls[2], calls[3], calls[3]):
+        await value_of(simulation, call)
+    assert (counted.datagrams, counted.truncated, counted.batches) == (7, 2, 3)
 
 
 @pytest.mark.parametrize("seed", range(8))
 @both
-async def test_nothing_is_lost_whatever_comes_of_cancelling(receive: Receive, seed: int) -> None:
+async def test_no_datagram_is_lost_to_a_cancellation(receive: Receive, seed: int) -> None:
     await cancel_at_random(seed, lambda sock: receive(sock, 3, 100))

@@ -12,10 +12,17 @@ import trio
 
 from tests.peers import pattern
 from tests.receiving import RECEIVES, SENDER, Receive, every_receive, is_claimed, winerror
-from tests.simulation import Simulation
+from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import IosbWrite
 from tests.simulation.request import Request
+from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
+from trio_wsarecv._winsock.codes import NtStatus
+from trio_wsarecv._winsock.datagram import DatagramOperation
+from trio_wsarecv._winsock.operation import Operation
+from trio_wsarecv._winsock.status import Mode
+
+from .receives import ENGINES, finish, socket_for, value_of
 
 GIBIBYTE = 1 << 30
 
@@ -75,7 +82,7 @@ async def test_nothing_is_written_behind_a_buffer_that_was_resized_before_a_peek
     sock = simulation.stream()
     buffer = bytearray(100)
     call = await simulation.begin(sock.recv_into, buffer, 0, MsgFlag.MSG_PEEK)
-    del buffer[10:]  # nobody has it until there is data
+    del buffer[10:]  # possible until there is data
     sock.peer.send(bytes(50))
     await simulation.step()
     assert isinstance(call.error, ValueError)
@@ -88,7 +95,7 @@ async def test_nothing_is_written_behind_a_buffer_that_was_resized_between_two_p
     sock = simulation.stream(made_here=True)
     buffer = bytearray(1000)
     sock.peer.send(b"x")
-    simulation.ws2_32.on_call = lambda: sock.peer.send(b"x")  # so that none has to wait
+    simulation.ws2_32.on_call = lambda: sock.peer.send(b"x")  # so that no part has to wait
     call = simulation.call(SocketStream(sock).receive_exactly_into, buffer)
     while not is_claimed(sock):
         await trio.lowlevel.checkpoint()
@@ -100,76 +107,99 @@ async def test_nothing_is_written_behind_a_buffer_that_was_resized_between_two_p
     buffer.append(0)
 
 
-ENDINGS = [
-    *("data", "cancelled", "closed", "failed", "refused", "aborted and cancelled"),
-    *("refused for want of memory", "refused for want of memory and cancelled"),
-]
+ENDINGS: dict[str, Callable[[SocketOverSimulation, Call], object]] = {
+    "data": lambda sock, call: sock.peer.send(b"01234567890"),
+    "end": lambda sock, call: sock.peer.end(NtStatus.SUCCESS),
+    "error": lambda sock, call: sock.peer.end(NtStatus.CONNECTION_RESET),
+    "cancelled": lambda sock, call: call.scope.cancel(),
+    "closed": lambda sock, call: sock.close(),
+    "refused": lambda sock, call: None,
+    "refused for want of memory": lambda sock, call: None,
+    "by readiness and cancelled": lambda sock, call: call.scope.cancel(),
+    "aborted and cancelled": lambda sock, call: call.scope.cancel(),
+}
+# With what the calls to Winsock fail.  For want of memory there is a second one, by readiness.
+REFUSALS = {
+    "refused": [WinsockError.WSAENETDOWN],
+    "refused for want of memory": [WinsockError.WSAENOBUFS] * 2,
+    "by readiness and cancelled": [WinsockError.WSAENOBUFS],
+}
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @every_buffer_receive
-async def test_a_buffer_is_given_back_however_the_receive_ends(
+async def test_a_buffer_is_given_back_and_the_next_gets_in_however_the_receive_ends(
     simulation: Simulation, receive: Callable[[Any, bytearray], Any], ending: str
 ) -> None:
     sock = simulation.stream()
-    buffer = bytearray(10)
-    if ending == "refused":
-        sock.peer.refusals.append(WinsockError.WSAENETDOWN)
-    elif ending.startswith("refused"):
-        # Of the second call, too, the program is told.
-        calls = 1 if ending.endswith("cancelled") else 2
-        sock.peer.refusals.extend([WinsockError.WSAENOBUFS] * calls)
-    call = await simulation.begin(receive, sock, buffer)
-    if ending == "data":
-        sock.peer.send(bytes(11))
-    elif ending.endswith("cancelled") and ending != "aborted and cancelled":
-        call.scope.cancel()
-    elif ending == "closed":
-        sock.close()
-    elif ending == "failed":
-        sock.peer.reset()
-    elif ending == "aborted and cancelled":
-        sock.peer.end(0xC0000120)
+    for _ in range(2):
+        buffer = bytearray(10)
+        sock.peer.refusals.extend(REFUSALS.get(ending, ()))
+        call = await simulation.begin(receive, sock, buffer)
+        if ending == "aborted and cancelled":
+            sock.peer.end(NtStatus.CANCELLED)
+            await simulation.step()
+        assert call.done is (ending in ("refused", "refused for want of memory"))
+        ENDINGS[ending](sock, call)
         await simulation.step()
-        assert not call.done
-        call.scope.cancel()
-    await simulation.step()
-    assert call.done
-    assert call.succeeded is (ending == "data")
-    simulation.check_quiet()
-    buffer.append(0)
+        assert call.done
+        assert call.cancelled is ending.endswith("cancelled")
+        simulation.check_quiet()
+        buffer.append(0)
+        if ending == "closed":
+            return
+        sock.peer.send(b"!")
+        assert (await value_of(simulation, sock.recv, 100)).endswith(b"!")
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("set_memory", ()),
+        ("set_buffer", (bytearray(10), 0)),
+        ("set_buffers", ([bytearray(5), bytearray(5)], 0)),
+    ],
+)
+async def test_what_an_exception_has_left_exported_is_released_by_the_next_receive(
+    simulation: Simulation, method: str, arguments: tuple[Any, ...]
+) -> None:
+    for operation in (Operation(1), DatagramOperation(1, Mode.DEFAULT)):
+        buffer = bytearray(10)
+        operation.set_buffer(buffer, 0, 10, 0)
+        getattr(operation, method)(*arguments, 10, 0)
+        buffer.append(0)
+        operation.release()
 
 
 async def test_a_bad_argument_does_not_reach_the_kernel(simulation: Simulation) -> None:
-    simulation.deliver_automatically()
     sock = simulation.stream()
     stream = SocketStream(sock)
     sock.peer.send(b"data")
-    bad: list[tuple[type[BaseException], Callable[[], Any]]] = [
-        (ValueError, lambda: sock.recv_into(bytearray(4), 5)),
-        (ValueError, lambda: sock.recv_into(bytearray(4), -1)),
-        (ValueError, lambda: sock.recv(-1)),
-        (ValueError, lambda: stream.receive_into(bytearray(4), 5)),
-        (ValueError, lambda: stream.receive_into(bytearray(4), -1)),
-        (ValueError, lambda: stream.receive_exactly(-1)),
-        (ValueError, lambda: stream.receive_some(0)),
-        (ValueError, lambda: stream.receive_some(-1)),
-        (TypeError, lambda: stream.receive_exactly_into(b"1234")),
-        (TypeError, lambda: sock.recv_into(b"1234")),
-        (TypeError, lambda: wsarecv(sock, [b"1234"])),
-        (BufferError, lambda: stream.receive_exactly_into(memoryview(bytearray(8))[::2])),
-        (BufferError, lambda: sock.recv_into(memoryview(bytearray(8))[::2])),
-        (BufferError, lambda: wsarecv(sock, [memoryview(bytearray(8))[::2]])),
+    readonly, strided = b"1234", memoryview(bytearray(8))[::2]
+    bad: list[tuple[type[BaseException], Callable[..., Any], Any]] = [
+        (ValueError, sock.recv_into, (bytearray(4), 5)),
+        (ValueError, sock.recv_into, (bytearray(4), -1)),
+        (ValueError, sock.recv, (-1,)),
+        (ValueError, stream.receive_into, (bytearray(4), 5)),
+        (ValueError, stream.receive_into, (bytearray(4), -1)),
+        (ValueError, stream.receive_exactly, (-1,)),
+        (ValueError, stream.receive_some, (0,)),
+        (ValueError, stream.receive_some, (-1,)),
+        (TypeError, stream.receive_exactly_into, (readonly,)),
+        (TypeError, sock.recv_into, (readonly,)),
+        (TypeError, wsarecv, (sock, [readonly])),
+        (BufferError, stream.receive_exactly_into, (strided,)),
+        (BufferError, sock.recv_into, (strided,)),
+        (BufferError, wsarecv, (sock, [strided])),
     ]
-    for kind, call in bad:
-        with pytest.raises(kind):
-            await call()
+    for error, function, arguments in bad:
+        with pytest.raises(error):
+            await function(*arguments)
     assert not simulation.events
-    assert await sock.recv(100) == b"data"
+    assert await value_of(simulation, sock.recv, 100) == b"data"
 
 
 async def test_a_receive_stays_within_the_bytes_asked_for(simulation: Simulation) -> None:
-    simulation.deliver_automatically()
     sock = simulation.stream()
     buffer = bytearray(b"." * 10)
     sock.peer.send(b"0123456789")
@@ -198,7 +228,7 @@ async def test_the_kernel_is_asked_for_a_gibibyte_at_the_most(simulation: Simula
             assert request.capacity == GIBIBYTE
             sock.peer.send(b"1234")
             await simulation.step()
-            if not call.done:  # what is missing is more than that still
+            if not call.done:  # what is missing is still more than that
                 (request,) = sock.peer.requests
                 assert request.capacity == GIBIBYTE
                 call.scope.cancel()
@@ -206,14 +236,14 @@ async def test_the_kernel_is_asked_for_a_gibibyte_at_the_most(simulation: Simula
                 assert await stream.receive_some() == b"1234"
 
 
-# A provider that counts more bytes than there was room for, as a broken layer may.
+# A broken provider may report more bytes than there was room for.
 
 MUCH = 300_000
 
 
 @pytest.fixture
 def miscounted(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the simulation tell of more bytes than it has received."""
+    """Have the simulation report more bytes than it has received."""
     ws2_32 = simulation.ws2_32
     write_iosb = Request.write_iosb
 
@@ -233,47 +263,59 @@ def miscounted(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
         return counting
 
     monkeypatch.setattr(Request, "write_iosb", write_too_much)
-    for name, index in (("WSARecv", 3), ("WSARecvFrom", 3)):
-        monkeypatch.setattr(ws2_32, name, miscount(name, index))
+    for name in ("WSARecv", "WSARecvFrom"):
+        monkeypatch.setattr(ws2_32, name, miscount(name, 3))
     message = miscount("WSARecvMsg", 2)
     monkeypatch.setattr("trio_wsarecv._engine.winsock.wsarecvmsg_function", lambda _: message)
 
 
+every_way = pytest.mark.parametrize("way", ["pending", *ENGINES])
+DATA = bytes(range(100))
+MANY: dict[str, Receive] = {
+    "recvfrom_many": lambda sock: sock.recvfrom_many(3, 100),
+    "recvmsg_many": lambda sock: sock.recvmsg_many(3, 100),
+}
+
+
 @pytest.mark.usefixtures("miscounted")
-@pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "datagrams"])
-@pytest.mark.parametrize("way", ["pending", "inline", "skip mode", "by readiness"])
-@pytest.mark.parametrize("method", [*RECEIVES, "recvfrom_many", "recvmsg_many"])
-async def test_a_count_never_reaches_behind_the_room_for_it(
-    simulation: Simulation, method: str, way: str, is_stream: bool
+@every_way
+@pytest.mark.parametrize("method", RECEIVES | MANY)
+async def test_a_count_is_clamped_to_the_room_for_the_bytes(
+    simulation: Simulation, method: str, way: str
 ) -> None:
-    many = method.endswith("many")
-    if many and is_stream:
-        pytest.skip("a stream has no datagrams")
-    sock = (simulation.stream if is_stream else simulation.datagrams)(made_here=way == "skip mode")
-    sock.peer.ifs_handles = way != "by readiness"
-    data = bytes(range(100))
-    if many:
-        call = simulation.call(getattr(sock, method), 3, 100)
-    else:
-        call = simulation.call(RECEIVES[method], sock)
-    if way == "pending":
-        await simulation.run()
-    for _ in range(3 if many else 1):
-        sock.peer.send(data)
-    await simulation.step()
-    if many:
-        assert [datagram[0] for datagram in call.value] == [data] * 3
-        flags = [each[2] if method == "recvmsg_many" else each.truncated for each in call.value]
-        assert all(flags)
-    elif method in ("recvmsg", "recvmsg_into", "wsarecv"):
-        assert call.value[0] == (data if method == "recvmsg" else 100)
-        assert call.value[1 if method == "wsarecv" else 2] == MsgFlag.MSG_TRUNC
-    else:
-        assert winerror(call.error) == WinsockError.WSAEMSGSIZE
-        assert call.error.partial == data  # type: ignore[attr-defined]
+    for is_stream in {False, method in RECEIVES}:
+        sock = socket_for(simulation, way, is_stream=is_stream)
+
+        def arrive(sock: SocketOverSimulation = sock) -> None:
+            for _ in range(3):
+                sock.peer.send(DATA)
+
+        receive = (RECEIVES | MANY)[method]
+        call = await finish(simulation, receive, sock, arrive=arrive, pending=way == "pending")
+        if method in MANY:
+            assert [datagram[0] for datagram in call.value] == [DATA] * 3
+            flags = [each[2] if "msg" in method else each.truncated for each in call.value]
+            assert all(flags)
+        elif method in ("recvmsg", "recvmsg_into", "wsarecv"):
+            assert call.value[0] == (DATA if method == "recvmsg" else 100)
+            assert call.value[1 if method == "wsarecv" else 2] == MsgFlag.MSG_TRUNC
+        else:
+            assert winerror(call.error) == WinsockError.WSAEMSGSIZE
+            assert call.error.partial == DATA  # type: ignore[attr-defined]
 
 
-async def test_a_count_of_what_came_behind_the_first_bytes_never_reaches_behind_the_room(
+@pytest.mark.usefixtures("miscounted")
+@every_way
+async def test_the_count_of_an_exact_receive_is_clamped_to_its_memory(
+    simulation: Simulation, way: str
+) -> None:
+    sock = socket_for(simulation, way)
+    receive, arrive = SocketStream(sock).receive_exactly, lambda: sock.peer.send(DATA)
+    call = await finish(simulation, receive, 100, arrive=arrive, pending=way == "pending")
+    assert call.value == DATA
+
+
+async def test_the_count_of_what_came_behind_the_first_bytes_is_clamped(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receive = simulation.ws2_32.WSARecv
@@ -285,26 +327,7 @@ async def test_a_count_of_what_came_behind_the_first_bytes_never_reaches_behind_
         return result
 
     monkeypatch.setattr(simulation.ws2_32, "WSARecv", miscount_what_is_not_overlapped)
-    simulation.deliver_automatically()
     sock = simulation.stream()
     sock.peer.send(pattern(5000))
     for asked in (4000, 6000):
-        received = await sock.recv(asked)
-        assert len(received) <= asked
-
-
-@pytest.mark.usefixtures("miscounted")
-@pytest.mark.parametrize("way", ["pending", "inline", "skip mode", "by readiness"])
-async def test_a_count_never_reaches_behind_the_memory_of_an_exact_receive(
-    simulation: Simulation, way: str
-) -> None:
-    sock = simulation.stream(made_here=way == "skip mode")
-    sock.peer.ifs_handles = way != "by readiness"
-    stream = SocketStream(sock)
-    data = bytes(range(100))
-    call = simulation.call(stream.receive_exactly, 100)
-    if way == "pending":
-        await simulation.run()
-    sock.peer.send(data)
-    await simulation.step()
-    assert call.value == data
+        assert len(await sock.recv(asked)) <= asked

@@ -14,15 +14,18 @@ import trio
 import trio.testing
 
 from tests.peers import Counted
-from tests.receiving import RECEIVES
+from tests.receiving import RECEIVES, SENDER, SENDER_ADDRESS
 from tests.simulation import Call, Simulation
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, from_stdlib_socket
 from trio_wsarecv._engine import choose
-from trio_wsarecv._engine.choice import Choice, log_fallback
+from trio_wsarecv._engine.choice import log_fallback
 from trio_wsarecv._engine.choose import choose_engine
-from trio_wsarecv._engine.overlapped import OverlappedEngine
-from trio_wsarecv._engine.readiness import WinsockReadiness
+from trio_wsarecv._engine.claim import Claim
+from trio_wsarecv._engine.memory import Run
+from trio_wsarecv._engine.readiness import StdlibReadiness
+
+from .receives import value_of
 
 
 def without_ifs_handles(simulation: Simulation) -> SocketOverSimulation:
@@ -53,11 +56,17 @@ def of_another_port(simulation: Simulation) -> SocketOverSimulation:
     return sock
 
 
-@pytest.mark.parametrize(
-    "make", [without_ifs_handles, of_an_unknown_provider, not_overlapped, of_another_port]
-)
+FALLBACKS: dict[Callable[[Simulation], SocketOverSimulation], str] = {
+    without_ifs_handles: "the provider's handles are not handles of the file system",
+    of_an_unknown_provider: "Winsock does not say which provider the socket has",
+    not_overlapped: "associated with another completion port, or not overlapped",
+    of_another_port: "associated with another completion port, or not overlapped",
+}
+
+
+@pytest.mark.parametrize("make", FALLBACKS)
 async def test_where_no_packet_can_come_readiness_serves(
-    simulation: Simulation, make: type[SocketOverSimulation]
+    simulation: Simulation, make: Callable[[Simulation], SocketOverSimulation]
 ) -> None:
     sock = make(simulation)
     stream = SocketStream(sock)
@@ -83,26 +92,18 @@ async def test_where_no_packet_can_come_readiness_serves(
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """What is logged of fallbacks, as in a new process."""
+    """The log of fallbacks, as in a new process."""
     log_fallback.cache_clear()
     with caplog.at_level(logging.INFO, "trio_wsarecv"):
         yield caplog
     log_fallback.cache_clear()
 
 
-@pytest.mark.parametrize(
-    ("make", "reason"),
-    [
-        (without_ifs_handles, "the provider's handles are not handles of the file system"),
-        (of_an_unknown_provider, "Winsock does not say which provider the socket has"),
-        (not_overlapped, "associated with another completion port, or not overlapped"),
-        (of_another_port, "associated with another completion port, or not overlapped"),
-    ],
-)
+@pytest.mark.parametrize(("make", "reason"), FALLBACKS.items())
 async def test_a_socket_says_why_readiness_serves_it_and_the_log_once(
     simulation: Simulation,
     log: pytest.LogCaptureFixture,
-    make: type[SocketOverSimulation],
+    make: Callable[[Simulation], SocketOverSimulation],
     reason: str,
 ) -> None:
     for _ in range(2):
@@ -127,45 +128,29 @@ async def test_peeking_is_logged_once(
     assert "MSG_PEEK" in record.getMessage()
 
 
-def test_a_socket_says_which_engine_serves_it_in_this_run(
+def test_a_socket_belongs_to_the_run_in_which_it_was_first_received_on(
     simulation: Simulation, log: pytest.LogCaptureFixture
 ) -> None:
     sock = simulation.stream()
+    counted = Counted()
 
     async def main(engine: str) -> None:
         simulation.deliver_automatically()
-        assert sock.engine.startswith("none yet: ")
-        sock.peer.send(b"data")
-        assert await sock.recv(100) == b"data"
-        assert sock.engine.startswith(engine)
+        for each, expected in (simulation.stream(), "overlapped"), (sock, engine):
+            assert each.engine.startswith("none yet: ")
+            for _ in range(2):
+                each.peer.send(b"data")
+                assert await each.recv(100) == b"data"
+            assert each.engine.startswith(expected)
 
     for engine, count in ("overlapped", 0), ("readiness: ", 1):
         trio.run(main, engine)
         assert sock.engine.startswith("none yet: ")
         assert len(log.records) == count
+    assert (counted.overlapped_sockets, counted.readiness_sockets) == (3, 1)
+    assert simulation.events.count("receive") == 6
     sock.close()
     assert sock.engine == "none: it is closed"
-
-
-CHOICES = {
-    Simulation.stream: Choice.OVERLAPPED,
-    without_ifs_handles: Choice.NO_IFS_HANDLES,
-    of_an_unknown_provider: Choice.UNKNOWN_PROVIDER,
-    not_overlapped: Choice.FOREIGN_PORT,
-    of_another_port: Choice.FOREIGN_PORT,
-}
-
-
-@pytest.mark.parametrize(("make", "choice"), CHOICES.items())
-async def test_the_choice_says_why(
-    simulation: Simulation, make: Callable[[Simulation], SocketOverSimulation], choice: Choice
-) -> None:
-    sock = make(simulation)
-    engine = choose_engine(sock.stdlib, sock.receiver)
-    assert sock.receiver.engine is engine
-    assert sock.receiver.choice is choice
-    kind = OverlappedEngine if choice is Choice.OVERLAPPED else WinsockReadiness
-    assert type(engine) is kind
 
 
 @pytest.mark.parametrize("method", ["recv", "recv_into", "recvfrom", "recvfrom_into"])
@@ -198,35 +183,25 @@ async def test_a_class_of_sockets_that_receives_in_its_own_way_goes_on_doing_so(
     assert "in its own way" in record.getMessage()
 
 
+async def test_winsock_serves_what_the_class_of_the_program_has_no_call_for(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.datagrams()
+    choose_engine(sock.stdlib, sock.receiver)
+    pushed_back = sock.receiver.pushed_back
+    sock.receiver.engine = StdlibReadiness(sock.stdlib, Run.current(), Claim(), pushed_back)
+    sock.peer.send(b"data", SENDER)
+    assert await sock.recvmsg(100) == (b"data", [], 0, SENDER_ADDRESS)
+
+
 async def test_a_layered_provider_with_ifs_handles_is_received_on_overlapped(
     simulation: Simulation,
 ) -> None:
-    simulation.deliver_automatically()
     sock = simulation.stream(made_here=True)
     sock.peer.chain_length = 2
     sock.peer.send(b"data")
     assert await sock.recv(100) == b"data"
     assert simulation.events == ["receive", "dequeue"]
-
-
-def test_a_socket_belongs_to_the_run_that_it_was_first_received_on_in(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-
-    async def main(*others: SocketOverSimulation) -> None:
-        simulation.deliver_automatically()
-        for each in (*others, sock):
-            for _ in range(2):
-                each.peer.send(b"data")
-                assert await each.recv(4) == b"data"
-
-    counted = Counted()
-    trio.run(main)
-    assert (counted.overlapped_sockets, counted.readiness_sockets) == (1, 0)
-    trio.run(main, simulation.stream())
-    assert (counted.overlapped_sockets, counted.readiness_sockets) == (2, 1)
-    assert simulation.events.count("receive") == 4
 
 
 async def test_any_other_failure_to_associate_is_an_error(
@@ -242,7 +217,6 @@ async def test_any_other_failure_to_associate_is_an_error(
         with pytest.raises(OSError, match=r".") as caught:
             await sock.recv(100)
     assert caught.value.winerror == 8  # type: ignore[attr-defined,unused-ignore]
-    simulation.deliver_automatically()
     assert await sock.recv(100) == b"data"
     assert simulation.events == ["receive", "dequeue"]
 
@@ -250,12 +224,10 @@ async def test_any_other_failure_to_associate_is_an_error(
 async def test_a_socket_that_is_dropped_is_closed(simulation: Simulation) -> None:
     sock = simulation.stream()
     peer = sock.peer
-    call = await simulation.begin(sock.recv, 100)
     peer.send(b"data")
-    await simulation.step()
-    assert call.value == b"data"
+    assert await value_of(simulation, sock.recv, 100) == b"data"
     alive = weakref.ref(sock.stdlib)
-    del sock, call
+    del sock
     gc.collect()
     assert alive() is None
     assert peer.handles == 0

@@ -1,49 +1,64 @@
-"""Where there is no memory for a result, what came in is left to the next receive, all of it."""
+"""Where there is no memory for a result, the next receive gets all that has been received."""
 
 from __future__ import annotations
 
 import gc
+import socket
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.engine.flows import both_modes
+from tests.datagrams import bound
 from tests.engine.test_messages import PKTINFO, PKTINFO_PARSED
-from tests.peers import pattern
-from tests.receiving import SENDER, SENDER_ADDRESS, winerror
-from tests.simulation import Call, Simulation
+from tests.peers import pattern, stdlib_pair
+from tests.receiving import RECEIVES, SENDER, SENDER_ADDRESS, Receive, result_of, winerror
+from tests.simulation import Simulation
 from tests.simulation.sockets import SocketOverSimulation
-from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
+from trio_wsarecv import MsgFlag, SocketStream, WinsockError, from_stdlib_socket, wsarecv
+from trio_wsarecv._engine import requests, winsock
 from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.operation import Operation
 
-Receive = Callable[[Any], Awaitable[Any]]
+from .receives import (
+    both_engines,
+    both_kinds,
+    datagrams_for,
+    every_engine,
+    finish,
+    socket_for,
+    stream_for,
+    value_of,
+    when,
+)
 
-when = pytest.mark.parametrize("pending", [False, True], ids=["inline", "pending"])
-both_engines = pytest.mark.parametrize("overlapped", [True, False], ids=["overlapped", "readiness"])
+PEEK, OOB, WAITALL = MsgFlag.MSG_PEEK, MsgFlag.MSG_OOB, MsgFlag.MSG_WAITALL
 
 UNPACK = "trio_wsarecv._winsock.operation.Operation.unpack"
 ADDRESS = "trio_wsarecv._winsock.datagram.parse_address"
 ANCILLARY = "trio_wsarecv._winsock.datagram.parse_ancillary"
 BYTES = "trio_wsarecv._engine.messages.bytes"
 RESULT = "trio_wsarecv._engine.messages.ReceiveResult"
+SPREAD = "trio_wsarecv._engine.messages._spread"
+TRUNCATED = "trio_wsarecv._engine.requests._truncated"
 
-#: The calls that make something of what they receive, and what they make it by.
+
+def buffers(*sizes: int) -> list[bytearray]:
+    return [bytearray(size) for size in sizes]
+
+
+#: The receives that make an object of what they receive, and the function that makes it.
 OF_A_STREAM: dict[str, tuple[Receive, str]] = {
     "recv": (lambda sock: sock.recv(100), UNPACK),
     "recvfrom": (lambda sock: sock.recvfrom(100), UNPACK),
     "receive_some": (lambda sock: SocketStream(sock).receive_some(100), UNPACK),
     "recvmsg": (lambda sock: sock.recvmsg(100), UNPACK),
-    "recvmsg, all": (lambda sock: sock.recvmsg(100, 0, MsgFlag.MSG_WAITALL), BYTES),
-    "wsarecv": (lambda sock: wsarecv(sock, [bytearray(1), bytearray(99)]), RESULT),
-    "wsarecv, all": (
-        lambda sock: wsarecv(sock, [bytearray(1), bytearray(99)], MsgFlag.MSG_WAITALL),
-        RESULT,
-    ),
+    "recvmsg, all": (lambda sock: sock.recvmsg(100, 0, WAITALL), BYTES),
+    "wsarecv": (lambda sock: wsarecv(sock, buffers(1, 99)), RESULT),
+    "wsarecv, all": (lambda sock: wsarecv(sock, buffers(1, 99), WAITALL), RESULT),
 }
 OF_DATAGRAMS: dict[str, tuple[Receive, str]] = {
     "recv": (lambda sock: sock.recv(100), UNPACK),
@@ -54,11 +69,12 @@ OF_DATAGRAMS: dict[str, tuple[Receive, str]] = {
     "recvmsg, sender": (lambda sock: sock.recvmsg(100, 100), ADDRESS),
     "recvmsg, ancillary data": (lambda sock: sock.recvmsg(100, 100), ANCILLARY),
     "recvmsg_into, ancillary data": (
-        lambda sock: sock.recvmsg_into([bytearray(1), bytearray(99)], 100),
+        lambda sock: sock.recvmsg_into(buffers(1, 99), 100),
         ANCILLARY,
     ),
-    "wsarecv": (lambda sock: wsarecv(sock, [bytearray(1), bytearray(99)]), RESULT),
-    "wsarecv, many": (lambda sock: wsarecv(sock, [bytearray(1) for _ in range(2000)]), RESULT),
+    "wsarecv": (lambda sock: wsarecv(sock, buffers(1, 99)), RESULT),
+    "wsarecv, many": (lambda sock: wsarecv(sock, buffers(*[1] * 2000)), RESULT),
+    "wsarecv, many, spread": (lambda sock: wsarecv(sock, buffers(*[1] * 2000)), SPREAD),
     "recvfrom_many": (lambda sock: sock.recvfrom_many(1, 100), UNPACK),
     "recvmsg_many": (lambda sock: sock.recvmsg_many(1, 100, 100), ANCILLARY),
 }
@@ -73,71 +89,43 @@ def without_memory(*names: str) -> Iterator[None]:
     """Have the functions of these names fail."""
     with pytest.MonkeyPatch.context() as patch:
         for name in names:
-            patch.setattr(name, fail, raising=name != BYTES)
+            patch.setattr(name, fail, raising=not name.endswith(".bytes"))
         yield
 
 
-async def receive_without_memory(
+async def fail_to_receive(
     simulation: Simulation,
-    receive: Receive,
-    arrive: Callable[[], object],
-    *names: str,
     sock: SocketOverSimulation,
-    pending: bool,
+    receive: Receive,
+    name: str,
+    arrive: Callable[[], object],
+    *,
+    pending: bool = True,
 ) -> None:
-    """Have a receive fail for want of memory, before which or during which something arrives."""
-    async with simulation.nursery() as nursery:
-        if not pending:
-            arrive()
-        with without_memory(*names):
-            call = Call(nursery, receive, sock)
-            await simulation.run()
-            if pending:
-                assert not call.done
-                arrive()
-            await simulation.step()
-        assert isinstance(call.error, MemoryError)
+    """Have a receive fail, before which or during which something arrives."""
+    with without_memory(name):
+        call = await finish(simulation, receive, sock, arrive=arrive, pending=pending)
+    assert isinstance(call.error, MemoryError)
     assert sock.is_readable()
 
 
-@both_engines
-@both_modes
+@every_engine
 @when
 @pytest.mark.parametrize("how", OF_A_STREAM)
 async def test_no_byte_of_a_stream_is_lost_or_comes_twice(
-    simulation: Simulation, how: str, pending: bool, made_here: bool, overlapped: bool
+    simulation: Simulation, how: str, pending: bool, engine: str
 ) -> None:
-    receive, name = OF_A_STREAM[how]
-    sock = simulation.stream(made_here=made_here)
-    sock.peer.ifs_handles = overlapped
+    sock = stream_for(simulation, engine)
+    arrive = partial(sock.peer.send, pattern(100))
     for _ in range(2):
-        await receive_without_memory(
-            *(simulation, receive, lambda: sock.peer.send(pattern(100)), name),
-            sock=sock,
-            pending=pending,
-        )
+        await fail_to_receive(simulation, sock, *OF_A_STREAM[how], arrive, pending=pending)
         assert not sock.peer.waiting
         sock.peer.send(b"more")
-        assert await sock.recv(60) == pattern(100)[:60]
-        assert await sock.recv(60) == pattern(100)[60:]
-        assert await sock.recv(60) == b"more"
+        received = [await value_of(simulation, sock.recv, 60) for _ in range(3)]
+        assert received == [pattern(100)[:60], pattern(100)[60:], b"more"]
 
 
-class FailingBytes:
-    """What `bytes` is where there is no memory for much."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-
-    def __call__(self, data: Any = b"") -> bytes:
-        made = bytes(data)
-        if len(made) > self.most:
-            raise MemoryError
-        return made
-
-
-@both_engines
-@both_modes
+@every_engine
 @when
 @pytest.mark.parametrize("parts", [1, 2, 5])
 @pytest.mark.parametrize("most", [0, 900, 4000])
@@ -147,38 +135,33 @@ async def test_no_byte_of_an_exact_receive_is_lost_or_comes_twice(
     most: int,
     parts: int,
     pending: bool,
-    made_here: bool,
-    overlapped: bool,
+    engine: str,
 ) -> None:
-    sock = simulation.stream(made_here=made_here)
-    sock.peer.ifs_handles = overlapped
+    def bytes_up_to(data: Any = b"") -> bytes:
+        return bytes(data) if len(data) <= most else fail()
+
+    sock = stream_for(simulation, engine)
     stream = SocketStream(sock)
     data, size = pattern(5000), 5000 // parts
     if not pending:
         sock.peer.send(data)
     with monkeypatch.context() as patch:
-        patch.setattr("trio_wsarecv._engine.requests.bytes", FailingBytes(most), raising=False)
-        call = simulation.call(stream.receive_exactly, 5000)
-        await simulation.step()
+        patch.setattr(requests, "bytes", bytes_up_to, raising=False)
+        call = await finish(simulation, stream.receive_exactly, 5000)
         for start in range(0, 5000, size) if pending else ():
             sock.peer.send(data[start : start + size])
             await simulation.step()
     assert isinstance(call.error, MemoryError)
     sock.peer.send(b"more")
-    sock.peer.send_end()
-    simulation.deliver_automatically()
     assert await stream.receive_exactly(5004) == data + b"more"
 
 
-async def test_where_bytes_were_pushed_back_none_of_them_is_lost_or_comes_twice(
-    simulation: Simulation,
-) -> None:
+async def test_no_byte_that_was_pushed_back_is_lost_or_comes_twice(simulation: Simulation) -> None:
     sock = simulation.stream()
     stream = SocketStream(sock)
     sock.receiver.pushed_back.add(pattern(100))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trio_wsarecv._engine.pushed_back.bytes", fail, raising=False)
-        patch.setattr("trio_wsarecv._engine.requests.bytes", fail, raising=False)
+    room = "trio_wsarecv._engine"
+    with without_memory(f"{room}.pushed_back.bytes", f"{room}.requests.bytes"):
         for receive in (sock.recv, sock.recvfrom, stream.receive_exactly):
             with pytest.raises(MemoryError):
                 await receive(60)
@@ -186,224 +169,140 @@ async def test_where_bytes_were_pushed_back_none_of_them_is_lost_or_comes_twice(
     assert await sock.recv(60) == pattern(100)[60:]
 
 
-@both_engines
-@both_modes
+@every_engine
 @when
 @pytest.mark.parametrize("size", [0, 5, 100])
 @pytest.mark.parametrize("how", OF_DATAGRAMS)
-async def test_a_datagram_is_received_by_the_next_receive_whole_and_with_what_came_along(
-    simulation: Simulation, how: str, size: int, pending: bool, made_here: bool, overlapped: bool
+async def test_a_datagram_is_received_by_the_next_receive_with_all_that_came_with_it(
+    simulation: Simulation, how: str, size: int, pending: bool, engine: str
 ) -> None:
-    receive, name = OF_DATAGRAMS[how]
-    sock = simulation.datagrams(made_here=made_here)
-    sock.peer.ifs_handles = overlapped
+    sock = datagrams_for(simulation, engine)
     data = pattern(size)
     control = [PKTINFO_PARSED] if how.startswith("recvmsg") else []
+    arrive = partial(sock.peer.send, data, SENDER, PKTINFO)
     for _ in range(2):
-        await receive_without_memory(
-            *(simulation, receive, lambda: sock.peer.send(data, SENDER, PKTINFO), name),
-            sock=sock,
-            pending=pending,
-        )
+        await fail_to_receive(simulation, sock, *OF_DATAGRAMS[how], arrive, pending=pending)
         assert not sock.peer.waiting
         sock.peer.send(b"more", SENDER)
-        peeked = await sock.recvmsg(200, 100, MsgFlag.MSG_PEEK)
-        assert peeked == (data, control, 0, SENDER_ADDRESS)
-        assert await sock.recvmsg(200, 100) == (data, control, 0, SENDER_ADDRESS)
-        assert await sock.recvfrom(200) == (b"more", SENDER_ADDRESS)
+        expected = data, control, 0, SENDER_ADDRESS
+        assert await sock.recvmsg(200, 100, PEEK) == expected
+        assert await sock.recvmsg(200, 100) == expected
+        assert await value_of(simulation, sock.recvfrom, 200) == (b"more", SENDER_ADDRESS)
 
 
-NEXT: dict[str, tuple[Receive, Any]] = {
-    "recv": (lambda sock: sock.recv(100), pattern(100)),
-    "recv_into": (lambda sock: sock.recv_into(bytearray(100)), 100),
-    "recvfrom": (lambda sock: sock.recvfrom(100), (pattern(100), SENDER_ADDRESS)),
-    "recvfrom_into": (lambda sock: sock.recvfrom_into(bytearray(100)), (100, SENDER_ADDRESS)),
-    "recvmsg_into": (
-        lambda sock: sock.recvmsg_into([bytearray(50), bytearray(50)], 100),
-        (100, [PKTINFO_PARSED], 0, SENDER_ADDRESS),
-    ),
-    "wsarecv": (lambda sock: wsarecv(sock, [bytearray(50), bytearray(50)]), (100, 0)),
-    "recvfrom_many": (lambda sock: sock.recvfrom_many(9, 100), [(pattern(100), SENDER_ADDRESS)]),
-    "recvmsg_many": (
-        lambda sock: sock.recvmsg_many(9, 100, 100),
-        [(pattern(100), [PKTINFO_PARSED], 0, SENDER_ADDRESS)],
-    ),
-}
-
-
-@pytest.mark.parametrize("how", NEXT)
-async def test_whatever_receives_next_gets_the_datagram_and_a_batch_nothing_else(
-    simulation: Simulation, how: str
+@pytest.mark.parametrize("method", [*RECEIVES, "recvfrom_many", "recvmsg_many"])
+async def test_whatever_receives_next_gets_the_datagram_and_nothing_else(
+    simulation: Simulation, method: str
 ) -> None:
-    receive, expected = NEXT[how]
     sock = simulation.datagrams()
-    await receive_without_memory(
-        simulation,
-        lambda sock: sock.recvmsg(100, 100),
-        lambda: sock.peer.send(pattern(100), SENDER, PKTINFO),
-        UNPACK,
-        sock=sock,
-        pending=True,
+    data = pattern(100)
+    await fail_to_receive(
+        simulation, sock, RECEIVES["recvmsg"], UNPACK, partial(sock.peer.send, data, SENDER)
     )
     sock.peer.send(b"more", SENDER)
-    assert await receive(sock) == expected
+    if method in RECEIVES:
+        assert await RECEIVES[method](sock) == result_of(method, data, SENDER_ADDRESS)
+    elif method == "recvfrom_many":
+        assert await sock.recvfrom_many(9, 100) == [(data, SENDER_ADDRESS)]
+    else:
+        assert await sock.recvmsg_many(9, 100) == [(data, [], 0, SENDER_ADDRESS)]
     assert await sock.recv(100) == b"more"
 
 
-CUT: dict[str, Receive] = {
-    "recv": lambda sock: sock.recv(100),
-    "recvfrom": lambda sock: sock.recvfrom(100),
-    "recv_into": lambda sock: sock.recv_into(bytearray(100)),
+async def check_too_long(
+    sock: SocketOverSimulation, nbytes: int, flags: int, partial: bytes
+) -> None:
+    with pytest.raises(OSError, match=r".") as caught:
+        await sock.recv(nbytes, flags)
+    assert winerror(caught.value) == WinsockError.WSAEMSGSIZE
+    assert caught.value.partial == partial  # type: ignore[attr-defined]
+
+
+async def test_a_datagram_that_was_left_is_truncated_if_it_does_not_fit(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.datagrams()
+    arrive = partial(sock.peer.send, b"0123456789", SENDER)
+    await fail_to_receive(simulation, sock, RECEIVES["recv"], UNPACK, arrive)
+    for flags in (PEEK, 0):
+        await check_too_long(sock, 4, flags, b"0123")
+    assert not sock.receiver.pushed_back.something
+
+
+@every_engine
+@when
+@pytest.mark.parametrize("how", ["recv", "recvfrom", "recv_into"])
+async def test_that_a_datagram_was_truncated_is_reported_by_the_next_receive(
+    simulation: Simulation, how: str, pending: bool, engine: str
+) -> None:
+    sock = datagrams_for(simulation, engine)
+    name = TRUNCATED if how == "recv_into" else UNPACK
+    arrive = partial(sock.peer.send, pattern(150), SENDER)
+    for _ in range(2):
+        await fail_to_receive(simulation, sock, RECEIVES[how], name, arrive, pending=pending)
+        data, _, flags, address = await sock.recvmsg(200, 0, PEEK)
+        assert (data, flags, address) == (pattern(100), MsgFlag.MSG_TRUNC, SENDER_ADDRESS)
+        await check_too_long(sock, 200, 0, pattern(100))
+        sock.peer.send(b"more")
+        assert await value_of(simulation, sock.recv, 100) == b"more"
+
+
+#: What fails behind the second datagram, and how many datagrams wait then.
+FAULTS: dict[str, tuple[object, str, int]] = {
+    "result": (Operation, "unpack", 0),
+    "call": (Operation, "receive_nonblocking", 1),
+    "error": (winsock, "winsock_error", 1),
 }
 
 
-@both_engines
-@both_modes
+@every_engine
 @when
-@pytest.mark.parametrize("how", CUT)
-async def test_that_a_datagram_did_not_fit_is_not_forgotten(
-    simulation: Simulation,
-    monkeypatch: pytest.MonkeyPatch,
-    how: str,
-    pending: bool,
-    made_here: bool,
-    overlapped: bool,
-) -> None:
-    sock = simulation.datagrams(made_here=made_here)
-    sock.peer.ifs_handles = overlapped
-    # Of a call that fills a buffer, the error of the datagram has its beginning.
-    name = "trio_wsarecv._engine.requests._truncated" if how == "recv_into" else UNPACK
-    arrive = lambda: sock.peer.send(pattern(150), SENDER)  # noqa: E731
-    for _ in range(2):
-        await receive_without_memory(simulation, CUT[how], arrive, name, sock=sock, pending=pending)
-        data, _, flags, address = await sock.recvmsg(200, 0, MsgFlag.MSG_PEEK)
-        assert (data, flags, address) == (pattern(100), MsgFlag.MSG_TRUNC, SENDER_ADDRESS)
-        with pytest.raises(OSError, match=r".") as caught:
-            await sock.recv(200)
-        assert winerror(caught.value) == WinsockError.WSAEMSGSIZE
-        assert caught.value.partial == pattern(100)  # type: ignore[attr-defined]
-        sock.peer.send(b"more")
-        simulation.deliver_automatically()
-        assert await sock.recv(100) == b"more"
-        simulation._automatic = False
-
-
-@both_engines
-@both_modes
-@when
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("method", ["recvfrom_many", "recvmsg_many"])
 async def test_a_batch_is_as_long_as_there_is_memory_and_the_error_comes_next(
     simulation: Simulation,
     monkeypatch: pytest.MonkeyPatch,
     method: str,
+    fault: str,
     pending: bool,
-    made_here: bool,
-    overlapped: bool,
+    engine: str,
 ) -> None:
-    sock = simulation.datagrams(made_here=made_here)
-    sock.peer.ifs_handles = overlapped
-    memory_for = [2]
+    sock = datagrams_for(simulation, engine)
+    owner, name, left = FAULTS[fault]
+    function = getattr(owner, name)
 
-    async def receive(most: int) -> list[bytes]:
-        return [data for data, *_ in await getattr(sock, method)(most, 100)]
+    async def receive() -> list[bytes]:
+        return [data for data, *_ in await getattr(sock, method)(9, 100)]
 
     def arrive() -> None:
-        for number in range(5):
-            sock.peer.send(b"%d" % number, SENDER)
-
-    unpack = Operation.unpack
-
-    def unpack_or_fail(operation: Operation, nbytes: int) -> bytes:
-        if not memory_for[0]:
-            raise MemoryError
-        memory_for[0] -= 1
-        return unpack(operation, nbytes)
-
-    monkeypatch.setattr(Operation, "unpack", unpack_or_fail)
-    if not pending:
-        arrive()
-    call = await simulation.begin(receive, 9)
-    if pending:
-        arrive()
-    await simulation.step()
-    assert call.value == [b"0", b"1"]
-    memory_for[0] = 99
-    simulation.deliver_automatically()
-    with pytest.raises(MemoryError):
-        await receive(9)
-    received: list[bytes] = []
-    while len(received) < 3:
-        received += await receive(9)
-    assert received == [b"2", b"3", b"4"]
-
-
-CALL = "trio_wsarecv._winsock.operation.Operation.receive_nonblocking"
-ERROR = "trio_wsarecv._engine.winsock.winsock_error"
-
-
-@both_engines
-@both_modes
-@when
-@pytest.mark.parametrize("name", [CALL, ERROR])
-@pytest.mark.parametrize("method", ["recvfrom_many", "recvmsg_many"])
-async def test_whatever_fails_behind_the_first_is_for_the_next_call(
-    simulation: Simulation,
-    monkeypatch: pytest.MonkeyPatch,
-    method: str,
-    name: str,
-    pending: bool,
-    made_here: bool,
-    overlapped: bool,
-) -> None:
-    sock = simulation.datagrams(made_here=made_here)
-    sock.peer.ifs_handles = overlapped
-    receive_nonblocking = Operation.receive_nonblocking
-
-    def receive_or_fail(operation: Operation) -> int:
-        if len(sock.peer.waiting) == 1:
-            raise MemoryError
-        return receive_nonblocking(operation)
-
-    def arrive() -> None:
-        for data in (b"0", b"1"):
+        for data in (b"0", b"1", b"2"):
+            if data == b"2" and fault == "error":
+                sock.peer.send_error(NtStatus.PORT_UNREACHABLE)
             sock.peer.send(data, SENDER)
-        if name == ERROR:
-            sock.peer.send_error(NtStatus.PORT_UNREACHABLE)
-        sock.peer.send(b"2", SENDER)
+
+    def call_or_fail(*arguments: Any) -> Any:
+        return fail() if len(sock.peer.waiting) == left else function(*arguments)
 
     with monkeypatch.context() as patch:
-        if name == CALL:
-            patch.setattr(Operation, "receive_nonblocking", receive_or_fail)
-        else:
-            patch.setattr(name, fail)
-        if not pending:
-            arrive()
-        call = await simulation.begin(getattr(sock, method), 9, 100)
-        if pending:
-            arrive()
-        await simulation.step()
-    assert [data for data, *_ in call.value] == [b"0", b"1"]
-    simulation.deliver_automatically()
+        patch.setattr(owner, name, call_or_fail)
+        call = await finish(simulation, receive, arrive=arrive, pending=pending)
+    assert call.value == [b"0", b"1"]
     with pytest.raises(MemoryError):
-        await getattr(sock, method)(9, 100)
-    assert [data for data, *_ in await getattr(sock, method)(9, 100)] == [b"2"]
+        await receive()
+    assert await value_of(simulation, receive) == [b"2"]
 
 
 @both_engines
-async def test_the_error_that_comes_next_keeps_nothing_alive(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, overlapped: bool
+async def test_the_error_that_comes_next_keeps_no_socket_alive(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
-    sock = simulation.datagrams()
-    sock.peer.ifs_handles = overlapped
-    peer = sock.peer
-    unpack = Operation.unpack
+    sock = datagrams_for(simulation, engine)
+    peer, unpack = sock.peer, Operation.unpack
     for data in (b"0", b"1"):
         peer.send(data)
 
     def unpack_all_but_the_last(operation: Operation, nbytes: int) -> bytes:
-        if not peer.waiting:
-            raise MemoryError
-        return unpack(operation, nbytes)
+        return unpack(operation, nbytes) if peer.waiting else fail()
 
     with monkeypatch.context() as patch:
         patch.setattr(Operation, "unpack", unpack_all_but_the_last)
@@ -416,69 +315,73 @@ async def test_the_error_that_comes_next_keeps_nothing_alive(
     assert peer.handles == 0
 
 
-async def test_an_error_that_came_with_bytes_comes_behind_them(simulation: Simulation) -> None:
-    for sock in (simulation.stream(), simulation.datagrams()):
-        await receive_without_memory(
-            simulation,
-            lambda sock: sock.recv(100),
-            partial(sock.peer.end, NtStatus.CONNECTION_RESET, b"some"),
-            UNPACK,
-            sock=sock,
-            pending=True,
-        )
-        assert await sock.recv(100) == b"some"
-        with pytest.raises(ConnectionResetError):
-            await sock.recv(100)
-        sock.peer.send(b"more")
-        simulation.deliver_automatically()
-        assert await sock.recv(100) == b"more"
-        simulation._automatic = False
+@both_kinds
+async def test_an_error_that_came_with_bytes_comes_after_them(
+    simulation: Simulation, is_stream: bool
+) -> None:
+    sock = socket_for(simulation, "default mode", is_stream=is_stream)
+    arrive = partial(sock.peer.end, NtStatus.CONNECTION_RESET, b"some")
+    await fail_to_receive(simulation, sock, RECEIVES["recv"], UNPACK, arrive)
+    assert await sock.recv(100) == b"some"
+    with pytest.raises(ConnectionResetError):
+        await sock.recv(100)
+    sock.peer.send(b"more")
+    assert await sock.recv(100) == b"more"
 
 
 @both_engines
-@pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "datagrams"])
+@both_kinds
 async def test_a_peek_pushes_nothing_back(
-    simulation: Simulation, is_stream: bool, overlapped: bool
+    simulation: Simulation, is_stream: bool, engine: str
 ) -> None:
-    sock = simulation.stream() if is_stream else simulation.datagrams()
-    sock.peer.ifs_handles = overlapped
+    sock = socket_for(simulation, engine, is_stream=is_stream)
     sock.peer.send(b"data")
     peeks: list[tuple[Receive, str]] = [
-        (lambda sock: sock.recv(100, MsgFlag.MSG_PEEK), UNPACK),
-        (lambda sock: sock.recvfrom(100, MsgFlag.MSG_PEEK), UNPACK),
-        (lambda sock: wsarecv(sock, [bytearray(100)], MsgFlag.MSG_PEEK), RESULT),
+        (lambda sock: sock.recv(100, PEEK), UNPACK),
+        (lambda sock: sock.recvfrom(100, PEEK), UNPACK),
+        (lambda sock: wsarecv(sock, buffers(100), PEEK), RESULT),
     ]
     for peek, name in peeks:
         with without_memory(name), pytest.raises(MemoryError):
             await peek(sock)
         assert not sock.receiver.pushed_back.something
-        assert sock.peer.waiting in (b"data", [b"data"])
-    simulation.deliver_automatically()
     assert await sock.recv(100) == b"data"
     assert not sock.peer.waiting
 
 
 @both_engines
-async def test_what_passes_bytes_that_were_left_does_not_overwrite_them(
-    simulation: Simulation, overlapped: bool
+async def test_out_of_band_data_does_not_overwrite_bytes_that_were_left(
+    simulation: Simulation, engine: str
 ) -> None:
-    sock = simulation.stream()
-    sock.peer.ifs_handles = overlapped
-    await receive_without_memory(
-        *(simulation, lambda sock: sock.recv(100), lambda: sock.peer.send(pattern(100)), UNPACK),
-        sock=sock,
-        pending=False,
-    )
+    sock = stream_for(simulation, engine)
+    arrive = partial(sock.peer.send, pattern(100))
+    await fail_to_receive(simulation, sock, RECEIVES["recv"], UNPACK, arrive)
     sock.peer.send_urgent(b"!")
-    simulation.deliver_automatically()
-    assert await sock.recv(10, MsgFlag.MSG_OOB) == b"!"
+    assert await sock.recv(10, OOB) == b"!"
     assert await sock.recv(100) == pattern(100)
 
 
 async def test_out_of_band_data_is_pushed_back_as_any_other(simulation: Simulation) -> None:
     sock = simulation.stream()
     sock.peer.send_urgent(b"!")
-    simulation.deliver_automatically()
     with without_memory(RESULT), pytest.raises(MemoryError):
-        await wsarecv(sock, [bytearray(1)], MsgFlag.MSG_OOB)
+        await wsarecv(sock, buffers(1), OOB)
     assert await sock.recv(10) == b"!"
+
+
+@pytest.mark.skipif(not hasattr(socket.socket, "recvmsg"), reason="needs POSIX")
+async def test_what_the_standard_library_has_received_is_not_lost_either() -> None:
+    with stdlib_pair() as (one, other), from_stdlib_socket(one) as sock:
+        for flags, left in ((0, b"data"), (socket.MSG_PEEK, b"")):
+            other.send(b"data")
+            name = "trio_wsarecv._engine.requests.Bytes.complete"
+            with without_memory(name), pytest.raises(MemoryError):
+                await sock.recv(100, flags)
+            assert sock.receiver.pushed_back.data == left
+            assert await SocketStream(sock).receive_exactly(4) == b"data"
+    with from_stdlib_socket(bound()) as sock, bound() as sender:
+        sender.sendto(b"data", sock.getsockname())
+        name = "trio_wsarecv._engine.requests.BytesFrom.complete"
+        with without_memory(name), pytest.raises(MemoryError):
+            await sock.recvfrom(100)
+        assert await sock.recvfrom(100) == (b"data", sender.getsockname())
