@@ -171,48 +171,6 @@ async def test_what_an_exception_has_left_exported_is_released_by_the_next_recei
         operation.release()
 
 
-async def test_a_bad_argument_does_not_reach_the_kernel(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    stream = SocketStream(sock)
-    sock.peer.send(b"data")
-    readonly, strided = b"1234", memoryview(bytearray(8))[::2]
-    bad: list[tuple[type[BaseException], Callable[..., Any], Any]] = [
-        (ValueError, sock.recv_into, (bytearray(4), 5)),
-        (ValueError, sock.recv_into, (bytearray(4), -1)),
-        (ValueError, sock.recv, (-1,)),
-        (ValueError, stream.receive_into, (bytearray(4), 5)),
-        (ValueError, stream.receive_into, (bytearray(4), -1)),
-        (ValueError, stream.receive_exactly, (-1,)),
-        (ValueError, stream.receive_some, (0,)),
-        (ValueError, stream.receive_some, (-1,)),
-        (TypeError, stream.receive_exactly_into, (readonly,)),
-        (TypeError, sock.recv_into, (readonly,)),
-        (TypeError, wsarecv, (sock, [readonly])),
-        (BufferError, stream.receive_exactly_into, (strided,)),
-        (BufferError, sock.recv_into, (strided,)),
-        (BufferError, wsarecv, (sock, [strided])),
-    ]
-    for error, function, arguments in bad:
-        with pytest.raises(error):
-            await function(*arguments)
-    assert not simulation.events
-    assert await value_of(simulation, sock.recv, 100) == b"data"
-
-
-async def test_a_receive_stays_within_the_bytes_asked_for(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    buffer = bytearray(b"." * 10)
-    sock.peer.send(b"0123456789")
-    assert await sock.recv_into(buffer, 4) == 4
-    assert bytes(buffer) == b"0123......"
-    with memoryview(buffer)[4:6] as view:
-        assert await sock.recv_into(view) == 2
-    assert bytes(buffer) == b"012345...."
-    halves = [bytearray(1), bytearray(0), bytearray(9)]
-    assert await wsarecv(sock, halves) == (4, 0)
-    assert halves == [b"6", b"", b"789" + bytes(6)]
-
-
 async def test_the_kernel_is_asked_for_a_gibibyte_at_the_most(simulation: Simulation) -> None:
     sock = simulation.stream()
     stream = SocketStream(sock)

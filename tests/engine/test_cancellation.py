@@ -146,32 +146,3 @@ async def test_bytes_that_come_with_an_abort_are_the_result(
         call.scope.cancel()
     await simulation.step()
     assert call.value == b"some"
-
-
-async def test_a_receive_that_is_about_to_be_repeated_can_be_cancelled(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    sock.peer.end(NtStatus.CANCELLED)
-    call.scope.cancel()
-    await simulation.step()
-    assert call.cancelled
-    assert not simulation.in_kernel(sock)
-
-
-async def test_cancelling_one_receive_leaves_those_on_duplicates_waiting(
-    simulation: Simulation,
-) -> None:
-    # The kernel gives up all receives of a connection when one of them is cancelled.
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    with sock.dup() as duplicate:
-        other = await simulation.begin(duplicate.recv, 100)
-        other.scope.cancel()
-        await simulation.step()
-        assert other.cancelled
-    assert not call.done
-    sock.peer.send(b"data")
-    await simulation.step()
-    assert call.value == b"data"

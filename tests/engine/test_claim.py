@@ -14,7 +14,6 @@ from tests.receiving import AfterFirstStep, Receive, every_receive, winerror
 from tests.simulation import Call, Simulation
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError
-from trio_wsarecv._winsock.codes import NtStatus
 
 from .receives import (
     IN_PARTS,
@@ -175,37 +174,6 @@ async def test_nobody_gets_in_between_two_parts_of_one_receive(
         await check_busy(sock)
         await simulation.step()
     assert call.value in (b"0123456789", (10, 0))
-
-
-async def test_nobody_gets_in_before_an_aborted_receive_is_repeated(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    sock.peer.end(NtStatus.CANCELLED)
-    await check_busy(sock)
-    await simulation.step()
-    sock.peer.send(b"data")
-    await simulation.step()
-    assert call.value == b"data"
-
-
-async def test_of_two_that_want_pushed_back_bytes_each_gets_its_own_or_is_refused(
-    simulation: Simulation,
-) -> None:
-    for _ in range(10):  # since Trio runs the two in either order
-        sock = simulation.stream()
-        sock.receiver.pushed_back.add(b"01")
-        some = simulation.call(sock.recv, 3)
-        exact = await simulation.begin(SocketStream(sock).receive_exactly, 4)
-        sock.peer.send(b"2345")
-        await simulation.step()
-        if some.succeeded and exact.succeeded:
-            assert (some.value, exact.value) == (b"01", b"2345")
-        else:
-            refused, served = (exact, some) if some.succeeded else (some, exact)
-            assert isinstance(refused.error, trio.BusyResourceError)
-            assert served.value == (b"01" if served is some else b"0123")
 
 
 async def test_wrappers_of_one_socket_share_the_claim(simulation: Simulation) -> None:

@@ -79,18 +79,6 @@ async def test_whatever_status_the_system_gives_closing_is_closing(
             assert isinstance(call.error, trio.ClosedResourceError)
 
 
-async def test_a_receive_that_others_have_aborted_is_not_repeated_on_a_closed_socket(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    sock.peer.end(NtStatus.CANCELLED)
-    sock.close()
-    await simulation.step()
-    assert isinstance(call.error, trio.ClosedResourceError)
-    assert sock.peer.handles == 0
-
-
 async def test_closing_wakes_whoever_waits_for_the_socket_to_be_readable(
     simulation: Simulation,
 ) -> None:

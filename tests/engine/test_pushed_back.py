@@ -1,10 +1,7 @@
-"""What a receive that fails has received begins the next one; and errors that have to wait."""
+"""The bytes of a receive that fails begin the next one; and errors that have to wait."""
 
 from __future__ import annotations
 
-import gc
-import itertools
-import weakref
 from typing import Any
 
 import pytest
@@ -16,7 +13,10 @@ from tests.simulation import Simulation
 from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
+from .receives import finish, value_of
+
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
+MIB = 1 << 20
 
 
 @pytest.mark.parametrize("into", [False, True])
@@ -39,66 +39,65 @@ async def test_a_cancelled_exact_receive_leaves_its_bytes_to_the_next(
     assert call.cancelled
     assert sock.is_readable()
     assert await stream.receive_some(2) == b"ab"
-    exact = await simulation.begin(stream.receive_exactly, 5)
-    sock.peer.send(b"fg")
-    await simulation.step()
-    assert exact.value == b"cdefg"
-
-
-async def test_bytes_pushed_back_again_come_before_those_that_were_left(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    stream = SocketStream(sock)
-    sock.receiver.pushed_back.add(b"abcdef")
-    for _ in range(3):
-        exact = await simulation.begin(stream.receive_exactly, 10)
+    for _ in range(3):  # bytes that are pushed back again keep their place
+        exact = await simulation.begin(stream.receive_exactly, 5)
         assert simulation.in_kernel(sock)
         exact.scope.cancel()
         await simulation.step()
         assert exact.cancelled
-    sock.peer.send(b"ghij")
-    last = simulation.call(stream.receive_exactly, 10)
-    await simulation.step()
-    assert last.value == b"abcdefghij"
+    sock.peer.send(b"fg")
+    assert await value_of(simulation, stream.receive_exactly, 5) == b"cdefg"
 
 
-@pytest.mark.parametrize("refused", [False, True])
-async def test_an_exact_receive_that_fails_leaves_its_bytes_to_the_next(
-    simulation: Simulation, refused: bool
-) -> None:
+async def test_what_is_pushed_back_last_comes_first(simulation: Simulation) -> None:
     sock = simulation.stream()
+    for data in (b"cd", b"ab", b""):
+        sock.receiver.pushed_back.add(data)
+    assert await sock.recv(10) == b"abcd"
+
+
+@pytest.mark.parametrize("how", ["refused", "reset", "an error with bytes"])
+async def test_an_exact_receive_that_fails_leaves_its_bytes_to_the_next(
+    simulation: Simulation, how: str
+) -> None:
+    sock = simulation.stream(made_here=True)
     stream = SocketStream(sock)
     call = await simulation.begin(stream.receive_exactly, 10)
-    sock.peer.send(b"some")
-    if refused:
-        sock.peer.refusals.append(WinsockError.WSAECONNRESET)
+    if how == "an error with bytes":
+        sock.peer.end(NtStatus.CONNECTION_RESET, b"some")
+        sock.peer.reset()
     else:
+        sock.peer.send(b"some")
+    if how == "refused":
+        sock.peer.refusals.append(WinsockError.WSAECONNRESET)
+    elif how == "reset":
         await simulation.step()
         sock.peer.reset()
     await simulation.step()
     assert isinstance(call.error, trio.BrokenResourceError)
     assert isinstance(call.error.__cause__, ConnectionResetError)
     assert await stream.receive_some() == b"some"
+    if how != "refused":
+        with pytest.raises(trio.BrokenResourceError):
+            await stream.receive_some()
 
 
-@pytest.mark.parametrize("kind", ["receive_exactly", "MSG_WAITALL"])
-async def test_the_next_receive_begins_with_what_was_pushed_back_whatever_it_is(
-    simulation: Simulation, kind: str
+@pytest.mark.parametrize("how", ["receive_exactly", "MSG_WAITALL"])
+async def test_a_receive_of_several_parts_begins_with_what_was_pushed_back(
+    simulation: Simulation, how: str
 ) -> None:
     sock = simulation.stream()
     sock.receiver.pushed_back.add(b"some")
     buffers = [bytearray(2), bytearray(0), bytearray(4)]
-    if kind == "receive_exactly":
-        call = simulation.call(SocketStream(sock).receive_exactly, 6)
+    if how == "receive_exactly":
+        call = await simulation.begin(SocketStream(sock).receive_exactly, 6)
     else:
-        call = simulation.call(wsarecv, sock, buffers, WAITALL)
-    await simulation.run()
+        call = await simulation.begin(wsarecv, sock, buffers, WAITALL)
     (request,) = sock.peer.requests
     assert request.capacity == 2
     sock.peer.send(b"more")
     await simulation.step()
-    if kind == "receive_exactly":
+    if how == "receive_exactly":
         assert call.value == b"somemo"
     else:
         assert call.value == (6, 0)
@@ -123,20 +122,7 @@ async def test_pushed_back_bytes_can_be_peeked_at_and_need_no_kernel(
     assert not simulation.events
 
 
-async def test_a_receive_cancelled_beforehand_takes_nothing_of_what_was_pushed_back(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    sock.receiver.pushed_back.add(b"data")
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        await sock.recv(100)
-    assert scope.cancelled_caught
-    assert await sock.recv(100) == b"data"
-
-
 async def test_out_of_band_data_passes_what_was_pushed_back(simulation: Simulation) -> None:
-    simulation.deliver_automatically()
     sock = simulation.stream()
     sock.receiver.pushed_back.add(b"data")
     sock.peer.send_urgent(b"!")
@@ -148,19 +134,12 @@ async def test_out_of_band_data_passes_what_was_pushed_back(simulation: Simulati
 
 async def test_the_end_inside_an_exact_receive_gives_what_came(simulation: Simulation) -> None:
     sock = simulation.stream()
-    call = await simulation.begin(SocketStream(sock).receive_exactly, 10)
     sock.peer.send(b"some")
     sock.peer.send_end()
-    await simulation.step()
-    assert isinstance(call.error, IncompleteReceiveError)
-    assert call.error.partial == b"some"
-    assert call.error.expected == 10
-    again = simulation.call(sock.recv, 10)
-    await simulation.step()
-    assert again.value == b""
-
-
-MIB = 1 << 20
+    with pytest.raises(IncompleteReceiveError) as caught:
+        await SocketStream(sock).receive_exactly(10)
+    assert (caught.value.partial, caught.value.expected) == (b"some", 10)
+    assert await sock.recv(10) == b""
 
 
 @pytest.mark.parametrize("nbytes", [5, MIB, 5 * MIB + 7])
@@ -168,7 +147,7 @@ async def test_an_exact_receive_reserves_memory_as_bytes_come(
     simulation: Simulation, nbytes: int
 ) -> None:
     sock = simulation.stream()
-    expected = bytes(itertools.islice(itertools.cycle(range(251)), nbytes))
+    expected = pattern(nbytes)
     received = 0
     call = simulation.call(SocketStream(sock).receive_exactly, nbytes)
     while received < nbytes:
@@ -180,7 +159,8 @@ async def test_an_exact_receive_reserves_memory_as_bytes_come(
         sock.peer.send(expected[received : received + size])
         await simulation.step()
         received += size
-    assert call.value == expected
+    is_the_same = call.value == expected  # to show the difference would take minutes
+    assert is_the_same
 
 
 @pytest.mark.parametrize("nbytes", [1 << 31, 1 << 62, 1 << 64])
@@ -208,23 +188,15 @@ async def test_an_exact_receive_takes_all_that_was_pushed_back_in_order(
     data = pattern(5 * MIB)
     sock.receiver.pushed_back.add(data[: 4 * MIB])
     sock.peer.send(data[4 * MIB :])
-    simulation.deliver_automatically()
-    # Each more than the memory that an exact receive begins with.
+    # Each is more than the memory that an exact receive begins with.
     first = await stream.receive_exactly(2 * MIB + 7)
     assert not simulation.events
     second = await stream.receive_exactly(3 * MIB - 7)
-    is_in_order = first + second == data  # to show where it is not would take minutes
-    assert is_in_order
+    is_the_same = first + second == data
+    assert is_the_same
 
 
-async def test_what_is_pushed_back_last_comes_first(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    for data in (b"cd", b"ab", b""):
-        sock.receiver.pushed_back.add(data)
-    assert await sock.recv(10) == b"abcd"
-
-
-async def test_what_is_left_of_bytes_pushed_back_is_neither_copied_nor_kept_for_longer(
+async def test_the_rest_of_bytes_pushed_back_is_neither_copied_nor_kept_for_longer(
     simulation: Simulation,
 ) -> None:
     # Copied each time, 50 MB that are received 4 KiB at a time take minutes.
@@ -254,7 +226,7 @@ async def test_a_buffer_that_was_resized_takes_nothing_of_what_was_pushed_back(
     await simulation.step()
     simulation.behave(prompt=False)
     exact.scope.cancel()
-    call = await simulation.begin(receives[into])  # which waits for its turn
+    call = await simulation.begin(receives[into])  # waits for its turn
     del buffer[2:]
     await simulation.step()
     assert exact.cancelled
@@ -262,7 +234,7 @@ async def test_a_buffer_that_was_resized_takes_nothing_of_what_was_pushed_back(
     assert await sock.recv(4) == b"data"
 
 
-# An error that had to wait, since there were bytes to give.
+# An error has to wait when there are bytes to give.
 
 
 async def test_an_error_that_waits_comes_before_what_an_exact_receive_still_misses(
@@ -273,11 +245,11 @@ async def test_an_error_that_waits_comes_before_what_an_exact_receive_still_miss
     data = pattern(3 * MIB)
     sock.receiver.pushed_back.add(data)
     sock.receiver.pushed_back.defer(ConnectionResetError())
-    simulation.deliver_automatically()
     with pytest.raises(trio.BrokenResourceError):
         await stream.receive_exactly(4 * MIB)
     assert not simulation.events
-    assert await stream.receive_exactly(3 * MIB) == data
+    is_the_same = await stream.receive_exactly(3 * MIB) == data
+    assert is_the_same
 
 
 async def test_bytes_that_come_with_an_error_come_first(simulation: Simulation) -> None:
@@ -289,35 +261,8 @@ async def test_bytes_that_come_with_an_error_come_first(simulation: Simulation) 
     with pytest.raises(OSError, match=r".") as caught:
         await sock.recv(100)
     assert winerror(caught.value) == WinsockError.WSAETIMEDOUT
-    # It is told once.
-    again = await simulation.begin(sock.recv, 100)
-    sock.peer.send(b"more")
-    await simulation.step()
+    # The error is reported once.
+    again = await finish(
+        simulation, sock.recv, 100, arrive=lambda: sock.peer.send(b"more"), pending=True
+    )
     assert again.value == b"more"
-
-
-async def test_an_exact_receive_that_an_error_interrupts_leaves_its_bytes_and_those_before_it(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream(made_here=True)
-    stream = SocketStream(sock)
-    call = await simulation.begin(stream.receive_exactly, 10)
-    sock.peer.end(NtStatus.CONNECTION_RESET, b"some")
-    sock.peer.reset()
-    await simulation.step()
-    assert isinstance(call.error, trio.BrokenResourceError)
-    assert await stream.receive_some() == b"some"
-    with pytest.raises(trio.BrokenResourceError):
-        await stream.receive_some()
-
-
-async def test_an_error_that_waits_keeps_nothing_alive(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    sock.peer.end(NtStatus.CONNECTION_RESET, b"some")
-    await simulation.step()
-    assert call.value == b"some"
-    alive = weakref.ref(sock.stdlib)
-    del sock, call
-    gc.collect()
-    assert alive() is None
