@@ -6,7 +6,7 @@ import gc
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import outcome
@@ -28,32 +28,61 @@ from .receives import IN_PARTS, STREAM_RECEIVES, both_engines, both_kinds, socke
 crashes = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
-def crash(main: Callable[[], Awaitable[object]], clock: CrashingClock) -> None:
-    # In a frame of its own, so that nothing of the exception holds on to the tasks.
-    with pytest.raises(trio.TrioInternalError):
-        trio.run(main, clock=clock)
+class Crashed:
+    """A run that has crashed while a task received on a socket, and whose exception is kept.
+
+    So its tasks are where they were, until the exception is dropped.
+
+    Args:
+      simulation: where it ran.
+      sock: the socket.
+      receive: how the task receives.
+      in_line: how many more tasks wait for their turn behind the first, which is cancelled.
+      before: what happens before the crash.
+    """
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        sock: SocketOverSimulation,
+        receive: Receive = RECEIVES["recv"],
+        *,
+        in_line: int = 0,
+        before: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.exception: BaseException | None = None
+        self.calls: list[Call] = []
+        clock = CrashingClock()
+
+        async def main() -> None:
+            async with trio.open_nursery() as nursery:
+                self.calls.append(Call(nursery, receive, sock))
+                await simulation.run()
+                simulation.behaviour.prompt = False
+                if in_line:
+                    self.calls[0].scope.cancel()
+                for _ in range(in_line):
+                    self.calls.append(Call(nursery, receive, sock))
+                    await simulation.run()
+                before()
+                clock.crash()
+
+        try:
+            trio.run(main, clock=clock)
+        except trio.TrioInternalError as exc:
+            self.exception = exc
+        assert self.exception is not None
+
+    def drop(self) -> None:
+        """Have Python finalize the tasks."""
+        self.exception = None
+        self.calls.clear()
+        gc.collect()
 
 
-def crash_while_receiving(
-    simulation: Simulation,
-    sock: SocketOverSimulation,
-    receive: Receive = RECEIVES["recv"],
-    before: Callable[[], object] = lambda: None,
-) -> None:
-    """End a run so that Trio drops its tasks where they are, something having happened before."""
-    clock = CrashingClock()
-
-    async def main() -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(receive, sock)
-            await simulation.run()
-            assert simulation.in_kernel(sock)
-            simulation.behaviour.prompt = False
-            before()
-            clock.crash()
-
-    crash(main, clock)
-    gc.collect()
+def crash_while_receiving(simulation: Simulation, sock: SocketOverSimulation, **how: Any) -> None:
+    """End a run so that Trio drops its tasks where they are."""
+    Crashed(simulation, sock, **how).drop()
 
 
 @crashes
@@ -64,7 +93,7 @@ def test_what_the_kernel_has_survives_the_end_of_the_run(
 ) -> None:
     simulation.behave(iosb=iosb)
     sock = simulation.datagrams()
-    crash_while_receiving(simulation, sock, receive)
+    crash_while_receiving(simulation, sock, receive=receive)
     simulation.check()
     assert simulation.events == ["receive", "cancel"]
     (request,) = simulation.kernel.outstanding.values()
@@ -153,7 +182,8 @@ def test_what_a_receive_has_at_its_last_checkpoint_does_not_come_twice_after_a_c
             trio.lowlevel.add_instrument(AfterFirstStep(clock.crash))
             nursery.start_soon(receive, sock)
 
-    crash(main, clock)
+    with pytest.raises(trio.TrioInternalError):
+        trio.run(main, clock=clock)
     gc.collect()
     assert not sock.receiver.pushed_back.something
     expected = [b"more"] if how in RECEIVES else [b"data", b"more"]
@@ -172,7 +202,7 @@ def test_the_parts_of_a_receive_that_have_come_are_received_once_after_a_crash(
 ) -> None:
     sock = simulation.stream(made_here=True)
     sock.peer.send(b"some")
-    crash_while_receiving(simulation, sock, IN_PARTS[how])
+    crash_while_receiving(simulation, sock, receive=IN_PARTS[how])
     simulation.settle()
     sock.peer.send(b"more")
     assert sock.receiver.pushed_back.data == b"some"
@@ -181,45 +211,6 @@ def test_the_parts_of_a_receive_that_have_come_are_received_once_after_a_crash(
         assert await SocketStream(sock).receive_exactly(8) == b"somemore"
 
     trio.run(next_run)
-
-
-# A crash whose exception somebody keeps, and so all tasks of the run as they were.
-
-
-class Crashed:
-    """A run that has crashed while a task received on a socket, and whose exception is kept."""
-
-    def __init__(
-        self, simulation: Simulation, sock: SocketOverSimulation, receive: Receive, in_line: int = 0
-    ) -> None:
-        self.simulation = simulation
-        self.clock = CrashingClock()
-        self.calls: list[Call] = []
-        self.exception: BaseException | None = None
-        try:
-            trio.run(self._main, sock, receive, in_line, clock=self.clock)
-        except trio.TrioInternalError as exc:
-            self.exception = exc
-        assert self.exception is not None
-        simulation.behaviour.prompt = True
-
-    async def _main(self, sock: SocketOverSimulation, receive: Receive, in_line: int) -> None:
-        async with trio.open_nursery() as nursery:
-            self.calls.append(Call(nursery, receive, sock))
-            await self.simulation.run()
-            if in_line:
-                self.simulation.behaviour.prompt = False
-                self.calls[0].scope.cancel()
-            for _ in range(in_line):
-                self.calls.append(Call(nursery, receive, sock))
-                await self.simulation.run()
-            self.clock.crash()
-
-    def drop(self) -> None:
-        """Have Python finalize the tasks."""
-        self.exception = None
-        self.calls.clear()
-        gc.collect()
 
 
 @crashes
@@ -231,7 +222,9 @@ def test_after_a_crash_the_next_run_receives_although_the_tasks_are_kept(
     simulation: Simulation, receive: Receive, is_stream: bool, engine: str, in_line: int
 ) -> None:
     sock = socket_for(simulation, engine, is_stream=is_stream)
-    crashed = Crashed(simulation, sock, receive, in_line if engine != "readiness" else 0)
+    in_line = in_line if engine != "readiness" else 0
+    crashed = Crashed(simulation, sock, receive, in_line=in_line)
+    simulation.behaviour.prompt = True
 
     async def main() -> None:
         async with simulation.nursery() as nursery:
