@@ -127,7 +127,7 @@ def test_after_a_crash_the_socket_is_received_on_with_other_memory(simulation: S
 
 @crashes
 @pytest.mark.parametrize("refused", [False, True])
-def test_a_handle_whose_closing_was_left_to_a_receive_is_closed_when_the_run_ends(
+def test_a_handle_that_a_receive_was_to_close_is_closed_when_the_run_ends(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, refused: bool
 ) -> None:
     def refuse(handle: int) -> None:
@@ -329,7 +329,7 @@ async def test_memory_that_is_finalized_before_the_task_is_saved_by_it(
 
 
 @pytest.mark.abandons
-async def test_where_no_task_can_wait_for_the_packet_the_memory_is_left_to_the_kernel(
+async def test_an_operation_that_no_task_can_wait_for_keeps_its_memory(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def wait_overlapped(handle: int, lpOverlapped: int) -> NoReturn:

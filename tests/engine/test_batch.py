@@ -144,7 +144,7 @@ async def test_without_wsarecvmsg_each_datagram_has_its_own_flags(
 @both_engines
 @when
 @both
-async def test_an_error_behind_the_first_ends_the_batch_and_comes_with_the_next_call(
+async def test_an_error_after_the_first_ends_the_batch_and_comes_with_the_next_call(
     simulation: Simulation, receive: Receive, pending: bool, engine: str
 ) -> None:
     sock = datagrams_for(simulation, engine)
@@ -174,7 +174,7 @@ async def test_an_error_that_came_with_the_first_ends_the_batch(
 
 
 @both
-async def test_on_a_socket_that_was_closed_meanwhile_nothing_more_is_received(
+async def test_a_batch_ends_when_the_socket_was_closed_meanwhile(
     simulation: Simulation, receive: Receive
 ) -> None:
     sock = simulation.datagrams()

@@ -160,7 +160,7 @@ async def test_a_buffer_is_given_back_and_the_next_gets_in_however_the_receive_e
         ("set_buffers", ([bytearray(5), bytearray(5)], 0)),
     ],
 )
-async def test_what_an_exception_has_left_exported_is_released_by_the_next_receive(
+async def test_exports_that_an_exception_has_left_are_released_by_the_next_receive(
     simulation: Simulation, method: str, arguments: tuple[Any, ...]
 ) -> None:
     for operation in (Operation(1), DatagramOperation(1, Mode.DEFAULT)):
@@ -273,7 +273,7 @@ async def test_the_count_of_an_exact_receive_is_clamped_to_its_memory(
     assert call.value == DATA
 
 
-async def test_the_count_of_what_came_behind_the_first_bytes_is_clamped(
+async def test_the_count_of_the_second_call_of_a_large_receive_is_clamped(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receive = simulation.ws2_32.WSARecv

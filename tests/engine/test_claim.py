@@ -67,7 +67,7 @@ async def test_a_second_receive_is_refused_until_the_first_task_has_been_woken(
 
 
 @every_receive
-async def test_of_two_receives_in_the_same_step_that_have_to_wait_one_is_refused(
+async def test_one_of_two_receives_that_begin_in_the_same_step_is_refused(
     simulation: Simulation, receive: Receive
 ) -> None:
     sock = simulation.datagrams()

@@ -127,7 +127,7 @@ RECEIVES: dict[str, Receive] = {
 
 @pytest.mark.parametrize("closed_first", [True, False])
 @pytest.mark.parametrize("how", RECEIVES)
-async def test_a_receive_has_the_data_that_came_before_the_close_or_is_told_of_it(
+async def test_a_receive_whose_socket_was_closed_gives_its_data_or_fails_and_leaves_nothing(
     simulation: Simulation, how: str, closed_first: bool
 ) -> None:
     simulation.behave(prompt=not closed_first)
@@ -180,7 +180,7 @@ def leave(sock: SocketOverSimulation, what: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["bytes", "error"])
-async def test_a_receive_in_line_is_told_of_the_close_before_it_gets_what_was_left(
+async def test_a_receive_in_line_fails_on_a_closed_socket_although_something_was_left(
     simulation: Simulation, what: str
 ) -> None:
     sock = simulation.stream()
@@ -197,7 +197,7 @@ async def test_a_receive_in_line_is_told_of_the_close_before_it_gets_what_was_le
 
 @pytest.mark.parametrize("what", ["bytes", "error"])
 @pytest.mark.parametrize("how", ["close", "detach"])
-async def test_without_a_handle_what_was_left_is_not_received(
+async def test_a_socket_without_a_handle_does_not_give_what_was_left(
     simulation: Simulation, how: str, what: str
 ) -> None:
     sock = simulation.stream()

@@ -125,7 +125,7 @@ def test_a_keyboard_interrupt_waits_for_the_packet(simulation: Simulation, momen
     simulation.check_quiet()
 
 
-async def test_the_end_that_an_interrupted_receive_meets_is_not_pushed_back(
+async def test_an_interrupted_receive_does_not_push_back_the_end_of_the_stream(
     simulation: Simulation,
 ) -> None:
     def interrupt() -> None:

@@ -237,7 +237,7 @@ async def test_a_buffer_that_was_resized_takes_nothing_of_what_was_pushed_back(
 # An error has to wait when there are bytes to give.
 
 
-async def test_an_error_that_waits_comes_before_what_an_exact_receive_still_misses(
+async def test_a_deferred_error_comes_before_an_exact_receive_asks_for_more(
     simulation: Simulation,
 ) -> None:
     sock = simulation.stream()

@@ -191,7 +191,7 @@ async def test_a_datagram_is_received_by_the_next_receive_with_all_that_came_wit
 
 
 @pytest.mark.parametrize("method", [*RECEIVES, "recvfrom_many", "recvmsg_many"])
-async def test_whatever_receives_next_gets_the_datagram_and_nothing_else(
+async def test_any_receive_gets_the_datagram_that_was_left_and_nothing_else(
     simulation: Simulation, method: str
 ) -> None:
     sock = simulation.datagrams()
@@ -232,7 +232,7 @@ async def test_a_datagram_that_was_left_is_truncated_if_it_does_not_fit(
 @every_engine
 @when
 @pytest.mark.parametrize("how", ["recv", "recvfrom", "recv_into"])
-async def test_that_a_datagram_was_truncated_is_reported_by_the_next_receive(
+async def test_the_next_receive_reports_that_the_datagram_was_truncated(
     simulation: Simulation, how: str, pending: bool, engine: str
 ) -> None:
     sock = datagrams_for(simulation, engine)
