@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -14,7 +12,7 @@ import pytest
 import trio
 
 from tests.engine.flows import LARGE, make_flow
-from tests.programs import environment
+from tests.programs import Program, run
 from tests.receiving import RECEIVES, AfterFirstStep, Receive, every_receive, operation_of
 from tests.simulation import Call, CancelAnswer, CrashingClock, Simulation
 from tests.simulation.behaviour import IosbWrite
@@ -380,12 +378,6 @@ print(atexit._ncallbacks() - before)
 
 
 def test_the_package_registers_nothing_for_the_exit_of_the_interpreter() -> None:
-    output = subprocess.run(
-        [sys.executable, "-c", CALLBACKS],
-        stdin=subprocess.PIPE,
-        capture_output=True,
-        env=environment(),
-        timeout=50,
-        check=True,
-    ).stdout
-    assert output.split() == [b"0"]
+    program = Program("-c", CALLBACKS)
+    run(program)
+    assert (program.stdout, program.stderr) == ("0\n", "")

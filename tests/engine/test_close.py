@@ -17,7 +17,7 @@ from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import SocketStream, WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .receives import IN_PARTS, OF_SOCKET_STREAM, both_kinds
+from .receives import IN_PARTS, OF_SOCKET_STREAM, both_kinds, finish
 
 
 @pytest.mark.parametrize("iosb", IosbWrite)
@@ -230,10 +230,8 @@ async def test_closing_ends_a_receive_although_a_duplicate_is_open(
     simulation: Simulation,
 ) -> None:
     sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
     duplicate = sock.dup()
-    sock.close()
-    await simulation.step()
+    call = await finish(simulation, sock.recv, 100, arrive=sock.close, pending=True)
     assert isinstance(call.error, trio.ClosedResourceError)
     sock.peer.send(b"data")
     assert await duplicate.recv(100) == b"data"
