@@ -144,9 +144,7 @@ def test_a_handle_that_a_receive_was_to_close_is_closed_when_the_run_ends(
 
 
 @crashes
-def test_an_operation_on_a_handle_that_is_not_ours_any_more_is_not_cancelled(
-    simulation: Simulation,
-) -> None:
+def test_nothing_is_cancelled_on_a_handle_that_was_taken_away(simulation: Simulation) -> None:
     # Somebody took the handle out of the standard library's socket and closed it.  Now its number
     # serves another socket.
     sock = simulation.stream()
@@ -195,9 +193,7 @@ def test_what_a_receive_has_at_its_last_checkpoint_does_not_come_twice_after_a_c
 
 @crashes
 @pytest.mark.parametrize("how", IN_PARTS)
-def test_the_parts_of_a_receive_that_have_come_are_received_once_after_a_crash(
-    simulation: Simulation, how: str
-) -> None:
+def test_after_a_crash_parts_are_received_once(simulation: Simulation, how: str) -> None:
     sock = simulation.stream(made_here=True)
     sock.peer.send(b"some")
     crash_while_receiving(simulation, sock, receive=IN_PARTS[how])
@@ -313,9 +309,7 @@ async def test_a_coroutine_that_is_closed_abandons_its_operation(
 
 
 @pytest.mark.abandons
-async def test_memory_that_is_finalized_before_the_task_is_saved_by_it(
-    simulation: Simulation,
-) -> None:
+async def test_memory_finalized_before_the_task_is_saved_by_it(simulation: Simulation) -> None:
     sock = simulation.datagrams()
     receive = start(simulation, sock.recvmsg(100))
     operation = operation_of(sock)
@@ -344,9 +338,7 @@ async def test_an_operation_that_no_task_can_wait_for_keeps_its_memory(
 
 
 @pytest.mark.abandons
-async def test_large_memory_of_an_abandoned_operation_is_not_lent_again(
-    simulation: Simulation,
-) -> None:
+async def test_memory_of_an_abandoned_operation_is_not_lent_again(simulation: Simulation) -> None:
     sock, other = simulation.stream(), simulation.stream()
     for each in (sock, other):
         await make_flow(simulation, each)

@@ -128,9 +128,7 @@ async def test_no_flag_of_one_datagram_goes_into_the_receive_of_the_next(
 
 
 @both_engines
-async def test_without_wsarecvmsg_each_datagram_has_its_own_flags(
-    simulation: Simulation, engine: str
-) -> None:
+async def test_without_wsarecvmsg_flags_do_not_mix(simulation: Simulation, engine: str) -> None:
     simulation.behave(message_faults=True)
     sock = datagrams_for(simulation, engine)
     send(sock, b"too long", b"fits", b"too long", b"fits")
@@ -174,9 +172,7 @@ async def test_an_error_that_came_with_the_first_ends_the_batch(
 
 
 @both
-async def test_a_batch_ends_when_the_socket_was_closed_meanwhile(
-    simulation: Simulation, receive: Receive
-) -> None:
+async def test_closing_the_socket_ends_a_batch(simulation: Simulation, receive: Receive) -> None:
     sock = simulation.datagrams()
     call = await simulation.begin(receive, sock, 9, 10)
     send(sock, b"one", b"two")
@@ -187,9 +183,7 @@ async def test_a_batch_ends_when_the_socket_was_closed_meanwhile(
 
 
 @both
-async def test_a_batch_is_one_receive_and_as_many_calls_as_it_takes(
-    simulation: Simulation, receive: Receive
-) -> None:
+async def test_a_batch_counts_as_one_receive(simulation: Simulation, receive: Receive) -> None:
     sock = simulation.datagrams()
     send(sock, b"data", b"data", b"data, too long", b"data")
     counted = Counted()
@@ -201,9 +195,7 @@ async def test_a_batch_is_one_receive_and_as_many_calls_as_it_takes(
 
 @both_engines
 @when
-async def test_datagrams_are_counted_however_they_are_received(
-    simulation: Simulation, pending: bool, engine: str
-) -> None:
+async def test_datagrams_are_counted(simulation: Simulation, pending: bool, engine: str) -> None:
     sock = datagrams_for(simulation, engine)
     calls: list[Callable[[], Awaitable[Any]]] = [
         lambda: sock.recv(4),

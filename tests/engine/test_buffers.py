@@ -76,9 +76,7 @@ async def test_a_buffer_cannot_be_resized_while_the_kernel_has_it(
     assert b"123456789" in buffer
 
 
-async def test_nothing_is_written_behind_a_buffer_that_was_resized_before_a_peek(
-    simulation: Simulation,
-) -> None:
+async def test_a_buffer_resized_before_a_peek_is_not_overrun(simulation: Simulation) -> None:
     sock = simulation.stream()
     buffer = bytearray(100)
     call = await simulation.begin(sock.recv_into, buffer, 0, MsgFlag.MSG_PEEK)
@@ -89,9 +87,7 @@ async def test_nothing_is_written_behind_a_buffer_that_was_resized_before_a_peek
     buffer.append(0)
 
 
-async def test_nothing_is_written_behind_a_buffer_that_was_resized_between_two_parts(
-    simulation: Simulation,
-) -> None:
+async def test_a_buffer_resized_between_two_parts_is_not_overrun(simulation: Simulation) -> None:
     sock = simulation.stream(made_here=True)
     buffer = bytearray(1000)
     sock.peer.send(b"x")
@@ -238,9 +234,7 @@ MANY: dict[str, Receive] = {
 @pytest.mark.usefixtures("miscounted")
 @every_way
 @pytest.mark.parametrize("method", RECEIVES | MANY)
-async def test_a_count_is_clamped_to_the_room_for_the_bytes(
-    simulation: Simulation, method: str, way: str
-) -> None:
+async def test_every_count_is_clamped(simulation: Simulation, method: str, way: str) -> None:
     for is_stream in {False, method in RECEIVES}:
         sock = socket_for(simulation, way, is_stream=is_stream)
 
@@ -264,9 +258,7 @@ async def test_a_count_is_clamped_to_the_room_for_the_bytes(
 
 @pytest.mark.usefixtures("miscounted")
 @every_way
-async def test_the_count_of_an_exact_receive_is_clamped_to_its_memory(
-    simulation: Simulation, way: str
-) -> None:
+async def test_the_count_of_an_exact_receive_is_clamped(simulation: Simulation, way: str) -> None:
     sock = socket_for(simulation, way)
     receive, arrive = SocketStream(sock).receive_exactly, lambda: sock.peer.send(DATA)
     call = await finish(simulation, receive, 100, arrive=arrive, pending=way == "pending")

@@ -16,9 +16,7 @@ from .receives import every_engine, stream_for, value_of
 
 
 @every_receive
-async def test_a_receive_that_was_cancelled_before_is_not_submitted(
-    simulation: Simulation, receive: Receive
-) -> None:
+async def test_a_cancelled_task_submits_nothing(simulation: Simulation, receive: Receive) -> None:
     stream, datagrams = simulation.stream(), simulation.datagrams()
     stream.receiver.pushed_back.add(b"data")
     datagrams.peer.send(b"data")
@@ -64,9 +62,7 @@ async def test_a_receive_that_completed_inline_is_not_cancelled_at_its_checkpoin
 
 
 @every_engine
-async def test_an_error_that_is_reported_once_is_not_lost_to_a_cancellation(
-    simulation: Simulation, engine: str
-) -> None:
+async def test_cancelling_does_not_lose_an_error(simulation: Simulation, engine: str) -> None:
     sock = stream_for(simulation, engine)
     sock.peer.refusals.append(WinsockError.WSAECONNRESET)
     call = await cancel_after_the_first_step(simulation, RECEIVES["recv"], sock)
@@ -136,9 +132,7 @@ async def test_a_receive_that_was_aborted_by_others_is_repeated(
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-async def test_bytes_that_come_with_an_abort_are_the_result(
-    simulation: Simulation, cancelled: bool
-) -> None:
+async def test_bytes_with_an_abort_are_the_result(simulation: Simulation, cancelled: bool) -> None:
     sock = simulation.stream()
     call = await simulation.begin(sock.recv, 100)
     sock.peer.end(NtStatus.CANCELLED, b"some")

@@ -107,9 +107,7 @@ async def test_where_no_packet_can_come_readiness_serves(
     assert record.getMessage() == f"received by readiness: {reason}"
 
 
-async def test_peeking_is_logged_once(
-    simulation: Simulation, log: pytest.LogCaptureFixture
-) -> None:
+async def test_peeks_are_logged_once(simulation: Simulation, log: pytest.LogCaptureFixture) -> None:
     sock = simulation.stream()
     sock.peer.send(b"data")
     for _ in range(2):
@@ -174,9 +172,7 @@ async def test_a_class_of_sockets_that_receives_in_its_own_way_goes_on_doing_so(
     assert "in its own way" in record.getMessage()
 
 
-async def test_winsock_serves_what_the_class_of_the_program_has_no_call_for(
-    simulation: Simulation,
-) -> None:
+async def test_winsock_serves_what_a_class_has_no_method_for(simulation: Simulation) -> None:
     sock = simulation.datagrams()
     choose_engine(sock.stdlib, sock.receiver)
     pushed_back = sock.receiver.pushed_back
@@ -185,9 +181,7 @@ async def test_winsock_serves_what_the_class_of_the_program_has_no_call_for(
     assert await sock.recvmsg(100) == (b"data", [], 0, SENDER_ADDRESS)
 
 
-async def test_a_layered_provider_with_ifs_handles_is_received_on_overlapped(
-    simulation: Simulation,
-) -> None:
+async def test_a_layered_provider_with_ifs_handles_is_overlapped(simulation: Simulation) -> None:
     sock = simulation.stream(made_here=True)
     sock.peer.chain_length = 2
     sock.peer.send(b"data")

@@ -49,9 +49,7 @@ async def test_a_second_receive_is_refused_while_one_waits(
     assert first.succeeded
 
 
-async def test_a_second_receive_is_refused_until_the_first_task_has_been_woken(
-    simulation: Simulation,
-) -> None:
+async def test_a_second_receive_is_refused_until_the_first_is_woken(simulation: Simulation) -> None:
     sock = simulation.stream()
     first = await simulation.begin(sock.recv, 100)
     sock.peer.send(b"one")
@@ -129,9 +127,7 @@ async def test_a_second_receive_in_the_step_in_which_data_comes_is_served_or_ref
 
 
 @both_engines
-async def test_an_exact_receive_that_has_a_part_may_wait_for_the_rest(
-    simulation: Simulation, engine: str
-) -> None:
+async def test_an_exact_receive_with_a_part_may_wait(simulation: Simulation, engine: str) -> None:
     sock = stream_for(simulation, engine)
     second = await receive_as_data_comes(
         simulation, sock, b"onetwo", lambda: SocketStream(sock).receive_exactly(6)
@@ -143,9 +139,7 @@ async def test_an_exact_receive_that_has_a_part_may_wait_for_the_rest(
 
 
 @pytest.mark.parametrize("ending", ["data", "cancelled"])
-async def test_a_handle_can_be_detached_when_the_receive_is_about_to_end(
-    simulation: Simulation, ending: str
-) -> None:
+async def test_detaching_is_allowed_as_a_receive_ends(simulation: Simulation, ending: str) -> None:
     sock = simulation.stream()
     call = await simulation.begin(sock.recv, 100)
     if ending == "data":
@@ -162,9 +156,7 @@ async def test_a_handle_can_be_detached_when_the_receive_is_about_to_end(
 
 
 @pytest.mark.parametrize("how", IN_PARTS)
-async def test_nobody_gets_in_between_two_parts_of_one_receive(
-    simulation: Simulation, how: str
-) -> None:
+async def test_nobody_gets_in_between_parts_of_a_receive(simulation: Simulation, how: str) -> None:
     sock = simulation.stream()
     call = await simulation.begin(IN_PARTS[how], sock)
     for data in (b"01234", b"56789"):
@@ -186,9 +178,7 @@ async def test_wrappers_of_one_socket_share_the_claim(simulation: Simulation) ->
     assert isinstance(call.error, trio.ClosedResourceError)
 
 
-async def test_a_task_of_another_run_is_refused_while_one_of_this_run_receives(
-    simulation: Simulation,
-) -> None:
+async def test_a_task_of_another_run_is_refused(simulation: Simulation) -> None:
     sock = simulation.stream()
     call = await simulation.begin(sock.recv, 100)
     with pytest.raises(trio.BusyResourceError):

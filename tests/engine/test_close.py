@@ -79,9 +79,7 @@ async def test_whatever_status_the_system_gives_closing_is_closing(
             assert isinstance(call.error, trio.ClosedResourceError)
 
 
-async def test_closing_wakes_whoever_waits_for_the_socket_to_be_readable(
-    simulation: Simulation,
-) -> None:
+async def test_closing_wakes_tasks_in_wait_readable(simulation: Simulation) -> None:
     # As a task does that sends, or is about to peek.
     sock = simulation.stream()
     call = await simulation.begin(sock.recv, 100)
@@ -94,9 +92,7 @@ async def test_closing_wakes_whoever_waits_for_the_socket_to_be_readable(
     assert isinstance(call.error, trio.ClosedResourceError)
 
 
-def test_a_keyboard_interrupt_does_not_keep_a_socket_from_being_closed(
-    simulation: Simulation,
-) -> None:
+def test_a_keyboard_interrupt_does_not_stop_a_close(simulation: Simulation) -> None:
     def interrupt() -> None:
         simulation.kernel32.on_call = lambda: None
         signal.raise_signal(signal.SIGINT)
@@ -158,9 +154,7 @@ async def test_a_receive_whose_socket_was_closed_gives_its_data_or_fails_and_lea
 
 
 @both_modes
-async def test_closing_is_seen_before_a_large_receive(
-    simulation: Simulation, made_here: bool
-) -> None:
+async def test_a_large_receive_notices_a_close(simulation: Simulation, made_here: bool) -> None:
     sock = simulation.stream(made_here=made_here)
     await make_flow(simulation, sock)
     sock.peer.send(bytes(LARGE))
@@ -226,9 +220,7 @@ async def test_a_handle_that_winsock_refuses_to_close_is_no_error_of_the_receive
     assert isinstance(call.error, trio.ClosedResourceError)
 
 
-async def test_closing_ends_a_receive_although_a_duplicate_is_open(
-    simulation: Simulation,
-) -> None:
+async def test_closing_ends_a_receive_although_a_duplicate_is_open(simulation: Simulation) -> None:
     sock = simulation.stream()
     duplicate = sock.dup()
     call = await finish(simulation, sock.recv, 100, arrive=sock.close, pending=True)
@@ -266,9 +258,7 @@ async def test_a_stream_of_a_closed_socket_is_closed(simulation: Simulation, how
         await OF_SOCKET_STREAM[how](sock)
 
 
-async def test_a_receive_goes_on_when_the_sending_side_is_shut_down(
-    simulation: Simulation,
-) -> None:
+async def test_a_receive_goes_on_when_the_sending_side_is_shut_down(simulation: Simulation) -> None:
     sock = simulation.stream()
     call = await simulation.begin(sock.recv, 100)
     sock.shutdown(socket.SHUT_WR)

@@ -28,7 +28,7 @@ from .receives import both_kinds, finish
 
 
 @every_receive
-async def test_each_receive_is_one_overlapped_call_whether_data_waits_or_not(
+async def test_each_receive_is_one_overlapped_call(
     simulation: Simulation, receive: Receive
 ) -> None:
     sock = simulation.datagrams()
@@ -125,9 +125,7 @@ def test_a_keyboard_interrupt_waits_for_the_packet(simulation: Simulation, momen
     simulation.check_quiet()
 
 
-async def test_an_interrupted_receive_does_not_push_back_the_end_of_the_stream(
-    simulation: Simulation,
-) -> None:
+async def test_the_end_of_the_stream_is_not_pushed_back(simulation: Simulation) -> None:
     def interrupt() -> None:
         simulation.on_wait = lambda: None
         raise ZeroDivisionError  # as a signal handler may
@@ -143,9 +141,7 @@ async def test_an_interrupted_receive_does_not_push_back_the_end_of_the_stream(
     assert await sock.recv(100) == b""
 
 
-async def test_a_task_that_was_woken_already_does_not_wait_for_the_packet_again(
-    simulation: Simulation,
-) -> None:
+async def test_a_woken_task_does_not_wait_for_the_packet_again(simulation: Simulation) -> None:
     operation = Operation(1)
     operation.state = State.AWAITED
     trio.lowlevel.current_task().custom_sleep_data = None  # as Trio does when it wakes a task

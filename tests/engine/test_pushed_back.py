@@ -20,9 +20,7 @@ MIB = 1 << 20
 
 
 @pytest.mark.parametrize("into", [False, True])
-async def test_a_cancelled_exact_receive_leaves_its_bytes_to_the_next(
-    simulation: Simulation, into: bool
-) -> None:
+async def test_a_cancelled_exact_receive_loses_nothing(simulation: Simulation, into: bool) -> None:
     sock = simulation.stream()
     stream = SocketStream(sock)
     if into:
@@ -57,9 +55,7 @@ async def test_what_is_pushed_back_last_comes_first(simulation: Simulation) -> N
 
 
 @pytest.mark.parametrize("how", ["refused", "reset", "an error with bytes"])
-async def test_an_exact_receive_that_fails_leaves_its_bytes_to_the_next(
-    simulation: Simulation, how: str
-) -> None:
+async def test_a_failed_exact_receive_loses_nothing(simulation: Simulation, how: str) -> None:
     sock = simulation.stream(made_here=True)
     stream = SocketStream(sock)
     call = await simulation.begin(stream.receive_exactly, 10)
@@ -105,9 +101,7 @@ async def test_a_receive_of_several_parts_begins_with_what_was_pushed_back(
     assert sock.peer.waiting == b"re"
 
 
-async def test_pushed_back_bytes_can_be_peeked_at_and_need_no_kernel(
-    simulation: Simulation,
-) -> None:
+async def test_pushed_back_bytes_can_be_peeked_at_and_need_no_call(simulation: Simulation) -> None:
     sock = simulation.stream()
     sock.receiver.pushed_back.add(b"0123456789")
     buffer = bytearray(3)
@@ -143,9 +137,7 @@ async def test_the_end_inside_an_exact_receive_gives_what_came(simulation: Simul
 
 
 @pytest.mark.parametrize("nbytes", [5, MIB, 5 * MIB + 7])
-async def test_an_exact_receive_reserves_memory_as_bytes_come(
-    simulation: Simulation, nbytes: int
-) -> None:
+async def test_exact_receives_grow_as_bytes_come(simulation: Simulation, nbytes: int) -> None:
     sock = simulation.stream()
     expected = pattern(nbytes)
     received = 0
@@ -164,9 +156,7 @@ async def test_an_exact_receive_reserves_memory_as_bytes_come(
 
 
 @pytest.mark.parametrize("nbytes", [1 << 31, 1 << 62, 1 << 64])
-async def test_an_exact_receive_of_an_absurd_size_costs_little_and_loses_nothing(
-    simulation: Simulation, nbytes: int
-) -> None:
+async def test_an_enormous_exact_receive_costs_little(simulation: Simulation, nbytes: int) -> None:
     sock = simulation.stream()
     stream = SocketStream(sock)
     call = await simulation.begin(stream.receive_exactly, nbytes)
@@ -180,9 +170,7 @@ async def test_an_exact_receive_of_an_absurd_size_costs_little_and_loses_nothing
     assert await stream.receive_some() == b"some"
 
 
-async def test_an_exact_receive_takes_all_that_was_pushed_back_in_order(
-    simulation: Simulation,
-) -> None:
+async def test_an_exact_receive_takes_what_was_pushed_back_in_order(simulation: Simulation) -> None:
     sock = simulation.stream()
     stream = SocketStream(sock)
     data = pattern(5 * MIB)
@@ -196,9 +184,7 @@ async def test_an_exact_receive_takes_all_that_was_pushed_back_in_order(
     assert is_the_same
 
 
-async def test_the_rest_of_bytes_pushed_back_is_neither_copied_nor_kept_for_longer(
-    simulation: Simulation,
-) -> None:
+async def test_pushed_back_bytes_are_neither_copied_nor_kept_longer(simulation: Simulation) -> None:
     # Copied each time, 50 MB that are received 4 KiB at a time take minutes.
     sock = simulation.stream()
     sock.receiver.pushed_back.add(b"0123456789")
@@ -210,9 +196,7 @@ async def test_the_rest_of_bytes_pushed_back_is_neither_copied_nor_kept_for_long
 
 
 @pytest.mark.parametrize("into", ["recv_into", "recvfrom_into", "wsarecv", "receive_exactly_into"])
-async def test_a_buffer_that_was_resized_takes_nothing_of_what_was_pushed_back(
-    simulation: Simulation, into: str
-) -> None:
+async def test_a_resized_buffer_takes_nothing(simulation: Simulation, into: str) -> None:
     sock = simulation.stream()
     buffer = bytearray(4)
     receives: dict[str, Any] = {
@@ -237,9 +221,7 @@ async def test_a_buffer_that_was_resized_takes_nothing_of_what_was_pushed_back(
 # An error has to wait when there are bytes to give.
 
 
-async def test_a_deferred_error_comes_before_an_exact_receive_asks_for_more(
-    simulation: Simulation,
-) -> None:
+async def test_an_exact_receive_raises_a_deferred_error_first(simulation: Simulation) -> None:
     sock = simulation.stream()
     stream = SocketStream(sock)
     data = pattern(3 * MIB)

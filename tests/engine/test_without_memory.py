@@ -191,9 +191,7 @@ async def test_a_datagram_is_received_by_the_next_receive_with_all_that_came_wit
 
 
 @pytest.mark.parametrize("method", [*RECEIVES, "recvfrom_many", "recvmsg_many"])
-async def test_any_receive_gets_the_datagram_that_was_left_and_nothing_else(
-    simulation: Simulation, method: str
-) -> None:
+async def test_any_receive_gets_the_datagram_left(simulation: Simulation, method: str) -> None:
     sock = simulation.datagrams()
     data = pattern(100)
     await fail_to_receive(
@@ -218,9 +216,7 @@ async def check_too_long(
     assert caught.value.partial == partial  # type: ignore[attr-defined]
 
 
-async def test_a_datagram_that_was_left_is_truncated_if_it_does_not_fit(
-    simulation: Simulation,
-) -> None:
+async def test_a_datagram_that_was_left_may_be_truncated(simulation: Simulation) -> None:
     sock = simulation.datagrams()
     arrive = partial(sock.peer.send, b"0123456789", SENDER)
     await fail_to_receive(simulation, sock, RECEIVES["recv"], UNPACK, arrive)
@@ -316,9 +312,7 @@ async def test_the_error_that_comes_next_keeps_no_socket_alive(
 
 
 @both_kinds
-async def test_an_error_that_came_with_bytes_comes_after_them(
-    simulation: Simulation, is_stream: bool
-) -> None:
+async def test_an_error_comes_after_its_bytes(simulation: Simulation, is_stream: bool) -> None:
     sock = socket_for(simulation, "default mode", is_stream=is_stream)
     arrive = partial(sock.peer.end, NtStatus.CONNECTION_RESET, b"some")
     await fail_to_receive(simulation, sock, RECEIVES["recv"], UNPACK, arrive)
@@ -331,9 +325,7 @@ async def test_an_error_that_came_with_bytes_comes_after_them(
 
 @both_engines
 @both_kinds
-async def test_a_peek_pushes_nothing_back(
-    simulation: Simulation, is_stream: bool, engine: str
-) -> None:
+async def test_a_peek_keeps_nothing(simulation: Simulation, is_stream: bool, engine: str) -> None:
     sock = socket_for(simulation, engine, is_stream=is_stream)
     sock.peer.send(b"data")
     peeks: list[tuple[Receive, str]] = [
@@ -350,9 +342,7 @@ async def test_a_peek_pushes_nothing_back(
 
 
 @both_engines
-async def test_out_of_band_data_does_not_overwrite_bytes_that_were_left(
-    simulation: Simulation, engine: str
-) -> None:
+async def test_out_of_band_data_overwrites_nothing(simulation: Simulation, engine: str) -> None:
     sock = stream_for(simulation, engine)
     arrive = partial(sock.peer.send, pattern(100))
     await fail_to_receive(simulation, sock, RECEIVES["recv"], UNPACK, arrive)
