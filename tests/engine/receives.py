@@ -63,35 +63,36 @@ def datagrams_for(simulation: Simulation, engine: str) -> SocketOverSimulation:
     return socket_for(simulation, engine, is_stream=False)
 
 
-async def finish(
-    simulation: Simulation,
-    function: Callable[..., Awaitable[Any]],
-    *arguments: object,
-    arrive: Callable[[], object] = lambda: None,
-    pending: bool = False,
+async def complete(
+    simulation: Simulation, receive: Callable[..., Awaitable[Any]], *arguments: Any
 ) -> Call:
-    """Return a call after everything has run that could.
-
-    Args:
-      simulation: where it runs.
-      function: what is called.
-      arguments: what it is given.
-      arrive: has something arrive.
-      pending: whether that is while the call waits, instead of before.
-    """
-    if not pending:
-        arrive()
-    call = await simulation.begin(function, *arguments)
-    if pending:
-        assert not call.done
-        arrive()
+    """Start a receive and deliver its packet."""
+    call = simulation.call(receive, *arguments)
     await simulation.step()
     return call
 
 
 async def value_of(
-    simulation: Simulation, function: Callable[..., Awaitable[Any]], *arguments: object
+    simulation: Simulation, receive: Callable[..., Awaitable[Any]], *arguments: Any
 ) -> Any:
-    """Return what a call returns that has to end now."""
-    call = await finish(simulation, function, *arguments)
+    """Return what a receive returns that has to end now."""
+    call = await complete(simulation, receive, *arguments)
     return call.value
+
+
+async def receive_when(
+    simulation: Simulation,
+    pending: bool,
+    something_arrives: Callable[[], object],
+    receive: Callable[..., Awaitable[Any]],
+    *arguments: Any,
+) -> Call:
+    """Receive what arrives while the receive waits if it is to be pending, and before otherwise."""
+    if not pending:
+        something_arrives()
+    call = await simulation.begin(receive, *arguments)
+    if pending:
+        assert not call.done
+        something_arrives()
+    await simulation.step()
+    return call

@@ -18,7 +18,7 @@ from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
 from .cancelling import cancel_at_random
-from .receives import both_engines, datagrams_for, finish, value_of, when
+from .receives import both_engines, complete, datagrams_for, receive_when, value_of, when
 from .test_messages import PKTINFO, PKTINFO_PARSED, TTL, TTL_PARSED
 
 Receive = Callable[[trio_wsarecv.Socket, int, int], Awaitable[list[bytes]]]
@@ -52,7 +52,7 @@ async def test_what_has_arrived_is_received_in_order_and_up_to_the_number(
 ) -> None:
     sock = datagrams_for(simulation, engine)
     arrive = partial(send, sock, b"0", b"1", b"2", b"3", b"4")
-    call = await finish(simulation, receive, sock, 3, 10, arrive=arrive, pending=pending)
+    call = await receive_when(simulation, pending, arrive, receive, sock, 3, 10)
     assert call.value == [b"0", b"1", b"2"]
     assert await value_of(simulation, receive, sock, 3, 10) == [b"3", b"4"]
 
@@ -71,7 +71,7 @@ async def test_each_datagram_has_its_sender_and_says_whether_it_was_truncated(
         for size, sender in sent:
             sock.peer.send(b"x" * size, sender)
 
-    call = await finish(simulation, sock.recvfrom_many, 9, 4, arrive=arrive, pending=pending)
+    call = await receive_when(simulation, pending, arrive, sock.recvfrom_many, 9, 4)
     assert call.value == [(b"x" * min(size, 4), addresses[sender]) for size, sender in sent]
     for datagram, (size, sender) in zip(call.value, sent, strict=True):
         assert datagram.data == b"x" * min(size, 4)
@@ -93,7 +93,7 @@ async def test_each_message_has_its_ancillary_data_and_flags(
         for data, control in ((b"one", PKTINFO), (b"longer", TTL), (b"two", b""), (b"end", much)):
             sock.peer.send(data, SENDER, control)
 
-    call = await finish(simulation, sock.recvmsg_many, 9, 4, 100, arrive=arrive, pending=pending)
+    call = await receive_when(simulation, pending, arrive, sock.recvmsg_many, 9, 4, 100)
     *batch, (data, ancillary, flags, _) = call.value
     assert batch == [
         (b"one", [PKTINFO_PARSED], 0, SENDER_ADDRESS),
@@ -147,7 +147,7 @@ async def test_an_error_after_the_first_ends_the_batch_and_comes_with_the_next_c
 ) -> None:
     sock = datagrams_for(simulation, engine)
     arrive = partial(send, sock, b"one", b"two", NtStatus.PORT_UNREACHABLE, b"three")
-    call = await finish(simulation, receive, sock, 9, 10, arrive=arrive, pending=pending)
+    call = await receive_when(simulation, pending, arrive, receive, sock, 9, 10)
     assert call.value == [b"one", b"two"]
     with pytest.raises(ConnectionResetError) as caught:
         await receive(sock, 9, 10)
@@ -166,7 +166,7 @@ async def test_an_error_that_came_with_the_first_ends_the_batch(
     await simulation.step()
     assert call.value == [b"one"]
     for code in (WinsockError.WSAECONNRESET, WinsockError.WSAEHOSTUNREACH):
-        call = await finish(simulation, receive, sock, 9, 10)
+        call = await complete(simulation, receive, sock, 9, 10)
         assert winerror(call.error) == code
     assert await value_of(simulation, receive, sock, 9, 10) == [b"two"]
 
@@ -205,7 +205,7 @@ async def test_datagrams_are_counted(simulation: Simulation, pending: bool, engi
     ]
     counted = Counted()
     for call in calls:
-        await finish(simulation, call, arrive=partial(send, sock, b"data"), pending=pending)
+        await receive_when(simulation, pending, partial(send, sock, b"data"), call)
     send(sock, b"too long")
     await sock.recvmsg(4, 0, MsgFlag.MSG_PEEK)  # takes nothing
     send(sock, b"too long", b"fits")

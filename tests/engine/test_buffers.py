@@ -22,7 +22,7 @@ from trio_wsarecv._winsock.datagram import DatagramOperation
 from trio_wsarecv._winsock.operation import Operation
 from trio_wsarecv._winsock.status import Mode
 
-from .receives import ENGINES, finish, socket_for, value_of
+from .receives import ENGINES, receive_when, socket_for, value_of
 
 GIBIBYTE = 1 << 30
 
@@ -243,7 +243,7 @@ async def test_every_count_is_clamped(simulation: Simulation, method: str, way: 
                 sock.peer.send(DATA)
 
         receive = (RECEIVES | MANY)[method]
-        call = await finish(simulation, receive, sock, arrive=arrive, pending=way == "pending")
+        call = await receive_when(simulation, way == "pending", arrive, receive, sock)
         if method in MANY:
             assert [datagram[0] for datagram in call.value] == [DATA] * 3
             flags = [each[2] if "msg" in method else each.truncated for each in call.value]
@@ -261,7 +261,7 @@ async def test_every_count_is_clamped(simulation: Simulation, method: str, way: 
 async def test_the_count_of_an_exact_receive_is_clamped(simulation: Simulation, way: str) -> None:
     sock = socket_for(simulation, way)
     receive, arrive = SocketStream(sock).receive_exactly, lambda: sock.peer.send(DATA)
-    call = await finish(simulation, receive, 100, arrive=arrive, pending=way == "pending")
+    call = await receive_when(simulation, way == "pending", arrive, receive, 100)
     assert call.value == DATA
 
 

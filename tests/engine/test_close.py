@@ -17,7 +17,7 @@ from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import SocketStream, WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .receives import IN_PARTS, OF_SOCKET_STREAM, both_kinds, finish
+from .receives import IN_PARTS, OF_SOCKET_STREAM, both_kinds, receive_when
 
 
 @pytest.mark.parametrize("iosb", IosbWrite)
@@ -223,7 +223,7 @@ async def test_a_handle_that_winsock_refuses_to_close_is_no_error_of_the_receive
 async def test_closing_ends_a_receive_although_a_duplicate_is_open(simulation: Simulation) -> None:
     sock = simulation.stream()
     duplicate = sock.dup()
-    call = await finish(simulation, sock.recv, 100, arrive=sock.close, pending=True)
+    call = await receive_when(simulation, True, sock.close, sock.recv, 100)
     assert isinstance(call.error, trio.ClosedResourceError)
     sock.peer.send(b"data")
     assert await duplicate.recv(100) == b"data"

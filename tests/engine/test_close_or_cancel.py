@@ -17,7 +17,7 @@ from .receives import (
     both_engines,
     both_kinds,
     datagrams_for,
-    finish,
+    receive_when,
     socket_for,
     stream_for,
     value_of,
@@ -139,6 +139,8 @@ async def test_an_error_does_not_beat_a_cancellation_or_a_close_and_is_not_lost(
             await receive(sock)
         assert winerror(caught.value) == WinsockError.WSAECONNRESET
         assert simulation.events == events
-        again = await finish(simulation, receive, sock, arrive=lambda: sock.peer.send(b"data"))
+        again = await receive_when(
+            simulation, False, lambda: sock.peer.send(b"data"), receive, sock
+        )
         assert again.succeeded  # since an error is reported once
     assert not sock.receiver.pushed_back.something

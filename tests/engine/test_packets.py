@@ -24,7 +24,7 @@ from trio_wsarecv._engine import port
 from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.operation import Operation, State
 
-from .receives import both_kinds, finish
+from .receives import both_kinds, receive_when
 
 
 @every_receive
@@ -33,8 +33,8 @@ async def test_each_receive_is_one_overlapped_call(
 ) -> None:
     sock = simulation.datagrams()
     for count, pending in enumerate((False, True, False, False, True), start=1):
-        call = await finish(
-            simulation, receive, sock, arrive=lambda: sock.peer.send(b"data"), pending=pending
+        call = await receive_when(
+            simulation, pending, lambda: sock.peer.send(b"data"), receive, sock
         )
         assert call.succeeded
         assert simulation.events == ["receive", "dequeue"] * count
@@ -59,7 +59,7 @@ async def test_a_receive_that_is_refused_waits_for_nothing(
 
     async def receive() -> Call:
         arrive = partial(sock.peer.end, status, b"data")
-        return await finish(simulation, RECEIVES[method], sock, arrive=arrive, pending=True)
+        return await receive_when(simulation, True, arrive, RECEIVES[method], sock)
 
     for error in REFUSALS:
         assert (await receive()).succeeded

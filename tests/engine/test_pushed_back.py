@@ -13,7 +13,7 @@ from tests.simulation import Simulation
 from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .receives import finish, value_of
+from .receives import receive_when, value_of
 
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
 MIB = 1 << 20
@@ -244,7 +244,5 @@ async def test_bytes_that_come_with_an_error_come_first(simulation: Simulation) 
         await sock.recv(100)
     assert winerror(caught.value) == WinsockError.WSAETIMEDOUT
     # The error is reported once.
-    again = await finish(
-        simulation, sock.recv, 100, arrive=lambda: sock.peer.send(b"more"), pending=True
-    )
+    again = await receive_when(simulation, True, lambda: sock.peer.send(b"more"), sock.recv, 100)
     assert again.value == b"more"

@@ -26,9 +26,10 @@ from trio_wsarecv._winsock.operation import Operation
 from .receives import (
     both_engines,
     both_kinds,
+    complete,
     datagrams_for,
     every_engine,
-    finish,
+    receive_when,
     socket_for,
     stream_for,
     value_of,
@@ -104,7 +105,7 @@ async def fail_to_receive(
 ) -> None:
     """Have a receive fail, before which or during which something arrives."""
     with without_memory(name):
-        call = await finish(simulation, receive, sock, arrive=arrive, pending=pending)
+        call = await receive_when(simulation, pending, arrive, receive, sock)
     assert isinstance(call.error, MemoryError)
     assert sock.is_readable()
 
@@ -147,7 +148,7 @@ async def test_no_byte_of_an_exact_receive_is_lost_or_comes_twice(
         sock.peer.send(data)
     with monkeypatch.context() as patch:
         patch.setattr(requests, "bytes", bytes_up_to, raising=False)
-        call = await finish(simulation, stream.receive_exactly, 5000)
+        call = await complete(simulation, stream.receive_exactly, 5000)
         for start in range(0, 5000, size) if pending else ():
             sock.peer.send(data[start : start + size])
             await simulation.step()
@@ -281,7 +282,7 @@ async def test_a_batch_is_as_long_as_there_is_memory_and_the_error_comes_next(
 
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, call_or_fail)
-        call = await finish(simulation, receive, arrive=arrive, pending=pending)
+        call = await receive_when(simulation, pending, arrive, receive)
     assert call.value == [b"0", b"1"]
     with pytest.raises(MemoryError):
         await receive()
