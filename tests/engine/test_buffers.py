@@ -76,6 +76,19 @@ async def test_a_buffer_cannot_be_resized_while_the_kernel_has_it(
     assert b"123456789" in buffer
 
 
+@every_buffer_receive
+async def test_a_bad_buffer_does_not_reach_the_kernel(
+    simulation: Simulation, receive: Callable[[Any, Any], Any]
+) -> None:
+    sock = simulation.stream()
+    sock.peer.send(b"data")
+    for buffer in (b"read-only", memoryview(bytearray(8))[::2]):
+        with pytest.raises((TypeError, BufferError)):
+            await receive(sock, buffer)
+    assert not simulation.events
+    assert await sock.recv(100) == b"data"
+
+
 async def test_a_buffer_resized_before_a_peek_is_not_overrun(simulation: Simulation) -> None:
     sock = simulation.stream()
     buffer = bytearray(100)
