@@ -103,27 +103,6 @@ def test_what_the_kernel_has_survives_the_end_of_the_run(
 
 
 @crashes
-def test_after_a_crash_the_socket_is_received_on_with_other_memory(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    crash_while_receiving(simulation, sock)
-    (abandoned,) = sock.peer.requests
-
-    async def main() -> None:
-        others = [simulation.stream() for _ in range(5)]
-        async with simulation.nursery() as nursery:
-            for other in others:
-                Call(nursery, other.recv, 100)
-            await simulation.run()
-            addresses = {request.address for other in others for request in other.peer.requests}
-            assert len(addresses - {abandoned.address}) == 5
-            nursery.cancel_scope.cancel()
-        sock.peer.send(b"data")
-        assert await sock.recv(100) == b"data"
-
-    trio.run(main)
-
-
-@crashes
 @pytest.mark.parametrize("refused", [False, True])
 def test_a_handle_that_a_receive_was_to_close_is_closed_when_the_run_ends(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, refused: bool

@@ -172,17 +172,6 @@ async def test_an_error_that_came_with_the_first_ends_the_batch(
 
 
 @both
-async def test_closing_the_socket_ends_a_batch(simulation: Simulation, receive: Receive) -> None:
-    sock = simulation.datagrams()
-    call = await simulation.begin(receive, sock, 9, 10)
-    send(sock, b"one", b"two")
-    sock.close()
-    await simulation.step()
-    assert call.value == [b"one"]
-    # The simulation would complain of a call on the closed handle.
-
-
-@both
 async def test_a_batch_counts_as_one_receive(simulation: Simulation, receive: Receive) -> None:
     sock = simulation.datagrams()
     send(sock, b"data", b"data", b"data, too long", b"data")

@@ -117,6 +117,7 @@ def test_a_keyboard_interrupt_does_not_stop_a_close(simulation: Simulation) -> N
 RECEIVES: dict[str, Receive] = {
     "recv": lambda sock: sock.recv(10),
     "recvfrom_many": lambda sock: sock.recvfrom_many(3, 10),
+    "recvmsg_many": lambda sock: sock.recvmsg_many(3, 10),
     **IN_PARTS,
 }
 
@@ -127,13 +128,16 @@ async def test_a_receive_whose_socket_was_closed_gives_its_data_or_fails_and_lea
     simulation: Simulation, how: str, closed_first: bool
 ) -> None:
     simulation.behave(prompt=not closed_first)
-    sock = simulation.datagrams() if how == "recvfrom_many" else simulation.stream()
+    is_batch = how.endswith("many")
+    sock = simulation.datagrams() if is_batch else simulation.stream()
     call = await simulation.begin(RECEIVES[how], sock)
     if closed_first:
         sock.close()
         sock.peer.end(NtStatus.CONNECTION_RESET, b"data")
     else:
         sock.peer.send(b"data")
+        if is_batch:
+            sock.peer.send(b"more")  # which a call on the closed handle would be needed for
         sock.close()
     # The number of the handle may serve another socket soon, whose receive nobody may cancel.
     other = simulation.stream()
@@ -143,10 +147,9 @@ async def test_a_receive_whose_socket_was_closed_gives_its_data_or_fails_and_lea
     if how in IN_PARTS:
         assert isinstance(call.error, trio.ClosedResourceError)
     else:
-        assert call.value in (b"data", [(b"data", None)])
+        assert call.value in (b"data", [(b"data", None)], [(b"data", [], 0, None)])
     assert sock.peer.handles == 0
     assert not sock.receiver.pushed_back.something
-    assert not sock.is_readable()
     assert simulation.events.count("receive") == 2
     other.peer.send(b"other")
     await simulation.step()

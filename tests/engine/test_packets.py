@@ -11,15 +11,12 @@ from trio.testing import MockClock
 
 from tests.receiving import (
     RECEIVES,
-    SENDER,
-    SENDER_ADDRESS,
     Receive,
     every_receive,
     winerror,
 )
 from tests.simulation import Call, CancelAnswer, Simulation
-from tests.simulation.behaviour import ShortControl, TooLong
-from trio_wsarecv import MsgFlag, WinsockError
+from trio_wsarecv import WinsockError
 from trio_wsarecv._engine import port
 from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.operation import Operation, State
@@ -67,22 +64,6 @@ async def test_a_receive_that_is_refused_waits_for_nothing(
         refused = await simulation.begin(RECEIVES[method], sock)
         assert winerror(refused.error) == error
     assert (await receive()).succeeded
-
-
-@pytest.mark.parametrize("too_long", TooLong)
-@pytest.mark.parametrize("made_here", [False, True])
-async def test_control_data_that_overflows_its_buffer_does_not_lose_the_datagram(
-    simulation: Simulation, made_here: bool, too_long: TooLong
-) -> None:
-    # The one overflow that can still happen, and be reported inline.
-    simulation.behave(short_control=ShortControl.OVERFLOW, too_long=too_long)
-    simulation.deliver_automatically()
-    sock = simulation.datagrams(made_here=made_here)
-    for _ in range(2):
-        sock.peer.send(b"data", SENDER, bytes(5000))
-        data, _, flags, address = await sock.recvmsg(100, 100)
-        assert (data, address) == (b"data", SENDER_ADDRESS)
-        assert flags & MsgFlag.MSG_CTRUNC
 
 
 async def test_trio_is_given_handles_and_addresses_as_integers(
