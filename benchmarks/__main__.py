@@ -1,8 +1,8 @@
-"""Measures trio_wsarecv side by side with what else there is: ``python -m benchmarks``.
+"""Measures trio_wsarecv beside Trio, asyncio, winloop and C: ``python -m benchmarks``.
 
-A whole run measures everything twice and writes all that ``docs/benchmarks/`` has: a file of
-results, plots, and what the pages of the documentation include; and the figures in README.  A part
-of it, or a quick run, measures once and writes to the folder that ``--output`` names, if any.
+A whole run measures everything twice, which takes about 13 minutes on two processors, and writes
+what ``docs/benchmarks`` has, the results and the plots, and the figures in README.  A part of it,
+or a quick run, measures once, and writes to the folder that ``--output`` names, if any.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Final
 
 from tools import packages
 
-from . import against, build, everybody, figures, machine, pages, plots, results
-from .everybody import AGAINST, FULL, QUICK
+from . import against, build, figures, machine, plan, plots, results
+from .plan import AGAINST, FULL, QUICK, Plan
 from .processes import Child
 from .subjects import python
 
@@ -30,53 +30,53 @@ print("bench versions", ", ".join([f"CPython {platform.python_version()}", *vers
 COMPARED: Final = ("trio", "cffi", "winloop", "hypercorn", "uvicorn", "h11")
 
 
-def about(where: machine.Machine, plan: everybody.Plan) -> str:
+def about(where: machine.Machine, what: Plan) -> str:
     """Say what is measured there, and how."""
     child = Child(python(where, "-c", VERSIONS, *COMPARED), where.environ)
     versions = child.answer("versions")
     child.finish()
-    quick = "" if plan.scale is FULL else ", of a quick run"
-    rounds = f"{plan.scale.rounds} alternating rounds{quick}"
+    quick = "" if what.scale is FULL else ", of a quick run"
+    rounds = f"{what.scale.rounds} alternating rounds{quick}"
     return f"Measured on {where.name}, {versions}; {rounds}; {where.pinning}."
 
 
-def run(plan: everybody.Plan, found: results.Results) -> None:
-    """Compare with everybody once, and add what comes out to the results."""
+def run(what: Plan, found: results.Results) -> None:
+    """Measure everything once, and add it to the results."""
     tables = []
-    with machine.windows(plan.folder) as where:
-        text = about(where, plan)
+    with machine.windows(what.packages) as where:
+        text = about(where, what)
         print(text)
-        for table in everybody.on_windows(where, plan):
+        for table in plan.on_windows(where, what):
             print(*table.lines(), sep="\n", flush=True)
             tables.append(table)
     if sys.platform == "linux":
-        for table in everybody.on_linux(plan.want):
+        for table in plan.on_linux(what.want):
             print(*table.lines(), sep="\n", flush=True)
             tables.append(table)
     found.add(text, tables)
 
 
-def draw(folder: Path) -> None:
-    """Write what the documentation has of the results in a folder."""
+def publish(folder: Path) -> None:
+    """Draw the plots of the results in a folder; write README's figures if they are its results."""
     found = results.read(folder)
-    pages.write(found, folder)
     plots.draw(found, folder)
     if folder == results.OUTPUT:
-        figures.write_readme(found)
+        text = figures.README.read_text("utf-8")
+        figures.README.write_text(figures.rewrite(text, found), "utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less of everything")
     parser.add_argument("--only", action="append", default=[], help="tables that begin like this")
-    parser.add_argument("--replot", action="store_true", help="draw the file of results, no more")
-    parser.add_argument("--against", metavar="COMMIT", help="compare with its package alone")
+    parser.add_argument("--replot", action="store_true", help="use the results, measure nothing")
+    parser.add_argument("--against", metavar="COMMIT", help="compare with the package of a commit")
     parser.add_argument("--output", type=Path, help="a folder")
     options = parser.parse_args()
     quick, commit, output = options.quick, options.against, options.output
     whole = not (quick or commit or options.only)
     if options.replot:
-        draw(output or results.OUTPUT)
+        publish(output or results.OUTPUT)
         return
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
 
@@ -87,17 +87,18 @@ def main() -> None:
     build.ensure_tools()
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         raw, folder = build.build_raw(Path(scratch)), packages.ensure("benchmarks/requirements.txt")
+        scale = QUICK if quick else AGAINST if commit else FULL
+        what = Plan(raw, folder, scale, want)
         if commit:
-            scale = QUICK if quick else AGAINST
-            against.compare(commit, everybody.Plan(raw, folder, scale, want))
+            against.compare(commit, what)
         else:
             found = results.Results()
             for _ in range(RUNS if whole else 1):
-                run(everybody.Plan(raw, folder, QUICK if quick else FULL, want), found)
+                run(what, found)
             if output := output or (results.OUTPUT if whole else None):
                 output.mkdir(parents=True, exist_ok=True)
                 found.write(output)
-                draw(output)
+                publish(output)
     print(f"{time.monotonic() - begin:.0f} s")
 
 

@@ -1,8 +1,8 @@
-"""This work tree's package and that of another commit, side by side, in one run.
+"""The package of the work tree and that of another commit, side by side, in one run.
 
-Both do the same works by the same programs, those of the work tree.  Each package is in a folder
-of its own, and what was imported is checked.  Two processes of one program differ by a few per
-cent for as long as they run, so all are started anew a few times.
+Both do the same works by the same programs, those of the work tree.  Each package is in a folder of
+its own, and it is checked which one a program has imported.  Two processes of one program differ by
+a few per cent for as long as they run, so all are started anew a few times.
 """
 
 from __future__ import annotations
@@ -14,22 +14,19 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from . import machine, rounds, waiting
+from .names import OURS, RUN, STOCK
+from .plan import Plan
 from .processes import REPOSITORY, ProcessError
-from .subjects import OURS, RUN, STOCK, started, subjects
-from .table import digits
+from .subjects import started, subjects
+from .table import Table, digits
 from .works import WORKS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from .everybody import Plan
-    from .table import Table
 
 PACKAGE: Final = "trio_wsarecv"
 NEW: Final = "new"
@@ -58,7 +55,7 @@ def name_of(program: str, side: str) -> str:
 
 
 def measure(where: machine.Machine, folders: Mapping[str, Path], plan: Plan) -> Iterator[Table]:
-    """Do all works with both packages, and give each table as often as all are started."""
+    """Do all works with both packages; give each table as often as the processes are started."""
     raw, _, scale, want = plan
     pairs = [
         subject._replace(name=name_of(subject.name, side))
@@ -76,7 +73,8 @@ def measure(where: machine.Machine, folders: Mapping[str, Path], plan: Plan) -> 
             for work in WORKS:
                 if want(work.key) and work.base == STOCK and not work.needs_machine:
                     own = replace(work, base=name_of(OURS, OLD))
-                    yield from rounds.measure(children, own, where.server, scale)
+                    how = (where.server, scale.rounds, scale.seconds)
+                    yield from rounds.measure(children, own, *how)
             if want("cancel"):
                 yield waiting.cancel(children, scale.cancelled[0], scale.rounds)
 
@@ -84,7 +82,7 @@ def measure(where: machine.Machine, folders: Mapping[str, Path], plan: Plan) -> 
 def compare(commit: str, plan: Plan) -> None:
     """Print both packages' medians, and the ratios."""
     tables: dict[str, Table] = {}
-    with packages(commit) as folders, machine.windows(plan.folder) as where:
+    with packages(commit) as folders, machine.windows(plan.packages) as where:
         for table in measure(where, folders, plan):
             print(table.key, flush=True)
             known = tables.setdefault(table.key, table)

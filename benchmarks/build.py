@@ -1,4 +1,4 @@
-"""Builds what is written in C, and installs the tools that this needs."""
+"""Compiles what is written in C, and installs the tools that this needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 SOURCES: Final = Path(__file__).parent / "native"
 OPTIONS: Final = ("-O2", "-Wall", "-Wextra", "-Werror")
 ON_WINDOWS: Final = "gcc" if sys.platform == "win32" else "x86_64-w64-mingw32-gcc"
-#: Debian's packages of the tools, besides those of the Windows CPython.
+#: Debian's packages with the tools, besides those that the Windows CPython needs.
 TOOLS: Final = {"gcc": ["gcc", "libc6-dev"], "wrk": ["wrk"]}
 
 
@@ -23,7 +23,7 @@ def ensure_tools() -> None:
 
 
 def build_raw(folder: Path) -> Path:
-    """Compile the limit of all that runs on Windows."""
+    """Compile the program that is the limit of all that runs on Windows."""
     return build("raw", folder, ON_WINDOWS, "-lws2_32")
 
 

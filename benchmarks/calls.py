@@ -1,15 +1,15 @@
-"""Counts what Python does for one receive: in the Windows CPython, no clock used.
+"""Counts what Python does for one receive, in the Windows CPython; no clock is involved.
 
 usage: calls.py trio|trio_wsarecv waiting|inline|burst RECEIVES
 
-"waiting": a thread sends each message when the receive before it is done and this one is surely
-waiting, so that every receive pends and wakes the run loop once.  "inline": everything has been
-sent before, so that no receive has to wait.  "burst": the same as "waiting", just after a burst.
+"waiting": a thread sends each message only when the receive is waiting, so every receive pends and
+wakes the run loop once.  "inline": everything has been sent before, so no receive has to wait.
+"burst": the same as "waiting", just after a burst.
 
-The stream is one that ``open_tcp_stream`` made.  What is counted, by `sys.setprofile` in the run's
-own thread, is all that happens from one receive to the next: the receive itself, and Trio's part in
-having the task wait and run again.  Calls of Windows are counted as Trio and the package make them,
-and so are the bytes that they give the kernel room for.
+The stream is one that ``open_tcp_stream`` made.  `sys.setprofile`, in the thread of the run, counts
+all that happens from one receive to the next: the receive itself, and what Trio does to put the
+task to sleep and to run it again.  Calls of Windows are counted as Trio and the package make them,
+and so are the bytes of the buffers that the kernel gets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from types import FrameType
+from typing import Any, Final
 
 import trio
 
@@ -30,13 +31,10 @@ import trio_wsarecv
 from benchmarks import libraries
 from benchmarks.programs import BURST, MESSAGE
 
-if TYPE_CHECKING:
-    from types import FrameType
-
-PAUSE: Final = 0.01  # from the end of one receive to the next message
+PAUSE: Final = 0.01  # seconds from the end of one receive to the next message
 WARM_UP: Final = 5
 
-#: Not the program's work: this module's functions, what counts calls, and what only Wine needs.
+#: Not a part of the program: this module, the wrappers, and what only Wine needs.
 LEFT_OUT: Final = {"calls.py", "libraries.py", "sitecustomize.py"}
 #: The functions of the system that a receive may need.
 SYSTEM: Final = {"WSARecv", "GetQueuedCompletionStatusEx", "DeviceIoControl", "CancelIoEx"}

@@ -1,9 +1,9 @@
 """What a server gains by more processes: `docs/examples/all_cores.py`, on Linux.
 
-It has one worker, two, and so on up to the number of processors.  Each server has its turn with wrk
-as a client of many connections, then every one again.  In every turn the connections are new, for
-how they fall to the workers is a part of the result.  Nothing is pinned to a processor: server and
-client share them all, as they would in earnest.  So it takes a machine with nothing else to do.
+It has one worker, two, and so on up to the number of processors.  In each round every server has a
+turn with wrk as a client of many connections.  The connections are new in each turn, because how
+they are distributed among the workers is part of the result.  Nothing is pinned to a processor: as
+in real use, server and client share all of them.  So nothing else may run on the machine.
 """
 
 from __future__ import annotations
@@ -39,20 +39,17 @@ class Server:
         self._child = Child(command, {**os.environ, "PYTHONPATH": str(REPOSITORY)})
         self._url = f"http://127.0.0.1:{self._child.line('listening on port ').strip()}/"
         self._pids = [process.pid for process in psutil.Process(self._child.pid).children()]
+        self.finish = self._child.finish
 
     def turn(self) -> tuple[float, float, float, float]:
-        """Have a new client make requests for a while; return what the tables below have."""
+        """Have a new client make requests for a while; return a figure for each table below."""
         before, spent = processor_seconds(*self._pids), os.times()
-        asked = wrk.ask(self._url, CONNECTIONS, SECONDS, "echo")
+        count, seconds = wrk.ask(self._url, CONNECTIONS, SECONDS, "echo")
         workers = processor_seconds(*self._pids) - before
         client = sum(os.times()[2:4]) - sum(spent[2:4])
         for _ in range(CONNECTIONS):
             self._child.line("worker ")
-        count, seconds = asked
         return count / seconds, 1e6 * workers / count, workers / seconds, client / seconds
-
-    def finish(self) -> None:
-        self._child.finish()
 
 
 def measure() -> list[Table]:

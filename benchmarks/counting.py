@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from .machine import Machine
+from .names import OURS, RUN, STOCK
 from .processes import Child
-from .subjects import OURS, RUN, STOCK, python
+from .subjects import python
 from .table import Figure, Table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .machine import Machine
 
 SCRIPT: Final = Path(__file__).with_name("calls.py")
 PER: Final = "per receive"
@@ -25,13 +23,13 @@ CALLS: Final = {
 POSTED: Final = {"system": CALLS["system"], "posted": Figure("bytes posted", PER)}
 MODES: Final = {
     "waiting": ("a receive that has to wait", CALLS),
-    "inline": ("a receive of what is there", CALLS),
+    "inline": ("a receive whose data is there", CALLS),
     "burst": ("a 64-byte message after a burst of 2 MiB", POSTED),
 }
 
 
 def measure(machine: Machine, receives: int) -> Iterator[Table]:
-    """Count for stock Trio, for us, and for Trio under ``run``."""
+    """Count for stock Trio, for this package, and for Trio under ``run``."""
     for mode, (title, figures) in MODES.items():
         tables = {key: Table(f"calls-{mode}-{key}", title, figures[key]) for key in figures}
         for name, kind, run in ((STOCK, STOCK, False), (OURS, OURS, False), (RUN, STOCK, True)):

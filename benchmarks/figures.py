@@ -1,77 +1,65 @@
-"""The figures in the text of README and the documentation, written from the file of results.
+"""The figures in the text of README and the documentation, taken from the file of results.
 
-A figure stands for ``KEYS; SUBJECT / BASE; FORM``.  KEYS are patterns, as of file names, with a
-comma between any two.  The figure is the range over all these tables and all runs.
+A figure is written as ``KEYS; SUBJECT / BASE; FORM``.  KEYS are patterns of table keys, separated
+by commas.  The figure is the range over all these tables and all runs.
 
 =======  ============================================================================
 FORM     what the figure is
 =======  ============================================================================
-(none)   how many times that of BASE, or of the table's own base, it is: "0.62 to 0.70"
-less     how many percent less: "30 to 38 %"
-more     how many percent more
+(none)   the ratio to BASE, or to the table's own base: "0.62 to 0.70"
+change   the same ratio in per cent: "30 to 38 % less", "2 % less to 1 % more"
 value    the median: "3,120 to 3,290"
-share    the median of a share, or with " + " between subjects the sum of theirs: "12 %"
+share    the median of a share, or with " + " between subjects their sum: "12 %"
 =======  ============================================================================
 
-``ratios``, ``drifted`` and ``drift`` say how the runs agree: how many ratios there are, how many of
-them differ by more than a tenth from run to run, and by how many percent the worst.
+``ratios``, ``drifted`` and ``drift`` tell how well the runs agree: how many ratios there are, how
+many of them differ by more than a tenth between the runs, and by how many per cent the worst.
 
-In the documentation this is the role ``measured``.  In README, which nobody builds, the figure
-stands between two comments; ``python -m benchmarks.figures`` writes it anew.
+In the documentation this is the role ``measured``.  In README, which is not built, the figure
+stands between two comments; ``python -m benchmarks --replot`` writes it again.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from .results import OUTPUT, read
+from .results import Result, Results
 from .table import digits
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from .results import Result, Results
 
 README: Final = Path(__file__).parents[1] / "README.md"
 MARKED: Final = re.compile(r"(<!-- measured: (.+?) -->).*?(<!-- / -->)", re.DOTALL)
-DRIFT: Final = 0.1  # how far a ratio may differ from run to run, and count as the same
+DRIFT: Final = 0.1  # how much a ratio may differ between the runs
 
 
 class UnknownFigureError(Exception):
-    """There is nothing in the results that an expression stands for."""
+    """The results have no figure for an expression."""
 
 
 def evaluate(expression: str, results: Results) -> str:
-    """Return the figure that an expression stands for.
+    """Return the figure for an expression.
 
     Raises:
-      UnknownFigureError: there is none.
+      UnknownFigureError: the results have none.
     """
     if expression in AGREEMENT:
         return AGREEMENT[expression](list(drifts(results)))
-    keys, who, *form = (part.strip() for part in expression.split(";"))
-    subject, _, base = (part.strip() for part in who.partition(" / "))
+    keys, subjects, *form = (part.strip() for part in expression.split(";"))
+    subject, _, base = (part.strip() for part in subjects.partition(" / "))
     patterns = [pattern.strip() for pattern in keys.split(",")]
-    tables = [
-        table
+    pick, write = FORMS["".join(form)]
+    values = [
+        value
         for key, table in results.tables.items()
         if any(fnmatchcase(key, pattern) for pattern in patterns)
+        for value in pick(table, subject, base)
     ]
-    write, is_ratio = FORMS["".join(form)]
-    pick = ratios if is_ratio else medians
-    values = [value for table in tables for value in pick(table, subject, base)]
     if not values:
         raise UnknownFigureError(expression)
-    texts = sorted({write(value) for value in values}, key=_number)
-    least, *_, most = [*texts, ""] if len(texts) == 1 else texts
-    return f"{least.removesuffix(' %')} to {most}" if most else least
-
-
-def _number(text: str) -> float:
-    return float(text.replace(",", "").removesuffix(" %"))
+    return write(min(values), max(values))
 
 
 def medians(table: Result, subject: str, _: str) -> Iterator[float]:
@@ -83,16 +71,15 @@ def medians(table: Result, subject: str, _: str) -> Iterator[float]:
 
 
 def ratios(table: Result, subject: str, base: str) -> Iterator[float]:
-    """Return in each run how many times that of another a subject's figure is."""
-    rows = table.rows.get(subject, [])
-    others = table.rows.get(base or table.base, [])
+    """Return the ratio of a subject's figure to that of another one in each run."""
+    rows, others = table.rows.get(subject, []), table.rows.get(base or table.base, [])
     for row, other in zip(rows, others, strict=False):
         if row and other and row.ratio and other.ratio:
             yield row.ratio / other.ratio
 
 
 def drifts(results: Results) -> Iterator[float]:
-    """Return by what share each ratio differs from run to run."""
+    """Return for each ratio how much it differs between the runs, as a share."""
     for table in results.tables.values():
         for name in table.rows:
             found = list(ratios(table, name, ""))
@@ -101,32 +88,30 @@ def drifts(results: Results) -> Iterator[float]:
 
 
 def rewrite(text: str, results: Results) -> str:
-    """Return a text with all marked figures written anew."""
+    """Return a text with all marked figures replaced."""
     return MARKED.sub(lambda found: found[1] + evaluate(found[2], results) + found[3], text)
 
 
-def _percent(share: float) -> str:
-    return f"{share * 100:.0f} %"
+def _range(texts: Iterable[str]) -> str:
+    return " to ".join(dict.fromkeys(texts))
 
 
-FORMS: Final[dict[str, tuple[Callable[[float], str], bool]]] = {
-    "": (lambda ratio: f"{ratio:.2f}", True),
-    "less": (lambda ratio: _percent(1 - ratio), True),
-    "more": (lambda ratio: _percent(ratio - 1), True),
-    "value": (digits, False),
-    "share": (lambda median: f"{median:.0f} %", False),
+def _change(least: float, most: float) -> str:
+    low, high = (round(100 * (ratio - 1)) for ratio in (least, most))
+    if low < 0 < high:
+        return f"{-low} % less to {high} % more"
+    word, ends = ("less", (-high, -low)) if low < 0 else ("more", (low, high))
+    return f"{_range(map(str, ends))} % {word}"
+
+
+FORMS: Final[dict[str, tuple[Callable[..., Iterator[float]], Callable[[float, float], str]]]] = {
+    "": (ratios, lambda *ends: _range(f"{ratio:.2f}" for ratio in ends)),
+    "change": (ratios, _change),
+    "value": (medians, lambda *ends: _range(map(digits, ends))),
+    "share": (medians, lambda *ends: _range(f"{share:.0f}" for share in ends) + " %"),
 }
 AGREEMENT: Final[dict[str, Callable[[list[float]], str]]] = {
     "ratios": lambda found: str(len(found)),
     "drifted": lambda found: str(sum(each > DRIFT for each in found)),
-    "drift": lambda found: _percent(max(found)),
+    "drift": lambda found: f"{100 * max(found):.0f} %",
 }
-
-
-def write_readme(results: Results) -> None:
-    """Write the figures of README anew."""
-    README.write_text(rewrite(README.read_text("utf-8"), results), "utf-8")
-
-
-if __name__ == "__main__":
-    write_readme(read(OUTPUT))

@@ -1,8 +1,7 @@
-"""The functions of Windows, as Trio and this package call them by cffi, with something in between.
+"""The functions of Windows, as Trio and this package call them by cffi, each with a wrapper.
 
-Python's profilers do not see calls of a DLL; they do see what is put in between.
-
-``libraries.py TARGET SCRIPT ARGUMENTS`` runs a subject under cProfile, but for its imports.
+Python's profilers do not see calls of a DLL, but they see calls of a wrapper.
+``libraries.py TARGET SCRIPT ARGUMENTS`` profiles the main function of a subject by cProfile.
 """
 
 from __future__ import annotations
@@ -10,14 +9,12 @@ from __future__ import annotations
 import cProfile
 import runpy
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import trio
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-#: The types that cffi gives a library, with declarations of its own and with generated ones.
+#: The types of cffi's libraries, with declarations of its own and with generated ones.
 TYPES: Final = {"FFILibrary", "Lib"}
 
 
@@ -35,7 +32,7 @@ class Library:
 
 
 def wrap_all(wrap: Callable[[str, Any], Any]) -> None:
-    """Have this make another function of each, in all libraries of Trio's modules and ours."""
+    """Wrap the functions of all libraries that Trio's modules and ours have."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in {"trio", "trio_wsarecv"}:
             for attribute, value in list(vars(module).items()):
@@ -44,7 +41,7 @@ def wrap_all(wrap: Callable[[str, Any], Any]) -> None:
 
 
 def visible(name: str, function: Any) -> Any:
-    """Return a Python function of that name which calls the function."""
+    """Return a Python function of that name that calls the function."""
 
     def call(*arguments: Any) -> Any:
         return function(*arguments)

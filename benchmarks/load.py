@@ -1,26 +1,27 @@
-"""The load generator, the far end of all that is measured: ``load.py WORK CONNECTIONS RATE SIZE``.
+"""The load generator, the peer of every subject: ``load.py WORK CONNECTIONS RATE SIZE``.
 
-It says on which port it is, and when all connections are there.  Then each line ``N RATE`` on its
-standard input asks for one round, and is answered by the seconds that took, and those of this
-process:
+It reports its port, and when all connections have been made.  Then each line ``N RATE`` on its
+standard input asks for one round.  The answer is how many seconds the round took, and how many of
+them this process used the processor.
 
-paced: N messages of SIZE bytes, RATE of them per second, to one connection after the other
-flood: N times ROUND bytes, each answered by a byte
-dry: the same, RATE times per second in pieces of SIZE bytes
-frames: N batches of frames, each with its length before it; the empty one at the end is answered
-burst: N times SIZE bytes to one connection after the other, each answered by a byte
+paced: N messages of SIZE bytes, RATE per second, to one connection after the other
+flood: N times ROUND bytes; the subject answers each by a byte
+dry: the same, RATE times per second, in pieces of SIZE bytes
+frames: N batches of frames, each with its length before it; the subject answers the last, empty one
+burst: N times SIZE bytes to one connection after the other; the subject answers each by a byte
 echo: N messages that come back, one at a time on every connection
-idle: nothing at all
-datagrams-paced, datagrams-burst, datagrams-echo: N datagrams; N times as many as a burst has, and
-the last of either is answered; N datagrams that come back
-datagrams-dns: N queries, each for the address of one name, one at a time from every peer
+idle: nothing
+datagrams-paced: N datagrams, RATE per second; the subject answers the last one
+datagrams-burst: N bursts of datagrams; the subject answers the last one of each
+datagrams-echo: N datagrams that come back, one at a time for every peer
+datagrams-dns: N queries for the address of one name, one at a time from every peer
 
-A datagram begins with its number and with whether it is to be answered, by the number that the
-next one will have, or by a wrong one if any was lost, doubled or overtaken.  So no more are on the
-way than the receiver's kernel has room for.  A last one of one byte is the end.
+A datagram begins with its number and with whether to answer it.  The answer is the number of the
+next one, or a wrong number if one was lost, doubled or overtaken.  A datagram of one byte is the
+end.  No more datagrams are sent without an answer than the receiver's kernel has room for.
 
-While it waits for an echo or for the answer to a burst it never sleeps: waking it would take longer
-than most answers.
+While it waits for an echo or for the answer to a burst it does not sleep, because waking it would
+take longer than most answers.
 """
 
 from __future__ import annotations
@@ -29,20 +30,18 @@ import select
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from benchmarks import programs
 from benchmarks.programs import DATAGRAMS, FRAMES, HEADER, HOST, MESSAGE, NEXT, ROUND, say
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 DEADLINE: Final = 60  # seconds for any answer
 NAME: Final = b"alpha.example"
 
 
 def schedule(units: int, rate: float, spin: bool = False) -> Iterator[int]:
-    """Give the numbers of units, each when its moment has come."""
+    """Give the numbers of units, each when it is due."""
     begin = time.perf_counter()
     for done in range(units):
         while rate and (left := begin + done / rate - time.perf_counter()) > 0:
@@ -60,12 +59,12 @@ def readable(sockets: list[socket.socket]) -> list[socket.socket]:
 
 
 class Ends:
-    """The far ends of connections, or the peers of one socket for datagrams."""
+    """The peers of all connections, or of one datagram socket."""
 
     sockets: list[socket.socket]
 
-    def come_back(self, units: int, send: Callable[[socket.socket], int]) -> None:
-        """Have units come back, one at a time on each; `send` returns how many bytes one has."""
+    def echo_each(self, units: int, send: Callable[[socket.socket], int]) -> None:
+        """Echo units, one at a time on each socket; `send` returns how many bytes come back."""
         asking = self.sockets[:units]
         missing = {sock: send(sock) for sock in asking}
         left, unasked = units, units - len(asking)
@@ -124,7 +123,7 @@ class Streams(Ends):
                 self.receive(sock, 1)
 
     def echo(self, units: int, rate: float) -> None:
-        self.come_back(units, lambda sock: sock.send(bytes(MESSAGE)))
+        self.echo_each(units, lambda sock: sock.send(bytes(MESSAGE)))
 
     def finish(self) -> None:
         for sock in self.sockets:
@@ -169,10 +168,10 @@ class Datagrams(Ends):
             self.receive(self.sockets[0], NEXT.size)
 
     def echo(self, units: int, rate: float) -> None:
-        self.come_back(units, self._send)
+        self.echo_each(units, self._send)
 
     def dns(self, units: int, rate: float) -> None:
-        self.come_back(units, self._ask)
+        self.echo_each(units, self._ask)
 
     def _ask(self, sock: socket.socket) -> int:
         server = programs.name_server()

@@ -1,17 +1,16 @@
 """The machine that the subjects run on: Windows, or Wine on Linux with a server of its own.
 
-Wine's server plays the kernel's part, so its processor time counts with the subject's.  Other
-programs of the same Wine prefix would be served by the same server.  So the benchmarks have a
-prefix to themselves, which shares its files with that of the Windows CPython.
+Wine's server does the kernel's part, so its processor time counts with the subject's.  The server
+of a Wine prefix serves all programs of that prefix.  So the benchmarks have a prefix to themselves,
+which shares its files with that of the Windows CPython.
 
-A subject and Wine's server wait for each other in turn, so they share a processor.  The load
-generator has another, and so has this process.  Where the scheduler is free to choose, it puts
-them together at one time and apart at another, and waking another processor costs more than all
-that is to be measured.
+A subject and Wine's server wait for each other in turn, so they share one processor.  The load
+generator and this process have another one.  A free scheduler would sometimes put them together and
+sometimes apart, and waking another processor costs more than what is measured here.
 
-From the moment when a polled socket is readable until the subject has taken its packet, Wine's
-server does nothing but poll that socket again and again.  So it gives way to the subject: with the
-same priority, it would do so for as long as the scheduler lets it.
+While a polled socket is readable and the subject has not taken its packet yet, Wine's server polls
+that socket again and again.  So it has the lowest priority: with the same priority as the subject,
+it would go on for as long as the scheduler lets it.
 """
 
 from __future__ import annotations
@@ -22,9 +21,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import psutil
 
@@ -34,12 +34,9 @@ if sys.platform != "win32":
     from tools.wine.environment import ensure
     from tools.wine.prefix import windows_path as windows_path
 
-    ALLOWED = os.sched_getaffinity(0)  # before a machine is there, for one may be within another
+    ALLOWED = os.sched_getaffinity(0)  # at import, because a machine can be inside another one
 else:
     windows_path = str
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 
 class Machine(NamedTuple):
@@ -49,12 +46,12 @@ class Machine(NamedTuple):
     launcher: tuple[str, ...]  # what comes before the name of a program
     python: str
     environ: Mapping[str, str]
-    server: int | None = None  # the process that is the kernel's stand-in, if there is one
-    folder: Path = REPOSITORY  # the working directory, which has the package to be imported
-    pinning: str = "nothing is pinned to a processor, so the figures wander"
+    server: int | None = None  # the process of Wine's server, if there is one
+    folder: Path = REPOSITORY  # the working directory, from which the package is imported
+    pinning: str = "nothing is pinned to a processor, so the figures vary"
 
     def with_package(self, folder: Path) -> Machine:
-        """Return the same machine, on which the package in this folder is the one imported."""
+        """Return the same machine with the package of this folder."""
         # What ``python -m`` starts is looked for in the working directory first.
         path = f"{windows_path(folder)};{self.environ['PYTHONPATH']}"
         return self._replace(environ={**self.environ, "PYTHONPATH": path}, folder=folder)
@@ -62,7 +59,7 @@ class Machine(NamedTuple):
 
 @contextmanager
 def windows(packages: Path) -> Iterator[Machine]:
-    """Give the machine, with this folder of Python packages, for as long as the block lasts."""
+    """Give the machine, with this folder of Python packages, until the block ends."""
     if sys.platform != "win32":
         with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
             yield from _wine(Path(folder), packages)
@@ -91,7 +88,7 @@ if sys.platform != "win32":
         pinning = f"pinned: the load generator to processor {first}, {others}"
         command = [*here, "wineserver", "--foreground", "--persistent"]
         server = psutil.Popen(command, -1, None, nothing, nothing, nothing, env=environ)
-        # A client that finds no server would start another one, whose time nobody counts.
+        # A client that finds no server would start another one, whose time is not counted.
         while not server.net_connections("unix"):
             if server.poll() is not None:
                 raise ProcessError("Wine's server has ended")

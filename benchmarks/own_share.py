@@ -1,10 +1,10 @@
-"""Python's own share of a receive: ``python -m benchmarks.own_share``, on Linux.
+"""Python's own share of a receive, on Linux: ``python -m benchmarks --only own``.
 
 On Windows a system call is cheap, and Python is what costs.  So here the package runs on a Winsock
 of C functions that do nothing.  It is compared with stock Trio's own receive on a socket that has
 the data, system call included.  Both take turns in one process, on one processor.
 
-Where a receive waits, a stand-in for Trio's completion port has its packet ready when no task can
+Where a receive waits, a stand-in for Trio's completion port delivers its packet when no task can
 run.  Stock Trio waits by epoll there, which costs less than its poll on Windows; sending it the
 data does not count.
 """
@@ -17,10 +17,11 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from unittest import mock
 
 import trio
@@ -31,14 +32,11 @@ from trio_wsarecv._winsock import calls
 from trio_wsarecv._winsock.provider import Provider
 
 from .build import build
+from .names import OURS, STOCK
 from .processes import ProcessError
-from .subjects import OURS, STOCK
 from .table import Figure, Table
 
 assert sys.platform != "win32"
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
 
 HOST: Final = "127.0.0.1"
 SIZE: Final = 64  # of a message: see ``do_nothing.c``
@@ -52,8 +50,8 @@ TIME: Final = Figure("time per call", "µs")
 def on_winsock(library: Path, completion_port: object) -> Iterator[ctypes.c_int32]:
     """Put the package on another Winsock and another completion port.
 
-    Gives the variable that says whether a receive is pending there.  All that this module knows of
-    the inside of the package is here.
+    Gives the variable that says whether a receive is pending there.  Nothing else in this module
+    depends on the package's internals.
     """
     winsock = calls.ffi.dlopen(str(library))
     with ExitStack() as stack:
@@ -71,8 +69,8 @@ def on_winsock(library: Path, completion_port: object) -> Iterator[ctypes.c_int3
 class Port(trio.abc.Clock):
     """Stands in for the completion port: what waits is completed as soon as no task can run.
 
-    As the clock of a run it hears of that, since it is asked how long to sleep.  In a turn of stock
-    Trio it sends what that waits for, and counts the seconds spent on it.
+    It knows when that is because it is also the clock of the run, which Trio asks how long to
+    sleep.  In a turn of stock Trio it sends the data then, and counts the seconds spent on that.
     """
 
     def __init__(self) -> None:
@@ -104,7 +102,7 @@ class Port(trio.abc.Clock):
 
 
 class Call(NamedTuple):
-    """A receive of a stream or a socket of datagrams, and what stock Trio has in its place."""
+    """A receive of a stream or a datagram socket, and the call of stock Trio to compare it with."""
 
     title: str
     name: str
@@ -128,7 +126,7 @@ CALLS: Final = (
 
 
 async def pair(factory: Any, stream: Any) -> tuple[Any, Any, socket.socket]:
-    """Return a socket, a stream of it or itself, and what sends to it."""
+    """Return a socket, its stream or the socket again, and the socket that sends to it."""
     if stream is None:
         sock = factory(socket.AF_INET, socket.SOCK_DGRAM)
         await sock.bind((HOST, 0))
@@ -150,7 +148,7 @@ async def repeat(count: int, call: Callable[..., Awaitable[Any]], *arguments: ob
 
 
 async def measure_call(call: Call, waits: ctypes.c_int32, clock: Port) -> Table:
-    """Measure one receive, in alternating turns, of which the first is for warming up."""
+    """Measure one receive, in alternating turns; the first is for warming up."""
     streams: tuple[Any, Any] = trio.SocketStream, trio_wsarecv.SocketStream
     if "recvfrom" in call.name:
         streams = (None, None)
@@ -181,7 +179,7 @@ async def measure_call(call: Call, waits: ctypes.c_int32, clock: Port) -> Table:
 
 
 async def measure_all(waits: ctypes.c_int32, clock: Port) -> list[Table]:
-    """Return a table for each receive; the last is Trio's checkpoint, which all of them contain."""
+    """Return a table for each receive; the last is Trio's checkpoint, which is part of each."""
     checkpoint = Table("own-checkpoint", "checkpoint", TIME)
     for _ in range(ROUNDS):
         checkpoint.add(STOCK, await repeat(MESSAGES, trio.lowlevel.checkpoint) / MESSAGES)
@@ -199,15 +197,3 @@ def measure() -> list[Table]:
                 return trio.run(measure_all, waits, stand_in, clock=stand_in)
     finally:
         os.sched_setaffinity(0, before)
-
-
-def main() -> None:
-    print(f"{'microseconds for each call':32}{STOCK:>12}{OURS:>14}{'ratio':>8}")
-    for table in measure():
-        rows = [table.row(name) for name in (STOCK, OURS) if name in table.rows]
-        cells = "".join(f"{row.median:>13.2f}" for row in rows)
-        print(f"{table.title:31}{cells}" + (f"{rows[1].ratio:>9.2f}" if rows[1:] else ""))
-
-
-if __name__ == "__main__":
-    main()

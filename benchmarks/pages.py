@@ -1,27 +1,20 @@
-"""What the documentation includes of the results, written from their file."""
+"""The tables of the documentation, in reStructuredText, made from the results at each build."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
-from .results import NONE
-from .subjects import LOOPS, OURS, RAW, RUN, SOCKET, STOCK, STOCK_DATAGRAMS
-from .web import SCHEMES
+from .names import LOOPS, OURS, RAW, RUN, SCHEMES, SOCKET, STOCK, STOCK_DATAGRAMS
+from .results import Result, Results
+from .table import Row
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
-
-    from .results import Result, Results
-    from .table import Row
-
-#: Whom we are compared with.
+#: Which subjects ours is compared with.
 AGAINST: Final = {"Trio": STOCK, "recv_into": SOCKET, **{loop: loop for loop in LOOPS}, "C": RAW}
-
-
+NONE: Final = "–"
 BRACKETS: Final = (
-    "In brackets: the ratio to {}. It is the median of the ratios of all rounds, each of turns "
-    "that follow each other, so equal figures can have different ratios."
+    "In brackets: the ratio to {}. It is the median of the ratios of all rounds, so equal figures "
+    "can have different ratios."
 )
 
 
@@ -41,37 +34,51 @@ def _text(row: Row | None) -> str:
 
 
 def _ratio(one: Row | None, other: Row | None) -> str:
-    """Return how many times the other the one is, by way of their common base."""
+    """Return the ratio of two rows of a table, from those to their common base."""
     if one and other and one.ratio and other.ratio:
         return f"{one.ratio / other.ratio:.2f}"
     return NONE
 
 
+def _compared(row: Row) -> str:
+    return f"{_text(row)} ({row.ratio or 1:.2f})"
+
+
 def summary(tables: Iterable[Result]) -> list[str]:
     """Return our figure of each table, compared with those of the others."""
-    header = ("Work (↑ more is better, ↓ less)", OURS, *(f"÷ {name}" for name in AGAINST))
     rows = []
     for table in tables:
         first = table.first()
-        ours, run, stock = (first.get(name) for name in (OURS, RUN, STOCK))
+        ours, run = first.get(OURS), first.get(RUN)
         ratios = [_ratio(ours, first.get(name)) for name in AGAINST.values()]
-        rows.append((_title(table), _text(ours), *ratios, _text(run), _ratio(run, stock)))
-    return list_table((*header, "run", "run ÷ Trio"), rows)
+        of_run = (_text(run), _ratio(run, first.get(STOCK)))
+        rows.append((_title(table), _text(ours), *ratios, *of_run))
+    others = (f"÷ {name}" for name in AGAINST)
+    header = ("Work (↑ more is better, ↓ less)", OURS, *others, "run", "run ÷ Trio")
+    return list_table(header, rows)
 
 
-def datagrams(tables: Sequence[Result]) -> list[str]:
+def datagrams(tables: Iterable[Result]) -> list[str]:
     """Return stock Trio's figure of each table, and those of all others divided by it."""
-    names = [*dict.fromkeys(name for table in tables for name in table.first())][1:]
+    firsts = {_title(table): table.first() for table in tables}
+    names = [*dict.fromkeys(name for first in firsts.values() for name in first)][1:]
     rows = []
-    for table in tables:
-        stock = table.first()[STOCK_DATAGRAMS]
-        ratios = [_ratio(table.first().get(name), stock) for name in names]
-        rows.append((_title(table), _text(stock), *ratios))
+    for title, first in firsts.items():
+        stock = first[STOCK_DATAGRAMS]
+        rows.append((title, _text(stock), *(_ratio(first.get(name), stock) for name in names)))
     return list_table(("Work", STOCK_DATAGRAMS, *(f"÷: {name}" for name in names)), rows)
 
 
+def own(tables: Mapping[str, Result]) -> list[str]:
+    rows = []
+    for name, table in tables.items():
+        stock, ours = (table.first().get(subject) for subject in (STOCK, OURS))
+        rows.append((name, _text(stock), _text(ours), _ratio(ours, stock)))
+    return list_table(("µs per call", STOCK, OURS, "÷ Trio"), rows)
+
+
 def columns(title: str, tables: Mapping[str, Result], cell: Callable[[Row], str]) -> list[str]:
-    """Return tables as columns of one, without the rows that are nearly nothing in all of them."""
+    """Return tables as columns of one, without the rows that are nearly zero in all of them."""
     firsts = [table.first() for table in tables.values()]
     rows = [
         (name, *(cell(first[name]) for first in firsts))
@@ -82,24 +89,8 @@ def columns(title: str, tables: Mapping[str, Result], cell: Callable[[Row], str]
     return [*list_table((title, *tables), rows), *([f"\n{BRACKETS.format(base)}"] if base else [])]
 
 
-def compared(row: Row) -> str:
-    return f"{_text(row)} ({row.ratio or 1:.2f})"
-
-
-def share(row: Row) -> str:
-    return f"{row.median:.0f}%"
-
-
-def own(tables: Mapping[str, Result]) -> list[str]:
-    rows = []
-    for name, first in ((name, table.first()) for name, table in tables.items()):
-        stock, ours = first.get(STOCK), first.get(OURS)
-        rows.append((name, _text(stock), _text(ours), _ratio(ours, stock)))
-    return list_table(("µs per call", STOCK, OURS, "÷ Trio"), rows)
-
-
-def write(results: Results, folder: Path) -> None:
-    """Write all pages whose tables there are."""
+def make(results: Results) -> dict[str, str]:
+    """Return all tables whose results there are, each by the name of its file."""
 
     def some(prefix: str, suffix: str = "") -> dict[str, Result]:
         """Return the tables whose keys begin and end like this, by what is between."""
@@ -109,6 +100,9 @@ def write(results: Results, folder: Path) -> None:
             if key.startswith(prefix) and key.endswith(suffix)
         }
 
+    def share(row: Row) -> str:
+        return f"{row.median:.0f} %"
+
     about = ["", results.about[0]]
     pages: dict[str, list[str]] = {}
     calls, packets = some("own-"), [*some("datagrams").values()]
@@ -116,25 +110,23 @@ def write(results: Results, folder: Path) -> None:
     if streams and packets:
         pages["summary"] = [*about, *summary(streams), *datagrams(packets)]
         for table in (*streams, *packets):
-            rows = table.first().items()
-            limits = [f"\n| \\* {table.title}, {name}: {r.limit}" for name, r in rows if r.limit]
-            pages["summary"] += limits
+            for name, row in table.first().items():
+                if row.limit:
+                    pages["summary"].append(f"\n| \\* {table.title}, {name}: {row.limit}")
     for scheme in SCHEMES:
         if servers := some(f"{scheme}-").values():
             page = pages.setdefault("http", about.copy())
-            page += columns("Server", {_title(table): table for table in servers}, compared)
+            page += columns("Server", {_title(table): table for table in servers}, _compared)
     if inside := some("where-"):
         works = {key: table for key, table in inside.items() if not key.startswith("http")}
-        often = some("where-http-", "-calls")
-        requests = {name: inside[f"http-{name}"] for name in often}
+        counts = some("where-http-", "-calls")
+        requests = {name: inside[f"http-{name}"] for name in counts}
         pages["where"] = columns("Share of the time", works, share)
         pages["http-where"] = columns("Share of Hypercorn's time", requests, share)
-        pages["http-where"] += columns("For each request", often, lambda row: f"{row.median:,.1f}")
+        pages["http-where"] += columns("Per request", counts, lambda row: f"{row.median:,.1f}")
     if calls:
         pages["own"] = own(calls)
     if workers := some("cores").values():
         titles = {f"{t.figure.title}, {t.figure.unit}": t for t in workers}
-        pages["cores"] = columns("Server", titles, compared)
-    for name, lines in pages.items():
-        text = "\n".join((".. Written by benchmarks.", *lines))
-        (folder / f"{name}.inc").write_text(f"{text}\n", "utf-8")
+        pages["cores"] = columns("Server", titles, _compared)
+    return {name: "\n".join(lines) + "\n" for name, lines in pages.items()}

@@ -1,30 +1,23 @@
-"""The file of results: one line for each row, with all runs in it.
+"""The file of results, in JSON Lines: one line for each row, with all runs in it.
 
-What there is to say of each run comes first.  A table begins with its key, title, figure, unit,
-whether more or less is better, and its base, between tabulators.  A row has the subject, and for
-each run ``MEDIAN (LEAST..MOST) ×RATIO *LIMIT``; all but the median may be missing.
+The first line is a list of what was measured, one text for each run.  A table begins with an
+object.  Each of its rows is a list: the subject, and for each run null or a list of median, least,
+most, ratio, and what limited the figure.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
-from .table import MARK, Figure, Row, digits
+from .table import Figure, Row, Table
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .table import Table
-
-#: Where the results go, and what the documentation has of them.
+#: Where the results and the plots of the documentation are.
 OUTPUT: Final = Path(__file__).parents[1] / "docs" / "benchmarks"
-RESULTS: Final = "results.tsv"
-
-NONE: Final = "–"
-CELL: Final = re.compile(r"(\S+)(?: \((\S+)\.\.(\S+)\))?(?: ×(\S+))?(?: \*(.*))?")
+RESULTS: Final = "results.jsonl"
 
 
 @dataclass
@@ -44,7 +37,7 @@ class Result:
 
 @dataclass
 class Results:
-    """What there is to say of each run, and the tables by key."""
+    """What was measured in each run, and the tables by key."""
 
     about: list[str] = field(default_factory=list)
     tables: dict[str, Result] = field(default_factory=dict)
@@ -63,44 +56,26 @@ class Results:
                 cells += [None] * (len(self.about) - len(cells))
 
     def write(self, folder: Path) -> None:
-        lines = self.about.copy()
+        lines: list[Any] = [self.about]
         for table in self.tables.values():
-            title, unit, more = table.figure
-            better = "more" if more else "less"
-            lines += ["", "\t".join((table.key, table.title, title, unit, better, table.base))]
+            header = asdict(table)
+            del header["rows"]
+            lines.append(header)
             for name, rows in table.rows.items():
-                lines.append("\t".join((name, *map(_cell, rows))))
-        (folder / RESULTS).write_text("\n".join(lines) + "\n", "utf-8")
+                cells = (row and [part for part in row if part != ""] for row in rows)
+                lines.append([name, *cells])
+        text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+        (folder / RESULTS).write_text(f"{text}\n", "utf-8")
 
 
 def read(folder: Path) -> Results:
-    about, *tables = (folder / RESULTS).read_text("utf-8").rstrip("\n").split("\n\n")
-    results = Results(about.splitlines())
-    for header, *lines in map(str.splitlines, tables):
-        key, title, figure, unit, better, base = header.split("\t")
-        table = Result(key, title, Figure(figure, unit, better == "more"), base)
-        for name, *cells in (line.split("\t") for line in lines):
-            table.rows[name] = list(map(_row, cells))
-        results.tables[key] = table
+    lines = map(json.loads, (folder / RESULTS).read_text("utf-8").splitlines())
+    results = Results(next(lines))
+    for line in lines:
+        if isinstance(line, dict):
+            figure = Figure(*line.pop("figure"))
+            table = results.tables[line["key"]] = Result(**line, figure=figure)
+        else:
+            name, *rows = line
+            table.rows[name] = [Row(*row) if row else None for row in rows]
     return results
-
-
-def _cell(row: Row | None) -> str:
-    if row is None:
-        return NONE
-    spread = f" ({digits(row.least)}..{digits(row.most)})" if row.least != row.most else ""
-    ratio = "" if row.ratio is None else f" ×{digits(row.ratio)}"
-    limit = f" {MARK}{row.limit}" if row.limit else ""
-    return f"{digits(row.median)}{spread}{ratio}{limit}"
-
-
-def _row(cell: str) -> Row | None:
-    found = CELL.fullmatch(cell)
-    if not found or cell == NONE:
-        return None
-    median, *others = (
-        float(text.replace(",", "")) if text else None for text in found.groups()[:4]
-    )
-    assert median is not None
-    least, most, ratio = others
-    return Row(median, least or median, most or median, ratio, found[5] or "")

@@ -1,36 +1,40 @@
-"""Alternating rounds: every subject has its turn, then every one again, in the reverse order.
+"""Alternating rounds: every subject has one turn, then again in the reverse order, and so on.
 
-So whatever else goes on in the machine meets all of them alike, and a ratio is taken between two
-turns that are next to each other.
+So whatever else happens on the machine affects all of them alike, and a ratio compares two turns
+that are next to each other.
 """
 
 from __future__ import annotations
 
 import statistics
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
 
-from .processes import ProcessError, Session
+from .processes import Child, ProcessError
+from .session import Sample, Session
 from .table import Table
+from .works import Work
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from .everybody import Scale
-    from .processes import Child, Sample
-    from .works import Work
+Subject = TypeVar("Subject")
 
 WARM_UP: Final = 0.2  # seconds
-IDLE: Final = 5.0  # microseconds in which no message can have been received
-BUSY: Final = 0.7  # the share of the time from which on a generator may be what is waited for
-BEHIND: Final = 0.95  # the share of the rate below which a generator has not kept to its schedule
-SENDING: Final = {"flood", "frames"}  # whose generators wait for nothing but an answer
+IDLE: Final = 5.0  # microseconds; no message can be received in less
+BUSY: Final = 0.7  # the share of the time from which on the generator may be the limit
+BEHIND: Final = 0.95  # the share of the rate below which a generator has missed its schedule
+SENDING: Final = {"flood", "frames"}  # loads whose generators only send
+
+
+def alternating(subjects: Iterable[Subject], rounds: int) -> Iterator[Subject]:
+    """Give every subject its turns."""
+    order = list(subjects)
+    for turn in range(rounds):
+        yield from reversed(order) if turn % 2 else order
 
 
 def measure(
-    children: Mapping[str, Child], work: Work, server: int | None, scale: Scale
+    children: Mapping[str, Child], work: Work, server: int | None, rounds: int, seconds: float
 ) -> list[Table]:
-    """Measure one work: the figure that counts, and the processor time where that is another."""
-    seconds = scale.seconds
+    """Measure one work: the compared figure, and the processor time if that is another one."""
     sessions = {name: Session(child, work, server) for name, child in children.items()}
     counts = {name: _calibrate(session, work, seconds) for name, session in sessions.items()}
     rate = None
@@ -39,12 +43,11 @@ def measure(
         counts = dict.fromkeys(counts, counts[work.base])
         rate = counts[work.base] / seconds
     samples: dict[str, list[Sample]] = {name: [] for name in sessions}
-    for turn in range(scale.rounds):
-        for name in list(sessions)[:: -1 if turn % 2 else 1]:
-            sample = sessions[name].round(max(1, round(counts[name])), work.unit, rate)
-            if work.rate and sample.per_unit < IDLE:
-                raise ProcessError(f"{work.key}: {name} receives no messages")
-            samples[name].append(sample)
+    for name in alternating(sessions, rounds):
+        sample = sessions[name].round(max(1, round(counts[name])), work.unit, rate)
+        if work.rate and sample.per_unit < IDLE:
+            raise ProcessError(f"{work.key}: {name} receives no messages")
+        samples[name].append(sample)
     key = f"{work.key}-processor" if work.figure else work.key
     tables = [Table(key, work.title, work.processor, work.base)]
     if work.figure:
@@ -52,7 +55,7 @@ def measure(
     for name, session in sessions.items():
         tables[-1].add(name, *(sample.per_unit for sample in samples[name]))
         if work.figure:
-            tables[0].add(name, *(sample.units / sample.seconds for sample in samples[name]))
+            tables[0].add(name, *(sample.rate for sample in samples[name]))
         if limit := _limit(work, samples[name]):
             tables[0].limits[name] = limit
         session.finish(abandon=work.needs_machine)  # closing many connections takes long
@@ -60,13 +63,13 @@ def measure(
 
 
 def _limit(work: Work, samples: Sequence[Sample]) -> str:
-    """Say what the generator has limited, if anything."""
-    rate = statistics.median(sample.units / sample.seconds for sample in samples)
+    """Say how the generator has limited the figure, if it has."""
+    rate = statistics.median(sample.rate for sample in samples)
     busy = statistics.median(sample.generator / sample.seconds for sample in samples)
     if work.rate and rate < BEHIND * work.rate:
         return f"{rate:,.0f} messages/s came instead of {work.rate:,}"
     if work.load in SENDING and busy > BUSY:
-        return f"the generator was busy {busy:.0%} of the time; processor time decides"
+        return f"the generator was busy {busy:.0%} of the time; compare processor time instead"
     return ""
 
 

@@ -1,37 +1,22 @@
-"""Who is measured, and how each is started."""
+"""How each subject is started, and in which works it takes part."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from .machine import windows_path
+from .machine import Machine, windows_path
+from .names import BARE, CALLS, LOOPS, OURS, RAW, RAW_SKIP, RUN, RUN_DATAGRAMS, SOCKET, STOCK
+from .names import STOCK_DATAGRAMS as STOCK_DATAGRAMS
 from .processes import Child
-from .table import STOCK as STOCK
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from .machine import Machine
 
 PROGRAMS: Final = Path(__file__).parent / "programs"
 
-SOCKET: Final = "trio.socket, recv_into"
-OURS: Final = "trio_wsarecv"
-RUN: Final = "trio_wsarecv run"
-LOOPS: Final = ("asyncio", "winloop")
-RAW: Final = "raw C"
-RAW_SKIP: Final = "raw C, skip on success"
-
-FEW: Final = {STOCK, OURS, RUN, RAW}  # for Wine has no handles for thousands of everybody
-STOCK_DATAGRAMS: Final = "trio recvfrom"
-BARE: Final = "trio wait_overlapped"
-CALLS: Final = ("recvfrom", "recvfrom_into", "recvfrom_many", "sendto_many", "recvmsg")
-
-DATAGRAMS: Final = {STOCK_DATAGRAMS, f"{RUN} recvfrom", *(f"{OURS} {call}" for call in CALLS), BARE}
-
-#: Who does not take part in a work, by the beginning of its name.
+#: Which subjects receive datagrams only.
+DATAGRAMS: Final = {STOCK_DATAGRAMS, RUN_DATAGRAMS, *(f"{OURS} {call}" for call in CALLS), BARE}
+#: Which subjects do not take part in a work, by the beginning of its name.
 ABSENT: Final = {
     "chunks": {RAW, RAW_SKIP},
     "idle": {RAW_SKIP},
@@ -52,7 +37,7 @@ def takes_part(name: str, work: str) -> bool:
 
 
 class Subject(NamedTuple):
-    """One of those who are compared: its name in the results, what starts it, and where it runs."""
+    """One of the compared programs: its name in the results, its command, and where it runs."""
 
     name: str
     command: tuple[str, ...]
@@ -60,7 +45,7 @@ class Subject(NamedTuple):
 
 
 def python(machine: Machine, *arguments: str | Path, run: bool = False) -> tuple[str, ...]:
-    """Return what starts the Windows CPython with a script and so on."""
+    """Return the command that starts the Windows CPython, on request with ``run``."""
     before = ("-m", "trio_wsarecv", "run") if run else ()
     words = (windows_path(word) if isinstance(word, Path) else word for word in arguments)
     return (*machine.launcher, machine.python, *before, *words)
@@ -78,7 +63,7 @@ def subjects(machine: Machine, raw: Path) -> list[Subject]:
         program(OURS, "trio_program.py", "trio_wsarecv"),
         program(RUN, "trio_program.py", "streams", run=True),
         program(STOCK_DATAGRAMS, "datagrams.py", STOCK, "recvfrom"),
-        program(f"{RUN} recvfrom", "datagrams.py", STOCK, "recvfrom", run=True),
+        program(RUN_DATAGRAMS, "datagrams.py", STOCK, "recvfrom", run=True),
         *(program(f"{OURS} {call}", "datagrams.py", OURS, call) for call in CALLS),
         program(BARE, "datagrams.py", STOCK, "wait_overlapped"),
         *(program(loop, "asyncio_program.py", loop) for loop in LOOPS),
@@ -89,7 +74,7 @@ def subjects(machine: Machine, raw: Path) -> list[Subject]:
 
 @contextmanager
 def started(subjects: Iterable[Subject]) -> Iterator[dict[str, Child]]:
-    """Give the processes of subjects, all started at once, that end with the block."""
+    """Start the processes of all these subjects; they end with the block."""
     with ExitStack() as stack:
         children = {}
         for subject in subjects:

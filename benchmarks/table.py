@@ -1,22 +1,26 @@
-"""Results: a table for each work, with a row for each subject."""
+"""Results: a table for each figure of a work, with a row for each subject."""
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from .names import STOCK
 
-STOCK: Final = "trio"
-MARK: Final = "*"  # of what something else than the subject has limited
+MARK: Final = "*"  # of a figure that something other than the subject has limited
+
+
+def significant(value: float) -> float:
+    """Return a figure with three digits, or with all if it is a small whole number (a count)."""
+    exact = value == int(value) and value < 10_000
+    rounded = value if exact else float(f"{value:.3g}")
+    return int(rounded) if rounded == int(rounded) else rounded
 
 
 def digits(value: float) -> str:
-    """Return a figure with as many digits as say something."""
-    exact = value == int(value) and value < 10_000  # as counts are
-    return f"{value if exact else float(f'{value:.3g}'):,.12g}"
+    return f"{significant(value):,}"
 
 
 class Figure(NamedTuple):
@@ -37,8 +41,8 @@ class Row(NamedTuple):
     median: float
     least: float
     most: float
-    ratio: float | None = None  # the median of those to the base, one in each round
-    limit: str = ""  # what else than the subject itself has limited it
+    ratio: float | None = None  # the median of the ratios to the base, one for each round
+    limit: str = ""  # what limited the figure, if not the subject itself
 
     @property
     def text(self) -> str:
@@ -52,23 +56,24 @@ class Table:
     key: str
     title: str
     figure: Figure
-    base: str = STOCK  # the subject whose figures those of the others are divided by
-    rows: dict[str, list[float]] = field(default_factory=dict)  # each figure of a subject
-    limits: dict[str, str] = field(default_factory=dict)  # what has limited a subject
+    base: str = STOCK  # the subject that the others are compared with
+    rows: dict[str, list[float]] = field(default_factory=dict)  # the figures of all rounds
+    limits: dict[str, str] = field(default_factory=dict)  # what limited a subject
 
     def add(self, subject: str, *figures: float) -> None:
         self.rows.setdefault(subject, []).extend(figures)
 
     def ratios(self, subject: str, base: str) -> Sequence[float]:
-        """Return how many times the base's figure the subject's is, in each round."""
+        """Return the ratio of a subject's figure to that of another one in each round."""
         pairs = zip(self.rows[subject], self.rows.get(base, ()), strict=False)
         return [one / other for one, other in pairs if other]
 
     def row(self, subject: str) -> Row:
         figures, ratios = self.rows[subject], self.ratios(subject, self.base)
-        ratio = statistics.median(ratios) if ratios else None
-        limit = self.limits.get(subject, "")
-        return Row(statistics.median(figures), min(figures), max(figures), ratio, limit)
+        ratio = significant(statistics.median(ratios)) if ratios else None
+        figures = [statistics.median(figures), min(figures), max(figures)]
+        median, least, most = map(significant, figures)
+        return Row(median, least, most, ratio, self.limits.get(subject, ""))
 
     def lines(self) -> list[str]:
         """Return the table as text."""

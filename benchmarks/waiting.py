@@ -1,54 +1,52 @@
-"""Many connections on which a receive waits: the memory of each, and what cancelling takes.
+"""Many connections on which a receive waits: the memory of each, and the time to cancel them.
 
-The memory is that at first, or after a burst.  A process is compared with itself when it had a few
-connections, never received on.  So what a burst leaves to all connections in common counts, too.
+The memory is measured before anything was received, or after a burst.  A process is compared with
+itself when it had a few connections, never received on.  So what a burst leaves behind for all
+connections together counts, too.
 
-Every process has a machine of its own then.  It is killed in the end, which spares it the closing
-of thousands of connections; and Wine's server dies of an assertion (``set_fd_events``) when a
-process is killed whose overlapped receives wait, and with it whatever else it serves.
+Every process has a machine of its own then, and is killed at the end, which avoids closing
+thousands of connections.  Wine's server dies of an assertion (``set_fd_events``) when a process is
+killed while overlapped receives wait, and with it every other process of that machine.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import psutil
 
 from . import machine
-from .processes import Session, generator
-from .subjects import LOOPS, OURS, RAW, RUN, STOCK, started, subjects, takes_part
+from .names import LOOPS, OURS, RAW, RUN, STOCK
+from .processes import Child
+from .session import Session, generator
+from .subjects import started, subjects, takes_part
 from .table import Figure, Table
-from .works import IDLE, MEMORY
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from .processes import Child
-    from .works import Work
+from .works import IDLE, MEMORY, Work
 
 FEW: Final = 50
 TIME: Final = Figure("time per receive", "µs")
 
 
 def memory(folder: Path, raw: Path, work: Work, connections: int) -> Table:
-    """Compare a process with few idle connections and the same with many, which did a work."""
+    """Compare a process with few idle connections and the same with many that did a work."""
     title = f"{connections:,} connections, {work.title}; a receive waits on each"
     table = Table(work.key, title, MEMORY)
     for name in (STOCK, OURS, RUN, *LOOPS, RAW):
         if takes_part(name, work.name):
-            with machine.windows(folder) as where:
-                those = [subject for subject in subjects(where, raw) if subject.name == name]
-                with started(those) as children:
+            with machine.windows(folder) as own:
+                chosen = [subject for subject in subjects(own, raw) if subject.name == name]
+                with started(chosen) as children:
                     many = replace(work, connections=connections)
-                    grown = _grown(children[name], many, where.server)
-            table.add(name, grown / (connections - FEW) / 1024)
+                    growth = _growth(children[name], many, own.server)
+            table.add(name, growth / (connections - FEW) / 1024)
     return table
 
 
-def _grown(child: Child, work: Work, server: int | None) -> int:
-    """Return by how many bytes a process has grown with its connections."""
+def _growth(child: Child, work: Work, server: int | None) -> int:
+    """Return by how many bytes a process grows with its connections."""
     process = psutil.Process(child.pid)
     session = Session(child, replace(IDLE, connections=FEW), server)
     before: int = process.memory_info().rss
@@ -62,7 +60,7 @@ def _grown(child: Child, work: Work, server: int | None) -> int:
 
 
 def cancel(children: Mapping[str, Child], connections: int, rounds: int) -> Table:
-    """Cancel as many receives as there are connections; the subjects measure it themselves."""
+    """Cancel a receive on each connection; the subjects measure the time themselves."""
     table = Table(f"cancel-{connections}", f"cancel {connections:,} receives that wait", TIME)
     generators = {}
     for name, child in children.items():

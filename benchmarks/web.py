@@ -1,44 +1,41 @@
-"""Web servers that know nothing of this package, with it and without, by wrk.
+"""Web servers that are not written for this package, with it and without, measured by wrk.
 
-All serve one tiny ASGI application as HTTP/1.1 by h11.  In alternating turns, as in `rounds`, a
-server is asked moderately at first, which is how servers live, and then as fast as it answers.  The
-connections are new each time; accepting them counts with the requests.
+All serve one tiny ASGI application as HTTP/1.1 by h11.  In alternating turns a server first gets a
+moderate number of requests, as most servers do, and then as many as it answers.  The connections
+are new each time; accepting them counts with the requests.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import psutil
 
 from tests.apps.certificates import create
 
 from . import wrk
-from .machine import windows_path
-from .processes import QUIET, Child, processor_seconds
+from .machine import Machine, windows_path
+from .processes import Child, processor_seconds
+from .rounds import alternating
+from .session import QUIET
 from .table import Table
 from .works import REQUESTS, processor_per
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from .machine import Machine
 
 CONNECTIONS: Final = 20
 MODERATE_SECONDS: Final = 2
 BUSY_SECONDS: Final = 1
-SCHEMES: Final = ("http", "https")
 
 TRIO: Final = "Hypercorn on Trio"
 PROGRAMS: Final = "benchmarks.programs"
 HYPERCORN: Final = ("-m", "hypercorn", "--workers=0", "--bind=127.0.0.1:0", "--worker-class")
 UVICORN: Final = ("-m", "uvicorn", "--port=0", "--no-access-log", "--loop")
 ASYNCIO: Final = (*UVICORN, "asyncio")
-#: How to start each, but for the application.
+#: How each is started, without the name of the application.
 SERVERS: Final = {
     TRIO: (*HYPERCORN, "trio"),
     f"{TRIO}, run": ("-m", "trio_wsarecv", "run", *HYPERCORN, "trio"),
@@ -61,16 +58,16 @@ class Server(NamedTuple):
         process, pids = psutil.Process(self.child.pid), (self.child.pid, wine)
         process.resume()
         before = processor_seconds(*pids)
-        asked = wrk.ask(self.url, CONNECTIONS, seconds, script)
-        time.sleep(QUIET)  # for what comes after the last answer
+        requests, spent = wrk.ask(self.url, CONNECTIONS, seconds, script)
+        time.sleep(QUIET)  # for what follows the last answer
         used = processor_seconds(*pids) - before
         process.suspend()
-        return asked.requests / asked.seconds, 1e6 * used / asked.requests
+        return requests / spent, 1e6 * used / requests
 
 
 @contextmanager
 def started(where: Machine, certificate: Path | None) -> Iterator[dict[str, Server]]:
-    """Give all servers, as HTTPS servers if there is a certificate; they end with the block."""
+    """Start all servers, for HTTPS if there is a certificate; they end with the block."""
     with ExitStack() as stack:
         children = {}
         for name, options in SERVERS.items():
@@ -81,7 +78,7 @@ def started(where: Machine, certificate: Path | None) -> Iterator[dict[str, Serv
                 command += [f"{prefix}certfile={file}", f"{prefix}keyfile={file}"]
             children[name] = child = Child(command, where.environ, where.folder)
             stack.callback(child.finish)
-            stack.callback(child.kill)  # which comes before
+            stack.callback(child.kill)  # which is called first
         servers = {}
         for name, child in children.items():
             while not (found := re.search(r"(?i)running on (https?://[\d.]+:\d+)", child.line(""))):
@@ -93,20 +90,18 @@ def started(where: Machine, certificate: Path | None) -> Iterator[dict[str, Serv
 def measure(where: Machine, folder: Path, scheme: str, turns: int) -> list[Table]:
     """Measure all servers, each so many times; a certificate is put into the folder."""
     title, processor = f"{scheme.upper()}, {CONNECTIONS} connections", processor_per("request")
-    often, full = f"{title}, each about 10 times a second", f"{title}, at full load"
-    moderate = Table(f"{scheme}-paced", often, processor, TRIO)
+    moderate_title, full = f"{title}, each about 10 times a second", f"{title}, at full load"
+    moderate = Table(f"{scheme}-paced", moderate_title, processor, TRIO)
     busy = Table(f"{scheme}-busy", full, REQUESTS, TRIO)
     spent = Table(f"{scheme}-busy-processor", full, processor, TRIO)
     certificate = create(folder).server if scheme == "https" else None
     with started(where, certificate) as servers:
         for server in servers.values():
             server.visit(BUSY_SECONDS, where.server)  # for warming up
-        for turn in range(turns):
-            for name in list(servers)[:: -1 if turn % 2 else 1]:
-                server = servers[name]
-                _, used = server.visit(MODERATE_SECONDS, where.server, "moderately")
-                moderate.add(name, used)
-                requests, used = server.visit(BUSY_SECONDS, where.server)
-                busy.add(name, requests)
-                spent.add(name, used)
+        for name in alternating(servers, turns):
+            _, used = servers[name].visit(MODERATE_SECONDS, where.server, "moderately")
+            moderate.add(name, used)
+            requests, used = servers[name].visit(BUSY_SECONDS, where.server)
+            busy.add(name, requests)
+            spent.add(name, used)
     return [moderate, busy, spent]

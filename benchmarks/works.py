@@ -1,12 +1,12 @@
-"""What is measured: the works, and which figure of each counts."""
+"""What is measured: the works, and which figure of each is compared."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
+from .names import STOCK, STOCK_DATAGRAMS
 from .programs import BATCH, BURST, DATAGRAM_SIZE, DATAGRAMS, MESSAGE, PIECE, ROUND
-from .subjects import STOCK, STOCK_DATAGRAMS
 from .table import Figure
 
 MIB: Final = 1 << 20
@@ -18,12 +18,6 @@ MANY: Final = Figure("datagrams per second", "1/s", True)
 MEMORY: Final = Figure("resident memory per connection", "KiB")
 
 
-DATAGRAM_ECHO: Final = ("datagrams-echo", STOCK_DATAGRAMS)
-
-
-DNS: Final = ("datagrams-dns", STOCK_DATAGRAMS)
-
-
 def processor_per(what: str) -> Figure:
     return Figure(f"processor time per {what}", "µs")
 
@@ -32,7 +26,7 @@ def processor_per(what: str) -> Figure:
 class Work:
     """One thing that all subjects do, each in its own way.
 
-    The name is what the subjects call it, the load what the generator does.
+    The name is what the subjects call it, the load is what the generator does.
     """
 
     key: str
@@ -41,12 +35,12 @@ class Work:
     load: str
     processor: Figure  # the processor time per unit
     figure: Figure | None = None  # what is compared, if not the processor time alone
-    unit: float = 1  # how many units are done each time that the generator counts one
+    unit: float = 1  # how many units each round of the generator has
     connections: int = 1
-    rate: int = 0  # messages per second, all connections together; 0 if as fast as can be
+    rate: int = 0  # messages per second, all connections together; 0 for as many as possible
     size: int = MESSAGE  # of a message, in bytes
-    start: int = 1  # how many times to do it at first, to see how long it takes
-    base: str = STOCK  # the subject whose figures those of the others are divided by
+    start: int = 1  # how many times to do it at first, to find out how long it takes
+    base: str = STOCK  # the subject that the others are compared with
 
     @property
     def needs_machine(self) -> bool:
@@ -68,13 +62,17 @@ def _echo(key: str, title: str, connections: int, name: str = "echo", base: str 
     return Work(*echo, connections=connections, start=300, base=base)
 
 
+def _echo_datagrams(key: str, title: str, peers: int) -> Work:
+    return _echo(f"datagrams-{key}-{peers}", title, peers, f"datagrams-{key}", STOCK_DATAGRAMS)
+
+
 def _datagrams(key: str, title: str, unit: int, rate: int, size: int) -> Work:
     datagrams = (key, title, "datagrams", key, processor_per("datagram"), None if rate else MANY)
     return Work(*datagrams, unit, rate=rate, size=size, base=STOCK_DATAGRAMS)
 
 
-def _idle(key: str, how: str, load: str = "burst") -> Work:
-    return Work(key, how, key, load, MEMORY, size=BURST)
+def _idle(key: str, title: str, load: str = "burst") -> Work:
+    return Work(key, title, key, load, MEMORY, size=BURST)
 
 
 BURST_TITLE: Final = f"{DATAGRAMS} datagrams of {DATAGRAM_SIZE:,} bytes at a time"
@@ -93,9 +91,9 @@ WORKS: Final = (
     _echo("echo-50", "echo of 64 bytes, 50 connections", 50),
     _datagrams("datagrams-paced", "64-byte datagrams, 1000/s", 1, RATE, MESSAGE),
     _datagrams("datagrams-burst", BURST_TITLE, DATAGRAMS, 0, DATAGRAM_SIZE),
-    _echo("datagrams-echo-1", "echo of 64-byte datagrams, 1 peer", 1, *DATAGRAM_ECHO),
-    _echo("datagrams-echo-50", "echo of 64-byte datagrams, 50 peers", 50, *DATAGRAM_ECHO),
-    _echo("datagrams-dns-50", "DNS queries, 50 peers", 50, *DNS),
+    _echo_datagrams("echo", "echo of 64-byte datagrams, 1 peer", 1),
+    _echo_datagrams("echo", "echo of 64-byte datagrams, 50 peers", 50),
+    _echo_datagrams("dns", "DNS queries, 50 peers", 50),
 )
 IDLE: Final = _idle("idle", "never received on", "idle")
 BURSTS: Final = (

@@ -13,14 +13,14 @@ SCRIPTS: Final = Path(__file__).with_name("lua")
 
 
 class Asked(NamedTuple):
-    """How many requests were answered, and how long that took."""
+    """How many requests were answered, and in how many seconds."""
 
     requests: int
     seconds: float
 
 
 def ask(url: str, connections: int, seconds: int, script: str = "report") -> Asked:
-    """Have wrk ask for so many seconds, by default as fast as it gets answers."""
+    """Have wrk make requests for so many seconds, by default as fast as they are answered."""
     options = ["--threads=1", f"--connections={connections}", f"--duration={seconds}s"]
     command = ["wrk", *options, f"--script={SCRIPTS / script}.lua", url]
     environ = {**os.environ, "LUA_PATH": f"{SCRIPTS}/?.lua"}

@@ -12,7 +12,7 @@ from docutils import nodes
 from trio_wsarecv._version import __version__
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks import figures, results
+from benchmarks import figures, pages, results
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -76,11 +76,17 @@ else:
 
 measurements = results.read(results.OUTPUT)
 
+# The pages include the tables of the results from here.
+tables = Path(__file__).parent / "_build" / "tables"
+tables.mkdir(parents=True, exist_ok=True)
+for name, text in pages.make(measurements).items():
+    (tables / f"{name}.inc").write_text(text, "utf-8")
+
 
 def measured(
     name: str, source: str, text: str, line: int, inliner: Any, *_: object
 ) -> tuple[list[nodes.Node], list[nodes.Node]]:
-    """Return the figure that the role ``measured`` has in its place."""
+    """Return the figure for the role ``measured``."""
     try:
         return [nodes.Text(figures.evaluate(text, measurements))], []
     except figures.UnknownFigureError:

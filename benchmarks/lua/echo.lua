@@ -1,4 +1,5 @@
--- What an echo server sends back is an answer: 64 bytes.  wrk tries its first request out as one.
+-- The request is an HTTP response of 64 bytes, so that what an echo server returns is a response.
+-- The first request must be an ordinary one: wrk checks it.
 require "report"
 
 local message = "HTTP/1.1 200 OK\r\nContent-Length: 25\r\n\r\n" .. string.rep("!", 25)

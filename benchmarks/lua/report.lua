@@ -1,4 +1,4 @@
--- Says how many requests were answered, in how many microseconds, and how many wrongly or not.
+-- Reports the number of requests, the time in microseconds, and the number of errors.
 function done(summary)
    local errors = summary.errors
    print("bench", summary.requests, summary.duration, errors.connect + errors.read +

@@ -1,7 +1,7 @@
 /* A Winsock that does nothing, for `own_share`: every receive is one of SIZE bytes from HOST.
 
-   An overlapped receive succeeds inline, or is pending while `waits` is set; either way its
-   OVERLAPPED says that it is done.  After it, AVAILABLE - 1 without OVERLAPPED succeed. */
+   An overlapped receive succeeds at once, or is pending if `waits` is set; in both cases its
+   OVERLAPPED has the result.  The next AVAILABLE - 1 receives without OVERLAPPED succeed, too. */
 
 #include <stdint.h>
 #include <string.h>

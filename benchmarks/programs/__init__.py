@@ -1,8 +1,8 @@
 """The subjects: programs that do the same works, each in its own way.
 
-A subject is told on its standard input what to do, a line each time: ``WORK PORT CONNECTIONS``.  It
-connects to the load generator's port so many times, receives until the end of the streams, says so,
-and waits for the next line.  The works are explained in `benchmarks.load`.
+Each line on a subject's standard input is a task: ``WORK PORT CONNECTIONS``.  It connects to the
+load generator's port so many times, receives until the end of the streams, reports that, and waits
+for the next line.  `benchmarks.load` explains the works.
 """
 
 from __future__ import annotations
@@ -12,22 +12,20 @@ import runpy
 import socket
 import struct
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    Data = bytes | memoryview
-    Action = Callable[[Data], Data | None]
+Data: TypeAlias = "bytes | memoryview"
+Action: TypeAlias = "Callable[[Data], Data | None]"
 
 HOST: Final = "127.0.0.1"
 NAME_SERVER: Final = Path(__file__).parents[2] / "docs" / "examples" / "names.py"
-ROUND: Final = 16 * 1024 * 1024  # of a flood, one byte is sent back for each so many
+ROUND: Final = 16 * 1024 * 1024  # of a flood, after which the subject sends a byte back
 LARGE: Final = 256 * 1024
-PIECE: Final = 64 * 1024  # what a sender that is no faster than the receiver sends at a time
+PIECE: Final = 64 * 1024  # sent at a time where the sender is no faster than the receiver
 LARGEST_FRAME: Final = 1024 * 1024
-LENGTH: Final = 4  # of what tells the length of a frame, big-endian
+LENGTH: Final = 4  # of the length before a frame, big-endian
 #: A batch of frames, each with its length before it; the last is empty.
 FRAMES: Final = (*(8 * (16, 32, 64, 128, 256, 512, 1024)), 0)  # KiB
 BATCH: Final = sum(FRAMES) * 1024 + len(FRAMES) * LENGTH
@@ -36,15 +34,14 @@ BURST: Final = 2 * 1024 * 1024
 ANSWER: Final = b"!"
 DATAGRAMS: Final = 64  # of a burst
 DATAGRAM_SIZE: Final = 1200  # bytes, as of a QUIC packet
-ROOM: Final = 2048  # what programs offer to a datagram that comes over an Ethernet
+ROOM: Final = 2048  # for a datagram, enough for what an Ethernet carries
 HEADER: Final = struct.Struct("!II")  # of a datagram: its number, and whether to answer
-NEXT: Final = struct.Struct("!I")  # the answer: the number that the next one must have
-WRONG: Final = 0xFFFFFFFF  # the same when another has come
+NEXT: Final = struct.Struct("!I")  # the answer: the number of the next datagram
+WRONG: Final = 0xFFFFFFFF  # the answer if a datagram with another number has come
 END: Final = 1  # the size of the last datagram
 
-#: Of a flood, the kernel keeps no more than this, which the cache of a processor holds.  Left to
-#: itself Linux lets up to 32 MiB wait, on each connection another amount; then the speed of the
-#: machine's memory is measured.
+#: The receive buffer in a flood, small enough for a processor's cache.  By default Linux lets up to
+#: 32 MiB wait, a different amount on each connection: that would measure the machine's memory.
 KERNEL_BUFFER: Final = 512 * 1024
 FLOODS: Final = {
     *("bulk", "chunks", "dry", "frames"),
@@ -60,13 +57,13 @@ class Task(NamedTuple):
     connections: int
 
     def prepare(self, sock: Any) -> None:
-        """Set what the sockets of this work need."""
+        """Set the socket options for this work."""
         if self.work in FLOODS:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER)
 
 
 def tasks() -> Iterator[Task]:
-    """Give what this subject is asked to do, until there is no more.
+    """Give the tasks of this subject.
 
     Reading blocks the event loop, which has nothing to do between the tasks.
     """
@@ -79,7 +76,7 @@ def tasks() -> Iterator[Task]:
 
 
 def say(name: str, value: object) -> None:
-    """Report something to the program that measures."""
+    """Report something to the benchmark."""
     print("bench", name, value, flush=True)
 
 
@@ -88,7 +85,7 @@ class Ended(Exception):
 
 
 def action_of(work: str) -> Action:
-    """Return what to do with each datagram in this work: it returns what to answer, if anything."""
+    """Return a function of this work that takes a datagram and returns the answer, if any."""
     expected = 0
 
     def take(data: Data) -> Data | None:
@@ -111,7 +108,7 @@ def action_of(work: str) -> Action:
 
 @functools.cache
 def name_server() -> dict[str, Any]:
-    """Return what the DNS server of the documentation is made of."""
+    """Return the names in the DNS server of the documentation."""
     return runpy.run_path(str(NAME_SERVER))
 
 

@@ -2,7 +2,7 @@
 
 Messages and echoes are received by a ``Protocol``, floods and frames by a ``BufferedProtocol``,
 whose callbacks say where to receive into, datagrams by a ``DatagramProtocol``.  Each is the fastest
-that there is for its work on one of the two loops, or within a few per cent of that on the other.
+way on one of the two loops, and within a few per cent of the fastest on the other.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Flood(Connection, asyncio.BufferedProtocol):
             self.answer()
 
     def answer(self) -> None:
-        # From the loop: winloop may leave alone, and then sleep, what a receiving callback writes.
+        # Not in the callback: winloop may sleep before it sends what a receiving callback writes.
         asyncio.get_running_loop().call_soon(self.transport.write, ANSWER)
 
 

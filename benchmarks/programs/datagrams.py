@@ -2,24 +2,20 @@
 
 usage: datagrams.py trio|trio_wsarecv CALL
 
-``wait_overlapped`` is no call but the least that a receive can be on Trio's completion port:
-nothing for errors, closing, a cancellation that comes too late, or a second task that receives.
+``wait_overlapped`` is not a call of this package but the least that a receive on Trio's completion
+port can be: without errors, closing, a cancellation that comes too late, or a second receiver.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 
-from benchmarks.programs import DATAGRAMS, HOST, ROOM, Ended, action_of, tasks
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from benchmarks.programs import Action
+from benchmarks.programs import DATAGRAMS, HOST, ROOM, Action, Ended, action_of, tasks
 
 
 async def recvfrom(sock: Any, action: Action) -> None:

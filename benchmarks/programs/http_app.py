@@ -1,6 +1,6 @@
-"""The web application that the servers serve, ``benchmarks.programs.http_app:app``.
+"""The web application of all servers, ``benchmarks.programs.http_app:app``.
 
-As a program, it has Hypercorn serve it on Trio until its standard input ends.
+Run as a program, it is served by Hypercorn on Trio until its standard input ends.
 """
 
 from __future__ import annotations

@@ -1,17 +1,15 @@
 """uvicorn's HTTP protocol with TCP_NODELAY: ``uvicorn --http …:NoDelay``.
 
-asyncio sets it on sockets with the protocol number of TCP; those its proactor accepts have none.
+asyncio sets it only on sockets with the protocol number of TCP; those that its proactor accepts
+have the number 0.
 """
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-if TYPE_CHECKING:
-    import asyncio
 
 
 class NoDelay(H11Protocol):

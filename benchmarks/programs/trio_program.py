@@ -1,26 +1,23 @@
 """Trio, in one of three styles: ``trio_program.py streams|sockets|trio_wsarecv``.
 
-With "streams" it is an ordinary Trio program, which ``python -m trio_wsarecv run`` can run, too.
-Trio's sockets, below its streams, can receive into a buffer; with "trio_wsarecv" it uses what this
-package has for that.
+"streams" is an ordinary Trio program, also for ``python -m trio_wsarecv run``.  "sockets" receives
+into a buffer by Trio's sockets, "trio_wsarecv" by this package's streams.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import trio
 import trio.testing
 
 from benchmarks import programs
 from benchmarks.programs import ANSWER, BURST, LARGE, LENGTH, MESSAGE, PIECE, ROUND
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 
 async def discard(stream: trio.SocketStream) -> None:
@@ -29,7 +26,7 @@ async def discard(stream: trio.SocketStream) -> None:
 
 
 async def flood(stream: trio.SocketStream, size: int | None = None, answered: int = ROUND) -> None:
-    """Receive, and answer each so many bytes; the last chunk is at hand while the next is due."""
+    """Receive, and answer each so many bytes; hold the last chunk while the next receive waits."""
     received = 0
     while data := await stream.receive_some(size):
         received += len(data)
@@ -39,7 +36,7 @@ async def flood(stream: trio.SocketStream, size: int | None = None, answered: in
 
 
 async def drop(stream: trio.SocketStream) -> None:
-    """The same with a burst, but each chunk is dropped while the next is due."""
+    """Receive a burst, and drop each chunk before the next receive."""
     received = 0
     while size := len(await stream.receive_some()):
         received += size
@@ -57,7 +54,7 @@ async def flood_into(stream: Any, receive_into: Callable[[bytearray], Awaitable[
 
 
 async def frames(stream: Any, receive: Callable[[int], Awaitable[Any]] | None = None) -> None:
-    """Receive frames, each after its length, by what receives an exact number of bytes."""
+    """Receive frames, each after its length, by a function that receives exactly so many bytes."""
     receive = receive or partial(collect, stream)
     with suppress(EOFError):
         while True:

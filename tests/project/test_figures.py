@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import pages
 from benchmarks.figures import MARKED, README, UnknownFigureError, evaluate, rewrite
-from benchmarks.results import OUTPUT, Result, Results, read
+from benchmarks.plots import PLOTS
+from benchmarks.results import OUTPUT, RESULTS, Result, Results, read
 from benchmarks.table import Figure, Row
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -28,15 +28,23 @@ def results() -> Results:
 
 def test_every_figure_of_readme_is_that_of_the_results(results: Results) -> None:
     text = README.read_text("utf-8")
-    assert rewrite(text, results) == text, "run: python -m benchmarks.figures"
+    assert rewrite(text, results) == text, "run: python -m benchmarks --replot"
 
 
-def test_every_table_is_that_of_the_results(results: Results, tmp_path: Path) -> None:
-    pages.write(results, tmp_path)
-    written = sorted(tmp_path.iterdir())
-    assert [path.name for path in written] == sorted(path.name for path in OUTPUT.glob("*.inc"))
-    for path in written:
-        assert path.read_text("utf-8") == (OUTPUT / path.name).read_text("utf-8"), path.name
+def test_the_file_of_results_is_read_as_it_was_written(results: Results, tmp_path: Path) -> None:
+    results.write(tmp_path)
+    assert (tmp_path / RESULTS).read_text("utf-8") == (OUTPUT / RESULTS).read_text("utf-8")
+
+
+def test_every_plot_is_one_that_the_program_draws_and_is_shown_on_a_page() -> None:
+    names = {path.stem for path in OUTPUT.glob("*.svg")}
+    assert names == set(PLOTS)
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+    assert set(re.findall(r"benchmarks/([\w-]+)\.svg", text)) == names
+
+
+def test_results_and_plots_are_small() -> None:
+    assert sum(path.stat().st_size for path in OUTPUT.iterdir()) < 100_000
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -69,18 +77,20 @@ OURS = [row(70, 0.7), row(62, 0.62)]
     [
         ("a-*; ours", "0.62 to 0.70"),
         ("a-1; base / ours", "1.43 to 1.61"),
-        ("b, a-?; ours; less", "30 to 38 %"),
-        ("a-1; base / ours; more", "43 to 61 %"),
+        ("b, a-?; ours; change", "30 to 38 % less"),
+        ("a-1; base / ours; change", "43 to 61 % more"),
+        ("a-1; base; change", "0 % more"),
+        ("a-1; near; change", "1 % less to 2 % more"),
         ("a-1; ours; value", "62 to 70"),
         ("a-1; base; value", "100"),
         ("a-1; base + ours; share", "162 to 170 %"),
-        ("ratios", "1"),
+        ("ratios", "2"),
         ("drifted", "1"),
         ("drift", "13 %"),
     ],
 )
 def test_a_figure_is_the_range_over_all_runs(expression: str, figure: str) -> None:
-    results = table(base=list(BASE), ours=list(OURS))
+    results = table(base=list(BASE), ours=list(OURS), near=[row(102, 1.02), row(99, 0.99)])
     assert evaluate(expression, results) == figure
     marked = f"before <!-- measured: {expression} -->1\n2<!-- / --> after"
     assert rewrite(marked, results) == marked.replace("1\n2", figure)

@@ -1,22 +1,21 @@
-"""All that is measured in one run, one table after the other."""
+"""What one run measures, one table after the other, and how much of it."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
 
-from . import counting, machine, rounds, waiting, web
-from . import where as shares
-from .subjects import FEW, STOCK, STOCK_DATAGRAMS, started, subjects, takes_part
-from .works import BURSTS, IDLE, WORKS
+from . import counting, machine, profiles, rounds, waiting, web
+from .machine import Machine
+from .names import OURS, RAW, RUN, SCHEMES, STOCK, STOCK_DATAGRAMS
+from .subjects import started, subjects, takes_part
+from .table import Table
+from .works import BURSTS, IDLE, WORKS, Work
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from .machine import Machine
-    from .table import Table
-    from .works import Work
+# With thousands of connections: Wine has no handles for those of all subjects.
+FEW: Final = {STOCK, OURS, RUN, RAW}
 
 
 class Scale(NamedTuple):
@@ -25,11 +24,11 @@ class Scale(NamedTuple):
     starts: int = 1  # of all processes, when packages are compared
     rounds: int = 10  # many short ones: a virtual machine's speed changes every second or so
     seconds: float = 0.05  # of a turn, about
-    receives: int = 50  # that are counted
+    receives: int = 50  # to count the calls of
     cancelled: tuple[int, int] = (500, 2000)  # receives at a time, few and many
     idle: int = 2000  # connections that are never received on
     bursts: int = 500  # connections that are idle after a burst
-    turns: int = 3  # of each web server, of seconds
+    turns: int = 3  # of each web server
 
 
 FULL: Final = Scale()
@@ -39,17 +38,17 @@ AGAINST: Final = Scale(starts=3, rounds=15)
 
 
 class Plan(NamedTuple):
-    """What is to be done."""
+    """What to do."""
 
     raw: Path  # the program in C
-    folder: Path  # the packages that the subjects need
+    packages: Path  # the folder with the packages that the subjects need
     scale: Scale
     want: Callable[[str], bool]  # whether a table is wanted, by its key
 
 
 def on_windows(where: Machine, plan: Plan) -> Iterator[Table]:
-    """Measure all that runs there."""
-    raw, folder, scale, want = plan
+    """Measure all that runs on Windows."""
+    raw, packages, scale, want = plan
     if want("calls"):
         yield from counting.measure(where, scale.receives)
     works = [work for work in WORKS if want(work.key)]
@@ -57,7 +56,7 @@ def on_windows(where: Machine, plan: Plan) -> Iterator[Table]:
         yield from _do(where, plan, [w for w in works if w.base == base and not w.needs_machine])
     for work in works:
         if work.needs_machine:
-            with machine.windows(folder) as own:
+            with machine.windows(packages) as own:
                 yield from _do(own, plan, [work])
     if want("cancel"):
         with started(s for s in subjects(where, raw) if takes_part(s.name, "cancel")) as children:
@@ -66,24 +65,24 @@ def on_windows(where: Machine, plan: Plan) -> Iterator[Table]:
     for work in (IDLE, *BURSTS):
         if want(work.key):
             count = scale.idle if work is IDLE else scale.bursts
-            yield waiting.memory(folder, raw, work, count)
+            yield waiting.memory(packages, raw, work, count)
     if sys.platform == "linux":  # where wrk is
-        for scheme in web.SCHEMES:
+        for scheme in SCHEMES:
             if want(scheme):
                 yield from web.measure(where, raw.parent, scheme, scale.turns)
         if want("where"):
-            yield from shares.measure(where)
+            yield from profiles.measure(where)
 
 
 def _do(where: Machine, plan: Plan, works: Sequence[Work]) -> Iterator[Table]:
-    cast = subjects(where, plan.raw)
-    able = [s for s in cast if any(takes_part(s.name, work.name) for work in works)]
+    cast = [s for s in subjects(where, plan.raw) if any(takes_part(s.name, w.name) for w in works)]
     if any(work.needs_machine for work in works):
-        able = [s for s in able if s.name in FEW]
-    with started(able) as children:
+        cast = [subject for subject in cast if subject.name in FEW]
+    with started(cast) as children:
         for work in works:
-            those = {n: child for n, child in children.items() if takes_part(n, work.name)}
-            yield from rounds.measure(those, work, where.server, plan.scale)
+            chosen = {n: child for n, child in children.items() if takes_part(n, work.name)}
+            scale = plan.scale
+            yield from rounds.measure(chosen, work, where.server, scale.rounds, scale.seconds)
 
 
 if sys.platform == "linux":

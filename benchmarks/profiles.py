@@ -1,7 +1,7 @@
-"""Where the time goes, of a receive and of a web request: by cProfile, in the Windows CPython.
+"""Where the time of receives and of web requests goes, by cProfile in the Windows CPython.
 
-The profiler makes each call of a Python function dearer, so Python's shares are upper bounds.  The
-time of what is written in C, and of the standard library, counts with whoever called it.
+The profiler adds time to every call of a Python function, so Python's shares are upper bounds.  C
+functions and the standard library count with their caller.
 """
 
 from __future__ import annotations
@@ -9,27 +9,24 @@ from __future__ import annotations
 import pstats
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from . import wrk
-from .machine import windows_path
-from .processes import REPOSITORY, Child, Session
+from .machine import Machine, windows_path
+from .processes import REPOSITORY, Child
+from .session import Session
 from .subjects import PROGRAMS, python
 from .table import Figure, Table
 from .web import CONNECTIONS
 from .works import WORKS
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .machine import Machine
-
 SCRIPT: Final = PROGRAMS.parent / "libraries.py"
 SECONDS: Final = 0.5
 BUSY: Final = ("bulk", "chunks", "frames", "echo-1", "echo-50")
 SHARE: Final = Figure("share of the time", "%")
-COUNT: Final = Figure("how often", "per request")
+COUNT: Final = Figure("calls", "per request")
 
 SENDING: Final = "sending: send"
 RECEIVING: Final = "receiving: recv, WSARecv"
@@ -39,7 +36,7 @@ BYTES: Final = "creating bytes objects"
 TRIO, OURS, HYPERCORN, H11 = "Trio", "this package", "Hypercorn", "h11"
 REST: Final = "the program, and the rest"
 KINDS: Final = (SENDING, RECEIVING, READINESS, PACKETS, BYTES, TRIO, OURS, HYPERCORN, H11, REST)
-#: Calls of the system, and of cffi, by what is in the names that the profiler has for them.
+#: Calls of the system and of cffi, by a part of the names that the profiler gives them.
 CALLS: Final = {
     "'send' of '_socket.socket'": SENDING,
     "'recv' of '_socket.socket'": RECEIVING,
@@ -49,7 +46,7 @@ CALLS: Final = {
     "GetQueuedCompletionStatusEx": PACKETS,
     "unpack": BYTES,
 }
-#: Packages, by what is in the names of their files; attrs writes functions that have no file.
+#: Packages, by a part of the names of their files; functions that attrs makes have no file.
 FILES: Final = {
     windows_path(REPOSITORY / "trio_wsarecv").replace("\\", "/") + "/": OURS,
     "/hypercorn/": HYPERCORN,
@@ -66,7 +63,7 @@ COUNTED: Final = (SENDING, RECEIVING, READINESS, PACKETS, STEPS, IN_PYTHON, IN_C
 
 
 def kind(function: tuple[str, int, str]) -> str | None:
-    """Return what the time of a function counts as; None if that is its caller's."""
+    """Return what the time of a function counts as; None if it counts with its caller."""
     path, _, name = function
     path = path.replace("\\", "/")
     native = path == "~" or path.endswith("/benchmarks/libraries.py")
@@ -75,13 +72,13 @@ def kind(function: tuple[str, int, str]) -> str | None:
 
 
 def tables(key: str, title: str, profile: Path, requests: int = 1) -> tuple[Table, Table]:
-    """Return how much of the time each kind took, and how often some are called per request."""
+    """Return the share of the time of each kind, and how often some are called per request."""
     seconds: Counter[str] = Counter()
     calls: Counter[str] = Counter()
     stats: dict[Any, Any] = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
     for function, (_, times, own, _, callers) in stats.items():
         if "readline" in function[2]:
-            continue  # it blocks until there is another task
+            continue  # it blocks until the next task comes
         if found := kind(function):
             seconds[found] += own
             calls[found] += times
@@ -100,7 +97,7 @@ def tables(key: str, title: str, profile: Path, requests: int = 1) -> tuple[Tabl
 
 
 def measure(where: Machine) -> Iterator[Table]:
-    """Profile the works that keep this package busy, and Hypercorn at full load."""
+    """Profile the works that have no pauses, and Hypercorn at full load."""
 
     def profiled(*program: str, run: bool = False) -> Child:
         script, *arguments = program
