@@ -18,8 +18,7 @@ from tools import packages
 
 from . import against, build, figures, machine, plan, plots, results
 from .plan import AGAINST, FULL, QUICK, Plan
-from .processes import Child
-from .subjects import python
+from .subjects import start_python
 
 RUNS: Final = 2
 VERSIONS: Final = """
@@ -32,7 +31,7 @@ COMPARED: Final = ("trio", "cffi", "winloop", "hypercorn", "uvicorn", "h11")
 
 def about(where: machine.Machine, what: Plan) -> str:
     """Say what is measured there, and how."""
-    child = Child(python(where, "-c", VERSIONS, *COMPARED), where.environ)
+    child = start_python(where, "-c", VERSIONS, *COMPARED)
     versions = child.answer("versions")
     child.finish()
     quick = "" if what.scale is FULL else ", of a quick run"

@@ -9,8 +9,7 @@ from typing import Final
 
 from .machine import Machine
 from .names import OURS, RUN, STOCK
-from .processes import Child
-from .subjects import python
+from .subjects import start_python
 from .table import Figure, Table
 
 SCRIPT: Final = Path(__file__).with_name("calls.py")
@@ -33,8 +32,7 @@ def measure(machine: Machine, receives: int) -> Iterator[Table]:
     for mode, (title, figures) in MODES.items():
         tables = {key: Table(f"calls-{mode}-{key}", title, figures[key]) for key in figures}
         for name, kind, run in ((STOCK, STOCK, False), (OURS, OURS, False), (RUN, STOCK, True)):
-            command = python(machine, SCRIPT, kind, mode, str(receives), run=run)
-            child = Child(command, machine.environ, machine.folder)
+            child = start_python(machine, SCRIPT, kind, mode, str(receives), run=run)
             counts = json.loads(child.answer("calls"))
             child.finish()
             for key, table in tables.items():

@@ -66,15 +66,14 @@ def medians(table: Result, subject: str, _: str) -> Iterator[float]:
     """Return a subject's median in each run, or the sum of those of several subjects."""
     subjects = (table.rows.get(name, []) for name in subject.split(" + "))
     for rows in zip(*subjects, strict=False):
-        if None not in rows:
-            yield sum(row.median for row in rows if row)
+        yield sum(row.median for row in rows)
 
 
 def ratios(table: Result, subject: str, base: str) -> Iterator[float]:
     """Return the ratio of a subject's figure to that of another one in each run."""
     rows, others = table.rows.get(subject, []), table.rows.get(base or table.base, [])
     for row, other in zip(rows, others, strict=False):
-        if row and other and row.ratio and other.ratio:
+        if row.ratio and other.ratio:
             yield row.ratio / other.ratio
 
 

@@ -73,13 +73,9 @@ if sys.platform != "win32":
     def _wine(folder: Path, packages: Path) -> Iterator[Machine]:
         """Give Wine with a prefix in an empty folder."""
         python = ensure()
-        for file in python.wineprefix.iterdir():
-            if file.name == "drive_c":
-                (folder / file.name).symlink_to(file)
-            elif file.is_dir():
-                shutil.copytree(file, folder / file.name, symlinks=True)
-            else:
-                shutil.copy(file, folder)
+        files = shutil.ignore_patterns("drive_c")
+        shutil.copytree(python.wineprefix, folder, True, files, dirs_exist_ok=True)
+        (folder / "drive_c").symlink_to(python.wineprefix / "drive_c")
         environ = {**python.environ(), "WINEPREFIX": str(folder)}
         environ["PYTHONPATH"] += ";" + windows_path(packages)
         first, last, before = min(ALLOWED), max(ALLOWED), os.sched_getaffinity(0)

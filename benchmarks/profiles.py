@@ -17,7 +17,7 @@ from . import wrk
 from .machine import Machine, windows_path
 from .processes import REPOSITORY, Child
 from .session import Session
-from .subjects import PROGRAMS, python
+from .subjects import PROGRAMS, start_python
 from .table import Figure, Table
 from .web import CONNECTIONS
 from .works import WORKS
@@ -101,8 +101,7 @@ def measure(where: Machine) -> Iterator[Table]:
 
     def profiled(*program: str, run: bool = False) -> Child:
         script, *arguments = program
-        command = python(where, SCRIPT, profile, PROGRAMS / script, *arguments, run=run)
-        return Child(command, where.environ, where.folder)
+        return start_python(where, SCRIPT, profile, PROGRAMS / script, *arguments, run=run)
 
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         profile = Path(folder, "profile")

@@ -1,8 +1,8 @@
 """The file of results, in JSON Lines: one line for each row, with all runs in it.
 
 The first line is a list of what was measured, one text for each run.  A table begins with an
-object.  Each of its rows is a list: the subject, and for each run null or a list of median, least,
-most, ratio, and what limited the figure.
+object.  Each of its rows is a list: the subject, and for each run a list of median, least, most,
+ratio, and what limited the figure, if anything.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ RESULTS: Final = "results.jsonl"
 
 @dataclass
 class Result:
-    """A table of the file; its rows have a `Row` for each run, or None."""
+    """A table of the file; its rows have a `Row` for each run."""
 
     key: str
     title: str
     figure: Figure
     base: str
-    rows: dict[str, list[Row | None]] = field(default_factory=dict)
+    rows: dict[str, list[Row]] = field(default_factory=dict)
 
     def first(self) -> dict[str, Row]:
         """Return the rows of the first run."""
-        return {name: rows[0] for name, rows in self.rows.items() if rows[0]}
+        return {name: rows[0] for name, rows in self.rows.items()}
 
 
 @dataclass
@@ -43,17 +43,13 @@ class Results:
     tables: dict[str, Result] = field(default_factory=dict)
 
     def add(self, about: str, tables: Iterable[Table]) -> None:
-        """Add another run."""
-        before = len(self.about)
+        """Add another run of the same tables."""
         self.about.append(about)
         for table in tables:
             new = Result(table.key, table.title, table.figure, table.base)
             rows = self.tables.setdefault(table.key, new).rows
             for name in table.rows:
-                rows.setdefault(name, [None] * before).append(table.row(name))
-        for result in self.tables.values():
-            for cells in result.rows.values():
-                cells += [None] * (len(self.about) - len(cells))
+                rows.setdefault(name, []).append(table.row(name))
 
     def write(self, folder: Path) -> None:
         lines: list[Any] = [self.about]
@@ -62,8 +58,7 @@ class Results:
             del header["rows"]
             lines.append(header)
             for name, rows in table.rows.items():
-                cells = (row and [part for part in row if part != ""] for row in rows)
-                lines.append([name, *cells])
+                lines.append([name, *([part for part in row if part != ""] for row in rows)])
         text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
         (folder / RESULTS).write_text(f"{text}\n", "utf-8")
 
@@ -77,5 +72,5 @@ def read(folder: Path) -> Results:
             table = results.tables[line["key"]] = Result(**line, figure=figure)
         else:
             name, *rows = line
-            table.rows[name] = [Row(*row) if row else None for row in rows]
+            table.rows[name] = [Row(*row) for row in rows]
     return results

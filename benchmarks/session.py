@@ -30,19 +30,15 @@ class Sample(NamedTuple):
         return 1e6 * self.processor / self.units
 
 
-def generator(load: str, connections: int, rate: int = 0, size: int = 0) -> Child:
-    """Start a load generator: see `benchmarks.load`."""
-    arguments = map(str, (load, connections, rate, size))
-    return Child([sys.executable, "-m", "benchmarks.load", *arguments], folder=REPOSITORY)
-
-
 class Session:
     """A subject that does one work, until `finish`."""
 
     def __init__(self, subject: Child, work: Work, server: int | None) -> None:
         self._subject = subject
         self._pids = (subject.pid, server)
-        self._generator = generator(work.load, work.connections, work.rate, work.size)
+        load = map(str, (work.load, work.connections, work.rate, work.size))
+        command = [sys.executable, "-m", "benchmarks.load", *load]
+        self._generator = Child(command, folder=REPOSITORY)
         (port,) = self._generator.expect("port")
         subject.tell(f"{work.name} {port:.0f} {work.connections}")
         self._expect("connected")

@@ -51,6 +51,10 @@ def python(machine: Machine, *arguments: str | Path, run: bool = False) -> tuple
     return (*machine.launcher, machine.python, *before, *words)
 
 
+def start_python(machine: Machine, *arguments: str | Path, run: bool = False) -> Child:
+    return Child(python(machine, *arguments, run=run), machine.environ, machine.folder)
+
+
 def subjects(machine: Machine, raw: Path) -> list[Subject]:
     """Return all that are compared on this machine; ``raw`` is the program in C."""
 

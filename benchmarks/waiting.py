@@ -21,7 +21,7 @@ import psutil
 from . import machine
 from .names import LOOPS, OURS, RAW, RUN, STOCK
 from .processes import Child
-from .session import Session, generator
+from .session import Session
 from .subjects import started, subjects, takes_part
 from .table import Figure, Table
 from .works import IDLE, MEMORY, Work
@@ -62,12 +62,8 @@ def _growth(child: Child, work: Work, server: int | None) -> int:
 def cancel(children: Mapping[str, Child], connections: int, rounds: int) -> Table:
     """Cancel a receive on each connection; the subjects measure the time themselves."""
     table = Table(f"cancel-{connections}", f"cancel {connections:,} receives that wait", TIME)
-    generators = {}
-    for name, child in children.items():
-        generators[name] = generator("idle", connections)
-        (port,) = generators[name].expect("port")
-        child.tell(f"cancel {port:.0f} {connections}")
-        generators[name].expect("connected")
+    work = replace(IDLE, name="cancel", connections=connections)
+    sessions = {name: Session(child, work, None) for name, child in children.items()}
     for turn in range(rounds + 1):
         for name, child in children.items():
             child.tell("again")
@@ -76,6 +72,5 @@ def cancel(children: Mapping[str, Child], connections: int, rounds: int) -> Tabl
                 table.add(name, 1e6 * seconds / connections)
     for name, child in children.items():
         child.tell("enough")
-        generators[name].finish()
-        child.answer("done")
+        sessions[name].finish()
     return table

@@ -59,7 +59,7 @@ def test_no_figure_is_written_by_hand(page: Path) -> None:
     assert set(LIKE_A_FIGURE.findall(text)) <= ELSEWHERE.get(page.name, set())
 
 
-def table(**rows: list[Row | None]) -> Results:
+def table(**rows: list[Row]) -> Results:
     result = Result("a-1", "work", Figure("time", "µs"), "base", rows)
     return Results(["first", "second"], {"a-1": result})
 
@@ -105,9 +105,3 @@ def test_what_was_not_measured_has_no_figure(expression: str) -> None:
 def test_a_range_begins_with_the_least() -> None:
     results = table(base=[row(100, 1), row(9, 1)])
     assert evaluate("a-1; base; value", results) == "9 to 100"
-
-
-def test_a_run_that_lacks_a_row_is_left_out() -> None:
-    results = table(base=list(BASE), ours=[row(70, 0.7), None])
-    assert evaluate("a-1; ours", results) == "0.70"
-    assert evaluate("a-1; base + ours; value", results) == "170"
