@@ -69,7 +69,7 @@ class Case:
 
 
 def data_beats_cancel_and_close(case: Case) -> bool:
-    """A receive can succeed although it was cancelled or its socket closed, if its data had
+    """A receive can succeed although it was cancelled or its socket was closed, if its data had
     arrived."""
     sends, ends = [], []
     for index, each in enumerate(case.burst):
@@ -86,7 +86,7 @@ def data_beats_cancel_and_close(case: Case) -> bool:
 
 
 def first_bytes_end_a_receive(case: Case) -> bool:
-    """A receive that waits ends with the first bytes that arrive, even if more have followed before
+    """A receive that waits ends with the first bytes that arrive, even if more bytes follow before
     its task runs."""
     sends = 0
     for each in case.burst:
@@ -100,8 +100,7 @@ def first_bytes_end_a_receive(case: Case) -> bool:
 
 
 def shutdown_ends_a_receive(case: Case) -> bool:
-    """A receive that waits ends when its connection is shut down for receiving, or with the end or
-    the reset that came before."""
+    """A receive that waits ends when its connection is shut down for receiving."""
     shut = any(
         isinstance(each, Shutdown) and each.socket == case.socket and each.how != 1
         for each in case.burst
@@ -112,15 +111,14 @@ def shutdown_ends_a_receive(case: Case) -> bool:
 
 
 def other_recursion_limit(case: Case) -> bool:
-    """Near the recursion limit, a receive can fail for which stock Trio has frames enough, or the
-    other way round."""
+    """Near the recursion limit, a receive can fail where it succeeds on stock Trio, or the other
+    way round."""
     return any(each.frames is not None for each in _receives(case, since=0))
 
 
 def waiting_receive_gets_the_data(case: Case) -> bool:
     """A receive that waits gets the data that arrives, even if another task begins to receive
-    before the waiting one runs: that one is refused, or gets what is left, or waits. Then the first
-    one is refused when it receives again."""
+    before the waiting task runs."""
     got_data = any(_is_data(entry) for entry in case.package)
     return _competes(case) and (got_data or not _only(case, BUSY))
 
@@ -135,8 +133,8 @@ def refused_a_step_later(case: Case) -> bool:
 
 
 def closed_in_the_same_step(case: Case) -> bool:
-    """A receive on a socket that is closed in the same step can raise
-    ClosedResourceError instead of OSError, and get what it began with."""
+    """A receive on a socket that is closed in the same step can raise ClosedResourceError instead
+    of OSError, or return data that had arrived before."""
     closes = any(isinstance(each, Close) and each.socket == case.socket for each in case.burst)
     results = {entry.result for entry in case.package - case.stock}
     return closes and any(result in CLOSED or " bytes " in result for result in results)
@@ -144,7 +142,7 @@ def closed_in_the_same_step(case: Case) -> bool:
 
 def reset_on_old_wine(case: Case) -> bool:
     """A reset that arrived before the receive was submitted (Wine 8.0: end of the stream; Wine 10.0
-    is like Windows)."""
+    behaves like Windows)."""
     return (
         case.program.sockets[case.socket] == "hostile"
         and any(RESET in entry.result for entry in case.package - case.stock)
