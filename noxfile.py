@@ -10,7 +10,7 @@ import nox
 
 nox.needs_version = ">=2025.2.9"
 nox.options.reuse_existing_virtualenvs = True
-# All that a change has to pass, in this order: what `nox` alone and `.ci/run` run.
+# What a change has to pass, in this order; `nox` alone and `.ci/run` run these.
 nox.options.sessions = [
     *("lint", "docs", "wheel", "lowest", "tests", "demo", "trio-tests", "apps", "soak"),
 ]
@@ -18,7 +18,7 @@ nox.options.sessions = [
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 WINDOWS_PYTHON = "tools/wine/winpython.py"
 OTHER_PROGRAMS = "tests/apps/requirements.txt"
-WINE_DEADLINE = 1500  # seconds for all tests in the Windows CPython, set up included
+WINE_DEADLINE = 1500  # seconds for all tests in the Windows CPython, including its set-up
 OLDEST_ON_WINDOWS = [f"tests/system/test_{x}.py" for x in ("cancellation", "install", "stream")]
 
 
@@ -28,8 +28,8 @@ def install(session: nox.Session, *groups: str) -> None:
 
 
 def run_on_windows(session: nox.Session, seconds: int, *arguments: str, packages: str = "") -> None:
-    """Run the Windows CPython under Wine for no longer than this, with a folder of packages."""
-    # From outside, since a process that hangs there may not be able to end itself.
+    """Run the Windows CPython under Wine, with a folder of packages, for so long at most."""
+    # By `timeout`, because a process that hangs under Wine may not be able to end itself.
     deadline = ("timeout", "--kill-after=10", str(seconds))
     env = {"PYTHONPATH": packages}
     session.run(*deadline, "python", WINDOWS_PYTHON, *arguments, external=True, env=env)
@@ -46,7 +46,7 @@ def lint(session: nox.Session) -> None:
     for platform in ("Windows", "Linux"):
         complete = ("--verifytypes", "trio_wsarecv", "--ignoreexternal")
         session.run("pyright", *complete, "--pythonplatform", platform, silent=True)
-    # Of the engine only its entries are checkpoints; what they are made of need not be.
+    # In the engine only the entry points have to be checkpoints.
     engine = Path("trio_wsarecv/_engine")
     others = (each for each in Path("trio_wsarecv").glob("**/*.py") if each.parent != engine)
     modules = map(str, [engine / "receive.py", engine / "send.py", *others])
@@ -71,7 +71,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Build the archives into `dist`, twice alike, and use the wheel where nothing else is."""
+    """Build the archives into `dist` twice, compare, and use the wheel in empty environments."""
     session.install(*nox.project.dependency_groups(PYPROJECT, "wheel"))
     session.run("python", "-m", "tools.wheel", *session.posargs)
 
@@ -97,10 +97,10 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run pytest: natively, and on Linux also in a Windows CPython under Wine.
+    """Run pytest natively, and on Linux also in a Windows CPython under Wine.
 
     Without arguments it runs all tests, and on Linux both runs together must cover every branch of
-    the package: some of it is for one system only.
+    the package, because parts of it are for one system only.
     """
     install(session, "test", "coverage")
     pytest = ("-m", "pytest", *session.posargs)
@@ -122,21 +122,21 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Receive a large file in a Windows CPython, see a receive cancelled, and what was measured."""
+    """Receive a large file in a Windows CPython, cancel a receive, and print measurements."""
     install(session, "test")
     session.run("python", "-m", "tools.demo.demo", *session.posargs)
 
 
 @nox.session(name="trio-tests")
 def trio_tests(session: nox.Session) -> None:
-    """Compare Trio's own tests on overlapped receives with the same on plain Trio."""
+    """Run Trio's own tests with overlapped receives and on plain Trio, and compare the results."""
     install(session, "test")
     session.run("python", "-u", "-m", "tools.trio_suite.compare")
 
 
 @nox.session
 def apps(session: nox.Session) -> None:
-    """Have other people's programs use this package: Hypercorn, httpx, anyio, aioquic, dig."""
+    """Run other projects' programs with this package: Hypercorn, httpx, anyio, aioquic, dig."""
     install(session, "test")
     session.install("--require-hashes", "-r", OTHER_PROGRAMS)
     if sys.platform == "win32":
@@ -151,16 +151,17 @@ def apps(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Receive from bad peers in a Windows CPython; `-- --help` says how much that can be."""
+    """Receive from hostile peers for long, in a Windows CPython; `-- --help` lists the options."""
     install(session, "test")
     session.run("python", "-u", "-m", "tests.soak", *session.posargs)
 
 
 @nox.session
 def same(session: nox.Session) -> None:
-    """Run random programs on stock Trio and on the package; `-- --seconds 7200` does for hours.
+    """Run random programs on stock Trio and on the package, and compare the outcomes.
 
-    `-- --programs 20000` says how many instead, `-- --replay JSON` repeats one that differed.
+    `-- --seconds 7200` runs for two hours, `-- --programs 20000` runs so many programs, and
+    `-- --replay JSON` repeats one whose outcome differed.
     """
     install(session, "test")
     session.run("python", "-u", "-m", "tests.same", *session.posargs)
@@ -177,7 +178,7 @@ def loss(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure against Trio, asyncio, winloop and C, side by side; `-- --quick` is shorter."""
+    """Measure beside Trio, asyncio, winloop and C, in about 13 minutes; `-- --help` has less."""
     install(session, "bench")
     if sys.platform == "win32":
         session.install("--require-hashes", "-r", "benchmarks/requirements.txt")
@@ -188,9 +189,9 @@ def bench(session: nox.Session) -> None:
 def mutants(session: nox.Session) -> None:
     """Change functions in one place at a time, and print the changes that no fast test notices.
 
-    `-- "*.status.*" "*.port.*"` tries these modules.  First it takes minutes to see which tests
-    reach what; all modules take hours.  What has been tried is kept in the folder `mutants`, so a
-    run can be stopped and goes on.
+    `-- "*.status.*" "*.port.*"` tries only these modules.  It first takes minutes to find out which
+    tests reach which function; all modules take hours.  The results are kept in the folder
+    `mutants`, so a stopped run can be continued.
     """
     install(session, "test", "mutants")
     session.run("mutmut", "run", *session.posargs, env={"CI": "true"})
@@ -202,5 +203,5 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def debian13(session: nox.Session) -> None:
-    """Run `demo` and `tests`, or the sessions named, in a bare Debian 13 in a folder; as root."""
+    """Run `demo` and `tests`, or the named sessions, in a bare Debian 13 in a folder; as root."""
     session.run(sys.executable, "-m", "tools.debian", *session.posargs)
