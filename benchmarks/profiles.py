@@ -117,6 +117,6 @@ def measure(where: Machine) -> Iterator[Table]:
         for name in ("Trio", "run"):
             server = profiled("http_app.py", run=name == "run")
             (port,) = server.expect("port")
-            asked = wrk.ask(f"http://127.0.0.1:{port:.0f}/", CONNECTIONS, 2)
+            requests, _ = wrk.ask(f"http://127.0.0.1:{port:.0f}/", CONNECTIONS, 2)
             server.finish()
-            yield from tables(f"http-{name}", f"Hypercorn, {name}", profile, asked.requests)
+            yield from tables(f"http-{name}", f"Hypercorn, {name}", profile, requests)

@@ -79,7 +79,9 @@ class Table:
         """Return the table as text."""
         lines = [f"{self.figure.arrow} {self.title}: {self.figure.title}, {self.figure.unit}"]
         for name, row in ((name, self.row(name)) for name in self.rows):
-            ratio = "" if row.ratio is None else f"× {row.ratio:.2f}"
-            spread = f"{digits(row.least)} – {digits(row.most)}"
+            spread, ratio = f"{digits(row.least)} – {digits(row.most)}", ""
+            if ratios := sorted(self.ratios(name, self.base)):
+                half = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]  # the middle half
+                ratio = f"× {statistics.median(ratios):.3f} ({half[0]:.3f} – {half[1]:.3f})"
             lines.append(f"  {name:46}{row.text:>10}  {spread:>19}  {ratio}  {row.limit}")
         return lines

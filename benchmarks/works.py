@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from .names import STOCK, STOCK_DATAGRAMS
@@ -48,11 +49,6 @@ class Work:
         return self.connections >= 1000
 
 
-def _paced(key: str, title: str, connections: int = 1, size: int = MESSAGE) -> Work:
-    paced = (key, title, "paced", "paced", processor_per("message"))
-    return Work(*paced, connections=connections, rate=RATE, size=size)
-
-
 def _flood(key: str, title: str, load: str = "flood", size: int = ROUND) -> Work:
     return Work(key, title, key, load, processor_per("MiB"), THROUGHPUT, size / MIB, size=PIECE)
 
@@ -75,12 +71,14 @@ def _idle(key: str, title: str, load: str = "burst") -> Work:
     return Work(key, title, key, load, MEMORY, size=BURST)
 
 
+_paced = partial(Work, name="paced", load="paced", processor=processor_per("message"), rate=RATE)
+
 BURST_TITLE: Final = f"{DATAGRAMS} datagrams of {DATAGRAM_SIZE:,} bytes at a time"
 WORKS: Final = (
     _paced("paced-1", "64-byte messages, 1 × 1000/s"),
-    _paced("paced-20", "64-byte messages, 20 × 50/s", 20),
-    _paced("paced-1000", "64-byte messages, 1,000 × 1/s", 1000),
-    _paced("paced-4000", "64-byte messages, 4,000 × 0.25/s", 4000),
+    _paced("paced-20", "64-byte messages, 20 × 50/s", connections=20),
+    _paced("paced-1000", "64-byte messages, 1,000 × 1/s", connections=1000),
+    _paced("paced-4000", "64-byte messages, 4,000 × 0.25/s", connections=4000),
     _paced("size-1500", "1,500-byte messages, 1 × 1000/s", size=1500),
     _paced("size-16000", "16,000-byte messages, 1 × 1000/s", size=16000),
     _flood("bulk", "a flood into one buffer of 256 KiB"),

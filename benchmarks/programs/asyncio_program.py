@@ -11,18 +11,20 @@ import asyncio
 import importlib
 import socket
 import sys
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from benchmarks import programs
 from benchmarks.programs import ANSWER, HOST, LARGE, LENGTH, ROUND, Task
 
 
 class Connection(asyncio.BaseProtocol):
+    transport: Any
+
     def __init__(self) -> None:
         self.closed = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed.set_result(None)
@@ -84,20 +86,17 @@ class Frames(Flood):
             self.answer()
 
 
-class Datagrams(asyncio.DatagramProtocol):
+class Datagrams(Connection, asyncio.DatagramProtocol):
     def __init__(self, work: str) -> None:
+        super().__init__()
         self.action = programs.action_of(work)
-        self.ended = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, address: tuple[str | Any, int]) -> None:
         try:
             if answer := self.action(data):
                 self.transport.sendto(answer, address)
         except programs.Ended:
-            self.ended.set_result(None)
+            self.transport.close()
 
 
 WORKS: Final[dict[str, type[Any]]] = {
@@ -125,8 +124,7 @@ async def datagrams(loop: asyncio.AbstractEventLoop, task: Task) -> None:
     )
     task.prepare(transport.get_extra_info("socket"))
     transport.sendto(b"!", (HOST, task.port))
-    await receiver.ended
-    transport.close()
+    await receiver.closed
 
 
 async def main() -> None:
