@@ -84,8 +84,7 @@ def make(results: Results) -> dict[str, str]:
         requests = {name: inside[f"http-{name}"] for name in counts}
         pages["where"] = _grid("Share of the time", _turned(firsts(works)), _share)
         pages["http-where"] = _grid("Share of Hypercorn's time", _turned(firsts(requests)), _share)
-        calls = _turned(firsts(counts))
-        pages["http-where"] += _grid("Per request", calls, lambda row: f"{row.median:,.1f}")
+        pages["http-where"] += _grid("Per request", _turned(firsts(counts)))
     if own:
         pages["own"] = [*_grid("µs per call", firsts(own)), BRACKETS.format("Trio")]
     if workers := some("cores").values():

@@ -77,7 +77,8 @@ def _bars(table: Result) -> Any:
     axes.set_xticks([])
     axes.patch.set_visible(False)
     title, unit, more = table.figure
-    axes.set_title(textwrap.fill(table.title, 40), loc="left", fontsize=9)
-    axes.set_xlabel(f"{title}, {unit} ({'more' if more else 'less'} is better)", fontsize=8)
+    figure.suptitle(textwrap.fill(table.title, 60), x=0.01, ha="left", fontsize=9)
+    better = f"{title}, {unit} ({'more' if more else 'less'} is better)"
+    figure.supxlabel(better, x=0.99, ha="right", fontsize=8)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     return figure
