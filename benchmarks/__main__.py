@@ -85,7 +85,8 @@ def main() -> None:
     begin = time.monotonic()
     build.ensure_tools()
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        raw, folder = build.build_raw(Path(scratch)), packages.ensure("benchmarks/requirements.txt")
+        raw = build.build("raw", Path(scratch), build.ON_WINDOWS, "-lws2_32")
+        folder = packages.ensure("benchmarks/requirements.txt")
         scale = QUICK if quick else AGAINST if commit else FULL
         what = Plan(raw, folder, scale, want)
         if commit:

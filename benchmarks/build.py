@@ -22,11 +22,6 @@ def ensure_tools() -> None:
         install_missing_packages({**COMMANDS, **TOOLS})
 
 
-def build_raw(folder: Path) -> Path:
-    """Compile the program that is the limit of all that runs on Windows."""
-    return build("raw", folder, ON_WINDOWS, "-lws2_32")
-
-
 def build(name: str, folder: Path, compiler: str, *options: str) -> Path:
     target = folder / f"{name}.exe"
     command = [compiler, *OPTIONS, str(SOURCES / f"{name}.c"), "-o", str(target), *options]

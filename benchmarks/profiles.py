@@ -28,38 +28,27 @@ BUSY: Final = ("bulk", "chunks", "frames", "echo-1", "echo-50")
 SHARE: Final = Figure("share of the time", "%")
 COUNT: Final = Figure("calls", "per request")
 
-SENDING: Final = "sending: send"
-RECEIVING: Final = "receiving: recv, WSARecv"
-READINESS: Final = "polling for readiness: DeviceIoControl, WSAIoctl"
-PACKETS: Final = "fetching packets: GetQueuedCompletionStatusEx"
-BYTES: Final = "creating bytes objects"
-TRIO, OURS, HYPERCORN, H11 = "Trio", "this package", "Hypercorn", "h11"
 REST: Final = "the program, and the rest"
-KINDS: Final = (SENDING, RECEIVING, READINESS, PACKETS, BYTES, TRIO, OURS, HYPERCORN, H11, REST)
-#: Calls of the system and of cffi, by a part of the names that the profiler gives them.
+#: What the calls of the system and of cffi count as, by parts of the profiler's names for them.
 CALLS: Final = {
-    "'send' of '_socket.socket'": SENDING,
-    "'recv' of '_socket.socket'": RECEIVING,
-    "WSARecv": RECEIVING,
-    "DeviceIoControl": READINESS,
-    "WSAIoctl": READINESS,
-    "GetQueuedCompletionStatusEx": PACKETS,
-    "unpack": BYTES,
+    "sending: send": ("'send' of '_socket.socket'",),
+    "receiving: recv, WSARecv": ("'recv' of '_socket.socket'", "WSARecv"),
+    "polling for readiness: DeviceIoControl, WSAIoctl": ("DeviceIoControl", "WSAIoctl"),
+    "fetching packets: GetQueuedCompletionStatusEx": ("GetQueuedCompletionStatusEx",),
+    "creating bytes objects": ("unpack",),
 }
-#: Packages, by a part of the names of their files; functions that attrs makes have no file.
+#: What packages count as, by parts of their files' names; functions made by attrs have no file.
 FILES: Final = {
-    windows_path(REPOSITORY / "trio_wsarecv").replace("\\", "/") + "/": OURS,
-    "/hypercorn/": HYPERCORN,
-    "/h11/": H11,
-    "/site-packages/trio/": TRIO,
-    "/site-packages/outcome/": TRIO,
-    "<attrs generated methods": TRIO,
-    "/benchmarks/programs/": REST,
+    "Trio": ("/site-packages/trio/", "/site-packages/outcome/", "<attrs generated methods"),
+    "this package": (windows_path(REPOSITORY / "trio_wsarecv").replace("\\", "/") + "/",),
+    "Hypercorn": ("/hypercorn/",),
+    "h11": ("/h11/",),
+    REST: ("/benchmarks/programs/",),
 }
 STEPS: Final = "steps of a task, from one wait to the next"
 IN_PYTHON: Final = "calls of functions written in Python"
 IN_C: Final = "calls of functions written in C"
-COUNTED: Final = (SENDING, RECEIVING, READINESS, PACKETS, STEPS, IN_PYTHON, IN_C)
+COUNTED: Final = (*[*CALLS][:4], STEPS, IN_PYTHON, IN_C)
 
 
 def kind(function: tuple[str, int, str]) -> str | None:
@@ -68,7 +57,7 @@ def kind(function: tuple[str, int, str]) -> str | None:
     path = path.replace("\\", "/")
     native = path == "~" or path.endswith("/benchmarks/libraries.py")
     kinds, text = (CALLS, name) if native else (FILES, path)
-    return next((kind for part, kind in kinds.items() if part in text), None)
+    return next((kind for kind, parts in kinds.items() if any(p in text for p in parts)), None)
 
 
 def tables(key: str, title: str, profile: Path, requests: int = 1) -> tuple[Table, Table]:
@@ -89,7 +78,7 @@ def tables(key: str, title: str, profile: Path, requests: int = 1) -> tuple[Tabl
         calls[STEPS] += times if "'run' of '_contextvars.Context'" in function[2] else 0
     share = Table(f"where-{key}", title, SHARE, "")
     often = Table(f"where-{key}-calls", title, COUNT, "")
-    for name in KINDS:
+    for name in (*CALLS, *FILES):
         share.add(name, 100 * seconds[name] / seconds.total())
     for name in COUNTED:
         often.add(name, calls[name] / requests)
