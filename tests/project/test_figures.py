@@ -10,7 +10,7 @@ import pytest
 from benchmarks.figures import MARKED, README, UnknownFigureError, evaluate, rewrite
 from benchmarks.plots import PLOTS
 from benchmarks.results import OUTPUT, RESULTS, Result, Results, read
-from benchmarks.table import Figure, Row
+from benchmarks.table import Figure, Row, digits
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [README, *sorted(DOCS.glob("*.rst"))]
@@ -43,6 +43,14 @@ def test_every_plot_is_one_that_the_program_draws_and_is_shown_on_a_page() -> No
     assert set(re.findall(r"benchmarks/([\w-]+)\.svg", text)) == names
 
 
+@pytest.mark.parametrize("key", PLOTS)
+def test_a_plot_is_drawn_from_the_results(key: str, results: Results) -> None:
+    texts = re.findall(r">([^<>]+)</text>", (OUTPUT / f"{key}.svg").read_text("utf-8"))
+    rows = results.tables[key].first()
+    limited = {f"{name}*" if row.limit else name for name, row in rows.items()}
+    assert {*limited, *(digits(row.median) for row in rows.values())} <= set(texts)
+
+
 def test_results_and_plots_are_small() -> None:
     assert sum(path.stat().st_size for path in OUTPUT.iterdir()) < 100_000
 
@@ -70,6 +78,8 @@ def row(median: float, ratio: float | None = None) -> Row:
 
 BASE = [row(100, 1), row(100, 1)]
 OURS = [row(70, 0.7), row(62, 0.62)]
+NEAR = [row(102, 1.02), row(99, 0.99)]
+LESS = [row(100, 1), row(98, 0.98)]
 
 
 @pytest.mark.parametrize(
@@ -81,16 +91,17 @@ OURS = [row(70, 0.7), row(62, 0.62)]
         ("a-1; base / ours; change", "43 to 61 % more"),
         ("a-1; base; change", "0 % more"),
         ("a-1; near; change", "1 % less to 2 % more"),
+        ("a-1; less; change", "0 to 2 % less"),
         ("a-1; ours; value", "62 to 70"),
         ("a-1; base; value", "100"),
         ("a-1; base + ours; share", "162 to 170 %"),
-        ("ratios", "2"),
+        ("ratios", "3"),
         ("drifted", "1"),
         ("drift", "13 %"),
     ],
 )
 def test_a_figure_is_the_range_over_all_runs(expression: str, figure: str) -> None:
-    results = table(base=list(BASE), ours=list(OURS), near=[row(102, 1.02), row(99, 0.99)])
+    results = table(base=list(BASE), ours=list(OURS), near=NEAR, less=LESS)
     assert evaluate(expression, results) == figure
     marked = f"before <!-- measured: {expression} -->1\n2<!-- / --> after"
     assert rewrite(marked, results) == marked.replace("1\n2", figure)
