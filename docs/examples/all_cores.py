@@ -38,7 +38,7 @@ async def some_input_or_its_end() -> None:
 
 
 def take_over() -> socket.socket:
-    """In a worker: ask for the listening socket, and get it."""
+    """In a worker: request the listening socket, and return it."""
     say(os.getpid())
     if sys.platform == "win32":
         return socket.fromshare(bytes.fromhex(input()))
@@ -49,14 +49,14 @@ async def work() -> None:
     listener = trio_wsarecv.SocketListener(trio_wsarecv.from_stdlib_socket(take_over()))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, echo, [listener])
-        await some_input_or_its_end()  # the parent wants this to end, or has itself ended
+        await some_input_or_its_end()  # the parent asks for the end, or has ended itself
         nursery.cancel_scope.cancel()
     say(f"worker {os.getpid()} ends: {trio_wsarecv.statistics()}")
 
 
 async def hand_over(sock: trio.socket.SocketType, worker: trio.abc.Stream) -> None:
     """In the parent: give the listening socket to a worker."""
-    pid = int(await worker.receive_some())  # on Windows, a launcher may stand between us
+    pid = int(await worker.receive_some())  # which is not the launcher of a virtual environment
     if sys.platform == "win32":
         what = sock.share(pid).hex()
     else:
@@ -81,7 +81,7 @@ async def main(port: int, count: int) -> None:
             await hand_over(listener.socket, worker)
             nursery.start_soon(show_output, worker)
         print("listening on port", listener.socket.getsockname()[1], flush=True)
-        await listener.aclose()  # the workers have it
+        await listener.aclose()  # the workers have theirs
         await some_input_or_its_end()
         for worker in workers:
             await worker.send_eof()
@@ -89,7 +89,7 @@ async def main(port: int, count: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["worker"]:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to answer
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
         trio.run(work)
     else:
         port = int(sys.argv[1]) if len(sys.argv) > 1 else 0

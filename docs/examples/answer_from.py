@@ -1,4 +1,4 @@
-"""Answers DNS queries from the address that was asked: ``answer_from.py [PORT]``.
+"""Answers DNS queries from the address of the query: ``answer_from.py [PORT]``.
 
 A machine has many addresses. A socket that receives on all of them sends from the one that the
 system chooses, and a client that asked another one discards the answer. So this server is told
@@ -17,7 +17,7 @@ import trio
 
 import trio_wsarecv
 
-# Which option asks for the destination address, and of which type the ancillary data is.
+# The options that return the destination address, and the types of that ancillary data.
 OPTIONS = {socket.AF_INET: 8, socket.AF_INET6: 49}
 TYPES = {(socket.IPPROTO_IP, 8), (socket.IPPROTO_IPV6, 50)}
 if sys.platform == "win32":
@@ -39,7 +39,7 @@ Address = tuple[str, int] | tuple[str, int, int, int]
 def open_socket(family: socket.AddressFamily, port: int) -> trio_wsarecv.Socket:
     """Open a socket on all addresses that receives the destination address of each datagram."""
     sock = socket.socket(family, socket.SOCK_DGRAM)
-    if sys.platform == "win32":  # where another program could take the port otherwise
+    if sys.platform == "win32":  # otherwise another program could take the port
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -52,7 +52,7 @@ def open_socket(family: socket.AddressFamily, port: int) -> trio_wsarecv.Socket:
 
 
 def sent_to(ancdata: list[Ancillary]) -> tuple[str, Ancillary]:
-    """Return the address that a datagram was sent to, and what has the answer sent from it."""
+    """Return the address that a datagram was sent to, and the data to send from there."""
     for level, kind, data in ancdata:
         if (level, kind) not in TYPES:
             continue
@@ -69,7 +69,7 @@ def answer(query: bytes, text: bytes) -> bytes:
     if len(query) < HEADER.size:
         raise ValueError("too short")
     identifier, flags, questions, *_ = HEADER.unpack_from(query)
-    end = query.index(b"\0", HEADER.size) + 5  # behind the name, its type and its class
+    end = query.index(b"\0", HEADER.size) + 5  # after the name, its type and its class
     if flags & 0x8000 or questions != 1 or end > len(query):
         raise ValueError("not a query, or not for one name")
     header = HEADER.pack(identifier, RESPONSE, 1, 1, 0, 0)
@@ -80,7 +80,7 @@ def answer(query: bytes, text: bytes) -> bytes:
 async def answer_one(
     sock: trio_wsarecv.Socket, query: bytes, ancdata: list[Ancillary], client: Address
 ) -> str:
-    """Answer a query, and return what came of it: an error concerns this answer alone."""
+    """Answer a query, and return the outcome: an error affects this answer only."""
     try:
         host, source = sent_to(ancdata)
         response = answer(query, f"you asked {host}".encode())

@@ -20,7 +20,7 @@ authority.configure_trust(client_context)
 async def shout(stream: trio.SSLStream[trio.SocketStream]) -> None:
     lines = TextReceiveStream(stream, "ascii", newline=END)
     try:
-        # A line without its end is too long, or the last one.
+        # A line without an end is too long, or is the last one.
         while (line := await lines.receive_line(LONGEST)).endswith(END):
             await stream.send_all(line.upper().encode())
         await stream.aclose()
@@ -32,7 +32,7 @@ async def talk(port: int) -> None:
     stream = await trio.open_ssl_over_tcp_stream("127.0.0.1", port, ssl_context=client_context)
     lines = TextReceiveStream(stream, "ascii", newline=END)
     async with stream:
-        await stream.send_all(b"hel")  # TLS records need not end where lines do
+        await stream.send_all(b"hel")  # a TLS record can end inside a line
         await stream.send_all(b"lo\r\ngoodbye\r\n")
         print(await lines.receive_line(), await lines.receive_line(), sep="", end="")
 

@@ -1,4 +1,4 @@
-"""Messages with their length in front, and a server that loses none."""
+"""Messages with a length, and a server that loses none of them."""
 
 import trio
 
@@ -8,11 +8,11 @@ LONGEST = 1_000_000
 
 
 class Messages:
-    """The messages that come and go on a stream."""
+    """Receives and sends messages on a stream."""
 
     def __init__(self, stream: trio_wsarecv.SocketStream) -> None:
         self._stream = stream
-        self._size: int | None = None  # of the message that is coming in
+        self._size: int | None = None  # of the message that is being received
 
     async def receive(self) -> bytes:
         if self._size is None:

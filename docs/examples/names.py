@@ -19,19 +19,19 @@ ADDRESSES = {
 
 MAX_BATCH = 64
 MAX_UDP, MAX_TCP = 1232, 65535
-MAX_PLAIN = 512  # what a client takes over UDP if it does not say more, by EDNS
-MAX_IDLE = 10  # seconds that a TCP client may be silent
+MAX_PLAIN = 512  # the limit over UDP, unless the client allows more by EDNS
+MAX_IDLE = 10  # seconds without data from a TCP client
 
 HEADER = struct.Struct("!6H")  # identifier, flags, number of: questions, answers, …
-RECORD = struct.Struct("!3HIH")  # name, type, class, time to live, length of what follows
-EDNS = struct.Struct("!B2HIH")  # no name, type, how much a client takes, flags, length
+RECORD = struct.Struct("!3HIH")  # name, type, class, time to live, length of the data
+EDNS = struct.Struct("!B2HIH")  # no name, type, the limit of the client, flags, length
 TYPE_A, TYPE_OPT, CLASS_IN, SAME_NAME = 1, 41, 1, 0xC00C
 RESPONSE, TRUNCATED, OPCODE, RECURSION = 0x8400, 0x0200, 0x7800, 0x0100
 NAME_ERROR, NOT_IMPLEMENTED = 3, 4
 
 
 def question(name: bytes) -> bytes:
-    """Ask for the IPv4 address of a name."""
+    """Return the question for the IPv4 address of a name."""
     labels = b"".join(bytes([len(label)]) + label for label in name.split(b"."))
     return labels + b"\0" + struct.pack("!2H", TYPE_A, CLASS_IN)
 
@@ -84,7 +84,7 @@ async def serve_udp(sock: trio_wsarecv.Socket) -> None:
             try:
                 await sock.sendto_many(answers)
                 break
-            except OSError as exc:  # of one answer: go on behind it
+            except OSError as exc:  # of one answer: continue after it
                 del answers[: exc.sent + 1]  # type: ignore[attr-defined]
 
 

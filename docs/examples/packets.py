@@ -14,7 +14,7 @@ ID_SIZE = 8  # each packet begins with the identifier of its connection
 
 
 class Connection:
-    """What one peer has sent; a real protocol would decrypt it and put it in order here."""
+    """The packets of one peer; a real protocol would decrypt and order them here."""
 
     def __init__(self) -> None:
         self.packets = 0
@@ -38,7 +38,7 @@ async def receive_loop(sock: trio_wsarecv.Socket) -> None:
             identifier = packet[:ID_SIZE]
             connections[identifier].packet_received(packet[ID_SIZE:])
             senders[identifier] = address
-        # One acknowledgement to each for the whole batch; one that is lost is like a lost packet.
+        # One acknowledgement for each peer; to lose it is like losing a packet.
         with suppress(OSError):
             await sock.sendto_many(
                 (identifier + connections[identifier].acknowledgement(), address)

@@ -30,7 +30,7 @@ class EchoService(win32serviceutil.ServiceFramework):
         self.stop_requested = win32event.CreateEvent(None, True, False, None)
 
     def SvcStop(self) -> None:
-        """Called in another thread than the one that serves."""
+        """Called in a different thread than `SvcDoRun`."""
         self.ReportServiceStatus(win32service.SERVICE_STOP_PENDING)
         win32event.SetEvent(self.stop_requested)
 

@@ -1,4 +1,4 @@
-"""A UDP service that answers in capitals, if the question fits."""
+"""A UDP service that answers in capital letters, if the question is not too long."""
 
 import socket
 

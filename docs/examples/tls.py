@@ -1,4 +1,4 @@
-"""The echo server once more, with TLS."""
+"""The echo server with TLS."""
 
 import ssl
 

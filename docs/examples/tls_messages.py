@@ -1,4 +1,4 @@
-"""Messages with their length in front, over TLS."""
+"""Messages with a length, over TLS."""
 
 import ssl
 
@@ -30,7 +30,7 @@ async def print_messages(transport: trio_wsarecv.SocketStream) -> None:
 async def send_messages(port: int) -> None:
     transport = await trio_wsarecv.open_tcp_stream("127.0.0.1", port)
     async with trio.SSLStream(transport, client_context, server_hostname="localhost") as stream:
-        await stream.send_all(b"\x00\x05hel")  # TLS records need not end where messages do
+        await stream.send_all(b"\x00\x05hel")  # a TLS record can end inside a message
         await stream.send_all(b"lo\x00\x07good")
         await stream.send_all(b"bye")
 
