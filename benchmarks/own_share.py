@@ -17,8 +17,8 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -44,26 +44,6 @@ BATCH: Final = 32  # datagrams that are there at a time
 MESSAGES: Final = 6 * BATCH  # of a turn: a socket has room for them
 ROUNDS: Final = 200
 TIME: Final = Figure("time per call", "µs")
-
-
-@contextmanager
-def on_winsock(library: Path, completion_port: object) -> Iterator[ctypes.c_int32]:
-    """Put the package on another Winsock and another completion port.
-
-    Gives the variable that says whether a receive is pending there.  Nothing else in this module
-    depends on the package's internals.
-    """
-    winsock = calls.ffi.dlopen(str(library))
-    with ExitStack() as stack:
-        for module, name, stand_in in (
-            (calls, "ws2_32", winsock),
-            (calls, "kernel32", winsock),
-            (port, "completion_port", completion_port),
-            (choose, "on_windows", True),
-            (choose, "provider_of", lambda _: Provider("stand-in", 1, 1, True)),
-        ):
-            stack.enter_context(mock.patch.object(module, name, stand_in, create=True))
-        yield ctypes.c_int32.in_dll(ctypes.CDLL(str(library)), "waits")
 
 
 class Port(trio.abc.Clock):
@@ -148,7 +128,10 @@ async def repeat(count: int, call: Callable[..., Awaitable[Any]], *arguments: ob
 
 
 async def measure_call(call: Call, waits: ctypes.c_int32, clock: Port) -> Table:
-    """Measure one receive, in alternating turns; the first is for warming up."""
+    """Measure one receive, in alternating turns; the first is for warming up.
+
+    ``waits`` is the variable that says whether a receive is pending.
+    """
     streams: tuple[Any, Any] = trio.SocketStream, trio_wsarecv.SocketStream
     if "recvfrom" in call.name:
         streams = (None, None)
@@ -187,13 +170,24 @@ async def measure_all(waits: ctypes.c_int32, clock: Port) -> list[Table]:
 
 
 def measure() -> list[Table]:
-    """Measure on the last processor that this process may use."""
+    """Put the package on another Winsock and port, and measure on the last allowed processor.
+
+    Nothing else in this module depends on the package's internals.
+    """
     before, stand_in = os.sched_getaffinity(0), Port()
-    os.sched_setaffinity(0, {max(before)})
-    try:
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            library = build("do_nothing", Path(folder), "gcc", "-shared", "-fPIC")
-            with on_winsock(library, stand_in) as waits:
-                return trio.run(measure_all, waits, stand_in, clock=stand_in)
-    finally:
-        os.sched_setaffinity(0, before)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
+        library = str(build("do_nothing", Path(folder), "gcc", "-shared", "-fPIC"))
+        winsock = calls.ffi.dlopen(library)
+        for module, name, replacement in (
+            (calls, "ws2_32", winsock),
+            (calls, "kernel32", winsock),
+            (port, "completion_port", stand_in),
+            (choose, "on_windows", True),
+            (choose, "provider_of", lambda _: Provider("stand-in", 1, 1, True)),
+        ):
+            stack.enter_context(mock.patch.object(module, name, replacement, create=True))
+        stack.callback(os.sched_setaffinity, 0, before)
+        os.sched_setaffinity(0, {max(before)})
+        waits = ctypes.c_int32.in_dll(ctypes.CDLL(library), "waits")
+        return trio.run(measure_all, waits, stand_in, clock=stand_in)

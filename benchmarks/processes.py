@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from subprocess import PIPE, STDOUT, Popen, TimeoutExpired
 from typing import Any, Final
 
 import psutil
@@ -41,9 +41,8 @@ class Child:
     ) -> None:
         self._command = " ".join(map(str, command))
         # Pipes, all three: CPython under Wine does not start on files.
-        pipe, same = subprocess.PIPE, subprocess.STDOUT
-        how: dict[str, Any] = {"env": environ, "cwd": folder, "text": True}
-        process: Any = subprocess.Popen(command, -1, None, pipe, pipe, same, **how)
+        pipes: dict[str, Any] = {"stdin": PIPE, "stdout": PIPE, "stderr": STDOUT}
+        process: Any = Popen(command, env=environ, cwd=folder, text=True, **pipes)
         self._process, self._input, self._output = process, process.stdin, process.stdout
         self.pid = process.pid
         self.kill = process.kill
@@ -82,7 +81,7 @@ class Child:
         self.kill()
         try:
             output, _ = self._process.communicate(timeout=2)
-        except subprocess.TimeoutExpired as late:  # Wine's services may have its standard output
+        except TimeoutExpired as late:  # Wine's services may have its standard output
             output = (late.output or b"").decode(errors="replace")
         return f"{self._command}\n{output}"
 
@@ -92,7 +91,7 @@ class Child:
             self._input.close()
         try:
             self._process.wait(10)
-        except subprocess.TimeoutExpired:
+        except TimeoutExpired:
             self.kill()
             self._process.wait()
         self._output.close()
