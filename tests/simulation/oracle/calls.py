@@ -1,67 +1,67 @@
-"""The calls of Winsock, made by hand on the simulation, outside of any `trio.run`."""
+"""Calls of Winsock made by hand on the simulation, outside of any `trio.run`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
+import pytest
+
+from tests.simulation import Simulation, State
 from tests.simulation.datagrams import Datagrams
+from tests.simulation.errors import ERROR_NOT_FOUND
+from tests.simulation.kernel import Kernel
 from tests.simulation.memory import address_of, peek, poke, real
 from tests.simulation.packets import PacketQueue
 from tests.simulation.sockets import SimulatedSocket
-from tests.simulation.stream import State, Stream
-
-if TYPE_CHECKING:
-    from tests.simulation import Simulation
-    from tests.simulation.kernel import Kernel
+from tests.simulation.stream import Stream
+from trio_wsarecv._winsock.codes import WinsockError
 
 KEY = 125
+#: An event; with the low bit set, the same event and no packet.
+EVENT, EVENT_WITHOUT_PACKET = 0x0104, 0x0105
 UNTOUCHED = 0xDEADBEEF
+DATA = b"data!"
 
 #: A ``SOCKADDR_IN``: 127.0.0.1, port 8080.
 SENDER = b"\x02\x00\x1f\x90\x7f\x00\x00\x01" + bytes(8)
 
 
 class Receive:
-    """One call, what it was given and what has become of that.
+    """The memory of one call.
 
     Attributes:
       code: 0, or what ``WSAGetLastError`` gives after the call.
-      address: of the ``OVERLAPPED``.
     """
 
     code: int
 
-    def __init__(self, kernel: Kernel, sizes: tuple[int, ...], flags: int, event: int) -> None:
-        self._new = kernel.memory.new
-        self._sizes = sizes
-        self.overlapped = self._new("OVERLAPPED *")
+    def __init__(
+        self,
+        kernel: Kernel,
+        *sizes: int,
+        length: int | None = None,
+        event: int = 0,
+        control_size: int = 0,
+    ) -> None:
+        new = kernel.memory.new
+        self.sizes = sizes
+        self.overlapped = new("OVERLAPPED *")
         self.overlapped.Internal = self.overlapped.InternalHigh = UNTOUCHED
         self.overlapped.hEvent = event
-        self.address = address_of(self.overlapped)
-        self.buffers = [self._new("char[]", max(size, 1)) for size in sizes]
+        self.buffers = [new("char[]", max(size, 1)) for size in sizes]
         self.wsabufs = real.new("WSABUF[]", max(len(sizes), 1))
         for wsabuf, buffer, size in zip(self.wsabufs, self.buffers, sizes, strict=False):
-            wsabuf.buf, wsabuf.len = buffer, size
-        self.lp_flags = self._new("DWORD *", flags)
-        self.lp_received = self._new("DWORD *", UNTOUCHED)
-        self._name = self._new("char[]", 128)
-        self._length = self._new("int32_t *", 128)
-        self.message = self._new("WSAMSG *")
-        self._control: Any = real.NULL
-
-    def ask_for_sender(self, size: int) -> tuple[Any, Any]:
-        self._length[0] = size
-        return self._name, self._length
-
-    def ask_for_message(self, control_size: int, flags: int) -> Any:
-        message = self.message
-        message.name, message.namelen = self._name, 128
-        message.lpBuffers, message.dwBufferCount = self.wsabufs, len(self._sizes)
-        if control_size:
-            self._control = self._new("char[]", control_size)
-        message.Control.buf, message.Control.len = self._control, control_size
-        message.dwFlags = flags
-        return message
+            wsabuf.buf, wsabuf.len = buffer, size if length is None else length
+        self.flags = new("DWORD *")
+        self.count = new("DWORD *", UNTOUCHED)
+        self.name = new("char[]", 128)
+        self.namelen = new("int32_t *", 128)
+        self.control = new("char[]", control_size) if control_size else real.NULL
+        self.message = message = new("WSAMSG *")
+        message.name, message.namelen = self.name, 128
+        message.lpBuffers, message.dwBufferCount = self.wsabufs, len(sizes)
+        message.Control.buf, message.Control.len = self.control, control_size
 
     @property
     def iosb(self) -> tuple[int, int]:
@@ -69,153 +69,162 @@ class Receive:
         return self.overlapped.Internal, self.overlapped.InternalHigh
 
     @property
-    def contents(self) -> list[bytes]:
-        """What is in the buffers; new memory holds zeros."""
-        return [
-            peek(address_of(buffer), size)
-            for buffer, size in zip(self.buffers, self._sizes, strict=True)
-        ]
-
-    @property
-    def flags(self) -> int:
-        return int(self.lp_flags[0])
-
-    @property
-    def received(self) -> int:
-        return int(self.lp_received[0])
-
-    @property
-    def sender(self) -> bytes:
-        return peek(address_of(self._name), self._length[0])
-
-    @property
-    def sender_size(self) -> int:
-        return int(self._length[0])
-
-    @property
-    def control(self) -> bytes:
-        size = self.message.Control.len
-        return peek(address_of(self._control), size) if size else b""
-
-    @property
-    def message_flags(self) -> int:
-        return int(self.message.dwFlags)
-
-    def spoil_wsabufs(self) -> None:
-        """Overwrite the array of buffers, as whoever owns it may once the call has returned."""
-        poke(address_of(self.wsabufs), b"\xee" * real.sizeof(self.wsabufs))
+    def data(self) -> bytes:
+        """What is in the buffers, one after the other; new memory holds zeros."""
+        pairs = zip(self.buffers, self.sizes, strict=True)
+        return b"".join(peek(address_of(buffer), size) for buffer, size in pairs)
 
 
-class Native:
-    """A completion port, sockets that are associated with it, and receives on them."""
+class Winsock:
+    """A completion port, a socket that is associated with it, and receives on it.
+
+    Methods that return this object again are the steps of scenarios: what happens, and what must
+    come of it.  What concerns one receive concerns the last, if not told otherwise.
+    """
 
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
         self.kernel = simulation.kernel
         self.kernel.strict = False
         self.port = PacketQueue(self.kernel.dequeued)
-        self._receives: dict[int, Receive] = {}
-        self._sockets: list[SimulatedSocket] = []
-        self._event = 0x0100
+        self.made: list[Receive] = []
+        self.sockets: list[SimulatedSocket] = []
+        self.endpoint: Any = None
 
-    def stream(
-        self, state: State = State.CONNECTED, *, associated: bool = True, skips: bool = False
-    ) -> SimulatedSocket:
-        """Make a TCP socket; ``skips`` says that it is in skip mode."""
-        return self._socket(Stream(self.kernel, state), associated=associated, skips=skips)
+    def finish(self) -> None:
+        """Close every socket and take every packet."""
+        for sock in self.sockets:
+            sock.close()
+        while self.port.queue:
+            self.port.dequeue()
 
-    def datagrams(
-        self, *, is_bound: bool = True, associated: bool = True, skips: bool = False
-    ) -> SimulatedSocket:
-        """Make a UDP socket."""
-        endpoint = Datagrams(self.kernel, is_bound=is_bound)
-        return self._socket(endpoint, associated=associated, skips=skips)
+    def behaves(self, **choices: Any) -> Winsock:
+        """Choose how this Windows behaves."""
+        self.simulation.behave(**choices)
+        return self
 
-    def _socket(
-        self, endpoint: Stream | Datagrams, *, associated: bool, skips: bool
-    ) -> SimulatedSocket:
-        sock = SimulatedSocket(self.kernel, endpoint)
-        self._sockets.append(sock)
-        if associated:
-            endpoint.associate(self.port, KEY)
-        if skips:
-            assert self.simulation.kernel32.SetFileCompletionNotificationModes(sock.fileno(), 1)
-        return sock
+    def settles(self) -> Winsock:
+        """Have the kernel do what it has put off."""
+        self.simulation.settle()
+        return self
 
-    def event(self) -> int:
-        """Make an event."""
-        self._event += 4
-        return self._event
+    # The socket.
+
+    def tcp(self, state: State = State.CONNECTED, **attributes: Any) -> Winsock:
+        """Open a TCP socket whose endpoint has these attributes."""
+        return self._open(Stream(self.kernel, state), **attributes)
+
+    def udp(self, *, is_bound: bool = True, **attributes: Any) -> Winsock:
+        """Open a UDP socket whose endpoint has these attributes."""
+        return self._open(Datagrams(self.kernel, is_bound=is_bound), **attributes)
+
+    def _open(
+        self, endpoint: Stream | Datagrams, *, associated: bool = True, **attributes: Any
+    ) -> Winsock:
+        self.endpoint = endpoint
+        self.sockets.append(SimulatedSocket(self.kernel, endpoint))
+        for name, value in attributes.items():
+            assert hasattr(endpoint, name)
+            setattr(endpoint, name, value)
+        return self.associates() if associated else self
+
+    def associates(self) -> Winsock:
+        self.endpoint.associate(self.port, KEY)
+        return self
+
+    def own(self, action: str, *arguments: Any) -> Winsock:
+        """Call a method of the socket."""
+        getattr(self.sockets[-1], action)(*arguments)
+        return self
+
+    def peer(self, action: str, *arguments: Any) -> Winsock:
+        """Have the peer do something."""
+        getattr(self.endpoint, action)(*arguments)
+        return self
+
+    def duplicates(self) -> Winsock:
+        """Duplicate the handle, and use the duplicate until that is closed."""
+        self.sockets.append(self.sockets[-1].dup())
+        return self
+
+    def closes(self) -> Winsock:
+        self.sockets.pop().close()
+        return self
+
+    def is_readable(self, expected: bool) -> Winsock:
+        assert self.endpoint.is_readable() is expected
+        return self
+
+    def is_left(self, data: bytes | list[bytes]) -> Winsock:
+        """Check what has arrived and has not been received."""
+        assert self.endpoint.waiting == data
+        return self
+
+    def peer_saw(self, end: str | None) -> Winsock:
+        assert self.endpoint.peer_saw == end
+        return self
+
+    # The calls.
 
     def receive(
         self,
-        sock: SimulatedSocket,
         *sizes: int,
+        call: str = "WSARecv",
         flags: int = 0,
-        event: int = 0,
         overlapped: bool = True,
         routine: object = real.NULL,
-    ) -> Receive:
-        """Call ``WSARecv``."""
-        receive = self._begin(sizes, flags, event)
-        return self._end(
-            receive,
-            self.simulation.ws2_32.WSARecv(
-                *(sock.fileno(), receive.wsabufs, len(sizes), receive.lp_received),
-                *(receive.lp_flags, receive.overlapped if overlapped else real.NULL, routine),
-            ),
-        )
-
-    def receive_from(
-        self,
-        sock: SimulatedSocket,
-        *sizes: int,
-        flags: int = 0,
-        overlapped: bool = True,
         sender_size: int = 128,
+        **memory: int,
     ) -> Receive:
-        """Call ``WSARecvFrom``."""
-        receive = self._begin(sizes, flags, 0)
-        return self._end(
-            receive,
-            self.simulation.ws2_32.WSARecvFrom(
-                *(sock.fileno(), receive.wsabufs, len(sizes), receive.lp_received),
-                *(receive.lp_flags, *receive.ask_for_sender(sender_size)),
-                *(receive.overlapped if overlapped else real.NULL, real.NULL),
-            ),
-        )
-
-    def receive_message(
-        self,
-        sock: SimulatedSocket,
-        *sizes: int,
-        control_size: int = 0,
-        flags: int = 0,
-        overlapped: bool = True,
-    ) -> Receive:
-        """Call ``WSARecvMsg``."""
-        receive = self._begin(sizes, flags, 0)
-        return self._end(
-            receive,
-            self.simulation.ws2_32.WSARecvMsg(
-                *(sock.fileno(), receive.ask_for_message(control_size, flags)),
-                *(receive.lp_received, receive.overlapped if overlapped else real.NULL, real.NULL),
-            ),
-        )
-
-    def _begin(self, sizes: tuple[int, ...], flags: int, event: int) -> Receive:
-        receive = Receive(self.kernel, sizes, flags, event)
-        self._receives[receive.address] = receive
+        """Make a call with buffers of these sizes."""
+        receive = Receive(self.kernel, *sizes, **memory)
+        receive.flags[0] = receive.message.dwFlags = flags
+        receive.namelen[0] = sender_size
+        place = [receive.wsabufs, len(sizes), receive.count, receive.flags]
+        if call == "WSARecvFrom":
+            place += [receive.name, receive.namelen]
+        elif call == "WSARecvMsg":
+            place = [receive.message, receive.count]
+        ws2_32 = self.simulation.ws2_32
+        end = (receive.overlapped if overlapped else real.NULL, routine)
+        failed = getattr(ws2_32, call)(self.sockets[-1].fileno(), *place, *end)
+        receive.code = ws2_32.WSAGetLastError() if failed else 0
+        self.made.append(receive)
         return receive
 
-    def _end(self, receive: Receive, returned: int) -> Receive:
-        receive.code = self.simulation.ws2_32.WSAGetLastError() if returned else 0
-        return receive
+    def pends(self, *sizes: int, **options: Any) -> Winsock:
+        """Make a call that is reported as pending."""
+        return self.answers(WinsockError.WSA_IO_PENDING, UNTOUCHED, *sizes, **options)
 
-    def cancel(self, sock: SimulatedSocket, receive: Receive | None = None) -> bool:
-        """Call ``CancelIoEx``; without a receive, for all there are."""
-        overlapped = receive.overlapped if receive else real.NULL
-        return bool(self.simulation.kernel32.CancelIoEx(sock.fileno(), overlapped))
+    def succeeds(self, count: int, *sizes: int, **options: Any) -> Winsock:
+        """Make a call that succeeds inline with this byte count."""
+        return self.answers(0, count, *sizes, **options)
+
+    def fails(self, code: int, *sizes: int, **options: Any) -> Winsock:
+        """Make a call that fails with this error."""
+        return self.answers(code, UNTOUCHED, *sizes, **options)
+
+    def answers(self, code: int, count: int, *sizes: int, **options: Any) -> Winsock:
+        """Make a call, and check its error (0: success) and byte count."""
+        receive = self.receive(*sizes, **options)
+        assert (receive.code, receive.count[0]) == (code, count)
+        return self
+
+    def spoils_wsabufs(self) -> Winsock:
+        """Overwrite the array of buffers, as its owner may once the call has returned."""
+        wsabufs = self.made[-1].wsabufs
+        poke(address_of(wsabufs), b"\xee" * real.sizeof(wsabufs))
+        return self
+
+    def cancels(self, which: int | None = -1, *, found: bool = True) -> Winsock:
+        """Call ``CancelIoEx`` for one receive; None means all."""
+        overlapped = real.NULL if which is None else self.made[which].overlapped
+        kernel32 = self.simulation.kernel32
+        assert bool(kernel32.CancelIoEx(self.sockets[-1].fileno(), overlapped)) is found
+        assert found or kernel32.last_error == ERROR_NOT_FOUND
+        return self
+
+    # What the calls answer.
 
     def dequeue(self) -> Receive | None:
         """Take one packet, as ``GetQueuedCompletionStatus``; None means WAIT_TIMEOUT."""
@@ -223,16 +232,61 @@ class Native:
         if packet is None:
             return None
         assert packet.key == KEY
-        return self._receives[packet.address]
+        [receive] = (each for each in self.made if address_of(each.overlapped) == packet.address)
+        return receive
 
-    def finish(self) -> None:
-        """Close every socket and take every packet."""
-        for sock in self._sockets:
-            sock.close()
-        while self.port.queue:
-            self.port.dequeue()
+    def no_packet(self) -> Winsock:
+        assert self.dequeue() is None
+        return self
 
-    def expect_complaint(self, what: str) -> None:
-        """See that the model complains of just this, and let it pass."""
+    def completes(self, status: int, data: bytes = b"", *, which: int = -1) -> Winsock:
+        """Check that the next packet is that of one receive, and what this has received."""
+        receive = self.made[which]
+        assert self.dequeue() is receive
+        assert receive.iosb == (status, len(data))
+        return self.has(data, which=which)
+
+    def has(self, data: bytes, *, which: int = -1) -> Winsock:
+        """Check that the buffers hold this data and nothing behind it."""
+        receive = self.made[which]
+        assert receive.data == data.ljust(sum(receive.sizes), b"\0")
+        return self
+
+    def holds(self, internal: int, internal_high: int = UNTOUCHED) -> Winsock:
+        """Check ``Internal`` and ``InternalHigh`` as they are now."""
+        assert self.made[-1].iosb == (internal, internal_high)
+        return self
+
+    def gives(self, **expected: int | bytes) -> Winsock:
+        """Check the other results of the receive."""
+        receive, message = self.made[-1], self.made[-1].message
+        found = {
+            "sender": peek(address_of(receive.name), receive.namelen[0]),
+            "flags": receive.flags[0],
+            "message_sender": peek(address_of(receive.name), message.namelen),
+            "message_flags": message.dwFlags,
+            "control": peek(address_of(receive.control), message.Control.len),
+        }
+        assert {name: found[name] for name in expected} == expected
+        return self
+
+    def complains(self, what: str) -> Winsock:
+        """Check that the model complains of just this, and let it pass."""
         assert {what} == set(self.kernel.complaints)
         self.kernel.complaints.clear()
+        return self
+
+
+Steps: TypeAlias = Callable[[Winsock], object]
+#: The number of a behaviour and what it is; who asserts or reports it; the steps that show it.
+Scenario: TypeAlias = tuple[str, str, Steps]
+
+
+def scenarios(rows: list[Scenario]) -> pytest.MarkDecorator:
+    """Have a test run once for each scenario."""
+    marks = [pytest.mark.behaviour(what.partition(":")[0], source) for what, source, _ in rows]
+    parameters = [
+        pytest.param(steps, id=what, marks=mark)
+        for (what, _, steps), mark in zip(rows, marks, strict=True)
+    ]
+    return pytest.mark.parametrize("steps", parameters)

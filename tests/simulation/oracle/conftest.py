@@ -1,22 +1,18 @@
-"""Calls of Winsock made by hand, and sockets that the package serves."""
+"""Winsock, called by hand."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 
-from .calls import Native
+from tests.simulation import Simulation
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.simulation import Simulation
+from .calls import Winsock
 
 
 @pytest.fixture
-def call(simulation: Simulation) -> Iterator[Native]:
-    """Winsock, called by hand."""
-    native = Native(simulation)
-    yield native
-    native.finish()
+def winsock(simulation: Simulation) -> Iterator[Winsock]:
+    winsock = Winsock(simulation)
+    yield winsock
+    winsock.finish()

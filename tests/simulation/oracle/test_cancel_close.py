@@ -2,195 +2,87 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-
 from tests.simulation import CancelAnswer
 from tests.simulation.behaviour import WINE_HANDLES_CLOSED
-from tests.simulation.errors import ERROR_NOT_FOUND
-from trio_wsarecv._winsock.codes import NtStatus, WinsockError
+from trio_wsarecv._winsock.codes import NtStatus
 
-if TYPE_CHECKING:
-    from .calls import Native
+from .calls import DATA, Scenario, Steps, Winsock, scenarios
 
+SUCCESS, CANCELLED = NtStatus.SUCCESS, NtStatus.CANCELLED
+CONNECTION_ABORTED = NtStatus.CONNECTION_ABORTED
 
-@pytest.mark.behaviour("10", "Wine afd.c test_async_thread_termination")
-def test_cancelling_everything_on_a_handle_queues_a_packet_for_each(call: Native) -> None:
-    sock = call.datagrams()
-    receives = [call.receive(sock, 5) for _ in range(2)]
-    assert call.cancel(sock)
-    assert [call.dequeue(), call.dequeue()] == receives
-    assert [receive.iosb for receive in receives] == 2 * [(NtStatus.CANCELLED, 0)]
+CANCELLING: list[Scenario] = [
+    ("10: cancelling everything on a handle queues a packet for each receive",
+     "Wine afd.c test_async_thread_termination",
+     lambda w: w.udp().pends(5).pends(5).cancels(None)
+     .completes(CANCELLED, which=0).completes(CANCELLED, which=1)),
+    ("11: cancelling where nothing is pending finds nothing",
+     "Wine sock.c test_send_buffering",
+     lambda w: w.tcp().cancels(None, found=False)
+     .pends(5).peer("send", DATA).cancels(found=False).completes(SUCCESS, DATA)),
+    ("30: cancelling one receive of a connection cancels all",
+     "corefx #36516, #34212; .NET CanceledOneOfMultipleReceives_Tcp",
+     lambda w: w.tcp().pends(5).pends(5).cancels()
+     .completes(CANCELLED, which=0).completes(CANCELLED, which=1)),
+    ("30: another system cancels that receive only",
+     "Wine",
+     lambda w: w.behaves(cancels_neighbours=False).tcp().pends(5).pends(5).cancels()
+     .completes(CANCELLED).no_packet().peer("send", DATA).completes(SUCCESS, DATA, which=0)),
+    ("31: cancelling one datagram receive leaves the others",
+     ".NET CanceledOneOfMultipleReceives_Udp",
+     lambda w: w.udp().pends(5).pends(5).cancels(0).completes(CANCELLED, which=0).no_packet()
+     .peer("send", DATA).completes(SUCCESS, DATA)),
+    ("32: after a cancelled receive, the connection can be received on",
+     "golang/net nettest testFutureTimeout, resyncConn; vibe-d/eventcore #225 disagrees",
+     lambda w: w.tcp().pends(5).cancels().completes(CANCELLED).pends(5).cancels()
+     .completes(CANCELLED).peer("send", DATA).succeeds(5, 5).completes(SUCCESS, DATA)),
+    ("34: a cancellation that comes too late may be accepted",
+     "Go execIO; Trio test_too_late_to_cancel",
+     lambda w: w.behaves(cancel=CancelAnswer.COMPLETES, prompt=False).tcp().pends(5)
+     .peer("send", DATA).cancels().settles().completes(SUCCESS, DATA)),
+    ("34: a cancellation that comes too late may find nothing",
+     "Go execIO; Trio test_too_late_to_cancel",
+     lambda w: w.behaves(cancel=CancelAnswer.NOT_FOUND, prompt=False).tcp().pends(5)
+     .peer("send", DATA).cancels(found=False).settles().completes(SUCCESS, DATA)),
+    ("34: a cancelled receive may have bytes",
+     "traps of Winsock: bytes with STATUS_CANCELLED",
+     lambda w: w.behaves(cancel=CancelAnswer.ABORTED_WITH_BYTES, prompt=False).tcp().pends(5)
+     .peer("send", DATA).cancels().settles().completes(CANCELLED, DATA)),
+]  # fmt: skip
 
-
-@pytest.mark.behaviour("11", "Wine sock.c test_send_buffering")
-def test_cancelling_where_nothing_is_pending_finds_nothing(call: Native) -> None:
-    sock = call.stream()
-    assert not call.cancel(sock)
-    assert call.simulation.kernel32.last_error == ERROR_NOT_FOUND
-    receive = call.receive(sock, 5)
-    sock.peer.send(b"data!")
-    assert not call.cancel(sock, receive)
-    assert call.simulation.kernel32.last_error == ERROR_NOT_FOUND
-
-
-@pytest.mark.behaviour("15a", "Wine sock.c test_completion_port, AcceptEx and a duplicate")
-def test_closing_one_of_two_handles_ends_nothing(call: Native) -> None:
-    sock = call.datagrams()
-    duplicate = sock.dup()
-    receive = call.receive(sock, 5)
-    sock.close()
-    assert call.dequeue() is None
-    duplicate.close()
-    assert call.dequeue() is receive
-    assert receive.iosb == (NtStatus.CANCELLED, 0)
-
-
-@pytest.mark.behaviour("15b", "Wine afd.c test_async_cancel_on_handle_close")
-def test_this_process_closing_its_last_handle_cancels_although_another_has_one(
-    call: Native,
-) -> None:
-    sock = call.stream()
-    endpoint = sock.peer
-    endpoint.foreign_handles = 1
-    receive = call.receive(sock, 5)
-    sock.close()
-    assert call.dequeue() is receive
-    assert receive.iosb == (NtStatus.CANCELLED, 0)
-    assert endpoint.peer_saw is None
-
-
-@pytest.mark.behaviour(
-    "27", "Wine sock.c iocp_async_read_closesocket, iocp_async_closesocket (todo_wine)"
-)
-def test_closing_a_connection_on_a_receive_aborts_it(call: Native) -> None:
-    sock = call.stream()
-    receive = call.receive(sock, 5)
-    sock.close()
-    assert call.dequeue() is receive
-    assert receive.iosb == (NtStatus.CONNECTION_ABORTED, 0)
-    assert call.dequeue() is None
-
-
-@pytest.mark.behaviour(
-    "28", "Wine afd.c, a UDP socket (todo_wine); .NET UdpReceiveGetsCanceledByDispose"
-)
-def test_closing_a_datagram_socket_on_a_receive_cancels_it(call: Native) -> None:
-    sock = call.datagrams()
-    receive = call.receive(sock, 5)
-    sock.close()
-    assert call.dequeue() is receive
-    assert receive.iosb == (NtStatus.CANCELLED, 0)
-    assert call.dequeue() is None
-
-
-CLOSED = [NtStatus.CANCELLED, NtStatus.CONNECTION_ABORTED, NtStatus.LOCAL_DISCONNECT]
+CLOSING: list[Scenario] = [
+    ("15a: closing one of two handles ends nothing",
+     "Wine sock.c test_completion_port, AcceptEx and a duplicate",
+     lambda w: w.udp().duplicates().pends(5).closes().no_packet().closes().completes(CANCELLED)),
+    ("15b: closing this process's last handle cancels although another process has one",
+     "Wine afd.c test_async_cancel_on_handle_close",
+     lambda w: w.tcp(foreign_handles=1).pends(5).closes().completes(CANCELLED).peer_saw(None)),
+    ("27: closing a connection aborts its receive",
+     "Wine sock.c iocp_async_read_closesocket, iocp_async_closesocket (todo_wine)",
+     lambda w: w.tcp().pends(5).closes().completes(CONNECTION_ABORTED)),
+    ("28: closing a datagram socket cancels its receive",
+     "Wine afd.c, a UDP socket (todo_wine); .NET UdpReceiveGetsCanceledByDispose",
+     lambda w: w.udp().pends(5).closes().completes(CANCELLED)),
+    *[(f"29: closing a connection may end its receive with {status:#x}",
+       ".NET SendReceive.cs: OperationAborted or ConnectionAborted; Windows XP; Wine",
+       lambda w, status=status: w.behaves(closed=status).tcp().pends(5).closes()
+       .completes(status))
+      for status in (CANCELLED, CONNECTION_ABORTED, NtStatus.LOCAL_DISCONNECT,
+                     WINE_HANDLES_CLOSED)],
+    ("33: after cancelling and closing, the peer receives the end of the stream",
+     "CPython test_windows_events ProactorTests.test_close",
+     lambda w: w.tcp().pends(5).cancels().closes().completes(CANCELLED).peer_saw("end")),
+    ("81: closing during a receive may reset the connection",
+     "no test that was read asserts it; libuv #3034 reports a reset",
+     lambda w: w.tcp().pends(5).closes().completes(CONNECTION_ABORTED).peer_saw("reset")),
+    ("81: closing during a receive may end the stream",
+     "no test that was read asserts it",
+     lambda w: w.behaves(closing_resets=False).tcp().pends(5).closes()
+     .completes(CONNECTION_ABORTED).peer_saw("end")),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("status", [*CLOSED, WINE_HANDLES_CLOSED])
-@pytest.mark.behaviour(
-    "29", ".NET SendReceive.cs: OperationAborted or ConnectionAborted; Windows XP; Wine"
-)
-def test_closing_on_a_receive_has_several_names(call: Native, status: int) -> None:
-    call.simulation.behaviour.closed = status
-    sock = call.stream()
-    receive = call.receive(sock, 5)
-    sock.close()
-    assert call.dequeue() is receive
-    assert receive.iosb == (status, 0)
-
-
-@pytest.mark.parametrize("all_of_them", [True, False])
-@pytest.mark.behaviour(
-    "30", "corefx #36516, #34212; .NET CanceledOneOfMultipleReceives_Tcp; Wine cancels one"
-)
-def test_cancelling_one_receive_of_a_connection_gives_up_all(
-    call: Native, all_of_them: bool
-) -> None:
-    call.simulation.behaviour.cancels_neighbours = all_of_them
-    sock = call.stream()
-    first, second = (call.receive(sock, 5) for _ in range(2))
-    assert call.cancel(sock, second)
-    ended = [first, second] if all_of_them else [second]
-    for receive in ended:
-        assert call.dequeue() is receive
-        assert receive.iosb == (NtStatus.CANCELLED, 0)
-    assert call.dequeue() is None
-    assert len(sock.peer.requests) == 2 - len(ended)
-
-
-@pytest.mark.behaviour("31", ".NET CanceledOneOfMultipleReceives_Udp")
-def test_cancelling_one_datagram_receive_leaves_the_others(call: Native) -> None:
-    sock = call.datagrams()
-    first, second = (call.receive(sock, 5) for _ in range(2))
-    assert call.cancel(sock, first)
-    assert call.dequeue() is first
-    assert call.dequeue() is None
-    sock.peer.send(b"data!")
-    assert call.dequeue() is second
-    assert second.iosb == (NtStatus.SUCCESS, 5)
-
-
-@pytest.mark.behaviour(
-    "32", "golang/net nettest testFutureTimeout, resyncConn; vibe-d/eventcore #225 disagrees"
-)
-def test_a_connection_can_be_received_on_after_a_cancelled_receive(call: Native) -> None:
-    sock = call.stream()
-    for _ in range(3):
-        receive = call.receive(sock, 5)
-        assert call.cancel(sock, receive)
-        assert call.dequeue() is receive
-    sock.peer.send(b"data!")
-    receive = call.receive(sock, 5)
-    assert receive.code == 0
-    assert receive.contents == [b"data!"]
-
-
-@pytest.mark.behaviour("33", "CPython test_windows_events ProactorTests.test_close")
-def test_after_cancelling_and_closing_the_peer_sees_the_end(call: Native) -> None:
-    sock = call.stream()
-    endpoint = sock.peer
-    receive = call.receive(sock, 5)
-    assert call.cancel(sock, receive)
-    sock.close()
-    assert endpoint.peer_saw == "end"
-
-
-@pytest.mark.parametrize("answer", [CancelAnswer.COMPLETES, CancelAnswer.NOT_FOUND])
-@pytest.mark.behaviour("34", "Go execIO; Trio test_too_late_to_cancel")
-def test_a_cancellation_may_come_too_late(call: Native, answer: CancelAnswer) -> None:
-    call.simulation.behaviour.cancel = answer
-    sock = call.stream()
-    receive = call.receive(sock, 5)
-    call.simulation.behaviour.prompt = False
-    sock.peer.send(b"data!")
-    assert call.cancel(sock, receive) is (answer is CancelAnswer.COMPLETES)
-    call.simulation.settle()
-    assert call.dequeue() is receive
-    assert receive.iosb == (NtStatus.SUCCESS, 5)
-    assert receive.contents == [b"data!"]
-
-
-@pytest.mark.behaviour("34", "traps of Winsock: bytes with STATUS_CANCELLED")
-def test_a_cancelled_receive_may_have_bytes(call: Native) -> None:
-    call.simulation.behaviour.cancel = CancelAnswer.ABORTED_WITH_BYTES
-    sock = call.stream()
-    receive = call.receive(sock, 5)
-    call.simulation.behaviour.prompt = False
-    sock.peer.send(b"data!")
-    assert call.cancel(sock, receive)
-    call.simulation.settle()
-    assert call.dequeue() is receive
-    assert receive.iosb == (NtStatus.CANCELLED, 5)
-
-
-@pytest.mark.parametrize("resets", [True, False])
-@pytest.mark.behaviour("81", "no test that was read asserts it; libuv #3034 reports a reset")
-def test_closing_on_a_pending_receive_may_reset_the_connection(call: Native, resets: bool) -> None:
-    call.simulation.behaviour.closing_resets = resets
-    sock = call.stream()
-    endpoint = sock.peer
-    assert call.receive(sock, 5).code == WinsockError.WSA_IO_PENDING
-    sock.close()
-    assert endpoint.peer_saw == ("reset" if resets else "end")
+@scenarios([*CANCELLING, *CLOSING])
+def test_cancelling_and_closing_end_receives_as_on_windows(winsock: Winsock, steps: Steps) -> None:
+    steps(winsock)
+    winsock.no_packet()

@@ -1,4 +1,4 @@
-"""Receives that wait: what their memory holds, and when."""
+"""Receives that complete, inline or later: the result, and whether a packet follows."""
 
 from __future__ import annotations
 
@@ -6,164 +6,202 @@ import threading
 
 import pytest
 
-from tests.simulation.behaviour import IosbWrite
+from tests.simulation.behaviour import FlagsOut, InlineIosb, IosbWrite
+from tests.simulation.errors import ThreadBlocked
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-from .calls import KEY, UNTOUCHED, Native
-
-PENDING = WinsockError.WSA_IO_PENDING
-
-
-@pytest.mark.behaviour("1", "Wine afd.c test_async_cancel_on_handle_close (todo_wine)")
-@pytest.mark.behaviour(
-    "1", "measured for TCP on a Windows 11 VM: inventor-on-wine, io-completion.md"
+from .calls import (
+    DATA,
+    EVENT,
+    EVENT_WITHOUT_PACKET,
+    UNTOUCHED,
+    Scenario,
+    Steps,
+    Winsock,
+    scenarios,
 )
-def test_on_a_port_the_result_is_written_when_the_packet_is_dequeued(call: Native) -> None:
-    sock = call.stream()
-    receive = call.receive(sock, 5)
-    sock.peer.send(b"data!")
-    assert receive.contents == [b"data!"]
-    assert receive.iosb == (NtStatus.PENDING, UNTOUCHED)
-    assert call.dequeue() is receive
-    assert receive.iosb == (NtStatus.SUCCESS, 5)
+
+SUCCESS, CANCELLED, PENDING = NtStatus.SUCCESS, NtStatus.CANCELLED, NtStatus.PENDING
+WRITTEN, LEFT_PENDING = InlineIosb.WRITTEN, InlineIosb.LEFT_PENDING
+SOL_SOCKET, SO_RCVTIMEO = 0xFFFF, 0x1006
+
+PENDED: list[Scenario] = [
+    ("1: on a port, the result is written when the packet is dequeued",
+     "Wine afd.c test_async_cancel_on_handle_close; TCP on Windows 11: inventor-on-wine",
+     lambda w: w.tcp().pends(5).peer("send", DATA)
+     .has(DATA).holds(PENDING).completes(SUCCESS, DATA)),
+    ("1: on a port, a cancelled receive is pending until its packet is dequeued",
+     "inventor-on-wine, io-completion.md: CancelIoEx returns with the operation still pending",
+     lambda w: w.tcp().pends(5).cancels().holds(PENDING).completes(CANCELLED)),
+    ("1: another system writes the result at completion",
+     "Wine, up to version 10",
+     lambda w: w.behaves(iosb=IosbWrite.AT_COMPLETION).tcp().pends(5).peer("send", DATA)
+     .holds(SUCCESS, 5).completes(SUCCESS, DATA)),
+    ("2: a receive that waits is pending, and its byte count untouched",
+     "Wine sock.c test_nonblocking_async_recv",
+     lambda w: w.tcp().pends(5).holds(PENDING).no_packet()),
+    ("7: a refused call leaves the status pending",
+     "Wine sock.c test_AcceptEx, test_connecting_socket",
+     lambda w: w.tcp().peer("reset").fails(WinsockError.WSAECONNRESET, 5).holds(PENDING)),
+    ("8: a refused call may leave the status untouched",
+     "Wine afd.c test_recv: failed ioctls",
+     lambda w: w.behaves(left_by_failure=None).tcp().own("shutdown", 0)
+     .fails(WinsockError.WSAESHUTDOWN, 5).holds(UNTOUCHED, UNTOUCHED)),
+    ("16: a receive has one packet",
+     "Wine sock.c test_completion_port: a second GetQueuedCompletionStatus times out",
+     lambda w: w.tcp().pends(5).peer("send", DATA).completes(SUCCESS, DATA).no_packet()),
+    ("65: a receive timeout has no effect on an overlapped receive of a stream",
+     "Wine sock.c test_timeout",
+     lambda w: w.tcp().own("setsockopt", SOL_SOCKET, SO_RCVTIMEO, 100).pends(1).no_packet()
+     .peer("send", b"a").completes(SUCCESS, b"a")),
+    ("65: a receive timeout has no effect on an overlapped receive of a datagram",
+     "Wine sock.c test_timeout",
+     lambda w: w.udp().own("setsockopt", SOL_SOCKET, SO_RCVTIMEO, 100).pends(1).no_packet()
+     .peer("send", b"a").completes(SUCCESS, b"a")),
+    ("66: without overlapped, a non-blocking receive does not wait",
+     "Wine sock.c test_nonblocking_async_recv",
+     lambda w: w.tcp().fails(WinsockError.WSAEWOULDBLOCK, 5, overlapped=False)
+     .holds(UNTOUCHED, UNTOUCHED)),
+    ("66: without overlapped, waiting data is received and queues no packet",
+     "Wine sock.c test_nonblocking_async_recv",
+     lambda w: w.tcp().peer("send", DATA).succeeds(5, 5, overlapped=False).has(DATA)),
+    ("67: a socket not made for overlapped receives serves others",
+     "Wine sock.c test_nonblocking_async_recv",
+     lambda w: w.tcp(associated=False, overlapped_io=False)
+     .fails(WinsockError.WSAEWOULDBLOCK, 5, overlapped=False)),
+    ("75: data for a pending receive does not make a stream readable",
+     "Wine afd.c test_poll; Wine sock.c test_read_events",
+     lambda w: w.behaves(prompt=False).tcp().pends(5).peer("send", DATA).is_readable(False)
+     .settles().is_readable(False).completes(SUCCESS, DATA)
+     .peer("send", b"more").is_readable(True)),
+    ("75: data for a pending receive does not make a datagram socket readable",
+     "Wine afd.c test_poll; Wine sock.c test_read_events",
+     lambda w: w.behaves(prompt=False).udp().pends(5).peer("send", DATA).is_readable(False)
+     .settles().is_readable(False).completes(SUCCESS, DATA)
+     .peer("send", b"more").is_readable(True)),
+    ("76: a port can be associated while data waits",
+     "Wine sock.c test_completion_port",
+     lambda w: w.tcp(associated=False).peer("send", DATA).associates().is_readable(True)
+     .no_packet().succeeds(5, 5).completes(SUCCESS, DATA)),
+]  # fmt: skip
+
+INLINE: list[Scenario] = [
+    ("3: inline success queues one packet with the same bytes",
+     "Wine sock.c test_completion_port, the immediate read",
+     lambda w: w.tcp().peer("send", DATA).succeeds(5, 10).completes(SUCCESS, DATA).no_packet()),
+    ("4: with an event, the result of an inline success is there at return",
+     "Wine afd.c test_recv, 'synchronous return'",
+     lambda w: w.behaves(inline_iosb=LEFT_PENDING).tcp(associated=False).peer("send", DATA)
+     .succeeds(5, 10, event=EVENT).holds(SUCCESS, 5)),
+    ("4: on a port, the result of an inline success may be there at return",
+     "pipes measured in inventor-on-wine, io-completion.md",
+     lambda w: w.behaves(inline_iosb=WRITTEN).tcp().peer("send", DATA)
+     .succeeds(5, 10).holds(SUCCESS, 5).completes(SUCCESS, DATA)),
+    ("4: on a port, the result of an inline success may come with its packet",
+     "msquic zeroes Internal by hand",
+     lambda w: w.behaves(inline_iosb=LEFT_PENDING).tcp().peer("send", DATA)
+     .succeeds(5, 10).holds(PENDING).completes(SUCCESS, DATA)),
+    ("5: the end of the stream is an inline success of no bytes",
+     "Wine sock.c test_completion_port, the graceful shutdown",
+     lambda w: w.tcp().peer("send_end").succeeds(0, 10).completes(SUCCESS).no_packet()),
+    ("6: waiting data may be reported as pending",
+     "Wine sock.c test_nonblocking_async_recv: 'usually this does return 0 (not reliably)'",
+     lambda w: w.behaves(always_pends=True).tcp().peer("send", DATA)
+     .pends(10).completes(SUCCESS, DATA)),
+    ("12: a completion routine on an associated socket is refused",
+     "Wine sock.c test_WSARecv",
+     lambda w: w.tcp().peer("send", DATA).fails(WinsockError.WSAEINVAL, 10, routine=object())
+     .is_left(DATA)),
+    ("13: the low bit of the event suppresses the packet of an inline success",
+     "Wine sock.c test_connect_completion_port",
+     lambda w: w.tcp().peer("send", DATA).succeeds(5, 10, event=EVENT_WITHOUT_PACKET)
+     .holds(SUCCESS, 5)),
+    ("13: the low bit of the event suppresses the packet of a receive that pended",
+     "Wine sock.c test_connect_completion_port",
+     lambda w: w.tcp().pends(10, event=EVENT_WITHOUT_PACKET).peer("send", DATA)
+     .holds(SUCCESS, 5)),
+    ("13: an event without the low bit leaves the packet",
+     "Wine sock.c test_connect_completion_port",
+     lambda w: w.tcp().pends(10, event=EVENT).peer("send", DATA)
+     .holds(SUCCESS, 5).completes(SUCCESS, DATA)),
+    ("14: in skip mode, inline success queues no packet, and what pends queues one",
+     "Wine ntdll file.c test_file_completion_information; sock.c test_connect_completion_port",
+     lambda w: w.tcp(skips_on_success=True).peer("send", DATA).succeeds(5, 10).no_packet()
+     .pends(10).peer("send", b"more").completes(SUCCESS, b"more")),
+    ("14: in skip mode, what is reported as pending queues its packet",
+     "Wine ntdll file.c test_file_completion_information",
+     lambda w: w.behaves(always_pends=True).tcp(skips_on_success=True).peer("send", DATA)
+     .pends(10).completes(SUCCESS, DATA)),
+]  # fmt: skip
 
 
-@pytest.mark.behaviour("1", "the same")
-def test_what_is_written_to_an_overlapped_before_its_packet_is_dequeued_is_noticed(
-    call: Native,
+@scenarios([*PENDED, *INLINE])
+def test_a_receive_completes_as_on_windows(winsock: Winsock, steps: Steps) -> None:
+    steps(winsock)
+    winsock.no_packet()
+
+
+@pytest.mark.behaviour("1", "inventor-on-wine, io-completion.md")
+def test_an_overlapped_written_to_before_its_packet_is_dequeued_is_noticed(
+    winsock: Winsock,
 ) -> None:
-    sock = call.stream()
-    receive = call.receive(sock, 5)
-    sock.peer.send(b"data!")
-    receive.overlapped.Internal = 0
-    assert call.dequeue() is receive
-    call.expect_complaint("an OVERLAPPED was written to before its packet was dequeued")
-
-
-@pytest.mark.behaviour("1", "the same: CancelIoEx returns with the operation still pending")
-def test_on_a_port_a_cancelled_receive_is_pending_until_its_packet_is_dequeued(
-    call: Native,
-) -> None:
-    sock = call.stream()
-    receive = call.receive(sock, 5)
-    assert call.cancel(sock, receive)
-    assert receive.iosb == (NtStatus.PENDING, UNTOUCHED)
-    assert call.dequeue() is receive
-    assert receive.iosb == (NtStatus.CANCELLED, 0)
-
-
-@pytest.mark.behaviour("1", "Wine, which does not do so yet")
-def test_another_system_writes_the_result_at_completion(call: Native) -> None:
-    call.simulation.behaviour.iosb = IosbWrite.AT_COMPLETION
-    sock = call.stream()
-    receive = call.receive(sock, 5)
-    sock.peer.send(b"data!")
-    assert receive.iosb == (NtStatus.SUCCESS, 5)
-    assert call.dequeue() is receive
-
-
-@pytest.mark.behaviour("2", "Wine sock.c test_nonblocking_async_recv")
-def test_a_receive_that_waits_is_pending_and_its_byte_count_untouched(call: Native) -> None:
-    sock = call.stream()
-    receive = call.receive(sock, 5)
-    assert receive.code == PENDING
-    assert receive.iosb == (NtStatus.PENDING, UNTOUCHED)
-    assert receive.received == UNTOUCHED
-    assert call.dequeue() is None
-
-
-@pytest.mark.behaviour("7", "Wine sock.c test_AcceptEx, test_connecting_socket")
-def test_a_refused_call_leaves_the_status_pending(call: Native) -> None:
-    sock = call.stream()
-    sock.peer.reset()
-    receive = call.receive(sock, 5)
-    assert receive.code == WinsockError.WSAECONNRESET
-    assert receive.iosb == (NtStatus.PENDING, UNTOUCHED)
-    assert call.dequeue() is None
-
-
-@pytest.mark.behaviour("8", "Wine afd.c test_recv: failed ioctls")
-def test_a_refused_call_may_leave_the_status_untouched(call: Native) -> None:
-    call.simulation.behaviour.left_by_failure = None
-    sock = call.stream()
-    sock.shutdown(0)
-    receive = call.receive(sock, 5)
-    assert receive.code == WinsockError.WSAESHUTDOWN
-    assert receive.iosb == (UNTOUCHED, UNTOUCHED)
-    assert call.dequeue() is None
+    winsock.tcp().pends(5).peer("send", DATA)
+    winsock.made[-1].overlapped.Internal = 0
+    assert winsock.dequeue() is winsock.made[-1]
+    winsock.complains("an OVERLAPPED was written to before its packet was dequeued")
 
 
 @pytest.mark.behaviour(
     "9", "Wine sock.c iocp_async_read_thread; Wine afd.c test_async_thread_termination"
 )
-def test_a_receive_survives_the_thread_that_submitted_it(call: Native) -> None:
-    sock = call.stream()
-    submitted = []
-    thread = threading.Thread(target=lambda: submitted.append(call.receive(sock, 100)))
+def test_a_receive_survives_the_thread_that_submitted_it(winsock: Winsock) -> None:
+    thread = threading.Thread(target=winsock.tcp().pends, args=[100])
     thread.start()
     thread.join()
-    (receive,) = submitted
-    assert receive.code == PENDING
-    assert call.dequeue() is None
-    sock.peer.send(b"Hello World!")
-    assert call.dequeue() is receive
-    assert receive.iosb == (NtStatus.SUCCESS, 12)
+    winsock.no_packet().peer("send", DATA).completes(SUCCESS, DATA)
 
 
 @pytest.mark.behaviour(
-    "16", "Wine sock.c test_completion_port: a second GetQueuedCompletionStatus times out"
+    "14", "Wine ntdll file.c test_file_completion_information: it cannot be cleared"
 )
-def test_a_receive_has_one_packet(call: Native) -> None:
-    sock = call.stream()
-    receive = call.receive(sock, 5)
-    sock.peer.send(b"data!")
-    assert call.dequeue() is receive
-    assert call.dequeue() is None
+def test_skip_mode_cannot_be_unset_and_is_shared_by_duplicates(winsock: Winsock) -> None:
+    set_modes = winsock.tcp().simulation.kernel32.SetFileCompletionNotificationModes
+    assert set_modes(winsock.sockets[-1].fileno(), 1)
+    assert set_modes(winsock.sockets[-1].fileno(), 0)
+    winsock.duplicates().peer("send", DATA).succeeds(5, 10).no_packet()
 
 
-@pytest.mark.parametrize("kind", ["stream", "datagrams"])
-@pytest.mark.behaviour("65", "Wine sock.c test_timeout")
-def test_a_receive_timeout_does_not_touch_an_overlapped_receive(call: Native, kind: str) -> None:
-    sock = call.stream() if kind == "stream" else call.datagrams()
-    sock.setsockopt(0xFFFF, 0x1006, 100)  # SO_RCVTIMEO
-    receive = call.receive(sock, 1)
-    assert receive.code == PENDING
-    assert call.dequeue() is None
-    sock.peer.send(b"a")
-    assert call.dequeue() is receive
-    assert receive.iosb == (NtStatus.SUCCESS, 1)
-
-
-@pytest.mark.behaviour("75", "Wine afd.c test_poll; Wine sock.c test_read_events")
-def test_data_that_goes_to_a_pending_receive_does_not_make_the_socket_readable(
-    call: Native,
+@pytest.mark.parametrize("flags_out", FlagsOut)
+@pytest.mark.parametrize("status", [NtStatus.SUCCESS, NtStatus.RECEIVE_PARTIAL])
+@pytest.mark.behaviour(
+    "14", "the documentation of SetFileCompletionNotificationModes, and of lpFlags"
+)
+def test_in_skip_mode_the_out_parameters_are_the_result(
+    winsock: Winsock, flags_out: FlagsOut, status: NtStatus
 ) -> None:
-    for sock in (call.stream(), call.datagrams()):
-        call.simulation.behaviour.prompt = False
-        call.receive(sock, 5)
-        sock.peer.send(b"data!")
-        assert not sock.peer.is_readable()
-        call.simulation.settle()
-        assert not sock.peer.is_readable()
-        sock.peer.send(b"more")
-        assert sock.peer.is_readable()
+    winsock.behaves(inline_iosb=LEFT_PENDING, flags_out=flags_out).tcp(skips_on_success=True)
+    winsock.peer("send", DATA, status).succeeds(5, 10).holds(PENDING).no_packet()
+    told = status is NtStatus.RECEIVE_PARTIAL and flags_out is not FlagsOut.LEFT
+    winsock.gives(flags=0x8000 if told else 0)
 
 
-@pytest.mark.behaviour("76", "Wine sock.c test_completion_port")
-def test_a_port_can_be_associated_with_data_waiting(call: Native) -> None:
-    sock = call.stream(associated=False)
-    sock.peer.send(b"data!")
-    sock.peer.associate(call.port, KEY)
-    assert sock.peer.is_readable()
-    assert call.dequeue() is None
-    receive = call.receive(sock, 5)
-    assert receive.code == 0
-    assert call.dequeue() is receive
+@pytest.mark.parametrize("blocking", [False, True])
+@pytest.mark.behaviour(
+    "67", "Wine sock.c test_nonblocking_async_recv: 'always blocks when passed an overlapped'"
+)
+def test_a_socket_not_made_for_overlapped_receives_blocks_the_thread(
+    winsock: Winsock, blocking: bool
+) -> None:
+    winsock.tcp(associated=False, overlapped_io=False).own("setblocking", blocking)
+    with pytest.raises(ThreadBlocked):
+        winsock.receive(5)
+    winsock.complains("a receive was submitted that blocks the thread")
+    winsock.peer("send", DATA).succeeds(5, 5).holds(SUCCESS, 5)
 
 
 @pytest.mark.behaviour("76", "Wine sock.c getsockopt SO_PROTOCOL_INFOW")
-def test_the_description_of_the_provider_has_one_size(call: Native) -> None:
-    sock = call.stream()
-    assert len(sock.getsockopt(0xFFFF, 0x2005, 1000)) == 628
+def test_the_description_of_the_provider_has_one_size(winsock: Winsock) -> None:
+    sock = winsock.tcp().sockets[-1]
+    assert len(sock.getsockopt(SOL_SOCKET, 0x2005, 1000)) == 628
     with pytest.raises(OSError, match=r"10014"):
-        sock.getsockopt(0xFFFF, 0x2005, 627)
+        sock.getsockopt(SOL_SOCKET, 0x2005, 627)

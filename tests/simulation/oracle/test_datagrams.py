@@ -2,189 +2,97 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.simulation.behaviour import InlineIosb, TooLong
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-from .calls import SENDER, UNTOUCHED, Native
+from .calls import DATA, EVENT, SENDER, Scenario, Steps, Winsock, scenarios
 
-PENDING = WinsockError.WSA_IO_PENDING
-WSAEMSGSIZE = WinsockError.WSAEMSGSIZE
-OVERFLOW = NtStatus.BUFFER_OVERFLOW
+SUCCESS, OVERFLOW, PENDING = NtStatus.SUCCESS, NtStatus.BUFFER_OVERFLOW, NtStatus.PENDING
+WSAEMSGSIZE, WSAEFAULT = WinsockError.WSAEMSGSIZE, WinsockError.WSAEFAULT
 LONG = b"0123456789"
 
+TOO_LONG: list[Scenario] = [
+    ("17: a waiting datagram that does not fit is reported as pending",
+     "Go udpsock_test.go TestUDPReadSizeError, fd_windows.go execIO; .NET; Wine",
+     lambda w: w.udp().peer("send", LONG).pends(4).completes(OVERFLOW, b"0123").is_left([])),
+    ("17: a waiting datagram that does not fit may fail the call and queue its packet",
+     "libuv winsock.c, and zio PR #733, which see WSAEMSGSIZE and then the packet",
+     lambda w: w.behaves(too_long=TooLong.INLINE).udp().peer("send", LONG)
+     .answers(WSAEMSGSIZE, 4, 4).completes(OVERFLOW, b"0123")),
+    ("17: in skip mode, a datagram that does not fit inline queues nothing",
+     "libuv winsock.c, which sees the status of the system call",
+     lambda w: w.behaves(too_long=TooLong.INLINE).udp(skips_on_success=True).peer("send", LONG)
+     .answers(WSAEMSGSIZE, 4, 4).has(b"0123")),
+    ("18: a datagram that does not fit ends a pending receive with its beginning",
+     "Wine afd.c test_recv",
+     lambda w: w.udp().pends(2, 2).peer("send", LONG).completes(OVERFLOW, b"0123")
+     .peer("send", b"next").succeeds(4, 4).completes(SUCCESS, b"next")),
+    ("19: with an event, the result of a datagram that does not fit is there at return",
+     "Wine afd.c test_recv, with an event",
+     lambda w: w.behaves(too_long=TooLong.INLINE, overflow_iosb=InlineIosb.LEFT_PENDING)
+     .udp(associated=False).peer("send", LONG).answers(WSAEMSGSIZE, 4, 4, event=EVENT)
+     .holds(OVERFLOW, 4)),
+    ("19: on a port, the result of a datagram that does not fit may be there at return",
+     "nobody asserts it for a port without an event",
+     lambda w: w.behaves(too_long=TooLong.INLINE).udp().peer("send", LONG)
+     .answers(WSAEMSGSIZE, 4, 4).holds(OVERFLOW, 4).completes(OVERFLOW, b"0123")),
+    ("19: on a port, the result of a datagram that does not fit may come with its packet",
+     "nobody asserts it for a port without an event",
+     lambda w: w.behaves(too_long=TooLong.INLINE, overflow_iosb=InlineIosb.LEFT_PENDING).udp()
+     .peer("send", LONG).answers(WSAEMSGSIZE, 4, 4).holds(PENDING)
+     .completes(OVERFLOW, b"0123")),
+    ("20: a receive of no bytes takes the datagram, and pends",
+     "Go udpsock_test.go TestUDPZeroByteBuffer",
+     lambda w: w.udp().peer("send", LONG).pends(0).completes(OVERFLOW).is_left([])),
+    ("20: a receive of no bytes takes the datagram, and fails inline",
+     "zio PR #733",
+     lambda w: w.behaves(too_long=TooLong.INLINE).udp().peer("send", LONG)
+     .answers(WSAEMSGSIZE, 0, 0).completes(OVERFLOW).is_left([])),
+    ("20: without overlapped, a receive of no bytes takes the datagram",
+     "Go udpsock_test.go TestUDPZeroByteBuffer",
+     lambda w: w.udp().peer("send", LONG).answers(WSAEMSGSIZE, 0, 0, overlapped=False)
+     .is_left([])),
+]  # fmt: skip
 
-@pytest.mark.behaviour(
-    "17", "Go udpsock_test.go TestUDPReadSizeError, fd_windows.go execIO; .NET; Wine"
-)
-def test_a_waiting_datagram_that_does_not_fit_is_reported_as_pending(call: Native) -> None:
-    sock = call.datagrams()
-    sock.peer.send(LONG)
-    receive = call.receive(sock, 4)
-    assert receive.code == PENDING
-    assert call.dequeue() is receive
-    assert receive.iosb == (OVERFLOW, 4)
-    assert receive.contents == [b"0123"]
-    assert call.dequeue() is None
-    assert sock.peer.waiting == []
-
-
-@pytest.mark.behaviour(
-    "17", "libuv winsock.c, and zio PR #733, which see WSAEMSGSIZE and then the packet"
-)
-def test_a_waiting_datagram_that_does_not_fit_may_fail_the_call_and_queue_its_packet(
-    call: Native,
-) -> None:
-    call.simulation.behaviour.too_long = TooLong.INLINE
-    sock = call.datagrams()
-    sock.peer.send(LONG)
-    receive = call.receive(sock, 4)
-    assert receive.code == WSAEMSGSIZE
-    assert receive.iosb == (OVERFLOW, 4)
-    assert call.dequeue() is receive
-    assert call.dequeue() is None
-
-
-@pytest.mark.behaviour("17", "libuv winsock.c, which sees the status of the system call")
-def test_in_skip_mode_a_datagram_that_does_not_fit_inline_queues_nothing(call: Native) -> None:
-    call.simulation.behaviour.too_long = TooLong.INLINE
-    sock = call.datagrams(skips=True)
-    sock.peer.send(LONG)
-    receive = call.receive(sock, 4)
-    assert receive.code == WSAEMSGSIZE
-    assert receive.contents == [b"0123"]
-    assert call.dequeue() is None
-
-
-@pytest.mark.behaviour("18", "Wine afd.c test_recv")
-def test_a_datagram_that_does_not_fit_ends_a_pending_receive_with_its_beginning(
-    call: Native,
-) -> None:
-    sock = call.datagrams()
-    receive = call.receive(sock, 2, 2)
-    sock.peer.send(LONG)
-    assert call.dequeue() is receive
-    assert receive.iosb == (OVERFLOW, 4)
-    assert receive.contents == [b"01", b"23"]
-    sock.peer.send(b"next")
-    receive = call.receive(sock, 4)
-    assert receive.contents == [b"next"]
-
-
-@pytest.mark.behaviour("19", "Wine afd.c test_recv, with an event")
-def test_with_an_event_a_datagram_that_does_not_fit_has_its_result_at_return(
-    call: Native,
-) -> None:
-    call.simulation.behaviour.too_long = TooLong.INLINE
-    call.simulation.behaviour.overflow_iosb = InlineIosb.LEFT_PENDING
-    sock = call.datagrams(associated=False)
-    sock.peer.send(LONG)
-    receive = call.receive(sock, 4, event=call.event())
-    assert receive.code == WSAEMSGSIZE
-    assert receive.iosb == (OVERFLOW, 4)
-
-
-@pytest.mark.parametrize("iosb", InlineIosb)
-@pytest.mark.behaviour("19", "nobody asserts it for a port without an event")
-def test_on_a_port_a_datagram_that_does_not_fit_may_have_its_result_at_return(
-    call: Native, iosb: InlineIosb
-) -> None:
-    call.simulation.behaviour.too_long = TooLong.INLINE
-    call.simulation.behaviour.overflow_iosb = iosb
-    sock = call.datagrams()
-    sock.peer.send(LONG)
-    receive = call.receive(sock, 4)
-    assert receive.code == WSAEMSGSIZE
-    written = iosb is InlineIosb.WRITTEN
-    assert receive.iosb == ((OVERFLOW, 4) if written else (NtStatus.PENDING, UNTOUCHED))
-    assert call.dequeue() is receive
-    assert receive.iosb == (OVERFLOW, 4)
+OTHERS: list[Scenario] = [
+    ("21: an empty datagram is a success of no bytes",
+     "Go udpsock_test.go TestUDPZeroBytePayload",
+     lambda w: w.udp().peer("send", b"", SENDER).succeeds(0, 5, call="WSARecvFrom")
+     .completes(SUCCESS).gives(sender=SENDER)),
+    ("72: a connection leaves the sender's address and its size alone",
+     "Wine sock.c test_tcp_sendto_recvfrom, simple_mixed_client",
+     lambda w: w.tcp().peer("send", DATA).succeeds(5, 5, call="WSARecvFrom", sender_size=100)
+     .completes(SUCCESS, DATA).gives(sender=bytes(100))),
+    ("72: without overlapped, a connection leaves the sender's address and its size alone",
+     "Wine sock.c test_tcp_sendto_recvfrom, simple_mixed_client",
+     lambda w: w.tcp().peer("send", DATA)
+     .succeeds(5, 5, call="WSARecvFrom", sender_size=100, overlapped=False)
+     .has(DATA).gives(sender=bytes(100))),
+    *[(f"73: without room for the address, the call fails and keeps the datagram, {overlapped=}",
+       "Wine sock.c test_UDP (todo_wine)",
+       lambda w, overlapped=overlapped: w.udp().peer("send", DATA, SENDER)
+       .fails(WSAEFAULT, 5, call="WSARecvFrom", sender_size=1, overlapped=overlapped)
+       .gives(sender=b"\0").no_packet()
+       .succeeds(5, 5, call="WSARecvFrom", sender_size=16).completes(SUCCESS, DATA)
+       .gives(sender=SENDER))
+      for overlapped in (True, False)],
+    *[row for status, error in (
+        (NtStatus.PORT_UNREACHABLE, WinsockError.WSAECONNRESET),
+        (NtStatus.HOPLIMIT_EXCEEDED, WinsockError.WSAENETRESET),
+    ) for row in (
+        (f"74: an ICMP message fails one call without a packet, {error.name}",
+         "libuv src/win/udp.c",
+         lambda w, status=status, error=error: w.udp().peer("send_error", status)
+         .fails(error, 5).no_packet().pends(5)),
+        (f"74: an ICMP message ends one pending receive, {status.name}",
+         "CPython windows_events finish_socket_func, ERROR_PORT_UNREACHABLE",
+         lambda w, status=status: w.udp().pends(5).peer("send_error", status)
+         .completes(status).peer("send", DATA).succeeds(5, 5).completes(SUCCESS, DATA)),
+    )],
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("too_long", TooLong)
-@pytest.mark.behaviour("20", "Go udpsock_test.go TestUDPZeroByteBuffer; zio PR #733")
-def test_a_receive_of_no_bytes_takes_the_datagram(call: Native, too_long: TooLong) -> None:
-    call.simulation.behaviour.too_long = too_long
-    sock = call.datagrams()
-    sock.peer.send(LONG)
-    receive = call.receive(sock, 0)
-    assert receive.code == (PENDING if too_long is TooLong.PENDS else WSAEMSGSIZE)
-    assert call.dequeue() is receive
-    assert receive.iosb == (OVERFLOW, 0)
-    assert sock.peer.waiting == []
-
-
-@pytest.mark.behaviour("20", "Go udpsock_test.go TestUDPZeroByteBuffer")
-def test_without_overlapped_a_receive_of_no_bytes_takes_the_datagram(call: Native) -> None:
-    sock = call.datagrams()
-    sock.peer.send(LONG)
-    assert call.receive(sock, 0, overlapped=False).code == WSAEMSGSIZE
-    assert sock.peer.waiting == []
-
-
-@pytest.mark.behaviour("21", "Go udpsock_test.go TestUDPZeroBytePayload")
-def test_an_empty_datagram_is_a_success_of_no_bytes(call: Native) -> None:
-    sock = call.datagrams()
-    sock.peer.send(b"", SENDER)
-    receive = call.receive_from(sock, 5)
-    assert (receive.code, receive.received) == (0, 0)
-    assert call.dequeue() is receive
-    assert receive.iosb == (NtStatus.SUCCESS, 0)
-    assert receive.sender == SENDER
-
-
-@pytest.mark.behaviour("72", "Wine sock.c test_tcp_sendto_recvfrom, simple_mixed_client")
-def test_a_connection_leaves_the_senders_address_and_its_size_alone(call: Native) -> None:
-    sock = call.stream()
-    sock.peer.send(b"data!data!")
-    for overlapped in (True, False):
-        receive = call.receive_from(sock, 5, overlapped=overlapped, sender_size=100)
-        assert receive.code == 0
-        assert receive.sender_size == 100
-        assert receive.sender == bytes(100)
-
-
-@pytest.mark.parametrize("overlapped", [True, False])
-@pytest.mark.behaviour("73", "Wine sock.c test_UDP (todo_wine)")
-def test_too_little_room_for_the_address_fails_the_call_and_keeps_the_datagram(
-    call: Native, overlapped: bool
-) -> None:
-    sock = call.datagrams()
-    sock.peer.send(b"data!", SENDER)
-    receive = call.receive_from(sock, 5, overlapped=overlapped, sender_size=1)
-    assert receive.code == WinsockError.WSAEFAULT
-    assert receive.sender == b"\0"
-    assert call.dequeue() is None
-    receive = call.receive_from(sock, 5, overlapped=overlapped, sender_size=16)
-    assert receive.code == 0
-    assert receive.contents == [b"data!"]
-    assert receive.sender == SENDER
-
-
-ICMP = {
-    NtStatus.PORT_UNREACHABLE: WinsockError.WSAECONNRESET,
-    NtStatus.HOPLIMIT_EXCEEDED: WinsockError.WSAENETRESET,
-}
-
-
-@pytest.mark.parametrize("status", ICMP)
-@pytest.mark.behaviour("74", "libuv src/win/udp.c")
-def test_an_icmp_message_fails_one_call_without_a_packet(call: Native, status: NtStatus) -> None:
-    sock = call.datagrams()
-    sock.peer.send_error(status)
-    assert call.receive(sock, 5).code == ICMP[status]
-    assert call.dequeue() is None
-    assert call.receive(sock, 5).code == PENDING
-
-
-@pytest.mark.parametrize("status", ICMP)
-@pytest.mark.behaviour("74", "CPython windows_events finish_socket_func, ERROR_PORT_UNREACHABLE")
-def test_an_icmp_message_ends_one_pending_receive(call: Native, status: NtStatus) -> None:
-    sock = call.datagrams()
-    receive = call.receive(sock, 5)
-    sock.peer.send_error(status)
-    assert call.dequeue() is receive
-    assert receive.iosb == (status, 0)
-    sock.peer.send(b"data!")
-    assert call.receive(sock, 5).code == 0
+@scenarios([*TOO_LONG, *OTHERS])
+def test_datagrams_are_received_as_on_windows(winsock: Winsock, steps: Steps) -> None:
+    steps(winsock)
+    winsock.no_packet()

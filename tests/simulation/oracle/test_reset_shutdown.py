@@ -1,4 +1,4 @@
-"""How a connection ends: the end of the stream, a reset, and one's own shutdown."""
+"""Connections that end, that are shut down, and that do not exist yet."""
 
 from __future__ import annotations
 
@@ -6,141 +6,99 @@ import socket
 
 import pytest
 
+from tests.simulation import State
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-from .calls import UNTOUCHED, Native
+from .calls import DATA, Scenario, Steps, Winsock, scenarios
 
+SUCCESS = NtStatus.SUCCESS
 RECEIVE, SEND, BOTH = socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR
+WSAECONNRESET, WSAESHUTDOWN = WinsockError.WSAECONNRESET, WinsockError.WSAESHUTDOWN
+WSAENOTCONN, WSAEINVAL = WinsockError.WSAENOTCONN, WinsockError.WSAEINVAL
+
+ENDING: list[Scenario] = [
+    ("35: a reset before the call fails it without a packet, and its data is lost",
+     "Wine sock.c test_completion_port, the reset before the call",
+     lambda w: w.tcp().peer("send", b"lost").peer("reset").fails(WSAECONNRESET, 5).is_left(b"")),
+    ("36: a reset ends a pending receive",
+     "Wine sock.c test_tcp_reset, test_completion_port, test_WSARecv",
+     lambda w: w.tcp().pends(5).peer("reset").completes(NtStatus.CONNECTION_RESET)),
+    ("37: after a reset, every receive fails inline",
+     "Wine sock.c test_tcp_reset",
+     lambda w: w.tcp().pends(5).peer("reset").completes(NtStatus.CONNECTION_RESET)
+     .fails(WSAECONNRESET, 5).fails(WSAECONNRESET, 5)),
+    ("38: a send after the end of the stream that is answered by a reset aborts",
+     "Wine sock.c test_shutdown (todo_wine)",
+     lambda w: w.tcp().peer("send_end").peer("reset", NtStatus.CONNECTION_ABORTED)
+     .fails(WinsockError.WSAECONNABORTED, 5)),
+    ("39: the end of the stream is reported again and again",
+     "Wine sock.c test_shutdown",
+     lambda w: w.tcp().peer("send_end")
+     .succeeds(0, 5).completes(SUCCESS).succeeds(0, 5).completes(SUCCESS)),
+    ("40: the end of the stream ends a pending receive with no bytes",
+     "Wine sock.c test_shutdown",
+     lambda w: w.tcp().pends(5).peer("send_end").completes(SUCCESS)),
+    ("41: a reset makes the socket readable",
+     "Wine afd.c test_poll_reset",
+     lambda w: w.tcp().is_readable(False).peer("reset").is_readable(True)),
+]  # fmt: skip
+
+SHUTDOWN: list[Scenario] = [
+    *[row for how in (RECEIVE, BOTH) for row in (
+        (f"42: a pending receive survives shutdown({how}) and gets later data",
+         "Wine sock.c test_shutdown",
+         lambda w, how=how: w.tcp().pends(5).own("shutdown", how).no_packet()
+         .peer("send", DATA).completes(SUCCESS, DATA)),
+        (f"43: a receive after shutdown({how}) is refused",
+         "Wine sock.c test_shutdown; Wine afd.c test_recv, STATUS_PIPE_DISCONNECTED",
+         lambda w, how=how: w.tcp().peer("send", DATA).own("shutdown", how)
+         .fails(WSAESHUTDOWN, 5).fails(WSAESHUTDOWN, 5, overlapped=False)),
+        (f"44: shutdown({how}) does not make the socket readable",
+         "Wine sock.c test_WSAPoll; Wine afd.c test_poll",
+         lambda w, how=how: w.tcp().own("shutdown", how).is_readable(False)
+         .udp().own("shutdown", how).is_readable(False)),
+    )],
+    *[(f"45: shutdown({how}) queues no packet",
+       "Wine sock.c shutdown_completion_port",
+       lambda w, how=how: w.tcp().own("shutdown", how))
+      for how in (RECEIVE, SEND, BOTH)],
+    ("47: the shutdown of a datagram socket refuses its receives",
+     "Wine sock.c test_shutdown; .NET",
+     lambda w: w.udp().own("shutdown", SEND).pends(5)
+     .own("shutdown", RECEIVE).fails(WSAESHUTDOWN, 5)),
+    ("48: the shutdown of a datagram socket may take effect late",
+     "dotnet/runtime #47469: a receive after the shutdown now and then waits",
+     lambda w: w.behaves(late_udp_shutdown=True).udp().own("shutdown", BOTH)
+     .pends(5).no_packet().fails(WSAESHUTDOWN, 5)),
+]  # fmt: skip
+
+UNCONNECTED: list[Scenario] = [
+    *[(f"{number}: a socket that is {state.name} refuses receives without a packet",
+       source,
+       lambda w, state=state: w.tcp(state).fails(WSAENOTCONN, 5)
+       .fails(WSAENOTCONN, 5, overlapped=False))
+      for number, state, source in (
+          (68, State.UNCONNECTED, "Wine sock.c test_completion_port"),
+          (69, State.CONNECTING, "Wine sock.c test_connecting_socket (todo_wine)"),
+          (70, State.LISTENING, "Wine afd.c test_recv, STATUS_INVALID_CONNECTION (todo_wine)"))],
+    ("71: an unbound datagram socket refuses receives without a packet",
+     "Wine afd.c test_recv, STATUS_INVALID_PARAMETER; sock.c test_connect_udp (todo_wine)",
+     lambda w: w.udp(is_bound=False).fails(WSAEINVAL, 5).fails(WSAEINVAL, 5, call="WSARecvFrom")
+     .fails(WSAEINVAL, 5, call="WSARecvMsg").fails(WSAEINVAL, 5, overlapped=False)),
+]  # fmt: skip
 
 
-@pytest.mark.behaviour("35", "Wine sock.c test_completion_port, the reset before the call")
-def test_a_reset_before_the_call_fails_it_without_a_packet(call: Native) -> None:
-    sock = call.stream()
-    sock.peer.send(b"lost")
-    sock.peer.reset()
-    receive = call.receive(sock, 5)
-    assert receive.code == WinsockError.WSAECONNRESET
-    assert receive.received == UNTOUCHED
-    assert call.dequeue() is None
-    assert sock.peer.waiting == b""
-
-
-@pytest.mark.behaviour("36", "Wine sock.c test_tcp_reset, test_completion_port, test_WSARecv")
-def test_a_reset_ends_a_pending_receive(call: Native) -> None:
-    sock = call.stream()
-    receive = call.receive(sock, 5)
-    sock.peer.reset()
-    assert call.dequeue() is receive
-    assert receive.iosb == (NtStatus.CONNECTION_RESET, 0)
-    assert call.dequeue() is None
-
-
-@pytest.mark.behaviour("37", "Wine sock.c test_tcp_reset")
-def test_after_a_reset_every_receive_fails_inline(call: Native) -> None:
-    sock = call.stream()
-    call.receive(sock, 5)
-    sock.peer.reset()
-    assert call.dequeue() is not None
-    for _ in range(3):
-        assert call.receive(sock, 5).code == WinsockError.WSAECONNRESET
-    assert call.dequeue() is None
-
-
-@pytest.mark.behaviour("38", "Wine sock.c test_shutdown (todo_wine)")
-def test_a_send_after_the_end_that_is_answered_by_a_reset_aborts(call: Native) -> None:
-    sock = call.stream()
-    sock.peer.send_end()
-    sock.peer.reset(NtStatus.CONNECTION_ABORTED)
-    assert call.receive(sock, 5).code == WinsockError.WSAECONNABORTED
-
-
-@pytest.mark.behaviour("39", "Wine sock.c test_shutdown")
-def test_the_end_of_the_stream_is_reported_again_and_again(call: Native) -> None:
-    sock = call.stream()
-    sock.peer.send_end()
-    for _ in range(3):
-        receive = call.receive(sock, 5)
-        assert receive.code == 0
-        assert call.dequeue() is receive
-        assert receive.iosb == (NtStatus.SUCCESS, 0)
-
-
-@pytest.mark.behaviour("40", "Wine sock.c test_shutdown")
-def test_the_end_of_the_stream_ends_a_pending_receive_with_nothing(call: Native) -> None:
-    sock = call.stream()
-    receive = call.receive(sock, 5)
-    sock.peer.send_end()
-    assert call.dequeue() is receive
-    assert receive.iosb == (NtStatus.SUCCESS, 0)
-
-
-@pytest.mark.behaviour("41", "Wine afd.c test_poll_reset")
-def test_a_reset_makes_the_socket_readable(call: Native) -> None:
-    sock = call.stream()
-    assert not sock.peer.is_readable()
-    sock.peer.reset()
-    assert sock.peer.is_readable()
-
-
-@pytest.mark.parametrize("how", [RECEIVE, BOTH])
-@pytest.mark.behaviour("42", "Wine sock.c test_shutdown")
-def test_a_pending_receive_survives_the_shutdown_and_gets_later_data(
-    call: Native, how: int
-) -> None:
-    sock = call.stream()
-    receive = call.receive(sock, 5)
-    sock.shutdown(how)
-    assert call.dequeue() is None
-    sock.peer.send(b"data!")
-    assert call.dequeue() is receive
-    assert receive.iosb == (NtStatus.SUCCESS, 5)
-
-
-@pytest.mark.parametrize("overlapped", [True, False])
-@pytest.mark.parametrize("how", [RECEIVE, BOTH])
-@pytest.mark.behaviour(
-    "43", "Wine sock.c test_shutdown; Wine afd.c test_recv, STATUS_PIPE_DISCONNECTED"
-)
-def test_a_receive_after_the_shutdown_is_refused(call: Native, how: int, overlapped: bool) -> None:
-    sock = call.stream()
-    sock.peer.send(b"data!")
-    sock.shutdown(how)
-    assert call.receive(sock, 5, overlapped=overlapped).code == WinsockError.WSAESHUTDOWN
-    assert call.dequeue() is None
-
-
-@pytest.mark.parametrize("how", [RECEIVE, BOTH])
-@pytest.mark.behaviour("44", "Wine sock.c test_WSAPoll; Wine afd.c test_poll")
-def test_ones_own_shutdown_does_not_make_the_socket_readable(call: Native, how: int) -> None:
-    for sock in (call.stream(), call.datagrams()):
-        sock.shutdown(how)
-        assert not sock.peer.is_readable()
+@scenarios([*ENDING, *SHUTDOWN, *UNCONNECTED])
+def test_a_connection_ends_as_on_windows(winsock: Winsock, steps: Steps) -> None:
+    steps(winsock)
+    winsock.no_packet()
 
 
 @pytest.mark.parametrize("how", [RECEIVE, SEND, BOTH])
-@pytest.mark.behaviour("45", "Wine sock.c shutdown_completion_port")
-def test_a_shutdown_queues_no_packet(call: Native, how: int) -> None:
-    sock = call.stream()
-    sock.shutdown(how)
-    assert call.dequeue() is None
-
-
-@pytest.mark.behaviour("47", "Wine sock.c test_shutdown; .NET")
-def test_the_shutdown_of_a_datagram_socket_refuses_its_receives(call: Native) -> None:
-    sock = call.datagrams()
-    sock.shutdown(SEND)
-    assert call.receive(sock, 5).code == WinsockError.WSA_IO_PENDING
-    sock.shutdown(RECEIVE)
-    assert call.receive(sock, 5).code == WinsockError.WSAESHUTDOWN
-
-
-@pytest.mark.behaviour(
-    "48", "dotnet/runtime #47469: a receive after the shutdown now and then waits"
-)
-def test_the_shutdown_of_a_datagram_socket_may_take_effect_late(call: Native) -> None:
-    call.simulation.behaviour.late_udp_shutdown = True
-    sock = call.datagrams()
-    sock.shutdown(BOTH)
-    assert call.receive(sock, 5).code == WinsockError.WSA_IO_PENDING
-    assert call.dequeue() is None
-    assert call.receive(sock, 5).code == WinsockError.WSAESHUTDOWN
+@pytest.mark.parametrize("state", [State.UNCONNECTED, State.LISTENING])
+@pytest.mark.behaviour("46", "Wine sock.c test_shutdown")
+def test_a_socket_without_a_connection_cannot_be_shut_down(
+    winsock: Winsock, state: State, how: int
+) -> None:
+    with pytest.raises(OSError, match=str(WSAENOTCONN.value)):
+        winsock.tcp(state).own("shutdown", how)
