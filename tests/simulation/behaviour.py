@@ -1,15 +1,15 @@
 """What Windows may do one way or another: every such choice by name.
 
-The default of each is what tests on real Windows assert; where none does, what seems most likely.
-The other members are what another version, another provider or Wine does, or what no source rules
-out.  A program must get along with all of them.
+The default of each is what tests on real Windows assert, or else what seems most likely.  The other
+values are what another version, another provider or Wine does, or what no source rules out.  A
+program must work with all of them.
 """
 
 from __future__ import annotations
 
 import enum
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from trio_wsarecv._winsock.codes import NtStatus
@@ -21,10 +21,10 @@ WINE_HANDLES_CLOSED: Final = 0x8000000A
 class CancelAnswer(enum.Enum):
     """What ``CancelIoEx`` does to a receive that the kernel has."""
 
-    ABORTED = "it returns TRUE; the receive ends with STATUS_CANCELLED and nothing"
+    ABORTED = "it returns TRUE; the receive ends with STATUS_CANCELLED and no bytes"
     ABORTED_WITH_BYTES = "it returns TRUE; STATUS_CANCELLED, with the bytes that had arrived"
-    COMPLETES = "it returns TRUE; the receive ends as if nobody had cancelled it"
-    NOT_FOUND = "it returns FALSE, ERROR_NOT_FOUND; the receive was just about to end"
+    COMPLETES = "it returns TRUE; the receive completes as if it had not been cancelled"
+    NOT_FOUND = "it returns FALSE, ERROR_NOT_FOUND; the receive was about to complete"
 
 
 class IosbWrite(enum.Enum):
@@ -35,7 +35,7 @@ class IosbWrite(enum.Enum):
 
 
 class InlineIosb(enum.Enum):
-    """What an operation that completed inline has in ``Internal`` and ``InternalHigh``."""
+    """What ``Internal`` and ``InternalHigh`` hold when an operation has completed inline."""
 
     WRITTEN = "the result"
     LEFT_PENDING = "STATUS_PENDING; its packet, if it has one, brings the result"
@@ -46,14 +46,14 @@ class FlagsOut(enum.Enum):
 
     LEFT = "nothing"
     ON_SUCCESS = "a call that succeeds inline writes the flags of what it received"
-    ZEROED = "every call writes them, 0 if it has nothing to tell; one that pends or fails too"
+    ZEROED = "as ON_SUCCESS; a call that pends or fails writes 0"
 
 
 class TooLong(enum.Enum):
-    """How a waiting datagram is reported that does not fit."""
+    """What a call reports if the waiting datagram does not fit."""
 
     PENDS = "WSA_IO_PENDING; the packet brings STATUS_BUFFER_OVERFLOW"
-    INLINE = "WSAEMSGSIZE, and a packet all the same, but for skip mode"
+    INLINE = "WSAEMSGSIZE, and a packet follows, except in skip mode"
 
 
 class ShortControl(enum.Enum):
@@ -64,10 +64,7 @@ class ShortControl(enum.Enum):
 
 
 class WaitAll(enum.Enum):
-    """What ``MSG_WAITALL`` means on a non-blocking socket; on a blocking one it waits.
-
-    A call without an ``OVERLAPPED`` cannot wait there, whatever the flag means.
-    """
+    """What ``MSG_WAITALL`` means to an overlapped receive of a non-blocking socket."""
 
     IGNORED = "nothing"
     WAITS = "the receive waits until its buffers are full"
@@ -90,50 +87,50 @@ class NoUrgent(enum.Enum):
 
 @dataclass
 class Behaviour:
-    """The model's choices, made by a test, or anew by a seed whenever one is due."""
+    """The choices, made by a test, or drawn with a seed each time one is needed."""
 
-    #: The kernel acts at once on what arrives and on what is cancelled, not only when settled.
+    #: The kernel acts at once on what arrives and on cancellations, not only when settled.
     prompt: bool = True
     #: All but ABORTED need something to have arrived.
     cancel: CancelAnswer = CancelAnswer.ABORTED
-    #: Cancelling one receive of a connection gives up all of them.
+    #: Cancelling one receive of a connection cancels all of them.
     cancels_neighbours: bool = True
-    #: A receive that could complete inline is reported as WSA_IO_PENDING all the same.
+    #: A receive that could complete inline is reported as WSA_IO_PENDING.
     always_pends: bool = False
     iosb: IosbWrite = IosbWrite.AT_DEQUEUE
     inline_iosb: InlineIosb = InlineIosb.WRITTEN
-    #: What a call that fails leaves in OVERLAPPED.Internal; None: what was there.
+    #: What a call that fails leaves in OVERLAPPED.Internal; None: what was there before.
     left_by_failure: NtStatus | None = NtStatus.PENDING
     flags_out: FlagsOut = FlagsOut.LEFT
-    #: SetFileCompletionNotificationModes does what it is asked for.
+    #: SetFileCompletionNotificationModes succeeds.
     skip_mode: bool = True
     too_long: TooLong = TooLong.PENDS
     short_control: ShortControl = ShortControl.OVERFLOW
-    #: WSARecvMsg fails with WSAEFAULT, as some filter drivers make it.
+    #: WSARecvMsg and WSASendMsg fail with WSAEFAULT, as with some filter drivers.
     message_faults: bool = False
     #: The status of an urgent byte received with MSG_OOB.
     urgent_status: NtStatus = NtStatus.SUCCESS
     no_urgent: NoUrgent = NoUrgent.WAITS
     wait_all: WaitAll = WaitAll.IGNORED
     partial: Partial = Partial.IGNORED
-    #: One more receive of a datagram socket is accepted after shutdown(SD_BOTH), and waits.
+    #: A datagram socket accepts one more receive after shutdown(SD_BOTH).
     late_udp_shutdown: bool = False
-    #: How a receive ends whose socket loses its last handle; None: as on Windows.
+    #: The status of a receive whose socket is closed; None: as on Windows.
     closed: int | None = None
-    #: Closing a connection on a pending receive resets it.
+    #: Closing a connection during a receive resets it.
     closing_resets: bool = True
 
-    #: The same as `inline_iosb` for a message that does not fit, reported inline.  It is never
-    #: drawn: if the result were left out, nobody could tell whether a packet follows.
+    #: `inline_iosb` for a message that does not fit.  It is never drawn: without the result,
+    #: nobody could tell whether a packet follows.
     overflow_iosb: InlineIosb = InlineIosb.WRITTEN
-    #: Makes the choices above whenever one is due.
+    #: Draws all other choices each time one is needed.
     seed: int | None = None
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
 
     def drawn(self) -> Behaviour:
-        """Return the choices as they are at this moment."""
+        """Return the choices, drawn if there is a seed."""
         if self.seed is None:
             return self
         draw = self._random.choice
@@ -141,25 +138,18 @@ class Behaviour:
         return replace(self, seed=None, **choices)
 
 
-#: What there is to choose from, by the name of the choice.
+def _options(default: Any) -> tuple[Any, ...]:
+    return tuple(type(default)) if isinstance(default, enum.Enum) else (default, not default)
+
+
+#: The values of each choice, by its name.
 OPTIONS: Final[dict[str, tuple[Any, ...]]] = {
-    "prompt": (True, False),
-    "cancel": tuple(CancelAnswer),
-    "cancels_neighbours": (True, False),
-    "always_pends": (False, True),
-    "iosb": tuple(IosbWrite),
-    "inline_iosb": tuple(InlineIosb),
+    **{
+        field.name: _options(field.default)
+        for field in fields(Behaviour)
+        if field.name not in ("overflow_iosb", "seed")
+    },
     "left_by_failure": (NtStatus.PENDING, None),
-    "flags_out": tuple(FlagsOut),
-    "skip_mode": (True, False),
-    "too_long": tuple(TooLong),
-    "short_control": tuple(ShortControl),
-    "message_faults": (False, True),
     "urgent_status": (NtStatus.SUCCESS, NtStatus.RECEIVE_EXPEDITED),
-    "no_urgent": tuple(NoUrgent),
-    "wait_all": tuple(WaitAll),
-    "partial": tuple(Partial),
-    "late_udp_shutdown": (False, True),
     "closed": (None, NtStatus.LOCAL_DISCONNECT, NtStatus.CANCELLED, WINE_HANDLES_CLOSED),
-    "closing_resets": (True, False),
 }

@@ -1,21 +1,19 @@
-"""A call in a task of its own, for a test to look at from outside."""
+"""A call in a task of its own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import outcome
 import trio
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 
 class Call:
     """A call that has been started in a nursery.
 
     Attributes:
-      scope: cancels this call and nothing else.
+      scope: cancels this call.
       outcome: how it ended, or None if it has not.
     """
 
@@ -42,11 +40,11 @@ class Call:
     def value(self) -> Any:
         """What it returned; raises what it raised."""
         assert self.outcome is not None, "this call has not ended"
-        # Raised in the test itself, Cancelled would end it, and count as success.
+        # Raised in the test itself, Cancelled would end the test as a success.
         assert not self.cancelled, "this call was cancelled"
         if isinstance(self.outcome, outcome.Value):
             return self.outcome.value
-        return self.outcome.unwrap()
+        raise self.error
 
     @property
     def error(self) -> BaseException:

@@ -1,4 +1,4 @@
-"""Ending a `trio.run` in the way in which a fault inside Trio does."""
+"""Ending a `trio.run` as a fault inside Trio does."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import trio
 
 
 class CrashingClock(trio.abc.Clock):
-    """A clock that fails when told to, so that Trio's loop ends with all its tasks unfinished."""
+    """A clock that fails when told to: Trio's loop ends, and its tasks stay unfinished."""
 
     def __init__(self) -> None:
         self._crash = False
 
     def crash(self) -> None:
-        """End the run as soon as Trio looks at the clock again."""
+        """End the run when Trio reads the clock again."""
         self._crash = True
 
     def start_clock(self) -> None:

@@ -1,13 +1,13 @@
-"""A UDP socket: datagrams, each received by one receive, and errors that ICMP messages bring.
+"""A UDP socket: each receive takes one datagram, or the error that an ICMP message brings.
 
-A datagram that does not fit fills the buffers; the rest is lost.  That holds for buffers of no
-bytes, too.  An ICMP message fails one receive, and the socket goes on.
+A datagram that does not fit fills the buffers, empty ones too, and the rest is lost.
 """
 
 from __future__ import annotations
 
 import socket
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
@@ -36,7 +36,7 @@ class Datagrams(Endpoint):
         self._still_open = 0
 
     def send(self, data: bytes, sender: bytes = b"", control: bytes = b"") -> None:
-        """Have a datagram arrive; ``sender`` is a ``sockaddr``, ``control`` a row of cmsgs."""
+        """Have a datagram arrive; ``sender`` is a ``SOCKADDR``, ``control`` control messages."""
         self._arrived.append(Result(NtStatus.SUCCESS, data, sender, control))
         self.arrived()
 
@@ -47,7 +47,7 @@ class Datagrams(Endpoint):
 
     @property
     def waiting(self) -> list[bytes]:
-        """The datagrams that nobody has taken."""
+        """The datagrams that have not been received."""
         return [each.data for each in self._arrived if each.status == NtStatus.SUCCESS]
 
     def has_data(self) -> bool:
@@ -82,12 +82,7 @@ class Datagrams(Endpoint):
         result = self._arrived[0]
         if not flags & MsgFlag.MSG_PEEK:
             self._arrived.popleft()
-        if len(result.data) > capacity:
-            return Result(
-                NtStatus.BUFFER_OVERFLOW,
-                result.data[:capacity],
-                result.sender,
-                result.control,
-                is_cut=True,
-            )
-        return result
+        if len(result.data) <= capacity:
+            return result
+        data = result.data[:capacity]
+        return replace(result, status=NtStatus.BUFFER_OVERFLOW, data=data, is_cut=True)

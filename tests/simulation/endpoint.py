@@ -1,9 +1,10 @@
 """What a socket handle stands for in the kernel, and what the peer has done to it.
 
-Several handles may stand for one endpoint; it ends with the last of them.
+Several handles may stand for one endpoint, which ends with the last of them.  It can be associated
+with one completion port in its life, and skip mode, once set, stays set.
 
-A receive that fails inline has not run: no packet follows.  One that is accepted ends in the order
-in which it was submitted, with what has arrived, with the end of the stream or with an error.
+A receive that fails inline has not run: no packet follows.  Receives that are accepted complete in
+the order in which they were submitted, with data, the end of the stream or an error.
 """
 
 from __future__ import annotations
@@ -15,23 +16,23 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import trio
+
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 
 from .behaviour import CancelAnswer, ShortControl, TooLong
 from .errors import INLINE_ERRORS, ThreadBlocked, is_error
-from .packets import Associable
+from .packets import Packet, PacketQueue
 from .request import Request, Result
 from .sending import Outgoing
 
 if TYPE_CHECKING:
-    import trio
-
     from .kernel import Kernel
 
 CANCELLED = Result(NtStatus.CANCELLED)
 
 
-class Endpoint(Associable, ABC):
+class Endpoint(ABC):
     """One socket in the kernel.
 
     Attributes:
@@ -42,10 +43,13 @@ class Endpoint(Associable, ABC):
       refusals: the Winsock errors with which the next calls fail inline.
       requests: the receives that the kernel has, in order.
       handles: how many handles of this process stand for it.
-      foreign_handles: how many of other processes do.
+      foreign_handles: how many handles of other processes stand for it.
+      key: what its packets carry.
+      skips_on_success: whether it is in skip mode.
+      registered_with: the port with which the package has associated it, or None.
       is_shut: whether its receiving side has been shut down.
       closed_on_a_receive: whether the last handle was closed while the kernel had a receive.
-      taken: by task, what receives have taken out of the kernel; a test takes it from here.
+      taken: by task, what receives have taken out of the kernel; tests pop it.
       outgoing: its sending side.
       peer_saw: how the connection ended for the peer: "end" or "reset".
     """
@@ -53,7 +57,6 @@ class Endpoint(Associable, ABC):
     kind: socket.SocketKind
 
     def __init__(self, kernel: Kernel) -> None:
-        super().__init__()
         self.kernel = kernel
         self.ifs_handles = True
         self.chain_length = 1
@@ -64,16 +67,37 @@ class Endpoint(Associable, ABC):
         self.outgoing = Outgoing(is_stream=self.is_stream)
         self.handles = 0
         self.foreign_handles = 0
+        self.key: object = None
+        self.skips_on_success = False
+        self._port: weakref.ref[PacketQueue] | None = None
+        self.registered_with: weakref.ref[PacketQueue] | None = None
         self.is_shut = False
         self.peer_saw: str | None = None
         self.closed_on_a_receive = False
-        # A reference to a task would keep it from going down with its run.
-        self.taken: weakref.WeakKeyDictionary[trio.lowlevel.Task, bytes]
-        self.taken = weakref.WeakKeyDictionary()
+        # A reference to a task would keep it alive after its run.
+        self.taken = weakref.WeakKeyDictionary[trio.lowlevel.Task, bytes]()
+
+    @property
+    def is_associated(self) -> bool:
+        return self._port is not None
+
+    def associate(self, port: PacketQueue, key: object) -> None:
+        """Have the packets go to a port, for as long as that exists."""
+        self._port = weakref.ref(port)
+        self.key = key
+
+    def gets_packet(self, *, inline: bool) -> bool:
+        """Tell whether a receive that has completed queues a packet."""
+        return self.is_associated and not (inline and self.skips_on_success)
+
+    def post(self, address: int) -> None:
+        port = self._port() if self._port else None
+        if port is not None:
+            port.post(Packet(address, self.key))
 
     @abstractmethod
     def take(self, capacity: int, flags: MsgFlag) -> Result | None:
-        """Take what a receive gets now, or None where it has to wait."""
+        """Take what a receive gets now; None: it has to wait."""
 
     @abstractmethod
     def has_data(self) -> bool:
@@ -85,18 +109,18 @@ class Endpoint(Associable, ABC):
 
     @abstractmethod
     def refusal(self, flags: MsgFlag) -> WinsockError | None:
-        """Return the error of a receive that the socket is not in a state for."""
+        """Return the error of a receive that the state of the socket does not allow."""
 
     @abstractmethod
     def shutdown(self, how: int) -> None:
-        """Shut down one side or both; what the kernel has of the receives stays there."""
+        """Shut down one side or both; pending receives stay pending."""
 
     @property
     def is_stream(self) -> bool:
         return self.kind == socket.SOCK_STREAM
 
     def arrived(self) -> None:
-        """Get on with what has come from the peer, unless that is for later."""
+        """Process what has come from the peer, unless the kernel is not prompt."""
         if self.kernel.choices.prompt:
             self.settle()
         self.kernel.wake_readers()
@@ -127,15 +151,12 @@ class Endpoint(Associable, ABC):
 
     def _take(self, request: Request) -> Result | None:
         result = self.take(request.capacity, request.flags)
-        if (
-            result is not None
-            and request.message
-            and result.status == NtStatus.SUCCESS
-            and len(result.control) > request.control_size
-            and self.kernel.choices.short_control is ShortControl.OVERFLOW
-        ):
-            return replace(result, status=NtStatus.BUFFER_OVERFLOW)
-        return result
+        if result is None or not request.message or result.status != NtStatus.SUCCESS:
+            return result
+        fits = len(result.control) <= request.control_size
+        if fits or self.kernel.choices.short_control is ShortControl.SUCCESS:
+            return result
+        return replace(result, status=NtStatus.BUFFER_OVERFLOW)
 
     def receive(self, request: Request) -> Result:
         """Receive without an ``OVERLAPPED``."""
@@ -144,7 +165,7 @@ class Endpoint(Associable, ABC):
         if error := self.refusal(request.flags):
             raise self.kernel.error(error)
         if not self.blocking:
-            request.flags &= ~MsgFlag.MSG_WAITALL  # which has nothing to wait with
+            request.flags &= ~MsgFlag.MSG_WAITALL  # it cannot wait without an OVERLAPPED
         result = None if self.requests else self._take(request)
         if result is None:
             if self.blocking:
@@ -162,7 +183,7 @@ class Endpoint(Associable, ABC):
             self.taken[task] = self.taken.get(task, b"") + data
 
     def settle(self) -> None:
-        """Finish every receive that can be finished by now."""
+        """Finish all receives that can be finished now."""
         for request in tuple(self.requests):
             result = self._result(request)
             if result is not None:
@@ -179,7 +200,7 @@ class Endpoint(Associable, ABC):
         return CANCELLED
 
     def _what_came(self, request: Request, status: int) -> Result:
-        # Bytes are given with any status; no bytes could not be told from nothing.
+        # Bytes come with any status; an empty datagram could not be told from nothing.
         flags = request.flags & ~MsgFlag.MSG_WAITALL
         if self.has_data():
             result = self.take(request.capacity, flags | MsgFlag.MSG_PEEK)
@@ -194,11 +215,11 @@ class Endpoint(Associable, ABC):
         self.kernel.finish(request, result)
 
     def end(self, status: int, data: bytes = b"") -> None:
-        """End the receive that the kernel has in a way of the test's choosing."""
+        """End the oldest receive with this status and these bytes."""
         self._finish(self.requests[0], Result(status, data))
 
     def end_with_what_came(self, status: int) -> None:
-        """End the receive that the kernel has, with a status and what has arrived."""
+        """End the oldest receive with this status and what has arrived."""
         request = self.requests[0]
         self._finish(request, self._what_came(request, status))
 
@@ -206,9 +227,7 @@ class Endpoint(Associable, ABC):
         """Carry out ``CancelIoEx``; return whether it finds a receive.
 
         Args:
-          address: of the ``OVERLAPPED``; 0 means every receive.
-
-        On a connection, cancelling one receive cancels every one.
+          address: of the ``OVERLAPPED``; 0 means all receives.
         """
         choices = self.kernel.choices
         found = False
@@ -232,7 +251,7 @@ class Endpoint(Associable, ABC):
         return True
 
     def close(self) -> None:
-        """Do what the loss of this process's last handle does."""
+        """Do what closing the last handle of this process does."""
         self.closed_on_a_receive = bool(self.requests)
         choices = self.kernel.choices
         if self.foreign_handles:

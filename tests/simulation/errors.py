@@ -11,7 +11,7 @@ ERROR_INVALID_HANDLE = 6
 ERROR_INVALID_PARAMETER = 87
 ERROR_NOT_FOUND = 1168
 
-#: What a call reports inline of an error or a warning that it has met.
+#: The error that a call reports inline for a status.
 INLINE_ERRORS: dict[int, WinsockError] = {
     NtStatus.BUFFER_OVERFLOW: WinsockError.WSAEMSGSIZE,
     NtStatus.CONNECTION_RESET: WinsockError.WSAECONNRESET,
@@ -24,12 +24,12 @@ INLINE_ERRORS: dict[int, WinsockError] = {
 
 
 def is_error(status: int) -> bool:
-    """Tell whether a status has the severity "error", so that the operation did not run."""
+    """Tell whether a status has the severity "error"."""
     return status >> 30 == 3
 
 
 class ThreadBlocked(Exception):
-    """The call does not return before something arrives, and nothing can meanwhile."""
+    """The call blocks the thread until something arrives, and nothing can arrive meanwhile."""
 
 
 def windows_error(code: int) -> OSError:

@@ -1,13 +1,14 @@
-"""The kernel's books: which handle stands for what, and which receives are on their way.
+"""The state of the kernel: which handle stands for what, and the receives that it has.
 
-A receive that has been accepted ends in one packet, unless it completes inline in skip mode, its
+A receive that has been accepted queues one packet, unless it completes inline in skip mode, its
 event has the low bit set, or its socket has no port.  The data is in the buffers when it
 completes; ``Internal`` and ``InternalHigh`` may be written later, when the packet is dequeued.
-Until then the kernel has the ``OVERLAPPED``, and its address must serve nothing else.
+Until then the kernel has the ``OVERLAPPED``, and its address must not be used for anything else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,6 @@ from .errors import windows_error
 from .memory import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .endpoint import Endpoint
     from .packets import Packet
     from .request import Request, Result
@@ -29,7 +28,7 @@ FIRST_HANDLE = 0x7000_0004
 
 @dataclass(frozen=True)
 class Event:
-    """Something that went over the boundary, for a test to look back at."""
+    """Something that the kernel was asked to do."""
 
     what: str
     handle: int
@@ -41,13 +40,13 @@ class Kernel:
 
     Attributes:
       behaviour: its free choices, as the test has set them.
-      complaints: what the package did that would be the end of it on Windows.
-      log: what it did at all.
-      strict: whether to complain also of what is possible but not for this package.
-      outstanding: by the address of its ``OVERLAPPED``, each receive whose packet nobody has
-          dequeued; until then the address must serve nothing else.
+      complaints: what the package did wrong.
+      log: what the package did.
+      strict: whether to complain of what Windows allows but this package must not do.
+      outstanding: by the address of its ``OVERLAPPED``, each receive whose packet has not been
+          dequeued.
       wake_readers: called when a socket may have become readable.
-      current_port: gives the port of the current `trio.run`, or None.
+      current_port: returns the port of the current `trio.run`, or None.
     """
 
     def __init__(self, behaviour: Behaviour) -> None:
@@ -66,7 +65,7 @@ class Kernel:
 
     @property
     def choices(self) -> Behaviour:
-        """The free choices as they are at this moment: a seed makes them anew each time."""
+        """The free choices at this moment; a seed draws them each time."""
         return self.behaviour.drawn()
 
     def complain(self, what: str) -> None:
@@ -76,11 +75,10 @@ class Kernel:
         return windows_error(code)
 
     def open_handle(self, endpoint: Endpoint) -> int:
-        """Give out a handle: the one that was closed last, if there is one."""
+        """Return a new handle: the value that was closed last, if there is one."""
         if endpoint not in self.endpoints:
             self.endpoints.append(endpoint)
-        next_one = FIRST_HANDLE + 4 * len(self._handles)
-        handle = self._free.pop() if self._free else next_one
+        handle = self._free.pop() if self._free else FIRST_HANDLE + 4 * len(self._handles)
         self._handles[handle] = endpoint
         endpoint.handles += 1
         return handle
@@ -106,7 +104,7 @@ class Kernel:
         return handle >= FIRST_HANDLE
 
     def accept(self, request: Request) -> None:
-        """Take a receive on."""
+        """Accept a receive."""
         if request.address in self.outstanding:
             self.complain("a receive was submitted at an address whose packet is still to come")
         if request.event and self.strict:
@@ -126,7 +124,7 @@ class Kernel:
         Args:
           request: the receive.
           result: how it ends.
-          inline: whether the call that submitted it has not returned and will not say "pending".
+          inline: whether it completes inline, so that the call does not report "pending".
         """
         packet = request.endpoint.gets_packet(inline=inline) and not request.event & 1
         if not packet:
@@ -134,9 +132,9 @@ class Kernel:
         for fault in request.faults(self.memory):
             self.complain(fault)
         if self.memory.holder(request.address, 1) is None:
-            return  # the address of nothing: writing there would end this process
+            return  # writing there could crash this process
         if request.disturbed():
-            self.complain("what the kernel had of a receive was written to meanwhile")
+            self.complain("the memory of a receive was written to while the kernel had it")
         request.complete(result)
         if self._writes_iosb(request, result, packet=packet, inline=inline):
             request.write_iosb()
@@ -149,12 +147,12 @@ class Kernel:
         choices = self.choices
         if not inline:
             return not packet or choices.iosb is IosbWrite.AT_COMPLETION
-        overflow = result.status == NtStatus.BUFFER_OVERFLOW
-        wanted = choices.overflow_iosb if overflow else choices.inline_iosb
-        return wanted is InlineIosb.WRITTEN
+        if result.status == NtStatus.BUFFER_OVERFLOW:
+            return choices.overflow_iosb is InlineIosb.WRITTEN
+        return choices.inline_iosb is InlineIosb.WRITTEN
 
     def dequeued(self, packet: Packet) -> None:
-        """Hear that a packet has been taken off its port."""
+        """Write what is written when a packet is dequeued."""
         request = self.outstanding.get(packet.address)
         if request is None or packet.key != request.endpoint.key:
             return  # not the packet of a receive

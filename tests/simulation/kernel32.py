@@ -1,17 +1,13 @@
-"""``kernel32.dll``: cancelling, and what a port is told of receives that succeed inline."""
+"""``kernel32.dll``: cancelling, and skip mode."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from .errors import ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER, ERROR_NOT_FOUND
-from .kernel import Event
+from .kernel import Event, Kernel
 from .memory import address_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .kernel import Kernel
 
 FILE_SKIP_COMPLETION_PORT_ON_SUCCESS = 1
 
@@ -56,8 +52,8 @@ class Kernel32:
             return 0
         if Flags & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS:
             if self._kernel.strict and not endpoint.is_associated:
-                self._kernel.complain("skip mode was set where it does not belong")
+                self._kernel.complain("skip mode was set for a socket without a port")
             if endpoint.chain_length != 1 or not endpoint.ifs_handles:
                 self._kernel.complain("skip mode was set although a layer may queue packets")
-            endpoint.skips_on_success = True  # what is set stays set
+            endpoint.skips_on_success = True  # which cannot be unset
         return 1

@@ -1,10 +1,10 @@
-"""The memory that the engine hands to the kernel, watched.
+"""The memory that the engine gives to the kernel, watched.
 
-`WatchedFfi` takes the place of the package's cffi object.  What the package allocates comes from
-an arena that surrounds every block with guards, fills it with garbage, and gives the block that
-was freed last out again first.  What the package exports is remembered for as long as the export
-lives.  So the kernel can tell at any moment whether the memory it was given is still there.
-One area is shared: what does not fit a datagram's buffers goes there, and nobody reads it.
+`WatchedFfi` replaces the package's cffi object.  What the package allocates comes from an arena
+that surrounds every block with guards, fills it with garbage, and reuses the block that was freed
+last first.  Buffers that the package exports are recorded for as long as the export lives.  So the
+kernel can tell at any moment whether the memory it was given is still there.  One area is shared:
+what does not fit a datagram's buffers goes there, and nobody reads it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ from __future__ import annotations
 import gc
 import weakref
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trio_wsarecv._winsock import calls
 from trio_wsarecv._winsock.operation import Operation, State
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 real: Any = calls.ffi
 
@@ -41,7 +39,7 @@ def poke(address: int, data: bytes) -> None:
 
 @dataclass(eq=False)
 class Block:
-    """A stretch of memory from the arena, between its guards."""
+    """A block of memory from the arena, between its guards."""
 
     backing: Any
     address: int
@@ -56,14 +54,14 @@ class Block:
 
 @dataclass(eq=False)
 class Export:
-    """A buffer of the program's, held in place by an export of the package's."""
+    """A buffer of the program, which the package has exported."""
 
     address: int
     size: int
     buffer: Any
 
     def can_move(self) -> bool:
-        """Tell whether the buffer can be resized, as it must not while it is exported."""
+        """Tell whether the buffer can be resized: then nothing exports it any more."""
         if not isinstance(self.buffer, bytearray):
             return False
         try:
@@ -96,7 +94,7 @@ class Memory:
         self._shared: Block | None = None
         self._complain = complain
         self._in_use = in_use
-        self._free: defaultdict[int, list[Block]] = defaultdict(list)
+        self._free = defaultdict[int, list[Block]](list)
         self._perhaps_freed: list[tuple[Block, str]] = []
         self.new = real.new_allocator(self._allocate, self._release)
         self.new_uncleared = real.new_allocator(self._allocate, self._release, False)
@@ -117,8 +115,8 @@ class Memory:
         block = self.blocks[address_of(pointer)]
         user = self._in_use(block.address, block.size)
         if user:
-            # The finalizers of garbage run in any order: this one, which the real memory does not
-            # have, may run before that of the task, which saves the operation and its memory.
+            # Finalizers run in any order.  This one, which the real memory does not have, may run
+            # before that of the task, which abandons the operation and so keeps its memory.
             self._perhaps_freed.append((block, user))
         else:
             self._reuse(block)
@@ -150,7 +148,7 @@ class Memory:
         return cdata
 
     def _lose(self, key: int) -> None:
-        # What is found to be garbage may be saved in the last moment, by what is closed with it.
+        # The finalizer of a coroutine that is garbage, too, may still abandon its operation.
         export = self.exports.pop(key, None)
         if export is not None and isinstance(export.buffer, bytearray):
             self._perhaps_lost.append(export)
@@ -163,7 +161,7 @@ class Memory:
         real.release(cdata)
 
     def share(self, area: Any) -> None:
-        """Let an area be written to by several receives at the same time."""
+        """Allow several receives to write to an area at the same time."""
         self._shared = Block(area, address_of(area), real.sizeof(area))
 
     def is_shared(self, address: int) -> bool:
@@ -171,7 +169,7 @@ class Memory:
         return shared is not None and 0 <= address - shared.address < shared.size
 
     def holder(self, address: int, nbytes: int) -> Block | Export | None:
-        """Find the living memory that contains a stretch of addresses."""
+        """Find the live memory that contains these addresses."""
         self._perhaps_lost = [each for each in self._perhaps_lost if not each.can_move()]
         holders: list[Block | Export] = [*self.blocks.values(), *self.exports.values()]
         holders += self._perhaps_lost
@@ -183,7 +181,7 @@ class Memory:
         return None
 
     def fault(self, address: int, nbytes: int) -> str | None:
-        """Say what is wrong with memory that the kernel is about to use, if anything is."""
+        """Say what is wrong with memory that the kernel is about to use, or return None."""
         holder = self.holder(address, nbytes)
         if holder is None:
             return "is not, or no longer, memory of the package or an exported buffer"
@@ -193,15 +191,12 @@ class Memory:
 
 
 class WatchedFfi:
-    """The package's cffi object, with all that gives or takes memory going to a `Memory`."""
+    """The package's cffi object, with memory functions that use a `Memory`."""
 
     def __init__(self, memory: Memory) -> None:
         self.new = memory.new
         self.release = memory.release
         self.from_buffer = memory.export
-
-    def new_allocator(self, *_: object, **__: object) -> Any:
-        raise NotImplementedError("allocators are made when the package is imported")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(real, name)

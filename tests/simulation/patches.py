@@ -1,12 +1,13 @@
-"""The model under the package, for the time of a test."""
+"""The package on the model, for the time of a test."""
 
 from __future__ import annotations
 
 import gc
 import socket
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import trio
@@ -18,19 +19,16 @@ from .memory import WatchedFfi, real
 from .simulation import Simulation
 from .sockets import SimulatedSocket
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 ALLOCATOR = type(real.new_allocator())
 PACKAGE = "trio_wsarecv"
 
 
 @contextmanager
 def simulated_winsock(seed: int | None = None) -> Iterator[Simulation]:
-    """Put the package on a simulation, and check in the end what became of it."""
+    """Run the package on a simulation, and check that in the end."""
     simulation = Simulation(seed)
     simulation.kernel.memory.share(datagram.overflow_area)
-    # What has been there before need not be looked through again, which makes collecting quick.
+    # Collecting garbage takes less time without what was there before.
     gc.freeze()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "ws2_32", simulation.ws2_32, raising=False)
@@ -39,7 +37,7 @@ def simulated_winsock(seed: int | None = None) -> Iterator[Simulation]:
         patch.setattr(choose, "on_windows", True)
         patch.setattr(datagram, "_functions", {})
         patch.setattr(winsock, "_without_messages", set())
-        _stand_in_for_sockets(patch, simulation)
+        _replace_socket_functions(patch, simulation)
         _watch_memory(patch, simulation)
         yield simulation
     gc.collect()
@@ -48,46 +46,34 @@ def simulated_winsock(seed: int | None = None) -> Iterator[Simulation]:
     simulation.check()
 
 
-def _stand_in_for_sockets(patch: pytest.MonkeyPatch, simulation: Simulation) -> None:
-    kernel = simulation.kernel
-    real_close = socket.close
-    real_notify_closing = trio.lowlevel.notify_closing
-    real_wait_readable = trio.lowlevel.wait_readable
-    real_wait_writable = trio.lowlevel.wait_writable
+def _replace_socket_functions(patch: pytest.MonkeyPatch, simulation: Simulation) -> None:
+    kernel, readers, writers = simulation.kernel, simulation.readers, simulation.writers
 
     def close(handle: int, /) -> None:
-        if kernel.is_simulated(handle):
-            kernel.close_handle(handle)
-        else:
-            real_close(handle)
+        (kernel.close_handle if kernel.is_simulated(handle) else real_close)(handle)
 
     def notify_closing(sock: Any) -> None:
-        if isinstance(sock, SimulatedSocket):
-            simulation.readers.notify_closing(sock)
-            simulation.writers.notify_closing(sock)
-        else:
-            real_notify_closing(sock)
+        readers.notify_closing(sock)
+        writers.notify_closing(sock)
 
-    async def wait_readable(sock: Any) -> None:
-        if isinstance(sock, SimulatedSocket):
-            await simulation.readers.wait(sock)
-        else:
-            await real_wait_readable(sock)
+    def replace(name: str, simulated: Callable[[Any], Any]) -> None:
+        real_function = getattr(trio.lowlevel, name)
 
-    async def wait_writable(sock: Any) -> None:
-        if isinstance(sock, SimulatedSocket):
-            await simulation.writers.wait(sock)
-        else:
-            await real_wait_writable(sock)
+        def function(sock: Any) -> Any:
+            is_simulated = isinstance(sock, SimulatedSocket)
+            return (simulated if is_simulated else real_function)(sock)
 
+        patch.setattr(trio.lowlevel, name, function)
+
+    real_close = socket.close
     patch.setattr(socket, "close", close)
-    patch.setattr(trio.lowlevel, "notify_closing", notify_closing)
-    patch.setattr(trio.lowlevel, "wait_readable", wait_readable)
-    patch.setattr(trio.lowlevel, "wait_writable", wait_writable)
+    replace("notify_closing", notify_closing)
+    replace("wait_readable", readers.wait)
+    replace("wait_writable", writers.wait)
 
 
 def _complete_the_abandoned(simulation: Simulation) -> None:
-    # What was abandoned is kept for good.  So the kernel may write there now, and then is done.
+    # What was abandoned is kept for good, so the kernel may write there now.
     kernel = simulation.kernel
     kernel.behaviour.prompt = True
     kernel.behaviour.seed = None

@@ -1,23 +1,19 @@
-"""The completion port of a `trio.run`, with the part of Trio that reads it.
+"""The completion port of a `trio.run`, and the part of Trio that reads it.
 
-What follows Trio's ``_io_windows.py``: a waiting task is entered under the address of its
-``OVERLAPPED`` as soon as it begins to wait; a packet is dispatched by that address alone; and a
-packet that nobody waits for ends the run.
+This follows Trio's ``_io_windows.py``: a waiting task is entered under the address of its
+``OVERLAPPED`` when it begins to wait, a packet goes to the task under its address, and a packet
+without a task ends the run.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import outcome
 import trio
 
 from .packets import Packet, PacketQueue
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import NoReturn
 
 
 class Key(enum.Enum):
@@ -32,7 +28,7 @@ class Port(PacketQueue):
 
     Args:
       dequeued: as for `PacketQueue`.
-      posted: hears of every packet that is posted.
+      posted: called after every packet that is posted.
     """
 
     def __init__(self, dequeued: Callable[[Packet], None], posted: Callable[[], None]) -> None:
@@ -48,7 +44,7 @@ class Port(PacketQueue):
         """Dequeue one packet and reschedule the task that waits for it.
 
         Raises:
-          trio.TrioInternalError: the run is at its end, as it would be in Trio.
+          trio.TrioInternalError: the run ends, as it would in Trio.
         """
         packet = self.dequeue()
         assert packet is not None
@@ -64,15 +60,12 @@ class Port(PacketQueue):
             )
 
     async def wait(self, address: int, cancel_io: Callable[[], bool]) -> object:
-        """Wait for a packet as `trio.lowlevel.wait_overlapped`, which looks just like this."""
+        """Wait for a packet, with the abort function of `trio.lowlevel.wait_overlapped`."""
         if address in self.waiters:
             raise trio.BusyResourceError("another task is already waiting on that lpOverlapped")
         self.waiters[address] = trio.lowlevel.current_task()
-        requested: Callable[[], NoReturn] | None = None
 
-        def abort(raise_cancel: Callable[[], NoReturn]) -> trio.lowlevel.Abort:
-            nonlocal requested
-            requested = raise_cancel
+        def abort(_: object) -> trio.lowlevel.Abort:
             if not cancel_io():
                 self.post(Packet(address, Key.LATE_CANCEL))
             return trio.lowlevel.Abort.FAILED

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import outcome
 import trio
 
 from trio_wsarecv._winsock.codes import WinsockError
 
-if TYPE_CHECKING:
-    from .kernel import Kernel
+from .kernel import Kernel
 
 
 class Readers:
@@ -18,33 +17,28 @@ class Readers:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._of_each_run: trio.lowlevel.RunVar[dict[Any, trio.lowlevel.Task]]
-        self._of_each_run = trio.lowlevel.RunVar("simulated readers")
+        self._of_each_run = trio.lowlevel.RunVar[dict[Any, trio.lowlevel.Task]]("simulated readers")
 
     @property
     def _tasks(self) -> dict[Any, trio.lowlevel.Task]:
-        # Those of a run that has crashed are nobody's any more.
         if not trio.lowlevel.in_trio_run():
             return {}
-        try:
-            return self._of_each_run.get()
-        except LookupError:
-            self._of_each_run.set({})
-            return self._of_each_run.get()
+        tasks = self._of_each_run.get({})
+        self._of_each_run.set(tasks)
+        return tasks
 
     def _is_ready(self, sock: Any) -> bool:
-        ready: bool = sock.peer.is_readable()
-        return ready
+        return bool(sock.peer.is_readable())
 
     async def wait(self, sock: Any) -> None:
-        if sock in self._tasks:
+        tasks = self._tasks
+        if sock in tasks:
             raise trio.BusyResourceError("another task is already reading / writing this fd")
         if sock.fileno() == -1:
             raise self._kernel.error(WinsockError.WSAENOTSOCK)
         if self._is_ready(sock):
             await trio.lowlevel.checkpoint()
             return
-        tasks = self._tasks
         tasks[sock] = trio.lowlevel.current_task()
 
         def abort(_: object) -> trio.lowlevel.Abort:
@@ -68,5 +62,4 @@ class Writers(Readers):
     """The tasks that wait for sockets to become writable."""
 
     def _is_ready(self, sock: Any) -> bool:
-        ready: bool = sock.peer.outgoing.is_writable()
-        return ready
+        return bool(sock.peer.outgoing.is_writable())

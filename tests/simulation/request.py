@@ -1,8 +1,8 @@
 """One receive that the kernel has: where it will write, and what must not change until then.
 
-The array of ``WSABUF`` may be gone as soon as the call has returned.  The buffers, the sender's
-address and its length, the ``WSAMSG`` and the control buffer belong to the kernel until the receive
-has completed, the ``OVERLAPPED`` until its packet has been dequeued.
+The array of ``WSABUF`` may be gone when the call has returned.  The buffers, the sender's address
+and its length, the ``WSAMSG`` and the control buffer belong to the kernel until the receive has
+completed, the ``OVERLAPPED`` until its packet has been dequeued.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Result:
       data: what is received.
       sender: a ``SOCKADDR``.
       control: control messages, one after the other.
-      is_cut: whether ``data`` is the beginning of a datagram whose rest is lost.
+      is_cut: whether ``data`` is a truncated datagram.
     """
 
     status: int
@@ -52,16 +52,17 @@ def current_task() -> weakref.ref[trio.lowlevel.Task] | None:
 
 @dataclass(eq=False)
 class Request:
-    """A receive on its way through the kernel.
+    """A receive that was submitted.
 
     Attributes:
       address: of the ``OVERLAPPED``, or 0.
       buffers: address and size of each, in order.
       flags: what the caller asked for.
-      sender: where the sender's address goes, and where its length; 0 where nobody asked.
+      sender: where the sender's address goes, or 0.
+      sender_size: where the size of that address goes.
       message: address of the ``WSAMSG``, or 0.
       task: the task that submitted it.
-      answer: what a cancellation that was accepted does.
+      answer: how it was cancelled.
       done: whether it has completed.
       iosb_written: whether ``Internal`` and ``InternalHigh`` have been written.
     """
@@ -120,24 +121,24 @@ class Request:
 
     def faults(self, memory: Memory) -> list[str]:
         """Say what is wrong with the memory that this receive is to write to."""
-        found = []
-        for what, address, size in self.stretches():
-            if size and (fault := memory.fault(address, size)):
-                found.append(f"the {what} of a receive {fault}")
-        return found
+        return [
+            f"the {what} of a receive {fault}"
+            for what, address, size in self.stretches()
+            if size and (fault := memory.fault(address, size))
+        ]
 
     def overlaps(self, address: int, size: int) -> bool:
-        """Tell whether freeing a stretch of memory would pull something from under the kernel."""
+        """Tell whether the kernel has something in a stretch of memory."""
         stretches = self.stretches()[:1] if self.done else self.stretches()
         return any(start < address + size and address < start + n for _, start, n in stretches)
 
     def begin(self) -> None:
-        """Take the memory over."""
+        """Take over the memory."""
         self.overlapped.Internal = NtStatus.PENDING
         self._before = self._contents()
 
     def _contents(self) -> list[bytes]:
-        # Of what is this receive's alone: several write to the shared area at the same time.
+        # Without the shared area, to which several receives write at the same time.
         memory = self.endpoint.kernel.memory
         return [
             peek(address, min(size, SNAPSHOT))
@@ -146,16 +147,10 @@ class Request:
         ]
 
     def disturbed(self) -> bool:
-        """Tell whether anybody has written to what the kernel has."""
+        """Tell whether something has written to the memory that the kernel has."""
         if self.overlapped.Internal != NtStatus.PENDING:
             return True
         return not self.done and self._contents() != self._before
-
-    def complete(self, result: Result) -> None:
-        """Write all but ``Internal`` and ``InternalHigh``."""
-        self.write_data(result)
-        self.result = result
-        self.done = True
 
     def write_iosb(self) -> None:
         """Write ``InternalHigh``, and ``Internal`` last, as the kernel does."""
@@ -164,15 +159,16 @@ class Request:
         self.overlapped.Internal = self.result.status
         self.iosb_written = True
 
-    def write_data(self, result: Result) -> None:
-        """Write what has been received, and where it comes from."""
+    def complete(self, result: Result) -> None:
+        """Write all but ``Internal`` and ``InternalHigh``."""
+        self.result, self.done = result, True
         rest = result.data
         for address, size in self.buffers:
             part, rest = rest[:size], rest[size:]
             poke(address, part)
         assert not rest
         if self.endpoint.is_stream:
-            return  # there is no sender to tell
+            return  # Winsock writes no sender
         if self.sender:
             length = real.cast("int32_t *", self.sender_size)
             poke(self.sender, result.sender[: length[0]])

@@ -1,13 +1,11 @@
-"""Sending: what the kernel takes at once, what it refuses, and who waits until it takes more.
-
-It copies all of it during the call.  Nothing of a send goes on behind that.
-"""
+"""Sending: the kernel takes the data during the call, refuses it, or has no room for it."""
 
 from __future__ import annotations
 
 import struct
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trio_wsarecv._winsock.codes import WinsockError
@@ -15,8 +13,6 @@ from trio_wsarecv._winsock.codes import WinsockError
 from .memory import address_of, peek, real
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .kernel import Kernel
 
 SOCKET_ERROR = -1
@@ -30,8 +26,8 @@ class Sent:
     Attributes:
       call: the function that was called.
       data: the bytes.
-      name: the ``SOCKADDR``, as it was given, or an address as the standard library takes it.
-      control: the control buffer, as it was given.
+      name: the ``SOCKADDR``, or an address as the standard library takes it.
+      control: the control buffer.
       flags: of the call.
     """
 
@@ -62,19 +58,18 @@ class Outgoing:
         return self.room != 0
 
     def take(self, sending: Sent) -> int:
-        """Take what is sent; return how many bytes, or the negative of an error code."""
+        """Take data; return how many bytes, or the negative of an error code."""
+        nbytes = len(sending.data)
         if self.refusals and (refusal := self.refusals.popleft()):
             return -refusal
-        if not self.is_stream and len(sending.data) > MAX_UDP_DATA:
+        if not self.is_stream and nbytes > MAX_UDP_DATA:
             return -WinsockError.WSAEMSGSIZE
         if self.room == 0:
             return -WinsockError.WSAEWOULDBLOCK
-        nbytes = len(sending.data)
         if self.room is not None:
             nbytes = min(nbytes, self.room) if self.is_stream else nbytes
             self.room -= nbytes if self.is_stream else 1
-        data = sending.data[:nbytes]
-        self.sent.append(Sent(sending.call, data, sending.name, sending.control, sending.flags))
+        self.sent.append(replace(sending, data=sending.data[:nbytes]))
         return nbytes
 
 
@@ -84,67 +79,29 @@ class SendCalls:
     _kernel: Kernel
     _fail: Callable[[int], int]
 
-    def WSASend(
-        self,
-        s: int,
-        lpBuffers: Any,
-        dwBufferCount: int,
-        lpNumberOfBytesSent: Any,
-        dwFlags: int,
-        lpOverlapped: Any,
-        lpCompletionRoutine: Any,
-        /,
-    ) -> int:
-        self._check_waits_for_nothing(lpOverlapped, lpCompletionRoutine)
-        buffers = (lpBuffers, dwBufferCount)
-        return self._send("WSASend", s, buffers, lpNumberOfBytesSent, dwFlags)
+    def WSASend(self, s: int, *arguments: Any) -> int:
+        buffers, count, sent, flags, *waiting = arguments
+        return self._send("WSASend", s, buffers, count, sent, flags, waiting)
 
-    def WSASendTo(
-        self,
-        s: int,
-        lpBuffers: Any,
-        dwBufferCount: int,
-        lpNumberOfBytesSent: Any,
-        dwFlags: int,
-        lpTo: Any,
-        iTolen: int,
-        lpOverlapped: Any,
-        lpCompletionRoutine: Any,
-        /,
-    ) -> int:
-        self._check_waits_for_nothing(lpOverlapped, lpCompletionRoutine)
-        buffers = (lpBuffers, dwBufferCount)
-        name = self._read("address", lpTo, iTolen)
-        return self._send("WSASendTo", s, buffers, lpNumberOfBytesSent, dwFlags, name)
+    def WSASendTo(self, s: int, *arguments: Any) -> int:
+        buffers, count, sent, flags, name, namelen, *waiting = arguments
+        address = self._read("address", name, namelen)
+        return self._send("WSASendTo", s, buffers, count, sent, flags, waiting, address)
 
-    def WSASendMsg(
-        self,
-        s: int,
-        lpMsg: Any,
-        dwFlags: int,
-        lpNumberOfBytesSent: Any,
-        lpOverlapped: Any,
-        lpCompletionRoutine: Any,
-        /,
-    ) -> int:
-        self._check_waits_for_nothing(lpOverlapped, lpCompletionRoutine)
-        if self._kernel.choices.message_faults:
+    def WSASendMsg(self, s: int, *arguments: Any) -> int:
+        message, flags, sent, *waiting = arguments
+        control = message.Control
+        if self._kernel.choices.message_faults or bool(control.buf) != bool(control.len):
             return self._fail(WinsockError.WSAEFAULT)
         endpoint = self._kernel.endpoint(s)
         if endpoint is not None and endpoint.is_stream:
             return self._fail(WinsockError.WSAEINVAL)
-        if bool(lpMsg.Control.buf) != bool(lpMsg.Control.len):
-            return self._fail(WinsockError.WSAEFAULT)
-        if address_of(lpMsg.Control.buf) % real.sizeof("uintptr_t"):
+        if address_of(control.buf) % real.sizeof("uintptr_t"):
             self._kernel.complain("a control buffer is not aligned")
-        buffers = (lpMsg.lpBuffers, lpMsg.dwBufferCount)
-        name = self._read("address", lpMsg.name, lpMsg.namelen)
-        control = self._read("control data", lpMsg.Control.buf, lpMsg.Control.len)
-        return self._send("WSASendMsg", s, buffers, lpNumberOfBytesSent, dwFlags, name, control)
-
-    def _check_waits_for_nothing(self, overlapped: Any, routine: Any) -> None:
-        if overlapped or routine:
-            self._kernel.complain("a send was submitted that nobody waits for")
+        buffers, count = message.lpBuffers, message.dwBufferCount
+        address = self._read("address", message.name, message.namelen)
+        data = self._read("control data", control.buf, control.len)
+        return self._send("WSASendMsg", s, buffers, count, sent, flags, waiting, address, data)
 
     def _read(self, what: str, pointer: Any, nbytes: int) -> bytes:
         if not nbytes:
@@ -158,20 +115,23 @@ class SendCalls:
         self,
         call: str,
         handle: int,
-        buffers: tuple[Any, int],
+        buffers: Any,
+        count: int,
         sent: Any,
         flags: int,
+        waiting: list[Any],
         name: bytes = b"",
         control: bytes = b"",
     ) -> int:
+        if any(waiting):
+            self._kernel.complain("a send was submitted whose completion nobody waits for")
         endpoint = self._kernel.endpoint(handle)
         if endpoint is None:
             self._kernel.complain("a send was made on a handle that is not open")
             return self._fail(WinsockError.WSAENOTSOCK)
-        wsabufs, count = buffers
         if not count:
             return self._fail(WinsockError.WSAEINVAL)
-        data = b"".join(self._read("buffer", wsabufs[i].buf, wsabufs[i].len) for i in range(count))
+        data = b"".join(self._read("buffer", buffers[i].buf, buffers[i].len) for i in range(count))
         nbytes = endpoint.outgoing.take(Sent(call, data, name, control, flags))
         if nbytes < 0:
             return self._fail(-nbytes)

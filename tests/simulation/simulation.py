@@ -1,18 +1,20 @@
-"""The whole model: the kernel, the DLLs, and what a test asks of them.
+"""The whole model: the kernel, the DLLs, and what a test controls.
 
-Within a `trio.run`, its completion port belongs to that run, as Trio's does.  A test lets the
-kernel get on (`Simulation.settle`), delivers packets (`Simulation.deliver`) and lets tasks run
-(`Simulation.run`), or all of it in turn (`Simulation.step`).
+Each `trio.run` has a completion port of its own, as in Trio.  A test has the kernel process what
+it has put off (`Simulation.settle`), delivers packets (`Simulation.deliver`) and lets tasks run
+(`Simulation.run`), or does all of it in turn (`Simulation.step`).
 """
 
 from __future__ import annotations
 
 import socket
 import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from mmap import mmap
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import Any
 
 import outcome
 import trio
@@ -23,6 +25,7 @@ from trio_wsarecv._engine.memory import MAX_RECEIVE_SIZE
 from .behaviour import Behaviour
 from .calls import Call
 from .datagrams import Datagrams
+from .endpoint import Endpoint
 from .errors import ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER
 from .kernel import Kernel
 from .kernel32 import Kernel32
@@ -32,57 +35,38 @@ from .sockets import SimulatedSocket, SocketOverSimulation
 from .stream import State, Stream
 from .winsock import Ws2
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-    from .endpoint import Endpoint
-
-
-class CompletionPort:
-    """What the package asks of `trio.lowlevel` on Windows alone."""
-
-    def __init__(self, simulation: Simulation) -> None:
-        self._simulation = simulation
-
-    def register_with_iocp(self, handle: int, /) -> None:
-        simulation = self._simulation
-        simulation.register_with_iocp(handle)
-        endpoint = simulation.kernel.endpoint(handle)
-        assert endpoint is not None
-        endpoint.registered_with = weakref.ref(simulation.port)
-
-    async def wait_overlapped(self, handle: int, lpOverlapped: int, /) -> object:
-        return await self._simulation.wait_overlapped(handle, lpOverlapped)
-
 
 class Simulation:
     """A Windows of its own.
 
     Attributes:
       behaviour: its free choices.
-      kernel: its books.
+      kernel: its state.
       ws2_32: stands for the DLL of that name.
       kernel32: likewise.
-      completion_port: what the package is given for `trio.lowlevel`.
-      readers: who waits for a socket to become readable.
-      writers: who waits for one to become writable.
-      driver: the task that delivers packets; if it waits for one itself, nobody else would, so
-          packets are delivered automatically from then on.
+      completion_port: stands for `trio.lowlevel` in the package.
+      readers: the tasks that wait for a socket to become readable.
+      writers: the tasks that wait for a socket to become writable.
+      driver: the task that delivers packets.  If it waits for one itself, packets are delivered
+          automatically from then on, for nobody else would.
       on_wait: called at the beginning of every wait for a packet.
-      knows_answers: whether nothing interrupts a call before the package knows what it answered.
-          If something does, it may have to wait and see whether a packet comes.
+      knows_answers: whether the package always learns what a call answered.  After an interrupt
+          it may not, and then it may wait for a packet that never comes.
     """
 
     def __init__(self, seed: int | None = None) -> None:
         self.behaviour = Behaviour(seed=seed)
         self.kernel = Kernel(self.behaviour)
         self.readers = Readers(self.kernel)
-        self.kernel.wake_readers = self.readers.wake
         self.writers = Writers(self.kernel)
+        self.kernel.wake_readers = self.readers.wake
         self.kernel.current_port = self._current_port
         self.ws2_32 = Ws2(self.kernel)
         self.kernel32 = Kernel32(self.kernel)
-        self.completion_port = CompletionPort(self)
+        self.completion_port = SimpleNamespace(
+            register_with_iocp=self._register_for_package,
+            wait_overlapped=lambda *arguments: self.wait_overlapped(*arguments),
+        )
         self._ports: trio.lowlevel.RunVar[Port] = trio.lowlevel.RunVar("simulated port")
         self._automatic = False
         self._nursery: Callable[[], trio.Nursery | None] = lambda: None
@@ -97,37 +81,35 @@ class Simulation:
         state: State = State.CONNECTED,
         family: int = socket.AF_INET,
     ) -> SocketOverSimulation:
-        """Make a TCP socket, a connected one unless told otherwise.
+        """Make a TCP socket.
 
         Args:
-          made_here: whether the package may take it for one that it has made, and nobody else had.
-          state: how far it has come.
-          family: its address family.
+          made_here: whether the package may assume that it made the socket itself.
+          state: of the connection.
+          family: of the address.
         """
-        sock = self._socket(Stream(self.kernel, state), family)
-        sock.receiver.made_here = made_here
-        return sock
+        return self._socket(Stream(self.kernel, state), family, made_here)
 
     def datagrams(
         self, *, is_bound: bool = True, made_here: bool = False, family: int = socket.AF_INET
     ) -> SocketOverSimulation:
-        """Make a UDP socket, a bound one unless told otherwise."""
-        sock = self._socket(Datagrams(self.kernel, is_bound=is_bound), family)
+        """Make a UDP socket."""
+        return self._socket(Datagrams(self.kernel, is_bound=is_bound), family, made_here)
+
+    def _socket(self, endpoint: Endpoint, family: int, made_here: bool) -> SocketOverSimulation:
+        if self.driver is None and trio.lowlevel.in_trio_task():
+            self.driver = weakref.ref(trio.lowlevel.current_task())
+        sock = SocketOverSimulation(SimulatedSocket(self.kernel, endpoint, family))
         sock.receiver.made_here = made_here
         return sock
 
-    def _socket(self, endpoint: Endpoint, family: int) -> SocketOverSimulation:
-        if self.driver is None and trio.lowlevel.in_trio_task():
-            self.driver = weakref.ref(trio.lowlevel.current_task())
-        return SocketOverSimulation(SimulatedSocket(self.kernel, endpoint, family))
-
     def in_kernel(self, sock: SocketOverSimulation) -> bool:
-        """Tell whether the kernel has a receive of a socket that has not completed."""
+        """Tell whether a receive on this socket has not completed."""
         return bool(sock.peer.requests)
 
     @property
     def events(self) -> list[str]:
-        """What went over the boundary: receive, cancel, dequeue, close, set modes."""
+        """What the kernel was asked to do: receive, cancel, dequeue, close, set modes."""
         return [event.what for event in self.kernel.log]
 
     @property
@@ -143,46 +125,46 @@ class Simulation:
         return self.port if trio.lowlevel.in_trio_run() else None
 
     def behave(self, behaviour: Behaviour | None = None, **choices: Any) -> None:
-        """Make the model's free choices anew.
+        """Change how this Windows behaves.
 
         Args:
-          behaviour: the choices; None means those of now.
-          choices: single ones that are to be different.
+          behaviour: all choices; None means the present ones.
+          choices: those that are to be different.
         """
         self.behaviour = self.kernel.behaviour = replace(behaviour or self.behaviour, **choices)
 
     def settle(self) -> None:
-        """Let the kernel get on with what it has put off."""
+        """Have the kernel process what it has put off."""
         self.kernel.settle()
 
     def deliver(self, count: int | None = None) -> None:
-        """Let Trio dequeue so many packets; all there are, if not told otherwise.
+        """Have Trio dequeue this many packets; None means all.
 
         Raises:
-          trio.TrioInternalError: nobody waits for one of them.
+          trio.TrioInternalError: no task waits for one of them.
         """
         queue = self.port.queue
         for _ in range(len(queue) if count is None else count):
             self.port.dispatch()
 
     def call(self, function: Callable[..., Awaitable[Any]], *args: object) -> Call:
-        """Start a call in a task of its own, in the nursery that was opened last."""
+        """Start a call in a task of its own, in the innermost nursery."""
         nursery = self._nursery()
         assert nursery is not None
         return Call(nursery, function, *args)
 
     async def begin(self, function: Callable[..., Awaitable[Any]], *args: object) -> Call:
-        """Start a call, and let every task run for as long as it can."""
+        """Start a call, and let all tasks run until they are blocked."""
         call = self.call(function, *args)
         await self.run()
         return call
 
     async def run(self) -> None:
-        """Let every task run for as long as it can."""
+        """Let all tasks run until they are blocked."""
         await trio.testing.wait_all_tasks_blocked()
 
     async def step(self) -> None:
-        """Settle, deliver, and run, one packet at a time, until there is nothing to deliver."""
+        """Settle, deliver, and run, one packet at a time, until no packet is left."""
         await self.run()
         self.settle()
         while self.port.queue:
@@ -190,26 +172,26 @@ class Simulation:
             self.settle()
 
     async def deliver_one_by_one(self, count: int) -> None:
-        """Deliver so many packets and run after each.
+        """Deliver this many packets, and run after each.
 
-        Trio runs tasks that are woken together in any order, so that what they do next need not
-        come in the order of their packets.
+        Trio runs tasks that are woken together in any order, which need not be that of their
+        packets.
         """
         for _ in range(min(count, len(self.port.queue))):
             self.deliver(1)
             await self.run()
 
     def deliver_automatically(self) -> None:
-        """From here on, deliver each packet as soon as Trio gets to it."""
+        """From now on, deliver each packet as soon as it is posted."""
         self._automatic = True
         self.behaviour.seed = None
         self.behaviour.prompt = True
         self.settle()
         self._posted()
-        self._wake_the_hopeless()
+        self._end_hopeless_waits()
 
-    def _wake_the_hopeless(self) -> None:
-        # In Trio, nothing would ever wake them, and cancelling one would end the run.
+    def _end_hopeless_waits(self) -> None:
+        # In Trio, nothing would ever wake these tasks, and cancelling one would end the run.
         for address, task in list(self.port.waiters.items()):
             if self.knows_answers and address not in self.kernel.outstanding:
                 self.kernel.complain("a task waits for a packet that will never come")
@@ -222,21 +204,18 @@ class Simulation:
 
     @asynccontextmanager
     async def nursery(self) -> AsyncIterator[trio.Nursery]:
-        """Open a nursery that does not hang on a packet that the test did not deliver.
+        """Open a nursery, and deliver packets automatically once its block is left.
 
-        The task that opens it is the one that delivers.  If it waits for a packet itself, packets
-        are delivered automatically from then on.
-
-        Once the block is left, by an exception too, packets are delivered automatically.
+        So it does not hang on a packet that the test did not deliver.  The task that opens it is
+        the driver.
         """
         async with trio.open_nursery() as nursery:
             self.driver = weakref.ref(trio.lowlevel.current_task())
-            # Weakly, so that nothing holds on to the tasks of a run that has crashed.
+            # A weak reference does not keep the tasks of a run that has crashed alive.
             outer, self._nursery = self._nursery, weakref.ref(nursery)
             try:
                 yield nursery
-            except GeneratorExit:
-                # There is no run any more that could deliver.
+            except GeneratorExit:  # there is no run any more that could deliver
                 raise
             except BaseException:
                 self.deliver_automatically()
@@ -246,22 +225,26 @@ class Simulation:
             self.deliver_automatically()
 
     def check(self) -> None:
-        """Raise what there is to complain about."""
+        """Raise all complaints."""
         self.kernel.memory.check()
         if self.kernel.complaints:
             raise AssertionError("; ".join(dict.fromkeys(self.kernel.complaints)))
 
     def check_quiet(self) -> None:
-        """Raise unless the kernel has given back everything it had, and nothing is exported."""
+        """Check that no packet is still to come, and that no buffer is exported."""
         self.check()
         assert not self.kernel.outstanding, "a packet is still to come"
-        # The blocks of a run are memory maps, exported for as long as the run lasts.
+        # The memory blocks of a run are memory maps, exported until the run ends.
         exports = self.kernel.memory.exports.values()
         blocks = [each for each in exports if isinstance(each.buffer, mmap)]
         assert len(exports) == len(blocks), "a buffer is still exported"
         assert all(each.size == MAX_RECEIVE_SIZE for each in blocks)
 
-    # What the package calls in trio.lowlevel.
+    def _register_for_package(self, handle: int, /) -> None:
+        self.register_with_iocp(handle)
+        endpoint = self.kernel.endpoint(handle)
+        assert endpoint is not None
+        endpoint.registered_with = weakref.ref(self.port)
 
     def register_with_iocp(self, handle: int, /) -> None:
         endpoint = self.kernel.endpoint(handle)
@@ -275,11 +258,10 @@ class Simulation:
     async def wait_overlapped(self, handle: int, lpOverlapped: int, /) -> object:
         self.on_wait()
         if self.knows_answers and lpOverlapped not in self.kernel.outstanding:
-            # Trio would sleep for ever, and end the run when the task is cancelled.
+            # In Trio, nothing would ever wake this task, and cancelling it would end the run.
             self.kernel.complain("a task waits for a packet that will never come")
             raise trio.TrioInternalError("no packet will ever come")
         if self.driver and self.driver() is trio.lowlevel.current_task():
-            # Nobody else delivers.
             self.deliver_automatically()
         return await self.port.wait(
             lpOverlapped, lambda: bool(self.kernel32.cancel(handle, lpOverlapped))

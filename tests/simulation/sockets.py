@@ -1,7 +1,7 @@
-"""The standard library's socket, over the model, and a package `Socket` over that.
+"""The standard library's socket on the model, and the package's `Socket` around that.
 
-Once the package has associated a socket with the completion port of a run, every receive on it in
-that run is a ``WSARecv`` or one of its relatives.  The model complains of any other.
+Once the package has associated a socket with the completion port of a run, all receives on it in
+that run have to be overlapped.  The model complains of others.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ SO_PROTOCOL_INFOW = 0x2005
 XP1_IFS_HANDLES = 0x00020000
 SIZE_OF_PROTOCOL_INFOW = 628
 
-#: What the standard library gives as the sender's address of a connection: Winsock writes none.
+#: The sender's address of a connection in the standard library: Winsock writes none.
 NO_SENDER = (0, bytes(14))
 
 
 class SimulatedSocket:
-    """What `socket.socket` is for the package, without being one."""
+    """What the package uses of `socket.socket`."""
 
     def __init__(self, kernel: Kernel, endpoint: Endpoint, family: int = socket.AF_INET) -> None:
         self._kernel = kernel
@@ -138,19 +138,13 @@ class SimulatedSocket:
                 raise ValueError("buffer too small for requested bytes")
             result = self._receive(nbytes or view.nbytes, flags)
             view.cast("B")[: len(result.data)] = result.data
-            return len(result.data), self._sender(result)
-
-    def recvfrom(self, nbytes: int, flags: int = 0) -> tuple[bytes, Any]:
-        if nbytes < 0:
-            raise ValueError("negative buffersize in recvfrom")
-        result = self._receive(nbytes, flags)
-        return result.data, self._sender(result)
+            return len(result.data), NO_SENDER if self._endpoint.is_stream else result.sender
 
     def send(self, data: Buffer) -> int:
         return self._send("send", data)
 
     def sendto(self, data: Buffer, address: Any) -> int:
-        lay_out_address(self.family, address)  # which refuses what the standard library does
+        lay_out_address(self.family, address)  # it refuses what the standard library refuses
         return self._send("sendto", data, address)
 
     def _send(self, call: str, data: Buffer, address: Any = b"") -> int:
@@ -162,14 +156,11 @@ class SimulatedSocket:
             raise self._kernel.error(-nbytes)
         return nbytes
 
-    def _sender(self, result: Result) -> Any:
-        return NO_SENDER if self._endpoint.is_stream else result.sender
-
 
 class SocketOverSimulation(trio_wsarecv.Socket):
     """The package's `Socket` around a `SimulatedSocket`.
 
-    Trio takes none but true standard library sockets, so it is given one first.
+    Trio accepts only sockets of the standard library, so it is given one first.
     """
 
     def __init__(self, sock: Any) -> None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from .behaviour import OPTIONS, Behaviour
 
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
-
 
 def behaviours(*fixed: str) -> SearchStrategy[Behaviour]:
-    """Draw any combination of the choices, or a seed that makes them anew each time.
+    """Draw any combination of the choices, or a seed for the model to draw them.
 
     Args:
-      fixed: the names of choices that keep their defaults; then no seed is drawn.
+      fixed: choices that keep their defaults; then no seed is drawn.
     """
     drawn = {name: st.sampled_from(OPTIONS[name]) for name in OPTIONS if name not in fixed}
     combinations = st.builds(Behaviour, **drawn)

@@ -1,8 +1,8 @@
-"""A TCP connection: bytes in order, one end of them, and urgent bytes apart.
+"""A TCP connection: bytes in order, the end of the stream, and urgent bytes.
 
-A reset loses what nobody has received, and is reported by every receive from then on.  The end of
-the stream is reported again and again, too.  The last byte of what is sent as urgent is kept apart
-from the others and received with ``MSG_OOB``, one at a time, unless ``SO_OOBINLINE`` is set.
+A reset loses what has not been received, and fails all receives from then on.  The end of the
+stream is reported again and again, too.  The last byte of what is sent as urgent is kept apart and
+received with ``MSG_OOB``, one at a time, unless ``SO_OOBINLINE`` is set.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class State(enum.Enum):
-    """How far a TCP socket has come."""
+    """The state of a TCP socket."""
 
     CONNECTED = enum.auto()
     UNCONNECTED = enum.auto()
@@ -32,10 +32,10 @@ class State(enum.Enum):
 
 
 class Stream(Endpoint):
-    """A TCP socket, connected unless told otherwise.
+    """A TCP socket.
 
     Attributes:
-      state: how far it has come.
+      state: of the connection.
       ended: whether the peer has ended the stream.
       failure: how the connection has failed, or None.
       urgent_inline: SO_OOBINLINE.
@@ -53,12 +53,12 @@ class Stream(Endpoint):
         self.failure: NtStatus | None = None
 
     def send(self, data: bytes, status: NtStatus = NtStatus.SUCCESS) -> None:
-        """Have bytes arrive, and a status other than success with them."""
+        """Have bytes arrive; a receive of them ends with this status."""
         self._pieces.append((data, status))
         self.arrived()
 
     def send_urgent(self, data: bytes) -> None:
-        """Have bytes arrive the last of which is urgent."""
+        """Have bytes arrive, of which the last is urgent."""
         if self.urgent_inline:
             self._pieces.append((data, NtStatus.SUCCESS))
         else:
@@ -68,19 +68,19 @@ class Stream(Endpoint):
         self.arrived()
 
     def send_end(self) -> None:
-        """End the stream from the peer's side."""
+        """Have the end of the stream arrive."""
         self.ended = True
         self.arrived()
 
     def reset(self, status: NtStatus = NtStatus.CONNECTION_RESET) -> None:
-        """Reset the connection: what nobody has received yet is lost."""
+        """Reset the connection."""
         self._pieces.clear()
         self.failure = status
         self.arrived()
 
     @property
     def waiting(self) -> bytes:
-        """The bytes that nobody has taken."""
+        """The bytes that have not been received."""
         return b"".join(data for data, _ in self._pieces)
 
     def has_data(self) -> bool:
@@ -127,20 +127,18 @@ class Stream(Endpoint):
             return Result(NtStatus.SUCCESS) if self.ended else None
         if len(self.waiting) < capacity and self._must_be_full(flags):
             return None
-        taken, status, rest = bytearray(), NtStatus.SUCCESS, list(self._pieces)
+        taken, status, rest = b"", NtStatus.SUCCESS, deque(self._pieces)
         while rest and len(taken) < capacity and status == NtStatus.SUCCESS:
-            data, status = rest.pop(0)
-            if status != NtStatus.SUCCESS and taken:
-                rest.insert(0, (data, status))
-                status = NtStatus.SUCCESS
+            if taken and rest[0][1] != NtStatus.SUCCESS:
                 break
+            data, status = rest.popleft()
             room = capacity - len(taken)
             taken += data[:room]
             if data[room:]:
-                rest.insert(0, (data[room:], status))
+                rest.appendleft((data[room:], status))
         if not flags & MsgFlag.MSG_PEEK:
-            self._pieces = deque(rest)
-        return Result(status, bytes(taken))
+            self._pieces = rest
+        return Result(status, taken)
 
     def _take_urgent(self, capacity: int, flags: MsgFlag) -> Result | None:
         if not self._urgent:

@@ -1,38 +1,34 @@
 """``ws2_32.dll``: the calls, between the package's memory and the kernel.
 
-A call that is refused leaves ``OVERLAPPED.InternalHigh`` and the byte count alone, and
+A call that fails does not write ``OVERLAPPED.InternalHigh`` and the byte count, and leaves
 ``Internal`` with STATUS_PENDING or as it was.
 """
 
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from trio_wsarecv._winsock.codes import MsgFlag, WinsockError
 
 from .behaviour import FlagsOut
 from .errors import INLINE_ERRORS, ThreadBlocked
-from .kernel import Event
+from .kernel import Event, Kernel
 from .memory import address_of, real
-from .request import Request, Result
+from .request import Request
 from .sending import SOCKET_ERROR, SendCalls
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .kernel import Kernel
 
 SIO_GET_EXTENSION_FUNCTION_POINTER = 0xC8000006
 SOCKADDR_SIZE = 16
 
-# What has to be asked for, by its GUID.
+#: Functions to ask for, by their GUIDs.
 EXTENSIONS = {
     "f689d7c8-6f1f-436b-8a53-e54fe351c322": "WSARecvMsg",
     "a441e712-754f-43ca-84a7-0dee44cf606d": "WSASendMsg",
 }
 
-# What NTSTATUS tells of the bytes that were received, as the flags of the call.
+#: What an NTSTATUS says about the bytes received, as flags of the call.
 STATUS_FLAGS = {
     0x4000000F: MsgFlag.MSG_PARTIAL,
     0x40000010: MsgFlag.MSG_OOB,
@@ -44,7 +40,7 @@ class Ws2(SendCalls):
     """The functions of ``ws2_32.dll``.
 
     Attributes:
-      on_call: called in the middle of every receive, for what may happen right there.
+      on_call: called at the end of every overlapped call that receives, before it returns.
       ioctls: the handle, the code and the argument of each ``WSAIoctl``.
     """
 
@@ -58,89 +54,51 @@ class Ws2(SendCalls):
             for name in EXTENSIONS.values()
         }
 
-    def WSARecv(
-        self,
-        s: int,
-        lpBuffers: Any,
-        dwBufferCount: int,
-        lpNumberOfBytesRecvd: Any,
-        lpFlags: Any,
-        lpOverlapped: Any,
-        lpCompletionRoutine: Any,
-        /,
-    ) -> int:
-        request = self._request(s, lpOverlapped, lpBuffers, dwBufferCount, lpFlags[0])
-        code = 0 if dwBufferCount else WinsockError.WSAEINVAL
-        return self._receive(
-            request, code, lpNumberOfBytesRecvd, lpCompletionRoutine, flags=lpFlags
-        )
+    def WSARecv(self, s: int, *arguments: Any) -> int:
+        buffers, count, received, flags, overlapped, routine = arguments
+        request = self._request(s, overlapped, buffers, count, flags[0])
+        code = 0 if count else WinsockError.WSAEINVAL
+        return self._receive(request, code, received, routine, flags=flags)
 
-    def WSARecvFrom(
-        self,
-        s: int,
-        lpBuffers: Any,
-        dwBufferCount: int,
-        lpNumberOfBytesRecvd: Any,
-        lpFlags: Any,
-        lpFrom: Any,
-        lpFromlen: Any,
-        lpOverlapped: Any,
-        lpCompletionRoutine: Any,
-        /,
-    ) -> int:
-        request = self._request(s, lpOverlapped, lpBuffers, dwBufferCount, lpFlags[0])
-        code = 0 if dwBufferCount else WinsockError.WSAEINVAL
+    def WSARecvFrom(self, s: int, *arguments: Any) -> int:
+        buffers, count, received, flags, sender, sender_size, overlapped, routine = arguments
+        request = self._request(s, overlapped, buffers, count, flags[0])
+        code = 0 if count else WinsockError.WSAEINVAL
         if request is not None:
-            request.sender = address_of(lpFrom)
-            request.sender_size = address_of(lpFromlen)
-            if request.sender and not request.endpoint.is_stream and lpFromlen[0] < SOCKADDR_SIZE:
+            request.sender, request.sender_size = address_of(sender), address_of(sender_size)
+            if sender and not request.endpoint.is_stream and sender_size[0] < SOCKADDR_SIZE:
                 code = WinsockError.WSAEFAULT
-        return self._receive(
-            request, code, lpNumberOfBytesRecvd, lpCompletionRoutine, flags=lpFlags
-        )
+        return self._receive(request, code, received, routine, flags=flags)
 
-    def WSARecvMsg(
-        self, s: int, lpMsg: Any, lpNumberOfBytesRecvd: Any, lpOverlapped: Any, routine: Any, /
-    ) -> int:
-        if not lpMsg or self._kernel.choices.message_faults:
+    def WSARecvMsg(self, s: int, *arguments: Any) -> int:
+        message, received, overlapped, routine = arguments
+        if not message or self._kernel.choices.message_faults:
             return self._fail(WinsockError.WSAEFAULT)
-        request = self._request(
-            s, lpOverlapped, lpMsg.lpBuffers, lpMsg.dwBufferCount, lpMsg.dwFlags
-        )
+        buffers, count, flags = message.lpBuffers, message.dwBufferCount, message.dwFlags
+        request = self._request(s, overlapped, buffers, count, flags)
         code = 0
         if request is not None:
-            request.message = address_of(lpMsg)
+            request.message = address_of(message)
             if request.endpoint.is_stream:
                 code = WinsockError.WSAEOPNOTSUPP
-            elif lpMsg.Control.buf and not lpMsg.Control.len:
+            elif message.Control.buf and not message.Control.len:
                 code = WinsockError.WSAEFAULT
-        return self._receive(request, code, lpNumberOfBytesRecvd, routine, flags=None)
+        return self._receive(request, code, received, routine, flags=None)
 
-    def WSAIoctl(
-        self,
-        s: int,
-        dwIoControlCode: int,
-        lpvInBuffer: Any,
-        cbInBuffer: int,
-        lpvOutBuffer: Any,
-        cbOutBuffer: int,
-        lpcbBytesReturned: Any,
-        lpOverlapped: Any,
-        lpCompletionRoutine: Any,
-        /,
-    ) -> int:
+    def WSAIoctl(self, s: int, code: int, *arguments: Any) -> int:
+        given, given_size, result, result_size, returned, _, _ = arguments
         if s < 0:
             raise OverflowError("can't convert negative number to unsigned")
         if self._kernel.endpoint(s) is None:
             return self._fail(WinsockError.WSAENOTSOCK)
-        if cbOutBuffer != (real.sizeof("uintptr_t") if lpvOutBuffer else 0):
+        if result_size != (real.sizeof("uintptr_t") if result else 0):
             return self._fail(WinsockError.WSAEFAULT)
-        given = bytes(real.buffer(lpvInBuffer, cbInBuffer)) if cbInBuffer else b""
-        self.ioctls.append((s, dwIoControlCode, given))
-        if dwIoControlCode == SIO_GET_EXTENSION_FUNCTION_POINTER:
-            pointer = self._pointers[EXTENSIONS[str(uuid.UUID(bytes_le=given))]]
-            real.cast("uintptr_t *", lpvOutBuffer)[0] = address_of(pointer)
-            real.cast("DWORD *", lpcbBytesReturned)[0] = real.sizeof("uintptr_t")
+        data = bytes(real.buffer(given, given_size)) if given_size else b""
+        self.ioctls.append((s, code, data))
+        if code == SIO_GET_EXTENSION_FUNCTION_POINTER:
+            pointer = self._pointers[EXTENSIONS[str(uuid.UUID(bytes_le=data))]]
+            real.cast("uintptr_t *", result)[0] = address_of(pointer)
+            real.cast("DWORD *", returned)[0] = real.sizeof("uintptr_t")
         return 0
 
     def WSAGetLastError(self) -> int:
@@ -172,24 +130,23 @@ class Ws2(SendCalls):
     ) -> int:
         if request is None:
             return self._fail(WinsockError.WSAENOTSOCK)
-        if flags is not None and self._kernel.choices.flags_out is FlagsOut.ZEROED:
+        flags_out = self._kernel.choices.flags_out
+        if flags is not None and flags_out is FlagsOut.ZEROED:
             flags[0] = 0
         if faults := request.faults(self._kernel.memory):
             self._kernel.complaints.extend(faults)
             code = WinsockError.WSAEFAULT
         if request.address:
             code = self._submit(request, code, received, routine)
-            if code in (0, WinsockError.WSAEMSGSIZE) and request.result is not None and received:
-                received[0] = len(request.result.data)
         elif not code:
-            code = self._receive_without_overlapped(request, received)
-        if flags is not None and not code and request.result is not None:
-            self._write_flags(request.result, flags)
-        return self._fail(code) if code else 0
-
-    def _write_flags(self, result: Result, flags: Any) -> None:
-        if self._kernel.choices.flags_out is not FlagsOut.LEFT:
-            flags[0] = STATUS_FLAGS.get(result.status, 0)
+            code = self._receive_without_overlapped(request)
+        if code in (0, WinsockError.WSAEMSGSIZE) and request.result is not None and received:
+            received[0] = len(request.result.data)
+        if code:
+            return self._fail(code)
+        if flags is not None and request.result is not None and flags_out is not FlagsOut.LEFT:
+            flags[0] = STATUS_FLAGS.get(request.result.status, 0)
+        return 0
 
     def _submit(self, request: Request, code: int, received: Any, routine: Any) -> int:
         kernel, endpoint = self._kernel, request.endpoint
@@ -211,22 +168,21 @@ class Ws2(SendCalls):
         return code
 
     def _check(self, request: Request, received: Any, routine: Any) -> None:
-        endpoint = request.endpoint
+        endpoint, complain = request.endpoint, self._kernel.complain
         skips = endpoint.skips_on_success
         if received and not skips:
-            self._kernel.complain("an overlapped receive was given a place for the byte count")
+            complain("an overlapped receive was given a place for the byte count")
         if skips and not received and not request.message:
-            self._kernel.complain("in skip mode a receive was given no place for the byte count")
+            complain("in skip mode, a receive was given no place for the byte count")
         if routine:
-            self._kernel.complain("a receive was given a completion routine")
+            complain("a receive was given a completion routine")
         if not endpoint.overlapped_io or not endpoint.is_associated:
-            self._kernel.complain("a receive was submitted whose packet could never come")
+            complain("a receive was submitted whose packet could never come")
 
-    def _receive_without_overlapped(self, request: Request, received: Any) -> int:
+    def _receive_without_overlapped(self, request: Request) -> int:
         try:
             result = request.endpoint.receive(request)
         except OSError as exc:
             return int(getattr(exc, "winerror", 0))
         request.complete(result)
-        received[0] = len(result.data)
         return INLINE_ERRORS.get(result.status, 0)
