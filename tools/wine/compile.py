@@ -1,4 +1,4 @@
-"""The three small binaries that no registry has, built with the mingw cross compiler."""
+"""Three small binaries that no registry has, built with the mingw cross compiler."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def compile_binaries(root: Path, scratch: Path, python: str) -> None:
     definition = scratch / "python.def"
     definition.write_text(f"LIBRARY {python}.dll\nEXPORTS\nPy_Main\n")
     library = scratch / "libpython.a"
-    check_call([TOOL + "dlltool", "-d", definition, "-l", library], cwd=scratch)  # it litters
+    check_call([TOOL + "dlltool", "-d", definition, "-l", library], cwd=scratch)  # it leaves files
     source = HERE / "python.c"
     check_call([TOOL + "gcc", "-O2", "-municode", source, library, "-o", root / "python.exe"])
 
@@ -24,7 +24,7 @@ def compile_binaries(root: Path, scratch: Path, python: str) -> None:
     source = HERE / "bcryptprimitives.c"
     check_call([TOOL + "gcc", *DLL, source, "-ladvapi32", "-o", root / "bcryptprimitives.dll"])
 
-    # Wheels for the stable ABI link to python3.dll: every name in it is forwarded to the real one.
+    # Wheels for the stable ABI link to python3.dll, which forwards every name to the real DLL.
     forwards = [f"{name}={python}.{name}\n" for name in exported_names(root / f"{python}.dll")]
     definition.write_text("EXPORTS\n" + "".join(forwards))
     source = scratch / "python3.c"

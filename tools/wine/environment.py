@@ -1,7 +1,8 @@
 """`ensure()`: the Windows CPython of this Python's minor version, set up on first use.
 
 It lies in the user's cache, in a folder whose name holds the Python version and a digest of all
-that it is made from: a changed recipe gets another folder. While nothing runs any of them can go.
+that it is made from: a changed recipe gets another folder. Any of them can be deleted while nothing
+runs.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ REPOSITORY = HERE.parents[1]
 WAITING = "waiting for another process that is setting up"
 SUPPORTED = range(10, 15)  # the minor versions that runtime.txt has
 RECIPE = [
-    *("build.py", "interpreter.py", "packages.py", "compile.py", "prefix.py"),
-    *("runtime.txt", "requirements.txt", "python.c", "bcryptprimitives.c", "site/sitecustomize.py"),
+    *("interpreter.py", "compile.py", "prefix.py", "runtime.txt", "requirements.txt"),
+    *("python.c", "bcryptprimitives.c", "site/sitecustomize.py"),
 ]
 
 
@@ -39,10 +40,10 @@ RECIPE = [
 class WindowsPython:
     """A Windows CPython that is set up.
 
-    `relay.run` is the way to start it. Who starts `command()` alone has to give it pipes, or the
-    null device, as standard streams: with a regular file CPython does not start under Wine 8.0.
-    And has to call `server.start_server` before, or else the system services, which the first
-    process of a prefix starts, keep the pipes open for a minute.
+    `relay.run` starts it. If you start `command()` yourself, use pipes or the null device as
+    standard streams, because CPython does not start under Wine 8.0 with a regular file, and call
+    `server.start_server` first, because the system services, which the first process of a prefix
+    starts, would keep the pipes open for a minute.
     """
 
     root: Path
@@ -62,11 +63,11 @@ class WindowsPython:
         return self.root / "prefix"
 
     def command(self, args: Sequence[str]) -> list[str]:
-        """What to start for `python ARGS…`."""
+        """The command for `python ARGS…`."""
         return ["wine", str(self.python_exe), *args]
 
     def environ(self) -> dict[str, str]:
-        """The environment variables to start it with: our own, changed where Windows needs it."""
+        """The environment variables to start it with: ours, with changes for Windows."""
         environ = wine_environ(self.wineprefix)
         path = [str(REPOSITORY), *filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))]
         environ["PYTHONPATH"] = ";".join(map(windows_path, path))
@@ -77,7 +78,7 @@ class WindowsPython:
 
 
 def ensure() -> WindowsPython:
-    """Return the Windows CPython, setting it up if need be.
+    """Return the Windows CPython, and set it up first if it is not there.
 
     WINPYTHON_VENV, an environment variable, may hold the folder of a virtual environment.
 
@@ -96,7 +97,7 @@ def ensure() -> WindowsPython:
     if not python.root.exists():
         with locked(cache / "lock", WAITING):
             if not python.root.exists():
-                from .build import build
+                from .interpreter import build
 
                 build(python.root)
     return python

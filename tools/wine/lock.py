@@ -1,4 +1,4 @@
-"""A lock between processes, which ends with its holder at the latest."""
+"""A lock between processes, which is released when its holder ends, too."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ assert sys.platform != "win32"
 
 @contextlib.contextmanager
 def locked(path: Path, notice: str | None = None) -> Iterator[None]:
-    """Hold the lock file `path`; if another process does, wait for it, after this notice."""
+    """Hold the lock file `path`; if another process does, print the notice and wait for it."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

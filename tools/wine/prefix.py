@@ -9,7 +9,7 @@ from pathlib import Path, PureWindowsPath
 
 from .speak import check_call, say
 
-#: Where Wine's programs are. Debian's packages after Debian 13 leave the wineserver in that folder.
+#: Where Wine's programs are. Debian's packages after Debian 13 have the wineserver in that folder.
 PATH = os.pathsep.join([*os.get_exec_path(), "/usr/lib/x86_64-linux-gnu/wine"])
 
 SETTINGS = r"""REGEDIT4
@@ -25,7 +25,7 @@ SETTINGS = r"""REGEDIT4
 
 
 def wine_environ(prefix: Path) -> dict[str, str]:
-    """This process's environment variables, and those that Wine reads."""
+    """The environment variables of this process, and those that Wine reads."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("WINE")}
     environ.pop("DISPLAY", None)
     environ.update(
@@ -34,18 +34,18 @@ def wine_environ(prefix: Path) -> dict[str, str]:
         WINEARCH="win64",
         WINEDEBUG="-all",
         WINEDLLOVERRIDES="mscoree,mshtml,winemenubuilder.exe=",  # no Mono, Gecko, desktop menus
-        LC_ALL="C.UTF-8",  # else arguments and file names lose what is not ASCII
+        LC_ALL="C.UTF-8",  # for arguments and file names that are not ASCII
     )
     return environ
 
 
 def windows_path(path: str | Path) -> str:
-    """The name that a file of this machine has in Wine, where drive Z: is the root folder."""
+    """The name of a file in Wine, where drive Z: is the root folder."""
     return str(PureWindowsPath("Z:" + os.path.abspath(path)))
 
 
 def create_prefix(prefix: Path, scratch: Path) -> None:
-    """Fill the empty folder `prefix`, and leave no process behind that has it open."""
+    """Fill the empty folder `prefix`, and end all processes that have it open."""
     say("creating the Wine prefix (about 15 s)")
     environ = wine_environ(prefix)
     settings = scratch / "settings.reg"
@@ -61,9 +61,9 @@ def create_prefix(prefix: Path, scratch: Path) -> None:
 
 
 def link_builtins(prefix: Path, folder: Path) -> None:
-    """Let the prefix refer to Wine's DLLs instead of copying them: 20 MB, where it was 700.
+    """Replace copies of Wine's DLLs by links, so that the prefix takes 20 MB instead of 700.
 
-    Wine must not bring such a prefix up to date, so it is told not to. Another Wine gets another.
+    Wine must not update such a prefix, and is told so. Another version of Wine gets another prefix.
     """
     originals = {path.name: path for path in folder.glob("*-windows/*")}
     for path in (prefix / "drive_c" / "windows").rglob("*.*"):

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from .environment import WindowsPython
 
 CHUNK = 1 << 16
-CONTROL_C_EXIT = 0x3A  # what is left of STATUS_CONTROL_C_EXIT in 8 bits
+CONTROL_C_EXIT = 0x3A  # the low 8 bits of STATUS_CONTROL_C_EXIT
 
 
 def handle_signals() -> None:
-    """Raise `Signalled` in the main thread when asked to end, once: what follows is to tidy up."""
+    """Have the first signal to end raise `Signalled`; later ones are ignored during clean-up."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def handler(number: int, frame: FrameType | None) -> NoReturn:
@@ -38,14 +38,15 @@ def handle_signals() -> None:
     for number in numbers:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
-    signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # in the background a terminal's input has ended
+    # In the background, reading from the terminal then fails instead of stopping this process.
+    signal.signal(signal.SIGTTIN, signal.SIG_IGN)
 
 
 def run(python: WindowsPython, args: Sequence[str]) -> int:
     """Run `python ARGS…` on our own standard streams and return its exit status."""
     server = start_server(python.wineprefix)
     child = subprocess.Popen(
-        # However we end, so does the child; and a terminal's Ctrl-C comes through us alone.
+        # The child ends when we end, and gets a terminal's Ctrl-C from us only.
         ["setpriv", "--pdeathsig", "KILL", *python.command(args)],
         start_new_session=True,
         env={**python.environ(), **terminal_environ()},
@@ -82,9 +83,9 @@ def run(python: WindowsPython, args: Sequence[str]) -> int:
 
 @contextlib.contextmanager
 def passing_on_interrupts(group: int) -> Iterator[list[int]]:
-    """Let the program and its children answer Ctrl-C: Wine makes CTRL_C_EVENT of SIGINT.
+    """Pass SIGINT on to the program and its children, where Wine turns it into CTRL_C_EVENT.
 
-    The list that this yields gets an item for each.
+    This yields a list that gets an item for each SIGINT.
     """
     passed: list[int] = []
 
@@ -102,14 +103,14 @@ def passing_on_interrupts(group: int) -> Iterator[list[int]]:
 
 
 def open_standard_streams() -> None:
-    """Open the null device where we were started without a stream: a pipe would take its number."""
+    """Open the null device for closed standard streams, so that no pipe gets their numbers."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)
 
 
 def terminal_environ() -> dict[str, str]:
-    """Tell sitecustomize.py what the pipes hide: which streams end at a terminal, and its size."""
+    """Tell sitecustomize.py which streams are terminals behind the pipes, and their size."""
     streams = {1: "stdout", 2: "stderr"}
     terminals = {number: name for number, name in streams.items() if os.isatty(number)}
     if not terminals:
@@ -123,7 +124,7 @@ def terminal_environ() -> dict[str, str]:
 
 
 def start_copying(source: int, target: int, pipe: IO[bytes], ended: int) -> threading.Thread:
-    """Copy in a thread, and close the child's pipe when nothing more can come or go through it."""
+    """Copy in a thread, and close the child's pipe at the end."""
 
     def work() -> None:
         with pipe, contextlib.suppress(OSError):
@@ -135,9 +136,9 @@ def start_copying(source: int, target: int, pipe: IO[bytes], ended: int) -> thre
 
 
 def copy(source: int, target: int, ended: int) -> None:
-    """Copy until the source ends, or until the child has ended and nothing more is there.
+    """Copy until the source ends, or until the child has ended and no more data is there.
 
-    Whatever the child has left running may hold its end of the pipe for ever.
+    Processes that the child has left running may keep its end of the pipe open.
     """
     while source in select.select([source, ended], [], [])[0]:
         data = os.read(source, CHUNK)

@@ -1,7 +1,7 @@
-"""The wineserver: the process that plays the Windows kernel for all processes of one prefix.
+"""The wineserver: the process that acts as the Windows kernel for all processes of one prefix.
 
-It ends after its last client, and then the next start takes a second more. It can also die before,
-for some system calls break an assertion in it; its clients are not told then, and most stay.
+It ends after its last client, and then the next start takes a second more. It can also crash, for
+some system calls break an assertion in it; most of its clients do not notice, and stay.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PATIENCE = 30  # seconds for its first answer, which on an idle machine takes 0.
 
 
 def start_server(prefix: Path) -> int:
-    """Return a pidfd of the prefix's wineserver: it answers, and stays `KEEP` seconds at least."""
+    """Return a pidfd of the prefix's wineserver, which runs for `KEEP` more seconds at least."""
     with locked(prefix.parent / "lock"):
         server = find_server(prefix)
         if server is None or not answers(*server):
@@ -41,7 +41,7 @@ def start_server(prefix: Path) -> int:
 
 
 def end_orphans(prefix: Path) -> None:
-    """Once the wineserver has died, let no Windows process outlive it."""
+    """If the wineserver has died, kill the Windows processes that it served."""
     with locked(prefix.parent / "lock"):
         if find_server(prefix) is None:
             kill_clients(prefix)
@@ -72,7 +72,7 @@ def find_server(prefix: Path) -> tuple[int, Path] | None:
 
 
 def answers(process: int, folder: Path) -> bool:
-    """Whether the wineserver welcomes a client; this also starts its `KEEP` seconds anew."""
+    """Whether the wineserver accepts a client; that also restarts its `KEEP` seconds."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(PATIENCE)
         try:

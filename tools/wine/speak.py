@@ -1,4 +1,4 @@
-"""How the modules here speak to the person who runs them: of what they do, and what stops them."""
+"""Messages to the user, and commands that run silently."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Problem(Exception):
 
 
 class Signalled(BaseException):
-    """SIGINT, SIGTERM or SIGHUP has come; raised in the main thread, to tidy up on the way out."""
+    """SIGINT, SIGTERM or SIGHUP has come; raised in the main thread, so that it cleans up."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -35,7 +35,7 @@ def check_call(
 ) -> str:
     """Run a command silently and return what it printed.
 
-    That goes through a file: a daemon that the command leaves behind would keep a pipe open.
+    The output goes through a file: a daemon that the command starts would keep a pipe open.
 
     :raises Problem: it failed; the text holds what it printed.
     """

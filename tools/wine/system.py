@@ -1,4 +1,4 @@
-"""The Debian packages that this needs: installed if missing, asked for if that is not allowed."""
+"""The Debian packages that this needs: installed as root, otherwise the user is told how to."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from .prefix import PATH
 from .speak import Problem, check_call, say
 
-assert sys.platform != "win32"
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Waits while another apt is at work, as the daily one is after a machine's start.
+assert sys.platform != "win32"
+
+#: Waits for another apt, such as the daily one that runs after a machine has started.
 APT_INSTALL = ["apt-get", "-oDPkg::Lock::Timeout=600", "install", "-y", "--no-install-recommends"]
 
 COMMANDS = {
@@ -39,9 +39,9 @@ def missing_packages(commands: Mapping[str, list[str]] = COMMANDS) -> list[str]:
 
 
 def install_missing_packages(commands: Mapping[str, list[str]] = COMMANDS) -> None:
-    """Make Wine, the cross compiler and a pip available, or other commands and a pip.
+    """Install the packages of commands that are missing, and pip.
 
-    :raises Problem: they are missing and cannot be installed from here.
+    :raises Problem: they cannot be installed from here.
     """
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise Problem("a Windows CPython runs on x86-64 Linux only (and on Windows itself)")

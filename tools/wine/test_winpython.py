@@ -1,4 +1,4 @@
-"""What `winpython.py` passes through, and that it leaves nothing behind."""
+"""What `winpython.py` passes through, and that it leaves no process behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import subprocess
 import sys
 import termios
 import uuid
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,18 +28,33 @@ from .server import find_server  # noqa: E402
 from .speak import Problem  # noqa: E402
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
 WINPYTHON = [sys.executable, str(REPOSITORY / "tools" / "wine" / "winpython.py")]
 DEADLINE = 50
-ECHO = "import shutil, sys; shutil.copyfileobj(sys.stdin.buffer, sys.stdout.buffer)"
+#: Programs with a child, which has the same last argument.
 SLEEPING_FAMILY = """
 import subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(99)", sys.argv[1]])
 print("started", flush=True)
 time.sleep(99)
+"""
+INTERRUPTED_FAMILY = """
+import subprocess, sys, time
+try:
+    if sys.argv[1] != "child":
+        command = [sys.executable, *sys.orig_argv[1:-1], "child", sys.argv[1]]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE)
+        child.stdout.readline()
+    print("started", flush=True)
+    time.sleep(99)
+except KeyboardInterrupt:
+    if sys.argv[1] != "child":
+        sys.exit(child.wait() + 2)
+    sys.exit(5)
 """
 
 
@@ -51,12 +67,24 @@ def windows_python() -> WindowsPython:
         pytest.skip(str(problem))
 
 
-def run(*args: str, stdin: bytes = b"", cwd: Path | None = None) -> bytes:
-    """Run it, expecting success and silence on stderr; return its stdout."""
+def run(*args: str, stdin: bytes = b"", cwd: Path | None = None, errors: bytes = b"") -> bytes:
+    """Run it, expecting success and these errors on stderr; return its stdout."""
     command = [*WINPYTHON, *args]
     result = subprocess.run(command, input=stdin, capture_output=True, cwd=cwd, timeout=DEADLINE)
-    assert (result.stderr, result.returncode) == (b"", 0)
+    assert (result.stderr, result.returncode) == (errors, 0)
     return result.stdout
+
+
+@contextmanager
+def family(*command: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a program with a child, and check in the end that no process of it remains."""
+    marker = uuid.uuid4().hex
+    command = (*command, marker)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, **options) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"started\r\n"
+        yield process
+    assert remaining(marker) == []
 
 
 def test_it_is_a_windows_python_with_the_package() -> None:
@@ -69,21 +97,21 @@ def test_exit_status(status: int) -> None:
     assert subprocess.call([*WINPYTHON, "-c", f"exit({status})"], timeout=DEADLINE) == status
 
 
-def test_a_crash_ends_at_once_and_is_no_success() -> None:
+def test_a_crash_ends_it_at_once_with_a_failure() -> None:
     code = "ctypes.windll.kernel32.CreateThread(0, 0, 16, 0, 0, 0); time.sleep(99)"
     command = [*WINPYTHON, "-c", f"import ctypes, time; {code}"]
     assert subprocess.call(command, stderr=subprocess.DEVNULL, timeout=DEADLINE) != 0
 
 
-def test_every_byte_comes_through() -> None:
+def test_all_bytes_are_passed_through() -> None:
     data = bytes(range(256)) * 4096 + b"\r\n\n\r\x1a"
-    assert run("-c", ECHO, stdin=data) == data
+    code = "import shutil, sys; shutil.copyfileobj(sys.stdin.buffer, sys.stdout.buffer)"
+    assert run("-c", code, stdin=data) == data
 
 
-def test_the_outputs_stay_apart() -> None:
+def test_stdout_and_stderr_are_separate() -> None:
     code = "import sys; print('é€😀'); print('err', file=sys.stderr)"
-    result = subprocess.run([*WINPYTHON, "-c", code], capture_output=True, timeout=DEADLINE)
-    assert (result.stdout, result.stderr) == ("é€😀\r\n".encode(), b"err\r\n")
+    assert run("-c", code, errors=b"err\r\n") == "é€😀\r\n".encode()
 
 
 def test_arguments() -> None:
@@ -108,7 +136,7 @@ def test_pythonpath_is_extended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert run("-c", "import found_by_pythonpath, trio_wsarecv") == b""
 
 
-def test_bytes_are_copied_as_they_come() -> None:
+def test_bytes_are_copied_when_they_come_and_an_open_stdin_is_not_waited_for() -> None:
     code = "for step in range(3): print(f'{step}\\r', end='', flush=True); input()"
     with subprocess.Popen(
         [*WINPYTHON, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
@@ -121,20 +149,13 @@ def test_bytes_are_copied_as_they_come() -> None:
         assert process.wait(DEADLINE) == 0
 
 
-def test_an_open_stdin_is_not_waited_for() -> None:
-    process = subprocess.Popen([*WINPYTHON, "-c", "pass"], stdin=subprocess.PIPE)
-    assert process.wait(DEADLINE) == 0
-    assert process.stdin
-    process.stdin.close()
-
-
 def test_a_closed_stdin_is_empty() -> None:
     command = ["sh", "-c", 'exec "$@" <&-', "sh", *WINPYTHON, "-c", "print(repr(input('')))"]
     result = subprocess.run(command, capture_output=True, timeout=DEADLINE)
     assert b"EOFError" in result.stderr
 
 
-def test_a_reader_that_has_enough_ends_it() -> None:
+def test_it_ends_when_its_stdout_is_closed() -> None:
     code = "while True: print('x' * 999)"
     with subprocess.Popen(
         [*WINPYTHON, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -145,7 +166,7 @@ def test_a_reader_that_has_enough_ends_it() -> None:
         assert process.wait(DEADLINE) != 0
 
 
-def test_a_terminal_behind_the_pipe() -> None:
+def test_a_terminal_is_a_terminal_with_its_size() -> None:
     code = "import shutil, sys; print(sys.stdout.isatty(), *shutil.get_terminal_size())"
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
@@ -159,53 +180,26 @@ def test_a_terminal_behind_the_pipe() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "status"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
+    ("code", "number", "status"),
+    [
+        (SLEEPING_FAMILY, signal.SIGINT, 130),
+        (SLEEPING_FAMILY, signal.SIGTERM, 143),
+        (SLEEPING_FAMILY, signal.SIGKILL, -signal.SIGKILL),
+        (INTERRUPTED_FAMILY, signal.SIGINT, 7),  # the program and its child answer it
+    ],
 )
-def test_a_signal_ends_it_and_its_children(number: int, status: int) -> None:
-    marker = uuid.uuid4().hex
-    command = [*WINPYTHON, "-c", SLEEPING_FAMILY, marker]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"started\r\n"
+def test_a_signal_ends_it_and_its_children(code: str, number: int, status: int) -> None:
+    with family(*WINPYTHON, "-c", code) as process:
         process.send_signal(number)
         assert process.wait(DEADLINE) == status
-    assert remaining(marker) == []
 
 
-INTERRUPTED_FAMILY = """
-import subprocess, sys, time
-try:
-    if len(sys.argv) == 3:
-        child = subprocess.Popen([sys.executable, *sys.orig_argv[1:-1]], stdout=subprocess.PIPE)
-        child.stdout.readline()
-    print("started", flush=True)
-    time.sleep(99)
-except KeyboardInterrupt:
-    if len(sys.argv) == 3:
-        sys.exit(child.wait() + 2)
-    sys.exit(5)
-"""
-
-
-def test_ctrl_c_is_for_the_program_and_its_children_to_answer() -> None:
-    marker = uuid.uuid4().hex
-    command = [*WINPYTHON, "-c", INTERRUPTED_FAMILY, marker, "parent"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"started\r\n"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(DEADLINE) == 7
-    assert remaining(marker) == []
-
-
-def test_the_end_of_the_wineserver_is_reported(
+def test_the_death_of_the_wineserver_is_reported(
     windows_python: WindowsPython, tmp_path: Path
 ) -> None:
     python = WindowsPython(tmp_path)  # with a wineserver of its own
     shutil.copytree(windows_python.wineprefix, python.wineprefix, symlinks=True)
     (tmp_path / "python").symlink_to(windows_python.python_exe.parent)
-    marker = uuid.uuid4().hex
     code = """
 import pathlib, sys
 from tools.wine import environment, relay, speak
@@ -214,18 +208,11 @@ try:
 except speak.Problem as problem:
     exit(problem)
 """
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path), SLEEPING_FAMILY, marker],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"started\r\n"
+    command = [sys.executable, "-c", code, str(tmp_path), SLEEPING_FAMILY]
+    with family(*command, cwd=REPOSITORY, stderr=subprocess.PIPE) as process:
         server = find_server(python.wineprefix)
         assert server
         os.kill(server[0], signal.SIGKILL)
         _, errors = process.communicate(timeout=DEADLINE)
-    assert b"wineserver has died" in errors
-    assert process.returncode == 1
-    assert remaining(marker) == []
+        assert b"wineserver has died" in errors
+        assert process.returncode == 1

@@ -1,10 +1,10 @@
 """Virtual environments of the Windows CPython: its interpreter, and only the packages named.
 
 ``python -m tools.wine.virtual FOLDER REQUIREMENTS…`` makes one; the requirements are arguments of
-``uv pip install``.  While WINPYTHON_VENV holds the name of the folder, `winpython.py` starts that.
+``uv pip install``.  If WINPYTHON_VENV holds the name of the folder, `winpython.py` starts that.
 
-The `venv` of the standard library cannot make it: it needs programs that only an installation on
-Windows has.  And pip would choose the packages as on Linux, where uv can choose for Windows.
+The `venv` of the standard library cannot make it, for it needs programs that only an installation
+on Windows has; and pip, unlike uv, would resolve the packages for Linux.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .speak import Problem, check_call, say  # noqa: E402
 
 
 def create(folder: Path, requirements: list[str]) -> None:
-    """Make the virtual environment anew.
+    """Make the virtual environment; an old one is deleted.
 
     :raises Problem: it cannot be made; the text says why.
     """
@@ -30,7 +30,7 @@ def create(folder: Path, requirements: list[str]) -> None:
     home = ensure().home
     scripts, packages = folder / "Scripts", folder / "Lib" / "site-packages"
     scripts.mkdir(parents=True)
-    for file in (home / "python.exe", *home.glob("*.dll")):  # what it needs lies beside it
+    for file in (home / "python.exe", *home.glob("*.dll")):
         (scripts / file.name).symlink_to(file)
     settings = {"home": windows_path(home), "include-system-site-packages": "false"}
     lines = [f"{name} = {value}\n" for name, value in settings.items()]

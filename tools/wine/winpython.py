@@ -21,7 +21,7 @@ if sys.platform == "win32":
 
     def run(args: list[str]) -> int:
         path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the child's to answer
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child answers Ctrl-C
         status = subprocess.call([sys.executable, *args], env={**os.environ, "PYTHONPATH": path})
         return status - (1 << 32) if status >> 31 else status  # sys.exit wants it signed
 
