@@ -1,6 +1,6 @@
-"""A receive that is cancelled, and the next one, that is not: cancelled.py HOST PORT.
+"""A receive that is cancelled, and a next one that is not: cancelled.py HOST PORT.
 
-The server says nothing until it is spoken to, then gives back what it got.
+The server sends back what it receives, so at first nothing arrives.
 """
 
 import ctypes

@@ -1,32 +1,36 @@
 """Shows what this project is for: `nox -s demo`.
 
-A large file, served by a real HTTP server, is received in a Windows Python: by an ordinary Trio
-program under ``python -m trio_wsarecv run``, then by `SocketStream.receive_into`.  Then a receive
-is cancelled.  All numbers are measured; the exit status is 1 if anything is not as it should be.
+A Windows Python receives a large file from a real HTTP server: first in an ordinary Trio program,
+under ``python -m trio_wsarecv run``, then by `SocketStream.receive_into`.  Then a receive is
+cancelled.  All numbers are measured; the exit status is 1 if one is wrong.
 
-With ``--spoil``, one bit of the file is changed after its hash was taken, to see that noticed.
+``--spoil`` changes one bit of the file after its hash was taken, to see that this is noticed.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
+import os
 import platform
+import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from tools.children import end_on_termination
+from tools.children import SET_UP, WINDOWS_PYTHON, child, end_on_termination
 from trio_wsarecv import WinsockError
 
-from .measure import Problem, measure, set_up
-from .servers import http_server, silent_server
-from .sources import sha256, spoil, write_sources
+from .served import Problem, echo_server, http_server, write_sources
 
 MIB = 1 << 20
 SIZE = 128 * MIB
-
 STATUS_CANCELLED = 0xC0000120
+DEADLINE = 90.0
+HERE = Path(__file__).resolve().parent
 
 DOWNLOADS = (
     ("An ordinary Trio program, unmodified", ("-m", "trio_wsarecv", "run", "download.py")),
@@ -35,7 +39,7 @@ DOWNLOADS = (
 
 
 class Findings:
-    """What was measured, and what of it is not as it should be."""
+    """What was measured, and what of it is wrong."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -48,13 +52,13 @@ class Findings:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="demo")
-    parser.add_argument("--spoil", action="store_true", help="change the file behind our back")
+    parser.add_argument("--spoil", action="store_true", help="change the file after hashing it")
     options = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     end_on_termination()
     findings = Findings()
     try:
-        receiver = set_up()
+        receiver = str(measure(deadline=SET_UP)["python"])
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             demonstrate(Path(folder), receiver, findings, spoiling=options.spoil)
     except Problem as problem:
@@ -64,10 +68,40 @@ def main() -> int:
         return 130
     print("\nMeasured:", *findings.lines, sep="\n")
     if findings.wrong:
-        print("\nNOT as it should be:", *findings.wrong, sep="\n  ")
+        print("\nWRONG:", *findings.wrong, sep="\n  ")
         return 1
-    print("\nAll of it is as it should be.")
+    print("\nAll as expected.")
     return 0
+
+
+def measure(*args: str, deadline: float = DEADLINE) -> dict[str, Any]:
+    """Run a program on Windows; return its report, with the statistics of the package."""
+    environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    if sys.stderr.isatty():
+        environ["COLUMNS"] = str(min(shutil.get_terminal_size().columns, 80) - 1)
+    command = [*WINDOWS_PYTHON, "measured.py", *args]
+    with child(command, deadline, cwd=HERE, env=environ, stdout=subprocess.PIPE) as process:
+        output, _ = process.communicate()
+    report: dict[str, Any] = {}
+    try:
+        for line in output.splitlines():
+            report |= json.loads(line)
+    except ValueError:
+        raise Problem(f"{' '.join(args)} printed\n{output}") from None
+    if process.returncode != 0:
+        raise Problem(f"{' '.join(args)} ended with status {process.returncode}")
+    return report
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def spoil(path: Path) -> None:
+    """Change one bit in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
 
 
 def demonstrate(folder: Path, receiver: str, findings: Findings, *, spoiling: bool) -> None:
@@ -88,8 +122,8 @@ def demonstrate(folder: Path, receiver: str, findings: Findings, *, spoiling: bo
             report = measure(*program, f"{url}/sources", str(received))
             judge_download(f"{number}. {title}", report, received, digest, findings)
             received.unlink()
-    with silent_server() as (host, port):
-        title = "3. A receive that trio.move_on_after cancels, for the server says nothing"
+    with echo_server() as (host, port):
+        title = "3. A receive that trio.move_on_after cancels, because nothing arrives"
         print(f"\n{title}\n   python cancelled.py {host} {port}")
         judge_cancelled(title, measure("cancelled.py", host, str(port)), findings)
 

@@ -1,7 +1,7 @@
-"""Runs a program as `python` would, then prints what the package's statistics say, as JSON.
+"""Runs a program as `python` would, then prints the statistics of the package, as JSON.
 
-It is to trio_wsarecv what `python -m cProfile` is to the profiler: `measured.py SCRIPT ARGS...` or
-`measured.py -m MODULE ARGS...`.  With neither, it just says what Python this is.
+``measured.py SCRIPT ARGS…`` or ``measured.py -m MODULE ARGS…``; without either, it only says what
+Python this is.
 """
 
 import dataclasses

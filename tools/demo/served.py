@@ -1,4 +1,4 @@
-"""The other ends of the demonstration's connections: ordinary processes of this system."""
+"""What the demonstration's programs connect to: a large file, and servers in this system."""
 
 from __future__ import annotations
 
@@ -6,20 +6,32 @@ import re
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.children import child
 
-from .measure import Problem
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 HOST = "127.0.0.1"
 DEADLINE = 300.0
+
+
+class Problem(Exception):
+    """The demonstration cannot continue."""
+
+
+def write_sources(path: Path, at_least: int) -> None:
+    """Write the sources of the standard library into a file, again and again, up to that size."""
+    modules = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
+    with path.open("wb") as file:
+        while file.tell() < at_least:
+            for module in modules:
+                file.write(f"# {module.name}\n".encode() + module.read_bytes())
 
 
 @contextmanager
@@ -37,8 +49,8 @@ def http_server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def silent_server() -> Iterator[tuple[str, int]]:
-    """Accept one connection, say nothing until spoken to, then give it back; gives the address."""
+def echo_server() -> Iterator[tuple[str, int]]:
+    """Accept one connection, and send back what it sends; gives the address."""
 
     def serve() -> None:
         connection, _ = listener.accept()
