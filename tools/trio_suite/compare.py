@@ -1,15 +1,12 @@
 """Runs Trio's own tests twice in a Windows Python, and compares test by test.
 
-Once on plain Trio and once with `patch_trio()`, at the same time.  Each test must end alike.  A
-few fail both times, for Wine is not Windows; that is no difference.
+They run on plain Trio and with `patch_trio()`, at the same time, and each test must end alike.  A
+few fail both times, because Wine is not Windows; that is no difference.
 
-Some depend on time, above all those that fill a connection under Wine: on plain Trio alone they
-now pass and now fail.  So tests that end differently are run again, both ways, and it is no
-difference if plain Trio, too, ends one as it ended with `patch_trio()`; or if that never happens
-again.  The output names them all.
-
-And some hang under one Wine or another, again on plain Trio, too (`hanging`): they have a deadline,
-and to reach it is how they end.
+Some depend on time, above all those that fill a connection under Wine: even on plain Trio they
+sometimes fail.  So tests that end differently are run again, both ways.  It is no difference if
+plain Trio then ends one as `patch_trio()` did, or if they always end alike then.  The output names
+these tests.
 """
 
 from __future__ import annotations
@@ -22,14 +19,14 @@ from typing import TYPE_CHECKING
 
 from tools.children import SET_UP, WINDOWS_PYTHON, child, end_on_termination
 
-from .hanging import HUNG
+from .plugin import HUNG
 from .suite import NOT_RUN, Run, started
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 REPEATS = 8
-#: More tests than these cannot all depend on time.
+#: More tests than this cannot all depend on time.
 REPEATABLE = 5
 
 #: Tests that may end differently, each with the reason.
@@ -76,7 +73,7 @@ def main() -> int:
 
 
 def check_again(tests: set[str], first: Run) -> set[str]:
-    """Run tests again that ended differently, and return those of which that is true."""
+    """Run tests again that ended differently, and return those that still do."""
     if len(tests) > REPEATABLE:
         print(quoted(first.log))
         return tests
@@ -89,14 +86,14 @@ def check_again(tests: set[str], first: Run) -> set[str]:
         for test in sorted(open_cases):
             outcome = plain.outcome(test)
             if outcome == first.outcome(test) != NOT_RUN:
-                print(f"  alike, for plain Trio now ends so, too: {test}")
+                print(f"  alike, because plain Trio now ends so, too: {test}")
                 open_cases.remove(test)
             elif NOT_RUN in (outcome, patched.outcome(test)) or outcome != patched.outcome(test):
                 repeated.add(test)
         if not open_cases:
             return open_cases
     for test in sorted(open_cases - repeated):
-        print(f"  alike, for that did not happen again in {REPEATS} times: {test}")
+        print(f"  alike in all {REPEATS} repetitions: {test}")
     if open_cases & repeated:
         print(quoted(patched.log))
     return open_cases & repeated
@@ -108,7 +105,7 @@ def run_both(only: Collection[str] = ()) -> tuple[Run, Run]:
 
 
 def counts(run: Run) -> str:
-    """Say how the tests ended, not in pytest's words: these are no results of this project's."""
+    """Count how the tests ended; not in pytest's format, for these are not our tests."""
     counter = Counter(run.outcomes.values())
     return ", ".join(f"{outcome} {number}" for outcome, number in sorted(counter.items()))
 
@@ -123,7 +120,7 @@ def receives(run: Run) -> str:
 
 
 def defects(run: Run, *, overlapped: bool) -> Iterator[str]:
-    """Say why a run is none that could be compared."""
+    """Say why a run cannot be compared."""
     statistics = run.statistics
     if not run.outcomes or not statistics or run.status not in (0, 1):
         last = next(reversed(run.outcomes), "no test")
@@ -137,7 +134,7 @@ def defects(run: Run, *, overlapped: bool) -> Iterator[str]:
 
 
 def quoted(log: str) -> str:
-    """Indent what pytest printed, to tell it from the results of this project's own tests."""
+    """Indent what pytest printed, to distinguish it from the results of our own tests."""
     return textwrap.indent(log, "  | ", lambda line: True)
 
 

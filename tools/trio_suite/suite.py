@@ -1,4 +1,4 @@
-"""One run of Trio's tests in a Windows Python, and what came of it."""
+"""One run of Trio's tests in a Windows Python, and its outcomes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools.children import WINDOWS_PYTHON, child
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-#: Of the package `trio._tests`: whatever receives from a socket or builds on what does.
+#: Modules of `trio._tests` that receive from sockets, or use something that does.
 MODULES = (
     "test_socket",
     "test_highlevel_generic",
@@ -56,52 +56,45 @@ NOT_RUN = "did not run"
 
 @dataclass
 class Run:
-    """The outcomes of a run."""
+    """A run, and its outcomes after `wait`.
+
+    Attributes:
+      status: the exit status; 0 or 1 if pytest ran to its end.
+      outcomes: of each test, a pytest word for how it ended.
+      messages: of each test that did not pass, the last line of why.
+      statistics: of the package at the end; empty if the run did not get that far.
+      log: what pytest printed.
+    """
 
     name: str
-    #: The exit status; 0 or 1 if pytest came to its end.
+    process: subprocess.Popen[str]
+    folder: Path
     status: int = 0
-    #: Of each test, a pytest word for how it ended.
     outcomes: dict[str, str] = field(default_factory=dict)
-    #: Of each test that did not pass, the last line of why.
     messages: dict[str, str] = field(default_factory=dict)
-    #: The package's statistics at the end; empty if the run did not get that far.
     statistics: dict[str, int] = field(default_factory=dict)
-    #: What pytest printed.
     log: str = ""
+
+    def wait(self) -> Run:
+        """Wait for the end, and read the outcomes that there are then."""
+        self.status = self.process.wait()
+        self.log = (self.folder / "log").read_text("utf-8", "replace")
+        outcomes = self.folder / "outcomes"
+        for line in outcomes.read_text("ascii").splitlines() if outcomes.exists() else ():
+            value = json.loads(line)
+            if isinstance(value, dict):
+                self.statistics = value
+            else:
+                test, self.outcomes[test], self.messages[test] = value
+        return self
 
     def outcome(self, test: str) -> str:
         return self.outcomes.get(test, NOT_RUN)
 
 
-class SuiteRun:
-    """A run under way."""
-
-    def __init__(self, name: str, process: subprocess.Popen[str], folder: Path) -> None:
-        self._name = name
-        self._process = process
-        self._folder = folder
-
-    def wait(self) -> Run:
-        """Wait for the end, and read what there is of the outcomes then."""
-        run = Run(self._name)
-        run.status = self._process.wait()
-        run.log = (self._folder / "log").read_text("utf-8", "replace")
-        outcomes = self._folder / "outcomes"
-        for line in outcomes.read_text("ascii").splitlines() if outcomes.exists() else ():
-            value = json.loads(line)
-            if isinstance(value, dict):
-                run.statistics = value
-            else:
-                test, outcome, message = value
-                run.outcomes[test] = outcome
-                run.messages[test] = message
-        return run
-
-
 @contextmanager
-def started(name: str, only: Collection[str], *extra: str) -> Iterator[SuiteRun]:
-    """Start a run of some tests, or of all; it ends with this block."""
+def started(name: str, only: Collection[str], *extra: str) -> Iterator[Run]:
+    """Start a run of some tests, or of all; the end of the block ends it."""
     options = [*extra]
     options += [option for plugin in PLUGINS for option in ("-p", plugin)]
     options += ["-c", "pytest.ini", "--rootdir=.", "--run-slow", "--outcomes=outcomes"]
@@ -124,4 +117,4 @@ def started(name: str, only: Collection[str], *extra: str) -> Iterator[SuiteRun]
                 stderr=subprocess.STDOUT,
             ) as process,
         ):
-            yield SuiteRun(name, process, folder)
+            yield Run(name, process, folder)
