@@ -1,7 +1,7 @@
-"""The two archives of a release: built twice, in two places, with the same bytes each time.
+"""The two archives of a release: built twice, in two places, with the same bytes.
 
-The second time they are built from the unpacked sdist of the first, which shows that it holds all
-that building needs.
+The second build is from the unpacked sdist of the first, which shows that it holds all that
+building needs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def build_twice(target: Path) -> tuple[Path, Path]:
-    """Put the wheel and the sdist, alone, into this folder, and return their names.
+    """Replace this folder by one with the wheel and the sdist, and return their names.
 
     Raises:
       SystemExit: the two builds differ.
@@ -32,14 +32,14 @@ def build_twice(target: Path) -> tuple[Path, Path]:
             digests = {hashlib.sha256(file.read_bytes()).hexdigest() for file in (one, other)}
             print(*digests, one.name, flush=True)
             if len(digests) > 1 or one.name != other.name:
-                sys.exit(f"built again it is another: {other.name}")
+                sys.exit(f"the second build differs: {other.name}")
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(first[0].parent, target)
     return target / first[0].name, target / first[1].name
 
 
 def build(source: Path, target: Path) -> tuple[Path, Path]:
-    """Build both as a packager would, the wheel from the sdist."""
+    """Build both, the wheel from the sdist."""
     built = subprocess.run(
         [sys.executable, "-m", "build", "--installer=uv", "--outdir", target, source],
         stdout=subprocess.PIPE,
@@ -53,6 +53,6 @@ def build(source: Path, target: Path) -> tuple[Path, Path]:
 
 
 def check(wheel: Path, sdist: Path) -> None:
-    """Ask others whether an index would take them, and whether the wheel holds the package."""
+    """Check that an index would accept them, and that the wheel holds the package."""
     subprocess.run([sys.executable, "-m", "twine", "check", "--strict", wheel, sdist], check=True)
     subprocess.run([sys.executable, "-m", "check_wheel_contents", wheel], check=True)

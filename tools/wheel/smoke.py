@@ -1,6 +1,6 @@
-"""What a user does first with the package; run by a Python that has it installed, and alone.
+"""What a user does first with the package, in a Python with nothing else installed.
 
-With ``--cli`` the extra of that name must be there, without it it must not.
+With ``--cli``, the extra of that name must be installed, otherwise it must not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import trio_wsarecv
 
 
 async def receive() -> None:
-    """Have a receive wait in the kernel, and end."""
+    """Have a receive wait in the kernel, and complete."""
     ours, peer = socket.socketpair()
     stream = trio_wsarecv.SocketStream(trio_wsarecv.from_stdlib_socket(ours))
     received = b""
