@@ -1,7 +1,7 @@
 """Does in a bare Debian 13 what the README tells a new user to do there.
 
-``python -m tools.debian SESSIONS…``: sessions of nox; without any, the demonstration and the tests.
-It takes root, and what it makes stays in the user's cache: the next time takes less.
+``python -m tools.debian SESSIONS…`` runs sessions of nox: by default the demonstration and the
+tests.  It needs root, and keeps what it installs in the user's cache.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ assert sys.platform != "win32"
 from tools.wine.environment import REPOSITORY  # noqa: E402
 from tools.wine.speak import Problem  # noqa: E402
 
-from . import chroot, settings  # noqa: E402
+from . import chroot  # noqa: E402
 
 SUITE = "trixie"
 DEADLINE = 3600.0  # seconds
@@ -38,13 +38,13 @@ python3 -m venv .venv
 def main() -> int:
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     root = Path(home, "trio_wsarecv", "debian", SUITE).absolute()
-    env = settings.environ()
+    env = chroot.environ()
     try:
         if os.geteuid() != 0:
-            raise Problem("a Debian in a folder takes root")
+            raise Problem("a Debian in a folder needs root")
         print(f"Debian 13 in {root} (the first time takes some minutes)", flush=True)
         chroot.ensure(root, SUITE, env)
-        settings.copy(root)
+        chroot.copy_settings(root)
         shutil.rmtree(root / "trio_wsarecv", ignore_errors=True)
         shutil.copytree(REPOSITORY, root / "trio_wsarecv", ignore=NOT_COPIED)
         script = SCRIPT.format(sessions=" ".join(sys.argv[1:] or ["demo", "tests"]))

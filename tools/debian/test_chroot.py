@@ -1,8 +1,9 @@
-"""What runs in a folder ends with us, and leaves nothing mounted."""
+"""What runs in a folder ends with us and leaves nothing mounted; it has our settings."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,15 +16,15 @@ assert sys.platform != "win32"
 
 from tools.children import child, remaining  # noqa: E402
 
-from .chroot import ISOLATED, run  # noqa: E402
+from .chroot import ISOLATED, copy_settings, environ, run  # noqa: E402
 
 # In a container, root may not have namespaces of its own.
-pytestmark = pytest.mark.skipif(
+isolated = pytest.mark.skipif(
     os.geteuid() != 0 or subprocess.call([*ISOLATED, "true"], stderr=subprocess.DEVNULL) != 0,
-    reason="needs root, and its leave to mount",
+    reason="needs root, and permission to mount",
 )
 
-ROOT = Path("/")  # as good a Debian as any
+ROOT = Path("/")
 PROGRAM = """
 import os, pathlib, sys
 from tools.debian import chroot
@@ -35,6 +36,7 @@ def mounted() -> str:
     return Path("/proc/self/mounts").read_text()
 
 
+@isolated
 def test_the_exit_status_is_that_of_the_script() -> None:
     before = mounted()
     assert run(ROOT, "exit 7", os.environ, 30) == 7
@@ -42,6 +44,7 @@ def test_the_exit_status_is_that_of_the_script() -> None:
     assert mounted() == before
 
 
+@isolated
 def test_it_is_the_root_of_what_runs_there(tmp_path: Path) -> None:
     for name in ("dev", "proc", "sys", "bin"):
         (tmp_path / name).mkdir()
@@ -49,6 +52,7 @@ def test_it_is_the_root_of_what_runs_there(tmp_path: Path) -> None:
     assert not any((tmp_path / "proc").iterdir())
 
 
+@isolated
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_it_ends_when_we_are_interrupted(number: int) -> None:
     before, marker = mounted(), uuid.uuid4().hex
@@ -61,3 +65,36 @@ def test_it_ends_when_we_are_interrupted(number: int) -> None:
         process.stdout.close()
     assert remaining(marker) == []
     assert mounted() == before
+
+
+def test_proxies_certificates_and_indexes_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = {
+        "http_proxy": "http://proxy:3128",
+        "HTTPS_PROXY": "http://proxy:3128",
+        "no_proxy": "localhost",
+        "PIP_INDEX_URL": "https://index/simple",
+        "UV_INDEX_URL": "https://index/simple",
+        "SSL_CERT_FILE": "/certificates.pem",
+        "REQUESTS_CA_BUNDLE": "/certificates.pem",
+    }
+    others = {"HOME": "/home/me", "VIRTUAL_ENV": "/venv", "PYTHONPATH": "/", "XDG_CACHE_HOME": "/c"}
+    for name, value in {**passed, **others}.items():
+        monkeypatch.setenv(name, value)
+    variables = environ()
+    assert variables.items() >= passed.items()
+    assert variables["HOME"] == "/root"
+    assert not variables.keys() & (others.keys() - {"HOME"})
+
+
+@pytest.mark.skipif(not shutil.which("apt-config"), reason="no Debian")
+def test_a_file_that_a_variable_names_is_copied_to_its_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    certificates, root = tmp_path / "certificates.pem", tmp_path / "root"
+    certificates.write_text("mine")
+    (root / "etc/apt/apt.conf.d").mkdir(parents=True)
+    monkeypatch.setenv("PIP_CERT", str(certificates))
+    for _ in range(2):
+        copy_settings(root)
+    assert (root / certificates.relative_to("/")).read_text() == "mine"
+    assert (root / "etc/hosts").read_bytes()
