@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 from tools.children import WINDOWS_PYTHON, child
 
@@ -33,13 +33,14 @@ MODULES = (
     "test_windows_pipes",
 )
 
-# As Trio runs them.
+# As Trio runs them; this family of JUnit files names the file of each test.
 SETTINGS = """\
 [pytest]
 xfail_strict = true
 filterwarnings = error
 faulthandler_timeout = 60
 faulthandler_exit_on_timeout = true
+junit_family = xunit1
 """
 PLUGINS = (
     "trio._tests.pytest_plugin",
@@ -52,6 +53,9 @@ PLUGINS = (
 DEADLINE = 400.0
 
 NOT_RUN = "did not run"
+HUNG = "hung"
+#: By the element of a JUnit file, a pytest word.
+OUTCOMES = {"failure": "failed", "error": "error", "skipped": "skipped"}
 
 
 @dataclass
@@ -60,8 +64,8 @@ class Run:
 
     Attributes:
       status: the exit status; 0 or 1 if pytest ran to its end.
-      outcomes: of each test, a pytest word for how it ended.
-      messages: of each test that did not pass, the last line of why.
+      outcomes: of each test, a pytest word for how it ended, or "hung".
+      messages: of each test that did not pass, why.
       statistics: of the package at the end; empty if the run did not get that far.
       log: what pytest printed.
     """
@@ -76,17 +80,28 @@ class Run:
     log: str = ""
 
     def wait(self) -> Run:
-        """Wait for the end, and read the outcomes that there are then."""
+        """Wait for the end, and read the outcomes."""
         self.status = self.process.wait()
         self.log = (self.folder / "log").read_text("utf-8", "replace")
-        outcomes = self.folder / "outcomes"
-        for line in outcomes.read_text("ascii").splitlines() if outcomes.exists() else ():
-            value = json.loads(line)
-            if isinstance(value, dict):
-                self.statistics = value
-            else:
-                test, self.outcomes[test], self.messages[test] = value
+        outcomes = self.folder / "outcomes.xml"
+        if outcomes.exists():
+            suite = ElementTree.parse(outcomes)
+            for each in suite.iter("property"):
+                self.statistics[each.attrib["name"]] = int(each.attrib["value"])
+            for case in suite.iter("testcase"):
+                self._read(case)
         return self
+
+    def _read(self, case: ElementTree.Element) -> None:
+        module = PureWindowsPath(case.attrib["file"]).stem
+        test = f"trio._tests.{module}::{case.attrib['name']}"
+        self.outcomes.setdefault(test, "passed")
+        for each in case:
+            if each.tag in OUTCOMES:
+                message = each.attrib["message"].partition("\n")[0]
+                hung = message.startswith("tools.trio_suite.plugin.Hung")
+                self.outcomes[test] = HUNG if hung else OUTCOMES[each.tag]
+                self.messages[test] = message
 
     def outcome(self, test: str) -> str:
         return self.outcomes.get(test, NOT_RUN)
@@ -95,17 +110,13 @@ class Run:
 @contextmanager
 def started(name: str, only: Collection[str], *extra: str) -> Iterator[Run]:
     """Start a run of some tests, or of all; the end of the block ends it."""
-    options = [*extra]
+    options = [*extra, "-c", "pytest.ini", "--rootdir=.", "--run-slow", "--junitxml=outcomes.xml"]
     options += [option for plugin in PLUGINS for option in ("-p", plugin)]
-    options += ["-c", "pytest.ini", "--rootdir=.", "--run-slow", "--outcomes=outcomes"]
+    tests = sorted(only) or [f"trio._tests.{module}" for module in MODULES]
+    command = [*WINDOWS_PYTHON, "-m", "pytest", *options, "--pyargs", *tests]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as path:
         folder = Path(path)
         (folder / "pytest.ini").write_text(SETTINGS)
-        if only:
-            (folder / "only").write_text(json.dumps(sorted(only)))
-            options.append("--only=only")
-        modules = [f"trio._tests.{module}" for module in MODULES]
-        command = [*WINDOWS_PYTHON, "-m", "pytest", *options, "--pyargs", *modules]
         with (
             (folder / "log").open("wb") as log,
             child(
