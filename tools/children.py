@@ -1,4 +1,4 @@
-"""Programs that a test run starts, and that end with it or at their deadline, whatever happens."""
+"""Programs that a test run starts, and that end with it or at their deadline."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: What to start for a Python on Windows: under Wine on Linux, this Python on Windows.
+#: The command for a Python on Windows: under Wine on Linux, this Python on Windows.
 WINDOWS_PYTHON = (sys.executable, str(Path(__file__).parent / "wine" / "winpython.py"))
 
-#: Seconds that setting that Python up may take, on first use.
+#: Seconds that setting up that Python may take, on first use.
 SET_UP = 900.0
 
 PATIENCE = 2.0
@@ -30,7 +30,7 @@ GRACE = 10.0
 def child(
     command: Sequence[str], deadline: float, **options: Any
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a program for no longer than this block and no more seconds than the deadline."""
+    """Run a program; the end of the block or the deadline ends it, whichever comes first."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace", **options
     ) as process:
@@ -51,7 +51,7 @@ def child(
 def end(process: subprocess.Popen[str]) -> None:
     if process.poll() is not None:
         return
-    if sys.platform == "win32":  # where no program can be asked to end and take its children along
+    if sys.platform == "win32":  # where ending a program does not end its children
         with suppress(psutil.NoSuchProcess):
             for descendant in psutil.Process(process.pid).children(recursive=True):
                 with suppress(psutil.NoSuchProcess):
@@ -64,26 +64,16 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def remaining(marker: str) -> list[str]:
-    """Return the processes that have this argument, once they have had the time to end."""
+    """Return the processes that have this argument, once they have had time to end."""
     deadline = time.monotonic() + 5
     while True:
-        found = [
-            process.name
-            for process in Path("/proc").glob("[0-9]*")
-            if marker.encode() in command_line(process)
-        ]
+        processes = psutil.process_iter(["name", "cmdline"])
+        found = [each.info for each in processes if marker in str(each.info["cmdline"])]
         if not found or time.monotonic() > deadline:
-            return found
+            return [str(info["name"]) for info in found]
         time.sleep(0.05)
 
 
-def command_line(process: Path) -> bytes:
-    try:
-        return (process / "cmdline").read_bytes()
-    except OSError:
-        return b""  # it has just ended
-
-
 def end_on_termination() -> None:
-    """Have SIGTERM end this program as an exception does, its children with it."""
+    """Have SIGTERM end this program by an exception, which ends its children."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -1,4 +1,4 @@
-"""Windows packages that only some of the tests need, in a folder of their own for each.
+"""Windows packages that only some tests need, in a folder for each file of requirements.
 
 ``python -m tools.packages REQUIREMENTS`` prints the folder with what that file lists.
 """
