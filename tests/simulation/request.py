@@ -15,7 +15,7 @@ import trio
 
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus
 
-from .memory import peek, poke, real
+from .memory import address_of, peek, poke, real
 
 if TYPE_CHECKING:
     from .behaviour import CancelAnswer
@@ -98,39 +98,34 @@ class Request:
     def control_size(self) -> int:
         return int(real.cast("WSAMSG *", self.message).Control.len) if self.message else 0
 
-    def stretches(self) -> list[tuple[str, int, int]]:
-        """List everything that the kernel will write to."""
-        stretches = []
-        if self.address:
-            stretches.append(("OVERLAPPED", self.address, real.sizeof("OVERLAPPED")))
-        stretches += [("buffer", address, size) for address, size in self.buffers]
+    def regions(self) -> list[tuple[str, int, int]]:
+        """List everything that the kernel will write to: what it is, its address and its size."""
+        regions = [("OVERLAPPED", self.address, real.sizeof("OVERLAPPED") if self.address else 0)]
+        regions += [("buffer", address, size) for address, size in self.buffers]
         if self.sender:
             length = real.cast("int32_t *", self.sender_size)[0]
-            stretches.append(("sender's address", self.sender, length))
-            stretches.append(("size of the sender's address", self.sender_size, 4))
+            regions.append(("sender's address", self.sender, length))
+            regions.append(("size of the sender's address", self.sender_size, 4))
         if self.message:
             message = real.cast("WSAMSG *", self.message)
-            stretches.append(("WSAMSG", self.message, real.sizeof("WSAMSG")))
-            name = int(real.cast("uintptr_t", message.name))
-            if name:
-                stretches.append(("sender's address", name, message.namelen))
-            control = int(real.cast("uintptr_t", message.Control.buf))
-            if control:
-                stretches.append(("control data", control, message.Control.len))
-        return stretches
+            name, control = address_of(message.name), address_of(message.Control.buf)
+            regions.append(("WSAMSG", self.message, real.sizeof("WSAMSG")))
+            regions.append(("sender's address", name, message.namelen if name else 0))
+            regions.append(("control data", control, message.Control.len if control else 0))
+        return regions
 
     def faults(self, memory: Memory) -> list[str]:
         """Say what is wrong with the memory that this receive is to write to."""
         return [
             f"the {what} of a receive {fault}"
-            for what, address, size in self.stretches()
+            for what, address, size in self.regions()
             if size and (fault := memory.fault(address, size))
         ]
 
     def overlaps(self, address: int, size: int) -> bool:
-        """Tell whether the kernel has something in a stretch of memory."""
-        stretches = self.stretches()[:1] if self.done else self.stretches()
-        return any(start < address + size and address < start + n for _, start, n in stretches)
+        """Tell whether the kernel has something in this memory."""
+        regions = self.regions()[:1] if self.done else self.regions()
+        return any(start < address + size and address < start + n for _, start, n in regions)
 
     def begin(self) -> None:
         """Take over the memory."""
@@ -178,17 +173,13 @@ class Request:
 
     def _write_message(self, result: Result) -> None:
         message = real.cast("WSAMSG *", self.message)
-        flags = MsgFlag(0)
-        if result.is_cut:
-            flags |= MsgFlag.MSG_TRUNC
-        if len(result.control) > message.Control.len:
-            flags |= MsgFlag.MSG_CTRUNC
-        if message.name:
-            name = int(real.cast("uintptr_t", message.name))
-            poke(name, result.sender[: message.namelen])
-            message.namelen = len(result.sender)
         control = result.control[: message.Control.len]
+        message.dwFlags = MsgFlag.MSG_TRUNC if result.is_cut else 0
+        if control != result.control:
+            message.dwFlags |= MsgFlag.MSG_CTRUNC
+        if message.name:
+            poke(address_of(message.name), result.sender[: message.namelen])
+            message.namelen = len(result.sender)
         if control:
-            poke(int(real.cast("uintptr_t", message.Control.buf)), control)
+            poke(address_of(message.Control.buf), control)
         message.Control.len = len(control)
-        message.dwFlags = flags
