@@ -1,4 +1,4 @@
-"""What develops the package: none of it is part of the package, and some could serve another.
+"""Tools for developing the package, of which none is part of it.
 
-`tools.wine` is a Windows CPython for Linux, on which most of the others build.
+`tools.wine` is a Windows CPython for Linux, which most of the others use.
 """

@@ -1,4 +1,4 @@
-"""Wine and a Debian in a folder are for Linux; on Windows, `winpython` is this Python itself."""
+"""`wine` and `debian` are for Linux."""
 
 import sys
 

@@ -101,7 +101,7 @@ class Endpoint(ABC):
 
     @abstractmethod
     def has_data(self) -> bool:
-        """Tell whether bytes have arrived that nobody has taken."""
+        """Tell whether bytes have arrived that have not been received."""
 
     @abstractmethod
     def is_readable(self) -> bool:

@@ -36,7 +36,7 @@ class Event:
 
 
 class Kernel:
-    """The state behind Winsock.
+    """The state of the kernel.
 
     Attributes:
       behaviour: its free choices, as the test has set them.
@@ -159,7 +159,7 @@ class Kernel:
         del self.outstanding[packet.address]
         self.log.append(Event("dequeue", request.handle, packet.address))
         if not request.done:
-            self.complain("a packet came without a receive behind it")
+            self.complain("a packet was dequeued before its receive had completed")
         elif not request.iosb_written and self.memory.holder(request.address, 1) is not None:
             if request.disturbed():
                 self.complain("an OVERLAPPED was written to before its packet was dequeued")

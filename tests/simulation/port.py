@@ -51,7 +51,7 @@ class Port(PacketQueue):
         waiter = self.waiters.pop(packet.address, None)
         if packet.key is Key.WAIT_OVERLAPPED:
             if waiter is None:
-                raise trio.TrioInternalError("a packet that nobody waits for")
+                raise trio.TrioInternalError("a packet that no task waits for")
             trio.lowlevel.reschedule(waiter, outcome.Value(packet.address))
         elif waiter is not None:
             raise trio.TrioInternalError(

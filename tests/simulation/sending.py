@@ -124,7 +124,7 @@ class SendCalls:
         control: bytes = b"",
     ) -> int:
         if any(waiting):
-            self._kernel.complain("a send was submitted whose completion nobody waits for")
+            self._kernel.complain("a send was given an OVERLAPPED or a completion routine")
         endpoint = self._kernel.endpoint(handle)
         if endpoint is None:
             self._kernel.complain("a send was made on a handle that is not open")

@@ -42,13 +42,13 @@ class Simulation:
     Attributes:
       behaviour: its free choices.
       kernel: its state.
-      ws2_32: stands for the DLL of that name.
+      ws2_32: replaces the DLL of that name.
       kernel32: likewise.
-      completion_port: stands for `trio.lowlevel` in the package.
+      completion_port: replaces `trio.lowlevel` in the package.
       readers: the tasks that wait for a socket to become readable.
       writers: the tasks that wait for a socket to become writable.
       driver: the task that delivers packets.  If it waits for one itself, packets are delivered
-          automatically from then on, for nobody else would.
+          automatically from then on.
       on_wait: called at the beginning of every wait for a packet.
       knows_answers: whether the package always learns what a call answered.  After an interrupt
           it may not, and then it may wait for a packet that never comes.

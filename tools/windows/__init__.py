@@ -1,4 +1,4 @@
-"""Whose Windows this is: Microsoft's, or that of Wine, and of which version."""
+"""Whether this is Microsoft's Windows or Wine, and which version."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ else:
 
 _version = _wine_version()
 
-#: The version of Wine, like ``(10, 0)``; empty, and so false, where this is not Wine.
+#: The version of Wine, for example ``(10, 0)``; empty if this is not Wine.
 WINE: tuple[int, ...] = tuple(map(int, re.findall(r"\d+", _version)[:2]))
 
-#: What this system is called.
+#: The name of this system.
 SYSTEM = f"Wine {_version}" if _version else platform.platform()

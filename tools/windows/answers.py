@@ -1,6 +1,6 @@
 """Asks Windows what no source says, in a few seconds: ``python answers.py``.
 
-It needs Python and trio_wsarecv, uses loopback alone, and changes nothing.  The package is made for
+It needs Python and trio_wsarecv, uses loopback only, and changes nothing.  The package works with
 every answer that is expected here.  The numbers are those of tests/simulation/oracle.
 """
 
@@ -23,7 +23,7 @@ from trio_wsarecv._winsock.datagram import wsarecvmsg_function
 assert sys.platform == "win32", "these questions are about Windows"
 import _overlapped  # type: ignore[import-not-found]  # noqa: E402
 
-SOON: Final = 0.3  # seconds in which loopback has done what it will do
+SOON: Final = 0.3  # seconds, in which loopback has delivered everything
 HERE, ALSO_HERE = "127.0.0.1", "127.0.0.2"
 IP, IP_PKTINFO, IP_ECN, OOB, PARTIAL = socket.IPPROTO_IP, 19, 50, 0x1, 0x8000
 kept: list[object] = []  # what the kernel may still write to

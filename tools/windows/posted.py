@@ -1,9 +1,10 @@
-"""What a receive costs on Windows by the memory that it has: ``python posted.py``.
+"""What a receive costs on Windows by the size of its memory: ``python posted.py``.
 
 Under Wine this shows nothing: memory is not locked there, and a system call is a round trip to
-another process.  A peer in another process sends each message of 64 bytes back.  A message *waits*
-if its receive is submitted first; it is *there* if it has come first, and the receive succeeds
-inline.  Without skip mode that, too, takes a packet.  In the last rows all of Trio takes part.
+another process.  A peer in another process sends each message of 64 bytes back.  A receive *waits*
+if it is submitted before its message has arrived, otherwise the message *is there* and the receive
+succeeds inline; without skip mode, a packet follows then, too.  The last rows measure Trio's
+sockets and ours.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ import _overlapped  # type: ignore[import-not-found]  # noqa: E402
 
 MESSAGE: Final = bytes(64)
 KIB: Final = 1024
-AREA: Final = 64 * KIB  # behind the memory of a datagram
+AREA: Final = 64 * KIB  # the shared area for what does not fit a datagram's memory
 KINDS: Final = {"stream": socket.SOCK_STREAM, "datagram": socket.SOCK_DGRAM}
 PEER: Final = """
 import socket, sys
@@ -46,7 +47,7 @@ while data := sock.recv(65536):
 
 
 class Figures:
-    """What messages cost: processor time, and how long each took."""
+    """What messages cost: processor time and latency."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -60,13 +61,13 @@ class Figures:
         self.times.append(time.perf_counter() - begin)
 
     def microseconds(self) -> tuple[float, float]:
-        """Return the processor time of a message, and the median of how long one took."""
+        """Return the processor time of a message, and the median of the latency."""
         spent = time.process_time() - self.began
         return spent / len(self.times) * 1e6, statistics.median(self.times) * 1e6
 
 
 class Way(NamedTuple):
-    """A way to receive by an overlapped ``WSARecv``, with no package between."""
+    """A way to receive by an overlapped ``WSARecv``, without the package."""
 
     kind: str
     size: int
@@ -80,7 +81,7 @@ class Way(NamedTuple):
         return f"{self.kind} {'waits' if self.waits else 'is there'}, {memory}, {mode}"
 
     def measure(self, count: int) -> Figures:
-        """Receive so many messages."""
+        """Receive this many messages."""
         with connected(self.kind) as sock:
             handle = sock.fileno()
             port = _overlapped.CreateIoCompletionPort(_overlapped.INVALID_HANDLE_VALUE, 0, 0, 1)
@@ -134,7 +135,7 @@ def connected(kind: str) -> Iterator[socket.socket]:
 
 
 async def with_trio(kind: str, wrap: Callable[[socket.socket], Any], count: int) -> Figures:
-    """Receive so many messages by Trio's socket or by ours."""
+    """Receive this many messages by Trio's socket or ours."""
     with connected(kind) as plain, wrap(plain) as sock:
         figures = Figures()
         for _ in range(count):
@@ -149,7 +150,7 @@ def run_trio(kind: str, wrap: Callable[[socket.socket], Any], count: int) -> Fig
 
 
 def subjects() -> dict[str, Callable[[int], Figures]]:
-    """Return, by name, all that receives messages."""
+    """Return everything to measure, by name."""
     ways = [Way("stream", kib * KIB) for kib in (1, 4, 16, 64, 256)]
     sizes = [kib * KIB for kib in (1, 4, 16, 64)]
     ways += [Way("datagram", size, area) for area in (0, AREA) for size in sizes]
@@ -164,7 +165,7 @@ def subjects() -> dict[str, Callable[[int], Figures]]:
 
 
 def main() -> None:
-    """Take turns, and print the medians of all rounds."""
+    """Measure everything in each round, and print the medians of the rounds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=20_000, help="in each round")
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,4 +1,4 @@
-/* bcryptprimitives.dll: Wine 8.0 has none, and Rust's standard library (so `cryptography`) asks it for random bytes. */
+/* bcryptprimitives.dll: Rust's standard library, in `cryptography`, gets random bytes from it, and Wine 8.0 has none. */
 
 #include <windows.h>
 

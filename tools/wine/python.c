@@ -6,7 +6,7 @@ int Py_Main(int argc, wchar_t **argv);
 
 int _dowildcard = 0; /* an argument "*" is passed on as it is, as by the real python.exe */
 
-/* However this process ends, the processes that it started end with it: none is left behind to nobody's knowledge. */
+/* When this process ends, for whatever reason, the kernel ends the processes that it started. */
 static void take_children_along(void)
 {
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits = {0};

@@ -1,4 +1,4 @@
-"""What Windows is known to do, asked of the simulation by calling Winsock by hand.
+"""The simulation does what Windows is known to do: tests that call Winsock by hand.
 
-Each test is marked with the number of the behaviour and with who asserts or reports it.
+Each is marked with the number of the behaviour and with who asserts or reports it.
 """

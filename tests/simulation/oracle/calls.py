@@ -78,8 +78,8 @@ class Receive:
 class Winsock:
     """A completion port, a socket that is associated with it, and receives on it.
 
-    Methods that return this object again are the steps of scenarios: what happens, and what must
-    come of it.  What concerns one receive concerns the last, if not told otherwise.
+    The methods that return the object itself are the steps of scenarios: they do something, or
+    check the result.  Those about a receive are about the last one by default.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -247,7 +247,7 @@ class Winsock:
         return self.has(data, which=which)
 
     def has(self, data: bytes, *, which: int = -1) -> Winsock:
-        """Check that the buffers hold this data and nothing behind it."""
+        """Check that the buffers hold this data and nothing after it."""
         receive = self.made[which]
         assert receive.data == data.ljust(sum(receive.sizes), b"\0")
         return self
@@ -271,7 +271,7 @@ class Winsock:
         return self
 
     def complains(self, what: str) -> Winsock:
-        """Check that the model complains of just this, and let it pass."""
+        """Check that the model complains of exactly this, and forget it."""
         assert {what} == set(self.kernel.complaints)
         self.kernel.complaints.clear()
         return self

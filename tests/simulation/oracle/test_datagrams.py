@@ -33,11 +33,11 @@ TOO_LONG: list[Scenario] = [
      .udp(associated=False).peer("send", LONG).answers(WSAEMSGSIZE, 4, 4, event=EVENT)
      .holds(OVERFLOW, 4)),
     ("19: on a port, the result of a datagram that does not fit may be there at return",
-     "nobody asserts it for a port without an event",
+     "no test that was read asserts it for a port without an event",
      lambda w: w.behaves(too_long=TooLong.INLINE).udp().peer("send", LONG)
      .answers(WSAEMSGSIZE, 4, 4).holds(OVERFLOW, 4).completes(OVERFLOW, b"0123")),
     ("19: on a port, the result of a datagram that does not fit may come with its packet",
-     "nobody asserts it for a port without an event",
+     "no test that was read asserts it for a port without an event",
      lambda w: w.behaves(too_long=TooLong.INLINE, overflow_iosb=InlineIosb.LEFT_PENDING).udp()
      .peer("send", LONG).answers(WSAEMSGSIZE, 4, 4).holds(PENDING)
      .completes(OVERFLOW, b"0123")),

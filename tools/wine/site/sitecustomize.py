@@ -1,6 +1,6 @@
-"""Makes up for what the Windows CPython under Wine lacks; no other Python has this file.
+"""Replaces what the Windows CPython under Wine lacks; no other Python has this file.
 
-Every start of the interpreter runs it, so it imports nothing but what is there already.
+Every start of the interpreter runs it, so it imports only what is imported already.
 """
 
 import os
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class TrioFinder:
-    """Lets `trio.run` start, by a patch to Trio that is made when, and if, Trio is imported.
+    """Patches Trio when it is imported, so that `trio.run` starts.
 
-    Trio asks each socket for its SIO_BSP_HANDLE_SELECT, which Wine, 10.0 too, refuses as 10045.
-    It grants SIO_BASE_HANDLE, the same handle where no layered service providers are installed.
+    Trio asks each socket for its SIO_BSP_HANDLE_SELECT, which Wine, up to 10.0, refuses with 10045.
+    Wine has SIO_BASE_HANDLE, the same handle where no layered service providers are installed.
     """
 
     NAME = "trio._core._io_windows"
@@ -54,7 +54,7 @@ class TrioFinder:
 
 
 def pose_as_terminal(name: str) -> None:
-    """Let a standard stream be the terminal that stands behind the pipe."""
+    """Have a standard stream behave as the terminal at the other end of the pipe."""
     stream: Any = getattr(sys, name)
     stream.isatty = lambda: True
     stream.reconfigure(line_buffering=True)
