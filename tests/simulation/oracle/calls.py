@@ -79,7 +79,9 @@ class Winsock:
     """A completion port, a socket that is associated with it, and receives on it.
 
     The methods that return the object itself are the steps of scenarios: they do something, or
-    check the result.  Those about a receive are about the last one by default.
+    check the result.  Those about a receive are about the last one by default.  A scenario reads
+    ``w.tcp().peer("send", DATA).succeeds(5, 10).completes(SUCCESS, DATA)``: on a TCP socket whose
+    peer has sent data, a receive of 10 bytes succeeds inline with 5, and its packet says so.
     """
 
     def __init__(self, simulation: Simulation) -> None:
