@@ -75,7 +75,9 @@ class Export:
 def _is_abandoned(address: int) -> bool:
     # Whether an operation that is kept for good refers to this memory.
     return any(
-        isinstance(each, real.CData) and address_of(each) == address
+        isinstance(each, real.CData)
+        and real.typeof(each).kind in ("pointer", "array")
+        and address_of(each) == address
         for operation in gc.get_objects()
         if isinstance(operation, Operation) and operation.state is State.ABANDONED
         for each in gc.get_referents(operation)
