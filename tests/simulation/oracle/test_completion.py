@@ -192,7 +192,8 @@ def test_in_skip_mode_the_out_parameters_are_the_result(
 def test_a_socket_not_made_for_overlapped_receives_blocks_the_thread(
     winsock: Winsock, blocking: bool
 ) -> None:
-    winsock.tcp(associated=False, overlapped_io=False).own("setblocking", blocking)
+    winsock.behaves(always_pends=True).tcp(associated=False, overlapped_io=False)
+    winsock.own("setblocking", blocking)
     with pytest.raises(ThreadBlocked):
         winsock.receive(5)
     winsock.complains("a receive was submitted that blocks the thread")
