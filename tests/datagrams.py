@@ -1,20 +1,18 @@
-"""Sockets for datagrams, and every call that receives one, all made alike."""
+"""Sockets for datagrams, and every call that receives one, with the same signature."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import pytest
-import trio
-from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
 from trio_wsarecv import MsgFlag, wsarecv
 
+from .peers import receive_when as receive_when
+from .peers import when as when
 from .receiving import on_windows
-from .simulation import Call
 
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
@@ -58,19 +56,18 @@ class Pair(NamedTuple):
 
 
 class Received(NamedTuple):
-    """What the different calls return, made alike."""
+    """What a call has received, whatever its own result looks like."""
 
     data: bytes
     address: Any = None
     truncated: bool = False
 
 
-# Whatever a call leaves untouched in the buffer it is given shows.
 CANARY = b"\xca\xfe" * 8
 
 
 class Buffer:
-    """A buffer between canaries."""
+    """A buffer between canaries, which shows what a call has written and where."""
 
     def __init__(self, size: int) -> None:
         self.memory = bytearray(CANARY + b"." * size + CANARY)
@@ -108,11 +105,23 @@ async def recvmsg(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Recei
     return Received(data, address, bool(flags_out & MSG_TRUNC))
 
 
+class TwoBuffers:
+    """Two buffers to be filled in order."""
+
+    def __init__(self, size: int) -> None:
+        self.buffers = Buffer(size // 2), Buffer(size - size // 2)
+        self.parts = [each.part for each in self.buffers]
+
+    def take(self, nbytes: int) -> bytes:
+        one, two = self.buffers
+        first = min(nbytes, len(one.part))
+        return one.take(first) + two.take(nbytes - first)
+
+
 async def recvmsg_into(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
-    one, two = Buffer(size // 2), Buffer(size - size // 2)
-    nbytes, _, flags_out, address = await sock.recvmsg_into([one.part, two.part], 0, flags)
-    data = one.take(min(nbytes, size // 2)) + two.take(max(nbytes - size // 2, 0))
-    return Received(data, address, bool(flags_out & MSG_TRUNC))
+    two = TwoBuffers(size)
+    nbytes, _, flags_out, address = await sock.recvmsg_into(two.parts, 0, flags)
+    return Received(two.take(nbytes), address, bool(flags_out & MSG_TRUNC))
 
 
 async def recvfrom_many(sock: trio_wsarecv.Socket, size: int) -> Received:
@@ -126,13 +135,12 @@ async def recvmsg_many(sock: trio_wsarecv.Socket, size: int) -> Received:
 
 
 async def scatter(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
-    one, two = Buffer(size // 2), Buffer(size - size // 2)
-    nbytes, flags_out = await wsarecv(sock, [one.part, two.part], flags)
-    data = one.take(min(nbytes, size // 2)) + two.take(max(nbytes - size // 2, 0))
-    return Received(data, None, bool(flags_out & MsgFlag.MSG_TRUNC))
+    two = TwoBuffers(size)
+    nbytes, flags_out = await wsarecv(sock, two.parts, flags)
+    return Received(two.take(nbytes), None, bool(flags_out & MsgFlag.MSG_TRUNC))
 
 
-# What a call that returns flags has for a datagram truncated: Winsock's value, or the system's.
+# The flag of a truncated datagram: Winsock's value on Windows, elsewhere the system's.
 MSG_TRUNC = MsgFlag.MSG_TRUNC if on_windows else socket.MSG_TRUNC
 TAKE_FLAGS = [recv, recv_into, recvfrom, recvfrom_into, recvmsg, recvmsg_into, scatter]
 METHODS = [*TAKE_FLAGS, recvfrom_many, recvmsg_many]
@@ -141,19 +149,3 @@ WITH_FLAGS = [recvmsg, recvmsg_into, scatter, recvfrom_many, recvmsg_many]
 WITHOUT_FLAGS = [recv, recv_into, recvfrom, recvfrom_into]
 Method = Any
 every = pytest.mark.parametrize("receive", METHODS)
-when = pytest.mark.parametrize("pending", [False, True])
-
-
-async def receive_when(
-    pending: bool, receive: Callable[[], Awaitable[Any]], send: Callable[[], object]
-) -> Any:
-    """Return what a receive gives, before which or during which something is sent."""
-    if not pending:
-        send()
-        return await receive()
-    async with trio.open_nursery() as nursery:
-        call = Call(nursery, receive)
-        await wait_all_tasks_blocked()
-        assert not call.done
-        send()
-    return call.value

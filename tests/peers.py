@@ -1,4 +1,4 @@
-"""The far ends of connections: a hostile peer in a process of the system's own, and a local one."""
+"""The other ends of connections: a hostile peer in a process of its own, and sockets here."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
 from tools.windows import WINE
 
 from .hostile import pattern as pattern
+from .simulation import Call
 
 SCRIPT = Path(__file__).with_name("hostile.py")
 
@@ -51,7 +55,7 @@ class HostilePeer:
 
     @asynccontextmanager
     async def connect(self, *commands: str) -> AsyncIterator[trio_wsarecv.SocketStream]:
-        """Give a stream that is connected to the peer, which is told to do this."""
+        """Connect a stream to the peer, and send it these commands."""
         stream = await trio_wsarecv.open_tcp_stream(*self.address)
         async with stream:
             await self.tell(stream, *commands)
@@ -62,7 +66,7 @@ class HostilePeer:
 
     @asynccontextmanager
     async def connect_watched(self) -> AsyncIterator[tuple[trio_wsarecv.SocketStream, str]]:
-        """Give a stream whose other end takes down how it ends, and the name for `result`."""
+        """Connect a stream whose end the peer remembers; also give the name for `result`."""
         name = next(self._names)
         async with self.connect(f"watch {name}") as stream:
             yield stream, name
@@ -78,7 +82,7 @@ _peer_key: pytest.StashKey[HostilePeer] = pytest.StashKey()
 
 @pytest.fixture(scope="session")
 def peer(pytestconfig: pytest.Config) -> HostilePeer:
-    """The hostile peer, one for all test modules."""
+    """The hostile peer, one process for the whole session."""
     if _peer_key not in pytestconfig.stash:
         pytestconfig.stash[_peer_key] = peer = HostilePeer()
         pytestconfig.add_cleanup(peer.close)
@@ -109,14 +113,51 @@ def stream_pair() -> Iterator[tuple[trio_wsarecv.SocketStream, socket.socket]]:
         yield trio_wsarecv.SocketStream(sock), other
 
 
+when = pytest.mark.parametrize("pending", [False, True], ids=["data waits", "receive waits"])
+
+
+async def receive_when(
+    pending: bool, receive: Callable[[], Awaitable[Any]], send: Callable[[], object]
+) -> Any:
+    """Return the result of a receive; the data is sent before it, or while it is pending."""
+    if not pending:
+        send()
+        return await receive()
+    async with trio.open_nursery() as nursery:
+        call = Call(nursery, receive)
+        await wait_all_tasks_blocked()
+        assert not call.done
+        send()
+    return call.value
+
+
+async def cancel_when_waiting(
+    receive: Callable[[], Awaitable[Any]], action: Callable[[], object] = lambda: None
+) -> None:
+    """Start a receive, do something once it is pending, and cancel it once it is so again."""
+    async with trio.open_nursery() as nursery:
+        call = Call(nursery, receive)
+        await wait_all_tasks_blocked()
+        action()
+        await wait_all_tasks_blocked()
+        call.scope.cancel()
+    assert call.cancelled
+
+
+async def push_back(sock: trio_wsarecv.Socket, other: socket.socket, data: bytes) -> None:
+    """Cancel an exact receive that has some bytes, so that they are pushed back."""
+    receive = trio_wsarecv.SocketStream(sock).receive_exactly
+    await cancel_when_waiting(lambda: receive(len(data) + 1), lambda: other.sendall(data))
+
+
 def wait_until_received(buffer: bytearray) -> None:
-    """Wait until the kernel has received into a buffer of zeros; Trio does not know of it yet."""
+    """Wait until the kernel has written to a buffer of zeros; Trio has not seen the packet yet."""
     while not any(buffer):
         time.sleep(0.001)
 
 
 class Counted:
-    """Attributes are those of `trio_wsarecv.Statistics`, counted from here on."""
+    """Has the attributes of `trio_wsarecv.Statistics`, counted since it was created."""
 
     def __init__(self) -> None:
         self._before = trio_wsarecv.statistics()

@@ -1,15 +1,13 @@
-"""What tests of receiving share: the calls by name, a sender of datagrams, and error codes."""
+"""What tests of receiving share: the calls by name, the address of a sender, and error codes."""
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import trio
-import trio.testing
 
 from trio_wsarecv import Socket, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.operation import Operation
@@ -29,6 +27,39 @@ RECEIVES: dict[str, Receive] = {
     "wsarecv": lambda sock: wsarecv(sock, [bytearray(50), bytearray(50)]),
 }
 every_receive = pytest.mark.parametrize("receive", RECEIVES.values(), ids=RECEIVES)
+#: Every way in which a stream receives: those, and the methods of `SocketStream`.
+STREAM_RECEIVES: dict[str, Receive] = {
+    **RECEIVES,
+    "receive_some": lambda sock: SocketStream(sock).receive_some(),
+    "receive_some(100)": lambda sock: SocketStream(sock).receive_some(100),
+    "receive_into": lambda sock: SocketStream(sock).receive_into(bytearray(100)),
+    "receive_exactly": lambda sock: SocketStream(sock).receive_exactly(100),
+    "receive_exactly_into": lambda sock: SocketStream(sock).receive_exactly_into(bytearray(100)),
+}
+every_stream_receive = pytest.mark.parametrize(
+    "receive", STREAM_RECEIVES.values(), ids=STREAM_RECEIVES
+)
+
+
+async def call(sock: Any, name: str, *arguments: Any) -> Any:
+    """Call `wsarecv`, a method of a socket, or a method of a stream on it, by its name."""
+    if name == "wsarecv":
+        return await wsarecv(sock, *arguments)
+    target = sock if hasattr(sock, name) else SocketStream(sock)
+    return await getattr(target, name)(*arguments)
+
+
+class Index:
+    """Not an int, but converted to one by ``__index__``."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+    def __repr__(self) -> str:
+        return f"Index({self.value})"
 
 
 def result_of(method: str, data: bytes, address: Any = None) -> Any:
@@ -60,18 +91,8 @@ SENDER = b"\x02\x00\x1f\x90\x7f\x00\x00\x01" + bytes(8)
 SENDER_ADDRESS = ("127.0.0.1", 8080)
 
 
-async def leave_to_the_next(sock: Socket, other: socket.socket, data: bytes) -> None:
-    """Have an exact receive take some bytes and be cancelled, so that they are pushed back."""
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(SocketStream(sock).receive_exactly, len(data) + 1)
-        await trio.testing.wait_all_tasks_blocked()
-        other.sendall(data)
-        await trio.testing.wait_all_tasks_blocked()
-        nursery.cancel_scope.cancel()
-
-
 class AfterFirstStep(trio.abc.Instrument):
-    """Does something when a task has run once more: this one, or else the next that is spawned.
+    """Calls a function after the next step of a task: the given one, or the next one spawned.
 
     Attributes:
       steps: how often the task has run.
@@ -95,21 +116,22 @@ class AfterFirstStep(trio.abc.Instrument):
 
 
 def is_claimed(sock: Socket) -> bool:
-    """Tell whether a task has the receive side of a socket."""
+    """Tell whether a task has claimed the receive side of a socket."""
     engine = sock.receiver.engine
     return engine is not None and engine.claim.taken
 
 
 def operation_of(sock: Socket) -> Operation | None:
-    """Return what the last receive on a socket used, if it was one of Winsock's."""
+    """Return the operation of the last overlapped receive on a socket, if there was one."""
     operation: Operation | None = getattr(sock.receiver.engine, "operation", None)
     return operation
 
 
 def as_text(error: BaseException) -> str:
-    """Return what an exception says, with the name of its code where the system has no text.
+    """Return the text of an exception.
 
-    Python shows the number then, and this package the name.
+    Where the system has no text for a code, Python shows its number, and this package its name.
+    This returns the name in both cases.
     """
     text = str(error)
     if "Windows Error 0x" in text:

@@ -1,11 +1,11 @@
-"""A receive that is cancelled loses nothing, whenever the cancellation comes."""
+"""A cancelled receive loses no data, whenever it is cancelled."""
 
 from __future__ import annotations
 
 import random
 import socket
-import sys
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 import trio
@@ -13,19 +13,15 @@ from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
 from tests.peers import Counted, HostilePeer, pattern, socket_pair, stream_pair, wait_until_received
+from tests.receiving import call, on_windows
 from tests.simulation import Call
 
 Receive = Callable[[trio_wsarecv.SocketStream], Awaitable[bytes]]
 
-on_windows = sys.platform == "win32"
-
-# What the random cancellations receive in each run, and how often. Ten runs of 32 MiB for each
-# kind of receive are the full measure; the peer then sends for some minutes.
-TOTAL = 1 << 20
-RUNS = 1
-CANCELLED = 10
-PAUSE = 4
+TOTAL = 1 << 20  # bytes of one connection
 PIECE = 16 << 10
+PAUSE = 4  # milliseconds between two pieces, at most
+CANCELLED = 10  # receives at least, by as many connections as it takes
 
 
 async def receive_some(stream: trio_wsarecv.SocketStream) -> bytes:
@@ -42,8 +38,7 @@ async def receive_into(stream: trio_wsarecv.SocketStream) -> bytes:
 
 
 async def receive_exactly(stream: trio_wsarecv.SocketStream) -> bytes:
-    # Of no size that divides what is sent at once.
-    return await stream.receive_exactly(9973)
+    return await stream.receive_exactly(9973)  # which divides no size that is sent
 
 
 async def receive_exactly_into(stream: trio_wsarecv.SocketStream) -> bytes:
@@ -61,13 +56,9 @@ ALL: list[Receive] = [receive_some, recv, receive_into, receive_exactly, receive
 
 @pytest.mark.deadline(600)
 @pytest.mark.parametrize("receive", [*ALL, receive_anyhow])
-async def test_not_a_byte_is_lost_to_cancellations_at_random(
-    peer: HostilePeer, receive: Receive
-) -> None:
+async def test_random_cancellation_loses_no_byte(peer: HostilePeer, receive: Receive) -> None:
     counted = Counted()
-    runs = 0
-    while runs < RUNS or counted.cancelled < CANCELLED:
-        runs += 1
+    while counted.cancelled < CANCELLED:
         received = bytearray()
         async with peer.connect(f"drip {TOTAL} {PIECE} {PAUSE}", "fin") as stream:
             while True:
@@ -81,18 +72,15 @@ async def test_not_a_byte_is_lost_to_cancellations_at_random(
                 received += data
                 if not data and not scope.cancelled_caught:
                     break
-        # A comparison that fails would print megabytes.
-        assert len(received) == TOTAL
-        assert bytes(received) == pattern(TOTAL), "the bytes differ"
-    for name in ("immediate", "pended", "cancelled", "received_despite_cancel", "bytes"):
-        print(name, getattr(counted, name))
+        same = bytes(received) == pattern(TOTAL)  # whose difference would be megabytes to print
+        assert (len(received), same) == (TOTAL, True)
     assert counted.pended > counted.cancelled
     assert counted.failed == 0
     assert bool(counted.wsarecv_calls) is on_windows
 
 
 class CancelAtStep(trio.abc.Instrument):
-    """Cancels a scope just before a task of this test is run for the so-many-th time."""
+    """Cancels a scope just before the given number of task steps."""
 
     def __init__(self, scope: trio.CancelScope, step: int) -> None:
         self.scope = scope
@@ -104,7 +92,7 @@ class CancelAtStep(trio.abc.Instrument):
             self.scope.cancel()
 
 
-async def find_data(stream: trio_wsarecv.SocketStream, other: socket.socket) -> None:
+async def receive_first(stream: trio_wsarecv.SocketStream, other: socket.socket) -> None:
     other.sendall(b"warm")
     await trio.lowlevel.wait_readable(stream.socket)
     assert await stream.receive_exactly(4) == b"warm"
@@ -123,7 +111,7 @@ async def test_a_receive_can_be_cancelled_at_every_step(
         step += 1
         with stream_pair() as (stream, other):
             if warm:
-                await find_data(stream, other)
+                await receive_first(stream, other)
             received = b""
             async with trio.open_nursery() as nursery:
 
@@ -155,56 +143,54 @@ async def test_a_receive_can_be_cancelled_at_every_step(
 
 
 @pytest.mark.windows
-@pytest.mark.parametrize("name", ["recv_into", "recvfrom_into", "recvmsg_into"])
-async def test_data_that_has_arrived_wins_over_a_cancellation(name: str) -> None:
+@pytest.mark.parametrize("action", ["cancel", "close"])
+@pytest.mark.parametrize("name", ["recv_into", "recvfrom_into", "recvmsg_into", "wsarecv"])
+async def test_data_that_has_arrived_wins_over_a_cancellation_and_a_close(
+    name: str, action: str
+) -> None:
     counted = Counted()
     buffer = bytearray(10)
+    buffers: Any = buffer if name in ("recv_into", "recvfrom_into") else [buffer]
     with socket_pair() as (sock, other):
+        received = []
+
+        async def receive() -> None:
+            received.append(await call(sock, name, buffers))
+            await trio.lowlevel.checkpoint()
+
         async with trio.open_nursery() as nursery:
-            receive = getattr(sock, name)
-            call = Call(nursery, receive, [buffer] if name == "recvmsg_into" else buffer)
+            receiver = Call(nursery, receive)
             await wait_all_tasks_blocked()
             other.sendall(b"data")
             wait_until_received(buffer)
-            call.scope.cancel()
-        assert call.succeeded
+            if action == "cancel":
+                receiver.scope.cancel()
+            else:
+                sock.close()
+                assert sock.fileno() == -1
+        assert receiver.cancelled == (action == "cancel")  # by the checkpoint behind it
+        assert len(received) == 1
         assert buffer == b"data" + bytes(6)
-    assert counted.received_despite_cancel == 1
+        if action == "close":
+            other.settimeout(10)
+            assert other.recv(10) == b""
+    assert counted.received_despite_cancel == (action == "cancel")
     assert (counted.cancelled, counted.bytes) == (0, 4)
 
 
 @pytest.mark.skipif(on_windows, reason="there the kernel has already received it")
-async def test_elsewhere_data_that_has_arrived_is_left_to_the_next_receive() -> None:
+async def test_off_windows_data_that_has_arrived_is_left_to_the_next_receive() -> None:
     with socket_pair() as (sock, other):
         async with trio.open_nursery() as nursery:
-            call = Call(nursery, sock.recv, 10)
+            receiver = Call(nursery, sock.recv, 10)
             await wait_all_tasks_blocked()
             other.sendall(b"data")
-            call.scope.cancel()
-        assert call.cancelled
+            receiver.scope.cancel()
+        assert receiver.cancelled
         assert await sock.recv(10) == b"data"
 
 
-@pytest.mark.windows
-async def test_the_cancellation_still_comes_after_the_data_that_won() -> None:
-    buffer = bytearray(10)
-    with socket_pair() as (sock, other):
-
-        async def receive() -> None:
-            await sock.recv_into(buffer)
-            await trio.lowlevel.checkpoint()
-
-        async with trio.open_nursery() as nursery:
-            call = Call(nursery, receive)
-            await wait_all_tasks_blocked()
-            other.sendall(b"data")
-            wait_until_received(buffer)
-            call.scope.cancel()
-        assert call.cancelled
-        assert buffer == b"data" + bytes(6)
-
-
-async def test_many_cancelled_receives_are_never_taken_for_one_another() -> None:
+async def test_results_of_many_cancelled_receives_are_never_confused() -> None:
     async def talk(number: int) -> None:
         with stream_pair() as (stream, other):
             for turn in range(10):
@@ -215,13 +201,10 @@ async def test_many_cancelled_receives_are_never_taken_for_one_another() -> None
                         scope.cancel()
                 message = f"turn {turn} of connection {number}".encode()
                 async with trio.open_nursery() as nursery:
-
-                    @nursery.start_soon
-                    async def receive(message: bytes = message) -> None:
-                        assert await stream.receive_exactly(len(message)) == message
-
+                    receiver = Call(nursery, stream.receive_exactly, len(message))
                     await trio.lowlevel.checkpoint()
                     other.sendall(message)
+                assert receiver.value == message
 
     async with trio.open_nursery() as nursery:
         for number in range(30):

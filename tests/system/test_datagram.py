@@ -1,18 +1,16 @@
-"""Datagrams: how much of them there is, how they are received, and that none is lost."""
+"""Datagrams: empty, large, truncated, peeked at, closed and cancelled, by every call."""
 
 from __future__ import annotations
 
 import random
 import socket
-import sys
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import outcome
 import pytest
 import trio
-from trio.testing import assert_checkpoints, wait_all_tasks_blocked
+from trio.testing import assert_checkpoints
 
 import trio_wsarecv
 from tests.datagrams import (
@@ -27,33 +25,67 @@ from tests.datagrams import (
     every,
     families,
     receive_when,
-    recv,
-    recvfrom,
-    recvmsg,
     when,
 )
-from tests.peers import Counted, pattern
+from tests.peers import Counted, cancel_when_waiting, pattern
 from tests.receiving import as_text, on_windows, winerror
 from trio_wsarecv import WinsockError
+
+
+async def check_results(pair: Pair, receive: Method, pending: bool) -> None:
+    """Receive datagrams, some of them empty or larger than the room of 4 bytes."""
+    for data in (b"data", b"", b"next", b"0123456789", b"", b"0123456789", b"last"):
+        result: Any = await receive_when(
+            pending, partial(outcome.acapture, receive, pair.sock, 4), partial(pair.send, data)
+        )
+        if on_windows and len(data) > 4 and receive in WITHOUT_FLAGS:
+            pair.send(data)
+            with pytest.raises(OSError, match=r".") as known:
+                pair.sock.stdlib.recv(4)
+            error: Any = result.error
+            assert error.partial == data[:4]
+            assert winerror(error) == WinsockError.WSAEMSGSIZE
+            assert as_text(error) == as_text(known.value)
+            assert type(error) is type(known.value)
+        else:
+            received = result.unwrap()
+            assert received.data == data[:4]
+            assert received.truncated == (len(data) > 4 and receive in WITH_FLAGS)
+            if receive in WITH_ADDRESS:
+                assert received.address == pair.sender.getsockname()
 
 
 @families
 @when
 @every
-async def test_a_datagram_of_no_bytes_is_one(
+async def test_empty_and_truncated_datagrams_are_received(
     family: socket.AddressFamily, receive: Method, pending: bool
 ) -> None:
     with trio_wsarecv.from_stdlib_socket(bound(family)) as sock, bound(family) as sender:
-        for data in (b"", b"data", b"", b""):
-            received = await receive_when(
-                pending,
-                lambda: receive(sock, 100),
-                partial(sender.sendto, data, sock.getsockname()),
-            )
-            assert received.data == data
-            assert not received.truncated
-            if receive in WITH_ADDRESS:
-                assert received.address == sender.getsockname()
+        await check_results(Pair(sock, sender), receive, pending)
+
+
+@pytest.mark.windows
+@when
+@every
+def test_the_readiness_engine_on_windows_gives_the_same_results(
+    receive: Method, pending: bool
+) -> None:
+    with trio_wsarecv.from_stdlib_socket(bound()) as sock, bound() as sender:
+        pair = Pair(sock, sender)
+
+        async def first_run() -> None:
+            pair.send(b"data")
+            assert await sock.recv(10) == b"data"
+
+        async def second_run() -> None:
+            counted = Counted()
+            with trio.fail_after(20):
+                await check_results(pair, receive, pending)
+            assert (counted.overlapped_sockets, counted.readiness_sockets) == (0, 1)
+
+        trio.run(first_run)
+        trio.run(second_run)
 
 
 @when
@@ -70,102 +102,9 @@ async def test_the_largest_datagram_is_received_whole(
         assert not received.truncated
 
 
-@pytest.mark.windows
-@pytest.mark.parametrize("size", [2**31, 2**40, sys.maxsize])
-async def test_an_enormous_request_costs_nothing(pair: Pair, size: int) -> None:
-    for receive in (recv, recvfrom, recvmsg):
-        pair.send(b"data")
-        assert (await receive(pair.sock, size)).data == b"data"
-
-
-@when
-@pytest.mark.parametrize("receive", WITH_FLAGS)
-async def test_a_flag_says_that_a_datagram_was_truncated(
-    pair: Pair, receive: Method, pending: bool
-) -> None:
-    for _ in range(3):
-        received = await receive_when(
-            pending, lambda: receive(pair.sock, 4), lambda: pair.send(b"0123456789")
-        )
-        assert received.data == b"0123"
-        assert received.truncated
-        received = await receive_when(
-            pending, lambda: receive(pair.sock, 4), lambda: pair.send(b"next")
-        )
-        assert received.data == b"next"
-        assert not received.truncated
-
-
-@pytest.mark.windows
-@when
-@pytest.mark.parametrize("receive", WITHOUT_FLAGS)
-async def test_an_error_says_that_a_datagram_was_truncated(
-    pair: Pair, receive: Method, pending: bool
-) -> None:
-    pair.send(b"0123456789")
-    with pytest.raises(OSError, match=r".") as known:
-        pair.sock.stdlib.recv(4)
-    for _ in range(3):
-        with pytest.raises(OSError, match=r".") as caught:
-            await receive_when(
-                pending, lambda: receive(pair.sock, 4), lambda: pair.send(b"0123456789")
-            )
-        assert (type(caught.value), as_text(caught.value)) == (
-            type(known.value),
-            as_text(known.value),
-        )
-        assert winerror(caught.value) == WinsockError.WSAEMSGSIZE
-        assert caught.value.partial == b"0123"  # type: ignore[attr-defined]
-        received = await receive_when(
-            pending, lambda: receive(pair.sock, 4), lambda: pair.send(b"next")
-        )
-        assert received.data == b"next"
-
-
-@pytest.mark.skipif(on_windows, reason="Windows raises")
-@every
-async def test_elsewhere_a_datagram_is_truncated_as_there(pair: Pair, receive: Method) -> None:
-    pair.send(b"0123456789")
-    assert (await receive(pair.sock, 4)).data == b"0123"
-
-
-@pytest.mark.windows
-@when
-@every
-def test_on_the_readiness_engine_it_is_the_same(receive: Method, pending: bool) -> None:
-    with trio_wsarecv.from_stdlib_socket(bound()) as sock, bound() as sender:
-        pair = Pair(sock, sender)
-
-        async def first_run() -> None:
-            pair.send(b"data")
-            assert await sock.recv(10) == b"data"
-
-        async def second_run() -> None:
-            counted = Counted()
-            for data in (b"data", b"", b"next", b"0123456789", b"", b"0123456789", b"last"):
-                result = await receive_when(
-                    pending,
-                    lambda: outcome.acapture(receive, sock, 4),
-                    partial(pair.send, data),
-                )
-                if len(data) > 4 and receive in WITHOUT_FLAGS:
-                    assert winerror(result.error) == WinsockError.WSAEMSGSIZE
-                    assert result.error.partial == data[:4]
-                else:
-                    received = result.unwrap()
-                    assert received.data == data[:4]
-                    assert received.truncated == (len(data) > 4)
-                    if receive in WITH_ADDRESS:
-                        assert received.address == sender.getsockname()
-            assert (counted.overlapped_sockets, counted.readiness_sockets) == (0, 1)
-
-        trio.run(first_run)
-        trio.run(second_run)
-
-
 @when
 @pytest.mark.parametrize("receive", TAKE_FLAGS)
-async def test_peeking_leaves_the_datagram(pair: Pair, receive: Method, pending: bool) -> None:
+async def test_a_peek_leaves_the_datagram(pair: Pair, receive: Method, pending: bool) -> None:
     received = await receive_when(
         pending, lambda: receive(pair.sock, 100, socket.MSG_PEEK), lambda: pair.send(b"data")
     )
@@ -176,17 +115,26 @@ async def test_peeking_leaves_the_datagram(pair: Pair, receive: Method, pending:
 
 
 @every
+async def test_every_receive_is_a_checkpoint_and_can_be_cancelled(
+    pair: Pair, receive: Method
+) -> None:
+    pair.send(b"data")
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await receive(pair.sock, 100)
+    assert scope.cancelled_caught
+    with assert_checkpoints():
+        assert (await receive(pair.sock, 100)).data == b"data"
+    await cancel_when_waiting(lambda: receive(pair.sock, 100))
+    pair.send(b"next")
+    assert (await receive(pair.sock, 100)).data == b"next"
+
+
+@every
 async def test_closing_ends_a_receive(pair: Pair, receive: Method) -> None:
-    async with trio.open_nursery() as nursery:
-
-        @nursery.start_soon
-        async def run() -> None:
-            with pytest.raises(trio.ClosedResourceError):
-                await receive(pair.sock, 10)
-
-        await wait_all_tasks_blocked()
-        pair.sock.close()
-        assert pair.sock.fileno() == -1
+    with pytest.raises(trio.ClosedResourceError):
+        await receive_when(True, lambda: receive(pair.sock, 10), pair.sock.close)
+    assert pair.sock.fileno() == -1
     for flags in ((), (socket.MSG_PEEK,))[: 1 + (receive in TAKE_FLAGS)]:
         with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
             await receive(pair.sock, 10, *flags)
@@ -197,8 +145,21 @@ async def test_closing_ends_a_receive(pair: Pair, receive: Method) -> None:
 DATAGRAMS = 150
 
 
-async def cancelled_at_random(pair: Pair, receive: Callable[[Any, int], Any], seed: int) -> int:
-    """Have numbered datagrams arrive in order although receives are cancelled all the time."""
+async def one(receive: Method, sock: trio_wsarecv.Socket) -> list[bytes]:
+    return [(await receive(sock, 100)).data]
+
+
+async def batch(name: str, sock: trio_wsarecv.Socket) -> list[bytes]:
+    return [data for data, *_ in await getattr(sock, name)(4, 100)]
+
+
+RECEIVES = [partial(one, each) for each in METHODS]
+RECEIVES += [partial(batch, name) for name in ("recvfrom_many", "recvmsg_many")]
+
+
+@pytest.mark.parametrize("seed", range(len(RECEIVES)))
+async def test_cancellation_loses_no_datagram(pair: Pair, seed: int) -> None:
+    receive = RECEIVES[seed]
     rng = random.Random(seed)
     scope = trio.CancelScope()
     received: list[bytes] = []
@@ -209,7 +170,7 @@ async def cancelled_at_random(pair: Pair, receive: Callable[[Any, int], Any], se
         while len(received) < DATAGRAMS:
             scope = trio.CancelScope()
             with scope:
-                received.append((await receive(pair.sock, 100)).data)
+                received.extend(await receive(pair.sock))
             cancelled += scope.cancelled_caught
 
     def send() -> None:
@@ -235,27 +196,17 @@ async def cancelled_at_random(pair: Pair, receive: Callable[[Any, int], Any], se
                     await trio.lowlevel.checkpoint()
             await trio.lowlevel.checkpoint()
     assert received == [b"%d" % i for i in range(DATAGRAMS)]
-    return cancelled
+    assert cancelled > 10
 
 
-@every
-async def test_datagrams_are_not_lost_to_cancellation(pair: Pair, receive: Method) -> None:
-    assert await cancelled_at_random(pair, receive, seed=METHODS.index(receive)) > 10
-
-
-async def test_nothing_is_received_into_nothing(pair: Pair) -> None:
-    for name in ("recv_into", "recvfrom_into"):
-        stock = trio.socket.from_stdlib_socket(pair.sock.stdlib)
+@pytest.mark.parametrize("name", ["recv_into", "recvfrom_into"])
+async def test_a_receive_into_an_empty_buffer_is_as_in_trio(pair: Pair, name: str) -> None:
+    stock = trio.socket.from_stdlib_socket(pair.sock.stdlib)
+    results = []
+    for sock in (stock, pair.sock):
         pair.send(b"data")
-        await trio.lowlevel.wait_readable(pair.sock)
-        try:
-            expected: Any = await getattr(stock, name)(bytearray())
-        except OSError as exc:
-            expected = type(exc), as_text(exc)
-        pair.send(b"data")
-        await trio.lowlevel.wait_readable(pair.sock)
-        try:
-            result: Any = await getattr(pair.sock, name)(bytearray())
-        except OSError as exc:
-            result = type(exc), as_text(exc)
-        assert result == expected
+        await trio.lowlevel.wait_readable(sock)
+        result = await outcome.acapture(getattr(sock, name), bytearray())
+        error = getattr(result, "error", None)
+        results.append((type(error), as_text(error)) if error else result.unwrap())
+    assert results[1] == results[0]

@@ -1,4 +1,4 @@
-"""What a socket for datagrams hears of those that it has sent to nobody."""
+"""Errors of sockets for datagrams: nobody listens at the destination, or they have no address."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ from typing import Any
 import pytest
 
 import trio_wsarecv
-from tests.datagrams import (
-    Method,
-    Pair,
-    bound,
-    every,
-    receive_when,
-    when,
-)
+from tests.datagrams import Method, Pair, bound, every, receive_when, when
 from tests.receiving import on_windows, winerror
 from tools.windows import SYSTEM, WINE
 from trio_wsarecv import WinsockError
@@ -28,29 +21,25 @@ def nobody() -> Any:
         return sock.getsockname()
 
 
-UNREACHABLE = (ConnectionResetError, ConnectionRefusedError)
-
-
 @when
 @every
-async def test_a_connected_socket_learns_once_that_nobody_is_there(
+async def test_a_connected_socket_raises_once_that_nobody_listens(
     receive: Method, pending: bool
 ) -> None:
-    # Windows says "reset", Linux and Wine say "refused".
     if WINE and not pending:
-        pytest.skip(f"{SYSTEM} keeps it to itself until the receive after the next")
+        pytest.skip(f"{SYSTEM} reports it only to the receive after the next")
     with trio_wsarecv.from_stdlib_socket(bound()) as sock:
-        with bound() as other:
-            address = other.getsockname()
-            await sock.connect(address)
+        address = nobody()
+        await sock.connect(address)
         for _ in range(1 if WINE else 2):
-            with pytest.raises(UNREACHABLE):
+            # Windows says "reset", Linux and Wine say "refused".
+            with pytest.raises((ConnectionResetError, ConnectionRefusedError)):
                 await receive_when(
                     pending, lambda: receive(sock, 100), lambda: sock.stdlib.send(b"?")
                 )
         with socket.socket(type=socket.SOCK_DGRAM) as other:
             other.bind(address)
-            # Wine wakes nobody who waits once it has reported an error, plain Trio included.
+            # After it has reported an error, Wine wakes no receive that waits, nor plain Trio's.
             received = await receive_when(
                 pending and not WINE,
                 lambda: receive(sock, 100),
@@ -60,8 +49,10 @@ async def test_a_connected_socket_learns_once_that_nobody_is_there(
 
 
 @every
-async def test_a_socket_stays_usable_although_nobody_was_there(pair: Pair, receive: Method) -> None:
-    # Whether an unconnected socket hears of it at all depends on the system.
+async def test_an_unconnected_socket_stays_usable_when_nobody_listens(
+    pair: Pair, receive: Method
+) -> None:
+    # Whether it gets an error at all depends on the system.
     for _ in range(3):
         pair.sock.stdlib.sendto(b"?", nobody())
     for data in (b"one", b"", b"three"):
@@ -77,7 +68,7 @@ async def test_a_socket_stays_usable_although_nobody_was_there(pair: Pair, recei
         assert received.data == data
 
 
-async def test_the_switch_is_there_everywhere(pair: Pair) -> None:
+async def test_connreset_can_be_switched_on_every_system(pair: Pair) -> None:
     for enabled in (False, True, False):
         pair.sock.set_udp_connreset(enabled)
         pair.send(b"data")
@@ -92,23 +83,18 @@ async def test_the_switch_is_there_everywhere(pair: Pair) -> None:
 @pytest.mark.real_windows
 @when
 @every
-async def test_an_unconnected_socket_learns_of_it_unless_told_not_to(
+async def test_an_unconnected_socket_raises_that_nobody_listens_unless_switched_off(
     pair: Pair, receive: Method, pending: bool
 ) -> None:
+    send = partial(pair.sock.stdlib.sendto, b"?", nobody())
     for _ in range(2):
         with pytest.raises(ConnectionResetError):
-            await receive_when(
-                pending,
-                lambda: receive(pair.sock, 100),
-                lambda: pair.sock.stdlib.sendto(b"?", nobody()),
-            )
+            await receive_when(pending, lambda: receive(pair.sock, 100), send)
     pair.sock.set_udp_connreset(False)
     for data in (b"one", b"two"):
-        pair.sock.stdlib.sendto(b"?", nobody())
+        send()
         received = await receive_when(
-            pending,
-            lambda: receive(pair.sock, 100),
-            partial(pair.send, data),
+            pending, lambda: receive(pair.sock, 100), partial(pair.send, data)
         )
         assert received.data == data
 

@@ -1,4 +1,4 @@
-"""Who sent a datagram."""
+"""The address of the sender of a datagram."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def send_twice(sender: socket.socket, data: bytes, address: Any) -> None:
 @families
 @when
 @pytest.mark.parametrize("receive", WITH_ADDRESS)
-async def test_the_sender_is_who_the_standard_library_says(
+async def test_the_sender_is_that_of_the_standard_library(
     family: socket.AddressFamily, receive: Method, pending: bool
 ) -> None:
     with trio_wsarecv.from_stdlib_socket(bound(family)) as sock, ExitStack() as stack:
@@ -47,11 +47,11 @@ async def test_the_sender_is_who_the_standard_library_says(
             expected = sock.stdlib.recvfrom(100)
             assert received == (*expected, False)
             assert received.address == senders[i].getsockname()
-            assert [type(part) for part in received.address] == [type(part) for part in expected[1]]
+            assert list(map(type, received.address)) == list(map(type, expected[1]))
 
 
 def link_local() -> list[Any]:
-    """Return this machine's own addresses that are good on one link only."""
+    """Return the link-local addresses of this machine."""
     hosts = [each.address for some in psutil.net_if_addrs().values() for each in some]
     found = []
     for host in (*hosts, socket.gethostname()):
@@ -63,7 +63,9 @@ def link_local() -> list[Any]:
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
 @pytest.mark.parametrize("receive", WITH_ADDRESS)
-async def test_the_scope_of_a_link_is_the_standard_librarys(receive: Method) -> None:
+async def test_the_scope_of_a_link_local_address_is_that_of_the_standard_library(
+    receive: Method,
+) -> None:
     with ExitStack() as stack:
         for address in link_local():
             one, two = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _ in range(2))

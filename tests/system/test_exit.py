@@ -1,12 +1,14 @@
-"""However a run or the process comes to its end, with receives pending: no crash, no hang."""
+"""The end of a run or of the process while receives are pending: no crash, no hang."""
 
 from __future__ import annotations
 
 import gc
+import itertools
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -17,17 +19,17 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
-from tests.peers import Counted, stdlib_pair
+from tests.peers import Counted, receive_when, stdlib_pair
 from tests.programs import Program, run
+from tests.receiving import call, on_windows
 from tests.simulation import CrashingClock
 
-on_windows = sys.platform == "win32"
 PROGRAM = str(Path(__file__).parent / "programs" / "exits.py")
 PACKAGE = str(Path(trio_wsarecv.__file__).parent)
 
 
 @pytest.mark.parametrize(
-    ("how", "last_words"),
+    ("how", "message"),
     [
         ("exception", "ValueError: the reason"),
         ("exit", "SystemExit: 5"),
@@ -35,11 +37,11 @@ PACKAGE = str(Path(trio_wsarecv.__file__).parent)
         ("internal error", "TrioInternalError"),
     ],
 )
-def test_a_process_dies_of_an_exception_as_with_stock_sockets(how: str, last_words: str) -> None:
+def test_an_exception_ends_the_process_as_with_stock_sockets(how: str, message: str) -> None:
     ours, stock = Program(PROGRAM, "ours", how), Program(PROGRAM, "stock", how)
     run(ours, stock)
     assert (ours.status, ours.stdout) == (stock.status, stock.stdout) == (1, "receiving\n")
-    assert last_words in ours.stderr
+    assert message in ours.stderr
     assert ours.stderr.replace('"ours"', '"stock"') == stock.stderr
 
 
@@ -51,7 +53,7 @@ def test_a_process_dies_of_an_exception_as_with_stock_sockets(how: str, last_wor
         ("guest", 0, "receiving\nthe last line\n"),
     ],
 )
-def test_a_process_ends_in_silence(how: str, status: int, output: str) -> None:
+def test_a_process_ends_without_a_message(how: str, status: int, output: str) -> None:
     ours = Program(PROGRAM, "ours", how)
     ours.end()
     assert (ours.status, ours.stdout, ours.stderr) == (status, output, "")
@@ -62,16 +64,16 @@ def test_a_process_survives_runs_that_crash() -> None:
     ours.end()
     assert ours.status == 0
     assert ours.stdout == "receiving\nValueError('the reason')\n" * 3 + "the last line\n"
-    # Trio has a lot to say about the tasks that it dropped, but not of us.
+    # Trio reports the tasks that it dropped, but nothing of the package.
     assert PACKAGE not in ours.stderr
 
 
-# Of each task that it had to drop.
-trio_complains = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+# Trio warns of each task that it had to drop.
+drops_tasks = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 def crash_while_receiving(*calls: Callable[[], Awaitable[object]]) -> None:
-    """End a run in such a way that Trio drops its tasks where they are."""
+    """Make the run loop itself fail, so that Trio drops its tasks where they are."""
     clock = CrashingClock()
 
     async def main() -> None:
@@ -86,7 +88,7 @@ def crash_while_receiving(*calls: Callable[[], Awaitable[object]]) -> None:
     gc.collect()
 
 
-@trio_complains
+@drops_tasks
 def test_after_a_crash_the_sockets_receive_in_the_next_run() -> None:
     with stdlib_pair() as (one, other):
         sock = trio_wsarecv.from_stdlib_socket(one)
@@ -95,19 +97,13 @@ def test_after_a_crash_the_sockets_receive_in_the_next_run() -> None:
 
         async def main() -> None:
             assert await sock.recv(10) == b"data"
-            async with trio.open_nursery() as nursery:
-
-                @nursery.start_soon
-                async def receive() -> None:
-                    assert await sock.recv(10) == b"more"
-
-                await wait_all_tasks_blocked()
-                other.sendall(b"more")
+            more = await receive_when(True, lambda: sock.recv(10), lambda: other.sendall(b"more"))
+            assert more == b"more"
 
         trio.run(main)
 
 
-@trio_complains
+@drops_tasks
 def test_after_a_crash_the_sockets_can_be_closed() -> None:
     with stdlib_pair() as (one, other):
         with trio_wsarecv.from_stdlib_socket(one) as sock:
@@ -117,34 +113,27 @@ def test_after_a_crash_the_sockets_can_be_closed() -> None:
         assert other.recv(10) == b""
 
 
-def test_closing_and_then_an_exception() -> None:
+def test_an_exception_after_closing_ends_the_run_as_usual() -> None:
     with stdlib_pair() as (one, other):
         sock = trio_wsarecv.from_stdlib_socket(one)
 
-        async def close_soon() -> None:
-            await wait_all_tasks_blocked()
+        def close_and_fail() -> None:
             sock.close()
             raise ZeroDivisionError
 
-        async def main() -> None:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(sock.recv, 10)
-                nursery.start_soon(close_soon)
-
-        with pytest.raises(BaseException) as caught:  # noqa: PT011
-            trio.run(main)
-        assert not isinstance(caught.value, trio.TrioInternalError)
+        with pytest.RaisesGroup(ZeroDivisionError):
+            trio.run(receive_when, True, lambda: sock.recv(10), close_and_fail)
         other.settimeout(10)
         assert other.recv(10) == b""
 
 
-@trio_complains
-def test_after_a_crash_the_kernel_never_writes_into_memory_that_is_used_again() -> None:
+@drops_tasks
+def test_after_a_crash_the_kernel_never_writes_to_memory_that_is_reused() -> None:
     with stdlib_pair() as (one, other):
         buffers = [bytearray(1000)]
         crash_while_receiving(partial(trio_wsarecv.from_stdlib_socket(one).recv_into, buffers[0]))
         if on_windows:
-            # The kernel may have it still; so it stays where it is.
+            # The kernel may still have it.
             with pytest.raises(BufferError):
                 buffers[0].extend(bytes(100_000))
         buffers.clear()
@@ -168,7 +157,7 @@ def test_a_receive_that_is_never_awaited_does_nothing() -> None:
 
 
 class Interrupter:
-    """Sends SIGINT when a given number of lines of the package have been run."""
+    """Sends SIGINT when the given number of lines of the package have been run."""
 
     def __init__(self, line: int) -> None:
         self.lines_left = line
@@ -182,45 +171,68 @@ class Interrupter:
                 signal.raise_signal(signal.SIGINT)
         return self
 
-
-async def recv(sock: trio_wsarecv.Socket) -> object:
-    return await sock.recv(4)
-
-
-async def recv_into(sock: trio_wsarecv.Socket) -> object:
-    return await sock.recv_into(bytearray(4))
-
-
-async def receive_some(sock: trio_wsarecv.Socket) -> object:
-    return await trio_wsarecv.SocketStream(sock).receive_some()
+    @contextmanager
+    def tracing(self) -> Iterator[None]:
+        sys.settrace(self)
+        try:
+            yield
+        finally:
+            sys.settrace(None)
 
 
-async def receive_exactly(sock: trio_wsarecv.Socket) -> object:
-    return await trio_wsarecv.SocketStream(sock).receive_exactly(4)
+def only_interrupts(exc: BaseException) -> bool:
+    """Tell whether this is a KeyboardInterrupt, or a group of nothing else."""
+    parts = getattr(exc, "exceptions", None)
+    return all(map(only_interrupts, parts)) if parts else isinstance(exc, KeyboardInterrupt)
+
+
+def interrupt_at_every_line(
+    main: Callable[[Interrupter, trio_wsarecv.Socket, socket.socket], Awaitable[object]],
+) -> Iterator[tuple[bool, socket.socket]]:
+    """Run this with one more line each time; give if it was interrupted, and the other end."""
+    tracer = sys.gettrace()
+    try:
+        for line in itertools.count(1):
+            interrupter = Interrupter(line)
+            with stdlib_pair() as (one, other):
+                interrupted = False
+                try:
+                    trio.run(main, interrupter, trio_wsarecv.from_stdlib_socket(one), other)
+                except BaseException as exc:
+                    if not only_interrupts(exc):
+                        raise
+                    interrupted = True
+                yield interrupted, other
+            if interrupter.lines_left > 0:
+                break
+    finally:
+        sys.settrace(tracer)
 
 
 @pytest.mark.parametrize(
-    ("receive", "wait", "warm"),
+    ("name", "arguments", "pending", "warm"),
     [
-        (recv, False, False),
-        (recv, False, True),
-        (recv, True, False),
-        (recv_into, True, False),
-        (receive_some, True, True),
-        (receive_exactly, True, False),
-        (receive_exactly, False, True),
+        ("recv", (4,), False, False),
+        ("recv", (4,), False, True),
+        ("recv", (4,), True, False),
+        ("recv_into", (bytearray(4),), True, False),
+        ("receive_some", (), True, True),
+        ("receive_exactly", (4,), True, False),
+        ("receive_exactly", (4,), False, True),
     ],
 )
-def test_an_interrupt_at_any_line_is_a_keyboard_interrupt_and_nothing_worse(
-    receive: Callable[[trio_wsarecv.Socket], Awaitable[object]], wait: bool, warm: bool
+def test_an_interrupt_at_any_line_of_a_receive_raises_keyboard_interrupt_alone(
+    name: str, arguments: tuple[Any, ...], pending: bool, warm: bool
 ) -> None:
-    async def main(sock: trio_wsarecv.Socket, other: socket.socket) -> None:
+    async def main(
+        interrupter: Interrupter, sock: trio_wsarecv.Socket, other: socket.socket
+    ) -> None:
         if warm:
             other.sendall(b"warm")
             await trio.lowlevel.wait_readable(sock)
             assert await sock.recv(4) == b"warm"
         async with trio.open_nursery() as nursery:
-            if wait:
+            if pending:
 
                 @nursery.start_soon
                 async def send() -> None:
@@ -230,47 +242,17 @@ def test_an_interrupt_at_any_line_is_a_keyboard_interrupt_and_nothing_worse(
             else:
                 other.sendall(b"data")
                 await trio.lowlevel.wait_readable(sock)
-            sys.settrace(interrupter)
-            try:
-                await receive(sock)
-            finally:
-                sys.settrace(None)
+            with interrupter.tracing():
+                await call(sock, name, *arguments)
 
-    tracer = sys.gettrace()
-    line = interrupted = 0
-    try:
-        while True:
-            line += 1
-            interrupter = Interrupter(line)
-            with stdlib_pair() as (one, other):
-                try:
-                    trio.run(main, trio_wsarecv.from_stdlib_socket(one), other)
-                except BaseException as exc:
-                    if not of_interrupts(exc):
-                        raise
-                    interrupted += 1
-                else:
-                    break
-    finally:
-        sys.settrace(tracer)
-    assert interrupter.lines_left > 0
-    assert interrupted == line - 1 > 10
+    *interrupted, last = [interrupted for interrupted, _ in interrupt_at_every_line(main)]
+    assert all(interrupted)
+    assert len(interrupted) > 10
+    assert not last
 
 
-def of_interrupts(exc: BaseException) -> bool:
-    """Tell whether this is KeyboardInterrupt, or a group of nothing else."""
-    parts = getattr(exc, "exceptions", None)
-    return all(map(of_interrupts, parts)) if parts else isinstance(exc, KeyboardInterrupt)
-
-
-@trio.lowlevel.enable_ki_protection  # threading's locks do not survive an interrupt
-async def interrupt() -> None:
-    await wait_all_tasks_blocked()
-    await trio.to_thread.run_sync(signal.raise_signal, signal.SIGINT)
-
-
-def test_an_interrupt_while_the_socket_closes() -> None:
-    async def main(sock: trio_wsarecv.Socket) -> None:
+def test_an_interrupt_at_any_line_of_a_close_still_closes_the_socket() -> None:
+    async def main(interrupter: Interrupter, sock: trio_wsarecv.Socket, _: object) -> None:
         async with trio.open_nursery() as nursery:
 
             @nursery.start_soon
@@ -279,29 +261,13 @@ def test_an_interrupt_while_the_socket_closes() -> None:
                     await sock.recv(10)
 
             await wait_all_tasks_blocked()
-            sys.settrace(interrupter)
-            try:
+            with interrupter.tracing():
                 sock.close()
                 await trio.lowlevel.checkpoint()
-            finally:
-                sys.settrace(None)
 
-    tracer = sys.gettrace()
-    line = 0
-    try:
-        while True:
-            line += 1
-            interrupter = Interrupter(line)
-            with stdlib_pair() as (one, other):
-                other.settimeout(10)
-                try:
-                    trio.run(main, trio_wsarecv.from_stdlib_socket(one))
-                except BaseException as exc:
-                    if not of_interrupts(exc):
-                        raise
-                else:
-                    break
-                assert other.recv(1) == b""
-    finally:
-        sys.settrace(tracer)
-    assert line > 5
+    runs = 0
+    for _interrupted, other in interrupt_at_every_line(main):
+        runs += 1
+        other.settimeout(10)
+        assert other.recv(1) == b""
+    assert runs > 5

@@ -1,15 +1,19 @@
-"""Connections that were made here and are handed around: nobody hangs, and nothing is lost.
+"""Sockets that are duplicated, detached, wrapped again, or used in several runs or libraries.
 
-On Windows a receive on them that succeeds inline has no packet.  That cannot be taken back, and
-holds for every duplicate of the handle.
+On Windows a receive that succeeds inline on a connection made by the package has no packet.  This
+cannot be undone, and holds for every duplicate of the handle.  Still, no receive may hang, and no
+byte may be lost.
 """
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
+import gc
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -18,12 +22,23 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
-from tests.peers import Counted, pattern
+from tests.peers import Counted, pattern, push_back, receive_when, socket_pair, stdlib_pair
 from tests.receiving import on_windows
 from tests.simulation import Call
+from trio_wsarecv import from_stdlib_socket
 from trio_wsarecv._engine import port
 
 Made = tuple[trio_wsarecv.SocketStream, socket.socket]
+
+
+@asynccontextmanager
+async def made_by_connecting(connect: Any) -> AsyncIterator[Made]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stream = await connect(listener.getsockname())
+        other, _ = listener.accept()
+    with other:
+        yield stream, other
+        await stream.aclose()
 
 
 async def connect(address: Any) -> trio_wsarecv.SocketStream:
@@ -37,17 +52,6 @@ async def connect_by_factory(address: Any) -> trio_wsarecv.SocketStream:
 
 
 @asynccontextmanager
-async def made_by(make: Any) -> AsyncIterator[Made]:
-    """Give a stream that was made here, and its other end."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        stream = await make(listener.getsockname())
-        other, _ = listener.accept()
-    with other:
-        yield stream, other
-        await stream.aclose()
-
-
-@asynccontextmanager
 async def made_by_accepting() -> AsyncIterator[Made]:
     (listener,) = await trio_wsarecv.open_tcp_listeners(0, host="127.0.0.1")
     async with listener:
@@ -58,31 +62,28 @@ async def made_by_accepting() -> AsyncIterator[Made]:
 
 
 MADE: dict[str, Any] = {
-    "open_tcp_stream": lambda: made_by(connect),
-    "SocketFactory": lambda: made_by(connect_by_factory),
+    "open_tcp_stream": lambda: made_by_connecting(connect),
+    "SocketFactory": lambda: made_by_connecting(connect_by_factory),
     "accept": made_by_accepting,
 }
 every_origin = pytest.mark.parametrize("made", MADE.values(), ids=MADE)
 
 
 async def check_receives(sock: trio_wsarecv.Socket, other: socket.socket) -> None:
-    """Receive what waits and what comes later, cancel, and receive a flow."""
+    """Receive what waits and what comes later, be busy, cancel, and receive a flow."""
     for _ in range(2):
         other.sendall(b"waiting")
         await trio.lowlevel.wait_readable(sock)
         assert await sock.recv(100) == b"waiting"
     async with trio.open_nursery() as nursery:
-        later = Call(nursery, sock.recv, 100)
+        buffer = bytearray(100)
+        receiver = Call(nursery, sock.recv_into, buffer)
         await wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError):
+            await sock.recv(1)
         other.sendall(b"later")
-    assert later.value == b"later"
-    async with trio.open_nursery() as nursery:
-        cancelled = Call(nursery, trio_wsarecv.SocketStream(sock).receive_exactly, 100)
-        await wait_all_tasks_blocked()
-        other.sendall(b"half")
-        await wait_all_tasks_blocked()
-        cancelled.scope.cancel()
-    assert cancelled.cancelled
+    assert bytes(buffer[: receiver.value]) == b"later"
+    await push_back(sock, other, b"half")
     other.sendall(pattern(20_000))
     received = b""
     while len(received) < 20_004:
@@ -90,12 +91,27 @@ async def check_receives(sock: trio_wsarecv.Socket, other: socket.socket) -> Non
     assert received == b"half" + pattern(20_000)
 
 
-@every_origin
-async def test_a_connection_that_was_made_here(made: Any) -> None:
+async def check_engine(
+    sock: trio_wsarecv.Socket, other: socket.socket, *, overlapped: bool
+) -> None:
+    """Check receives, and which engine this socket gets."""
     counted = Counted()
+    await check_receives(sock, other)
+    assert counted.overlapped_sockets == (overlapped and on_windows)
+    assert counted.readiness_sockets == (not (overlapped and on_windows))
+
+
+async def check_close(sock: trio_wsarecv.Socket, other: socket.socket) -> None:
+    with pytest.raises(trio.ClosedResourceError):
+        await receive_when(True, lambda: sock.recv(100), sock.close)
+    other.settimeout(10)
+    assert other.recv(10) == b""
+
+
+@every_origin
+async def test_a_connection_made_here_is_received_on_overlapped(made: Any) -> None:
     async with made() as (stream, other):
-        await check_receives(stream.socket, other)
-    assert counted.overlapped_sockets == on_windows
+        await check_engine(stream.socket, other, overlapped=True)
 
 
 class CountingPort:
@@ -125,127 +141,223 @@ def counting_waits() -> Iterator[CountingPort]:
 
 @pytest.mark.windows
 @every_origin
-async def test_what_waits_is_received_without_a_packet(made: Any) -> None:
+@pytest.mark.parametrize("adopted", [False, True])
+async def test_only_a_connection_made_here_receives_waiting_data_without_a_packet(
+    made: Any, adopted: bool
+) -> None:
     async with made() as (stream, other):
-        sock = stream.socket
-        with counting_waits() as counting:
-            for _ in range(3):
+        sock = from_stdlib_socket(stream.socket.stdlib.dup()) if adopted else stream.socket
+        with sock, counting_waits() as counting:
+            for count in range(1, 4):
                 other.sendall(b"data")
                 await trio.lowlevel.wait_readable(sock)
                 assert await sock.recv(100) == b"data"
-                assert counting.waits == 0
-            async with trio.open_nursery() as nursery:
-                call = Call(nursery, sock.recv, 100)
-                await wait_all_tasks_blocked()
-                assert counting.waits == 1
-                other.sendall(b"data")
-            assert call.value == b"data"
-
-
-@pytest.mark.windows
-async def test_on_an_adopted_socket_the_packet_of_what_waits_is_awaited() -> None:
-    async with made_by(connect) as (stream, other):
-        adopted = trio_wsarecv.from_stdlib_socket(stream.socket.stdlib.dup())
-        with adopted, counting_waits() as counting:
-            for count in range(1, 4):
-                other.sendall(b"data")
-                await trio.lowlevel.wait_readable(adopted)
-                assert await adopted.recv(100) == b"data"
-                assert counting.waits == count
+                assert counting.waits == (count if adopted else 0)
+            before = counting.waits
+            later = await receive_when(
+                True, lambda: sock.recv(100), lambda: other.sendall(b"later")
+            )
+            assert (later, counting.waits) == (b"later", before + 1)
 
 
 @pytest.mark.parametrize("used", [False, True], ids=["fresh", "received on"])
 @every_origin
-async def test_a_duplicate(made: Any, used: bool) -> None:
+async def test_a_duplicate_is_overlapped_if_it_receives_first(made: Any, used: bool) -> None:
     async with made() as (stream, other):
         if used:
             await check_receives(stream.socket, other)
-        counted = Counted()
         with stream.socket.dup() as duplicate:
-            await check_receives(duplicate, other)
+            assert type(duplicate) is trio_wsarecv.Socket
+            assert duplicate.fileno() != stream.socket.fileno()
+            await check_engine(duplicate, other, overlapped=not used)
             await check_receives(stream.socket, other)
             await check_receives(duplicate, other)
         await check_receives(stream.socket, other)
-        # The first of the two that is received on has the port.
-        assert counted.overlapped_sockets == (on_windows and not used)
 
 
 @every_origin
-async def test_a_handle_that_was_detached_and_adopted(made: Any) -> None:
+async def test_a_detached_handle_that_is_adopted_is_received_on_by_readiness(made: Any) -> None:
     async with made() as (stream, other):
         await check_receives(stream.socket, other)
-        counted = Counted()
         stdlib = socket.socket(fileno=stream.socket.detach())
-        with trio_wsarecv.from_stdlib_socket(stdlib) as adopted:
-            await check_receives(adopted, other)
-        assert (counted.overlapped_sockets, counted.readiness_sockets) == (0, 1)
+        with from_stdlib_socket(stdlib) as adopted:
+            await check_engine(adopted, other, overlapped=False)
 
 
+def copy_by_fromfd(sock: trio_wsarecv.Socket) -> socket.socket:
+    return socket.fromfd(sock.fileno(), socket.AF_INET, socket.SOCK_STREAM)
+
+
+def copy_by_share(sock: Any) -> socket.socket:
+    if sys.platform == "win32":
+        return socket.fromshare(sock.share(os.getpid()))
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    "copy", [copy_by_fromfd, pytest.param(copy_by_share, marks=pytest.mark.windows)]
+)
 @every_origin
-async def test_a_copy_by_fromfd(made: Any) -> None:
+async def test_a_copy_receives_although_the_original_is_closed(
+    made: Any, copy: Callable[[Any], socket.socket]
+) -> None:
     async with made() as (stream, other):
         await check_receives(stream.socket, other)
-        copy = socket.fromfd(stream.socket.fileno(), socket.AF_INET, socket.SOCK_STREAM)
-        with trio_wsarecv.from_stdlib_socket(copy) as adopted:
+        with from_stdlib_socket(copy(stream.socket)) as adopted:
             await check_receives(adopted, other)
+            await check_receives(stream.socket, other)
             await stream.aclose()
             await check_receives(adopted, other)
 
 
-if sys.platform == "win32":
-
-    @every_origin
-    async def test_a_copy_by_share(made: Any) -> None:
-        async with made() as (stream, other):
-            await check_receives(stream.socket, other)
-            copy = socket.fromshare(stream.socket.share(os.getpid()))
-            with trio_wsarecv.from_stdlib_socket(copy) as adopted:
-                await check_receives(adopted, other)
-                await stream.aclose()
-                await check_receives(adopted, other)
-
-
 @every_origin
-async def test_a_blocking_socket_of_the_standard_library_afterwards(made: Any) -> None:
+async def test_a_detached_handle_can_be_a_blocking_socket(made: Any) -> None:
     async with made() as (stream, other):
-        await check_receives(stream.socket, other)
-        with socket.socket(fileno=stream.socket.detach()) as stdlib:
+        sock = stream.socket
+        await check_receives(sock, other)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sock.recv, 10)
+            await wait_all_tasks_blocked()
+            with pytest.raises(trio.BusyResourceError):
+                sock.detach()
+            assert sock.fileno() != -1
+            other.sendall(b"data")
+        with socket.socket(fileno=sock.detach()) as stdlib:
+            assert sock.fileno() == -1
             stdlib.setblocking(True)
             for _ in range(2):
                 other.sendall(b"data")
                 assert await trio.to_thread.run_sync(stdlib.recv, 100) == b"data"
 
 
-def test_a_second_run() -> None:
-    ends: list[tuple[trio_wsarecv.Socket, socket.socket]] = []
+@every_origin
+@pytest.mark.parametrize("rewrapped", [False, True])
+def test_a_socket_is_received_on_by_readiness_in_every_run_but_the_first(
+    made: Any, rewrapped: bool
+) -> None:
+    async def main() -> None:
+        async with made() as (stream, other):
+            sock = stream.socket
+            await check_engine(sock, other, overlapped=True)
+            for _ in range(2):
+                await trio.to_thread.run_sync(trio.run, second_run, sock, other)
+            await check_receives(sock, other)
 
-    async def first() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            stream = await connect(listener.getsockname())
-            other, _ = listener.accept()
-        ends.append((stream.socket, other))
-        await check_receives(*ends[0])
+    async def second_run(sock: trio_wsarecv.Socket, other: socket.socket) -> None:
+        again = from_stdlib_socket(sock.stdlib) if rewrapped else sock
+        await check_engine(again, other, overlapped=False)
 
-    async def second() -> None:
-        counted = Counted()
-        await check_receives(*ends[0])
-        assert (counted.overlapped_sockets, counted.readiness_sockets) == (0, 1)
-
-    trio.run(first)
-    trio.run(second)
-    trio.run(second)
-    for each in ends[0]:
-        each.close()
+    trio.run(main)
 
 
 @pytest.mark.parametrize("wrapped_first", [False, True])
-async def test_two_wrappers_of_one_socket(wrapped_first: bool) -> None:
-    async with made_by(connect) as (stream, other):
-        sock = stream.socket
+async def test_wrappers_of_one_socket_share_its_claim_engine_and_bytes(wrapped_first: bool) -> None:
+    with stdlib_pair() as (one, other):
+        first = from_stdlib_socket(one)
         if not wrapped_first:
-            await check_receives(sock, other)
-        second = trio_wsarecv.from_stdlib_socket(sock.stdlib)
+            await check_receives(first, other)
+        second = from_stdlib_socket(one)
         counted = Counted()
         await check_receives(second, other)
-        await check_receives(sock, other)
+        await check_receives(first, other)
         assert counted.overlapped_sockets == (on_windows and wrapped_first)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(first.recv, 10)
+            await wait_all_tasks_blocked()
+            with pytest.raises(trio.BusyResourceError):
+                await second.recv(10)
+            other.sendall(b"data")
+        await push_back(first, other, b"half")
+        assert await second.recv(10) == b"half"
+        del first, second
+        gc.collect()  # which leaves the socket as it is
+        other.sendall(b"data")
+        assert await from_stdlib_socket(one).recv(10) == b"data"
+
+
+def test_a_socket_in_several_runs() -> None:
+    with stdlib_pair() as (one, other):
+        sock = from_stdlib_socket(one)
+
+        async def main(sock: trio_wsarecv.Socket, overlapped: bool) -> None:
+            await check_engine(sock, other, overlapped=overlapped)
+
+        trio.run(main, sock, True)
+        trio.run(main, sock, False)
+        trio.run(main, from_stdlib_socket(one), False)
+        trio.run(check_close, sock, other)
+
+
+def test_a_socket_that_asyncio_has_used_is_received_on_by_readiness() -> None:
+    with stdlib_pair() as (one, other):
+        one.setblocking(False)
+        other.sendall(b"for asyncio")
+
+        async def receive_in_asyncio() -> None:
+            assert await asyncio.get_running_loop().sock_recv(one, 100) == b"for asyncio"
+
+        async def main() -> None:
+            sock = from_stdlib_socket(one)
+            await check_engine(sock, other, overlapped=False)
+            await check_close(sock, other)
+
+        asyncio.run(receive_in_asyncio())
+        trio.run(main)
+
+
+if sys.platform == "win32":
+    import _overlapped  # type: ignore[import-not-found]
+
+    WSA_IO_PENDING = 997
+
+    async def test_a_socket_that_is_not_overlapped_is_received_on_by_readiness() -> None:
+        make = ctypes.WinDLL("ws2_32").WSASocketW
+        make.restype = ctypes.c_size_t
+        handle = make(socket.AF_INET, socket.SOCK_STREAM, 0, None, 0, 0)
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listener,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, handle) as one,
+        ):
+            one.connect(listener.getsockname())
+            other, _ = listener.accept()
+            with other:
+                sock = from_stdlib_socket(one)
+                await check_engine(sock, other, overlapped=False)
+                await check_close(sock, other)
+
+    async def send(sock: trio.socket.SocketType, data: bytes, *, skips: bool = False) -> int:
+        """Send by an overlapped ``WSASend`` of the program's own; wait if there is a packet."""
+        operation = _overlapped.Overlapped(0)
+        operation.WSASend(sock.fileno(), data, 0)
+        if operation.error == WSA_IO_PENDING or not skips:
+            await trio.lowlevel.wait_overlapped(sock.fileno(), operation.address)
+        nbytes: int = operation.getresult()
+        return nbytes
+
+    async def test_a_socket_that_a_program_has_registered_is_received_on_by_readiness() -> None:
+        with socket_pair() as (sock, other):
+            trio.lowlevel.register_with_iocp(sock.fileno())
+            await check_engine(sock, other, overlapped=False)
+            assert sock.engine.startswith("readiness: associated")
+            assert await send(sock, b"answer") == 6
+            assert other.recv(100) == b"answer"
+
+    async def test_after_a_receive_a_programs_own_operations_need_no_registration() -> None:
+        with socket_pair() as (sock, other):
+            other.sendall(b"question")
+            assert await sock.recv(100) == b"question"
+            assert sock.engine == "overlapped"
+            with pytest.raises(OSError, match=r".") as refused:
+                trio.lowlevel.register_with_iocp(sock.fileno())
+            assert refused.value.winerror == 87
+            assert await send(sock, b"answer") == 6
+            assert other.recv(100) == b"answer"
+
+    async def test_a_programs_own_operations_on_a_connection_made_here_have_no_packet() -> None:
+        async with made_by_connecting(connect) as (stream, other):
+            other.sendall(b"question")
+            assert await stream.receive_some() == b"question"
+            assert stream.socket.engine == "overlapped"
+            for _ in range(3):  # a packet that nobody waits for would end the run
+                assert await send(stream.socket, b"answer", skips=True) == 6
+                assert other.recv(6) == b"answer"

@@ -1,9 +1,8 @@
-"""Trio's functions for TCP, giving our streams."""
+"""Trio's functions for TCP, which give streams of this package."""
 
 from __future__ import annotations
 
 import socket
-import sys
 from functools import partial
 
 import pytest
@@ -12,8 +11,7 @@ import trio.testing
 
 import trio_wsarecv
 from tests.peers import Counted, stdlib_pair
-
-on_windows = sys.platform == "win32"
+from tests.receiving import on_windows
 
 
 async def echo(stream: trio_wsarecv.SocketStream) -> None:
@@ -23,7 +21,10 @@ async def echo(stream: trio_wsarecv.SocketStream) -> None:
             await stream.send_all(data)
 
 
-async def test_a_server_and_its_clients() -> None:
+@pytest.mark.parametrize("installed", [False, True])
+async def test_a_server_and_its_clients(installed: bool) -> None:
+    if installed:
+        trio.socket.set_custom_socket_factory(trio_wsarecv.SocketFactory())
     counted = Counted()
     async with trio.open_nursery() as nursery:
         listeners = await nursery.start(partial(trio_wsarecv.serve_tcp, echo, 0, host="127.0.0.1"))
@@ -45,9 +46,8 @@ async def test_a_server_and_its_clients() -> None:
             for number in range(20):
                 clients.start_soon(talk, number)
         nursery.cancel_scope.cancel()
-    assert (counted.overlapped_sockets, counted.readiness_sockets) == (
-        (40, 0) if on_windows else (0, 40)
-    )
+    assert counted.overlapped_sockets == (40 if on_windows else 0)
+    assert counted.readiness_sockets == (0 if on_windows else 40)
 
 
 async def test_a_server_with_a_nursery_for_its_handlers() -> None:
@@ -93,7 +93,7 @@ async def test_all_local_addresses_are_listened_on() -> None:
             assert listener.socket.family in (socket.AF_INET, socket.AF_INET6)
 
 
-async def test_a_connection_has_trios_options() -> None:
+async def test_a_connection_is_made_with_the_options_of_trio() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         stream = await trio_wsarecv.open_tcp_stream(
             *listener.getsockname(), happy_eyeballs_delay=0.1, local_address="127.0.0.1"
@@ -101,13 +101,11 @@ async def test_a_connection_has_trios_options() -> None:
         async with stream:
             assert stream.socket.getsockname()[0] == "127.0.0.1"
             assert stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-            assert (stream.socket.family, stream.socket.type) == (
-                socket.AF_INET,
-                socket.SOCK_STREAM,
-            )
+            assert stream.socket.family == socket.AF_INET
+            assert stream.socket.type == socket.SOCK_STREAM
 
 
-async def test_errors_are_trios() -> None:
+async def test_errors_are_those_of_trio() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
     with pytest.raises(OSError, match="all attempts to connect"):
@@ -133,8 +131,3 @@ async def test_a_listener_takes_over_the_socket_of_one_that_trio_made() -> None:
         async with client, await listener.accept() as stream:
             await client.send_all(b"hello")
             assert await stream.receive_exactly(5) == b"hello"
-
-
-async def test_works_the_same_where_the_sockets_are_ours_already() -> None:
-    trio.socket.set_custom_socket_factory(trio_wsarecv.SocketFactory())
-    await test_a_server_and_its_clients()

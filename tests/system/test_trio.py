@@ -1,4 +1,4 @@
-"""What the package relies on in Trio, one by one: a Trio that does otherwise fails here."""
+"""What the package relies on in Trio: a version that behaves differently fails here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def yield_to_trio(message: object) -> Generator[object, Any, Any]:
     return (yield message)
 
 
-async def test_what_wait_task_rescheduled_yields_puts_a_task_to_sleep_again_and_again() -> None:
+async def test_a_task_can_sleep_repeatedly_on_what_wait_task_rescheduled_yields() -> None:
     cancelled = []
 
     def abort(raise_cancel: object) -> trio.lowlevel.Abort:
@@ -52,11 +52,11 @@ async def test_what_wait_task_rescheduled_yields_puts_a_task_to_sleep_again_and_
         assert not cancelled
 
 
-async def test_a_task_that_sleeps_so_is_cancelled_by_its_abort_function() -> None:
+async def test_cancellation_calls_the_abort_function_of_such_a_sleep() -> None:
     task = trio.lowlevel.current_task()
 
     def abort(raise_cancel: Any) -> trio.lowlevel.Abort:
-        # The waking is left to the packet.
+        # The task is woken by the packet alone.
         trio.lowlevel.reschedule(task, outcomes.Value(raise_cancel))
         return Abort.FAILED
 
@@ -67,7 +67,7 @@ async def test_a_task_that_sleeps_so_is_cancelled_by_its_abort_function() -> Non
             raise_cancel()
 
 
-async def test_the_sleep_data_of_a_task_goes_when_it_is_rescheduled() -> None:
+async def test_rescheduling_a_task_clears_its_sleep_data() -> None:
     task = trio.lowlevel.current_task()
 
     async def sleep() -> None:
@@ -86,7 +86,7 @@ async def test_the_sleep_data_of_a_task_goes_when_it_is_rescheduled() -> None:
 
 
 @pytest.mark.windows
-async def test_a_task_is_registered_before_wait_overlapped_yields_and_stays_so() -> None:
+async def test_wait_overlapped_registers_the_task_before_it_yields() -> None:
     with stdlib_pair() as (sock, other):
         assert port.associate(sock.fileno())
         operation = Operation(sock.fileno())
