@@ -1,4 +1,5 @@
-"""Receives on real sockets, one file a subject.
+"""Receives on real sockets, one file for each subject.
 
-On Linux the package uses Trio's own way; in a Windows CPython, under Wine too, that of Windows.
+Natively they use the readiness engine, and in a Windows CPython, also under Wine, the overlapped
+one.
 """

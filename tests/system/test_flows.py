@@ -1,4 +1,4 @@
-"""How many calls of Winsock real flows take."""
+"""How many Winsock calls the messages of a flow take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 from tests.peers import Counted, stream_pair
 
 MESSAGES = 50
-LEARNING = 4  # calls more, until a receive is as large as a message
+LEARNING = 4  # more calls at most, until a receive is as large as a message
 
 
 @pytest.mark.windows

@@ -1,7 +1,7 @@
-"""Arguments of every kind at every call: a documented exception or a right result, and no harm.
+"""Random arguments at every call: a documented exception or a correct result, and no harm.
 
-Nothing here may crash or hang, leave a byte in a buffer that the peer did not send, or write to a
-byte that was not asked for.
+No call may crash or hang, put bytes into a buffer that the peer did not send, or write outside the
+room that it was given.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ import gc
 import mmap
 import operator
 import socket
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,12 +21,12 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
-from tests.peers import Counted
+from tests.datagrams import bound
+from tests.peers import Counted, socket_pair
+from tests.receiving import Index, call, on_windows
 from tests.simulation import Call
 from tools.windows import SYSTEM, WINE
 from trio_wsarecv import IncompleteReceiveError, MsgFlag, wsarecv
-
-on_windows = sys.platform == "win32"
 
 # What the calls are documented to raise, or Python for arguments of the wrong type or size.
 DOCUMENTED = (
@@ -49,24 +48,8 @@ hostile = settings(
 )
 
 
-# Arguments.
-
-
-class Index:
-    """An integer by courtesy of ``__index__``."""
-
-    def __init__(self, value: int) -> None:
-        self.value = value
-
-    def __index__(self) -> int:
-        return self.value
-
-    def __repr__(self) -> str:
-        return f"Index({self.value})"
-
-
 class Broken:
-    """Something whose every conversion fails."""
+    """An object whose every conversion fails."""
 
     def __index__(self) -> int:
         raise ZeroDivisionError
@@ -94,7 +77,7 @@ integers = st.one_of(
 )
 numbers = st.one_of(integers, integers.map(int).map(Index), junk)
 few_numbers = st.one_of(st.integers(0, 40), numbers)
-# Asking for what is out of band, where nothing is, means to wait: that has a test of its own.
+# To ask for out-of-band data where there is none means to wait, which has a test of its own.
 flags = st.one_of(
     st.just(0),
     st.sampled_from(list(MsgFlag)),
@@ -102,11 +85,11 @@ flags = st.one_of(
     numbers.filter(lambda number: not isinstance(number, Index)),
 ).filter(lambda flags: not (isinstance(flags, int) and flags & MsgFlag.MSG_OOB))
 
-# Where the flags are the system's own, most would do just what they are there for.
+# The flags of these calls are the system's, so most of them would work.
 system_flags = st.one_of(
     st.just(0),
     st.just(socket.MSG_PEEK),
-    # While ordinary data is there, Windows has a receive out of band without overlap try and try.
+    # On Windows the readiness engine would try again and again while ordinary data is there.
     *([] if on_windows else [st.just(socket.MSG_OOB)]),
     st.sampled_from(POWERS[16:]),
     junk,
@@ -117,7 +100,7 @@ FILL = b"\xee"  # the peer sends no such byte
 
 
 class Target(NamedTuple):
-    """Something to receive into, with the memory around it."""
+    """A buffer to receive into, with the memory around it."""
 
     buffer: Any
     memory: Any
@@ -125,7 +108,7 @@ class Target(NamedTuple):
     size: int
 
     def check(self, nbytes: int | None = None) -> bytes:
-        """Return what has been received; raise if anything else was written to."""
+        """Return what has been received; fail if anything else was written to."""
         memory = bytes(self.memory)
         assert memory[: self.start] == (CANARY * 2)[: self.start]
         assert memory[self.start + self.size :] == CANARY
@@ -173,11 +156,7 @@ class Case(NamedTuple):
     targets: tuple[Target, ...] = ()
 
     async def run(self, sock: trio_wsarecv.Socket) -> Any:
-        if self.name == "wsarecv":
-            return await wsarecv(sock, *self.arguments)
-        if hasattr(sock, self.name):
-            return await getattr(sock, self.name)(*self.arguments)
-        return await getattr(trio_wsarecv.SocketStream(sock), self.name)(*self.arguments)
+        return await call(sock, self.name, *self.arguments)
 
     def nbytes(self, result: Any) -> int | None:
         if not self.name.endswith("into") and self.name != "wsarecv":
@@ -207,7 +186,7 @@ class Case(NamedTuple):
 
 
 def some(*arguments: st.SearchStrategy[Any], least: int = 0) -> st.SearchStrategy[Any]:
-    """Arguments of which the last ones may be missing."""
+    """Draw arguments, of which the last ones may be missing."""
     return st.one_of(*(st.tuples(*arguments[:n]) for n in range(least, len(arguments) + 1)))
 
 
@@ -259,45 +238,42 @@ of_streams = st.one_of(
 DATA = bytes(range(64))
 
 
-def check_error(case: Case, error: BaseException) -> None:
-    documented = isinstance(error, DOCUMENTED)
-    assert documented or isinstance(error, ZeroDivisionError), repr(error)
-    case.untouched()
-
-
-def tcp_pair() -> tuple[trio_wsarecv.Socket, socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        one = socket.create_connection(listener.getsockname())
-        other, _ = listener.accept()
-    return trio_wsarecv.from_stdlib_socket(one), other
-
-
-def udp_pair() -> tuple[trio_wsarecv.Socket, socket.socket]:
-    one, other = (socket.socket(type=socket.SOCK_DGRAM) for _ in range(2))
-    for each in (one, other):
-        each.bind(("127.0.0.1", 0))
-    other.connect(one.getsockname())
-    return trio_wsarecv.from_stdlib_socket(one), other
+@contextmanager
+def udp_pair() -> Iterator[tuple[trio_wsarecv.Socket, socket.socket]]:
+    with trio_wsarecv.from_stdlib_socket(bound()) as sock, bound() as other:
+        other.connect(sock.getsockname())
+        yield sock, other
 
 
 async def outcome_of(case: Case, sock: trio_wsarecv.Socket) -> Call:
-    """Return the call when it has ended; where it waits for more than there is, by cancelling."""
+    """Run a call to its end, and cancel it if it waits for more than there is."""
     async with trio.open_nursery() as nursery:
-        call = Call(nursery, case.run, sock)
-        with trio.fail_after(5):  # it neither ends nor waits
+        result = Call(nursery, case.run, sock)
+        with trio.fail_after(5):  # if it neither ends nor waits
             await wait_all_tasks_blocked()
-        call.scope.cancel()
-    return call
+        result.scope.cancel()
+    return result
 
 
 async def drain(sock: trio_wsarecv.Socket) -> bytes:
     """Return all that can be received without waiting."""
     received = b""
     while True:
-        call = await outcome_of(Case("recv", (65536,)), sock)
-        if not call.succeeded or not call.value:
+        result = await outcome_of(Case("recv", (65536,)), sock)
+        if not result.succeeded or not result.value:
             return received
-        received += call.value
+        received += result.value
+
+
+def check_result(case: Case, result: Call) -> bytes:
+    """Check what has become of a call, and return the bytes that it gave."""
+    if result.succeeded:
+        return case.received(result.value)
+    if not result.cancelled:
+        assert isinstance(result.error, (*DOCUMENTED, ZeroDivisionError)), repr(result.error)
+    case.untouched()
+    partial: bytes = getattr(result.error, "partial", b"")
+    return partial
 
 
 @pytest.mark.deadline(60)
@@ -307,22 +283,12 @@ async def drain(sock: trio_wsarecv.Socket) -> bytes:
 @example(case=Case("receive_exactly", (100,)), ended=False)
 @example(case=Case("recvmsg_into", ([],)), ended=False)
 async def test_no_call_on_a_stream_does_harm(case: Case, ended: bool) -> None:
-    sock, other = tcp_pair()
-    with sock, other:
+    with socket_pair() as (sock, other):
         other.sendall(DATA)
         if ended:
             other.shutdown(socket.SHUT_WR)
         await trio.lowlevel.wait_readable(sock)
-        call = await outcome_of(case, sock)
-        received = b""
-        if call.cancelled:
-            case.untouched()
-        elif not call.succeeded:
-            check_error(case, call.error)
-            if isinstance(call.error, IncompleteReceiveError):
-                received = call.error.partial
-        else:
-            received = case.received(call.value)
+        received = check_result(case, await outcome_of(case, sock))
         rest = await drain(sock)
         peeked = len(rest) == len(DATA) and rest.startswith(received)
         assert peeked or received + rest == DATA
@@ -335,18 +301,10 @@ async def test_no_call_on_a_stream_does_harm(case: Case, ended: bool) -> None:
 @example(case=Case("recvmsg_into", ([],)))
 @example(case=Case("recvfrom_many", (2**31, 2**31)))
 async def test_no_call_on_a_socket_for_datagrams_does_harm(case: Case) -> None:
-    sock, other = udp_pair()
-    with sock, other:
+    with udp_pair() as (sock, other):
         other.send(DATA)
         await trio.lowlevel.wait_readable(sock)
-        call = await outcome_of(case, sock)
-        if call.cancelled:
-            case.untouched()
-        elif not call.succeeded:
-            check_error(case, call.error)
-            assert DATA.startswith(getattr(call.error, "partial", b""))
-        else:
-            assert DATA.startswith(case.received(call.value))
+        assert DATA.startswith(check_result(case, await outcome_of(case, sock)))
         other.send(b"next")
         received = [(await sock.recvfrom(100))[0]]
         if received == [DATA]:
@@ -358,53 +316,47 @@ async def test_no_call_on_a_socket_for_datagrams_does_harm(case: Case) -> None:
 @hostile
 @given(case=st.one_of(of_sockets, of_streams))
 async def test_no_call_on_a_closed_socket_reaches_the_kernel(case: Case) -> None:
-    sock, other = tcp_pair()
-    with other:
+    with socket_pair() as (sock, _):
         sock.close()
         counted = Counted()
-        call = await outcome_of(case, sock)
-        if call.succeeded:  # nothing was asked for
-            assert not case.received(call.value)
-        else:
-            check_error(case, call.error)
+        result = await outcome_of(case, sock)
+        assert not result.cancelled
+        assert not check_result(case, result)
         assert counted.wsarecv_calls == 0
 
 
 @pytest.mark.parametrize("size", [1, 10])
-async def test_waiting_for_what_is_out_of_band_is_waiting(size: int) -> None:
-    flags = MsgFlag.MSG_OOB
+async def test_a_receive_of_out_of_band_data_waits_or_fails_where_there_is_none(size: int) -> None:
     if WINE:
         pytest.skip(f"{SYSTEM} may fail to cancel that while ordinary data is there")
-    sock, other = tcp_pair()
-    with sock, other:
+    oob, buffer = int(MsgFlag.MSG_OOB), bytearray(size)
+    with socket_pair() as (sock, other):
         other.sendall(DATA)
         await trio.lowlevel.wait_readable(sock)
-        buffer = bytearray(size)
         for case in (
-            Case("recv", (size, int(flags))),
-            Case("recvfrom", (size, int(flags))),
-            Case("recvmsg", (size, 0, int(flags))),
-            Case("recv_into", (buffer, size, int(flags))),
-            Case("wsarecv", ([buffer, bytearray(1)], flags)),
+            Case("recv", (size, oob)),
+            Case("recvfrom", (size, oob)),
+            Case("recvmsg", (size, 0, oob)),
+            Case("recv_into", (buffer, size, oob)),
+            Case("wsarecv", ([buffer, bytearray(1)], oob)),
         ):
-            call = await outcome_of(case, sock)
-            if call.succeeded:
-                assert not call.value if case.name != "wsarecv" else not call.value.nbytes
+            result = await outcome_of(case, sock)
+            if result.succeeded:
+                assert not (result.value.nbytes if case.name == "wsarecv" else result.value)
             else:
-                assert call.cancelled or isinstance(call.error, OSError)
+                assert result.cancelled or isinstance(result.error, OSError)
         assert await sock.recv(100) == DATA
 
 
-# While others do something to the socket, or to the buffer.
-
-
 class Into(NamedTuple):
+    """A receive into a buffer, while something is done to the buffer or the socket."""
+
     name: str
     flags: int = 0
 
     async def run(self, sock: trio_wsarecv.Socket, buffer: bytearray) -> int:
         if self.name in ("wsarecv", "recvmsg_into"):
-            # Two buffers that are partly the same: what comes last is what is there.
+            # Two buffers that overlap: what is written last is there in the end.
             with memoryview(buffer) as view, view[:8] as one, view[4:] as two:
                 if self.name == "wsarecv":
                     return (await wsarecv(sock, [one, two], self.flags)).nbytes
@@ -440,16 +392,15 @@ ACTIONS = ["send", "cancel", "close", "shut down", "resize", "collect", "receive
     actions=st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=6),
     streams=st.booleans(),
 )
-async def test_nothing_that_happens_meanwhile_does_harm(
+async def test_nothing_done_during_a_receive_does_harm(
     into: Into, actions: list[str], streams: bool
 ) -> None:
     streams = streams or into.flags != 0 or into.name == "receive_exactly_into"
-    sock, other = tcp_pair() if streams else udp_pair()
     buffer = bytearray(CANARY)
     sent = b""
-    with sock, other:
+    with socket_pair() if streams else udp_pair() as (sock, other):
         async with trio.open_nursery() as nursery:
-            call = Call(nursery, into.run, sock, buffer)
+            receive = Call(nursery, into.run, sock, buffer)
             others: list[Call] = []
             await wait_all_tasks_blocked()
             for action in actions:
@@ -459,20 +410,16 @@ async def test_nothing_that_happens_meanwhile_does_harm(
                         other.send(data)
                         sent += data
                 elif action == "cancel":
-                    call.scope.cancel()
+                    receive.scope.cancel()
                 elif action == "close":
                     sock.close()
                 elif action == "shut down" and sock.fileno() != -1 and streams:
                     with suppress(OSError):
                         sock.shutdown(socket.SHUT_RD)
                 elif action == "resize":
-                    if call.done:
+                    with nullcontext() if receive.done else suppress(BufferError):
                         buffer.append(0)
                         buffer.pop()
-                    else:
-                        with suppress(BufferError):
-                            buffer.append(0)
-                            buffer.pop()
                 elif action == "collect":
                     gc.collect(1)
                 elif action == "receive":
@@ -485,13 +432,13 @@ async def test_nothing_that_happens_meanwhile_does_harm(
                     break
             await wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
-        for each in (call, *others):
+        for each in (receive, *others):
             if not each.succeeded and not each.cancelled:
                 assert isinstance(each.error, DOCUMENTED), repr(each.error)
-        if call.succeeded:
-            received = into.expected(sent[: call.value])
+        if receive.succeeded:
+            received = into.expected(sent[: receive.value])
             assert buffer[: len(received)] == received
-            assert buffer[max(call.value, 0) :] == CANARY[max(call.value, 0) :]
-        elif isinstance(call.error, IncompleteReceiveError):
-            assert sent.startswith(call.error.partial)
+            assert buffer[receive.value :] == CANARY[receive.value :]
+        elif isinstance(receive.error, IncompleteReceiveError):
+            assert sent.startswith(receive.error.partial)
         buffer.append(0)

@@ -1,4 +1,4 @@
-"""Making Trio's own functions give our sockets: for a run, and for the process."""
+"""`install` and `patch_trio`: Trio's own functions make sockets of this package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import socket
 import ssl
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
@@ -15,9 +17,9 @@ import trustme
 
 import trio_wsarecv
 from tests.peers import Counted, stdlib_pair
+from tests.receiving import on_windows
 from trio_wsarecv import _install
 
-on_windows = sys.platform == "win32"
 with socket.socket() as _sample:
     stock = type(trio.socket.from_stdlib_socket(_sample))
 expected = trio_wsarecv.Socket if on_windows else stock
@@ -30,17 +32,22 @@ def patched() -> Iterator[None]:
     trio_wsarecv.unpatch_trio()
 
 
+async def echo(stream: trio.abc.Stream) -> None:
+    async for data in stream:
+        await stream.send_all(data)
+
+
 async def echo_through() -> list[type]:
-    """Use Trio's own functions for TCP; return what types of socket they made."""
+    """Use Trio's own functions for TCP, and return the types of the sockets they made."""
     types = []
 
-    async def echo(stream: trio.SocketStream) -> None:
+    async def echo_and_note(stream: trio.SocketStream) -> None:
         types.append(type(stream.socket))
-        async for data in stream:
-            await stream.send_all(data)
+        await echo(stream)
 
     async with trio.open_nursery() as nursery:
-        listeners = await nursery.start(partial(trio.serve_tcp, echo, 0, host="127.0.0.1"))
+        serve = partial(trio.serve_tcp, echo_and_note, 0, host="127.0.0.1")
+        listeners = await nursery.start(serve)
         types.append(type(listeners[0].socket))
         stream = await trio.open_tcp_stream(*listeners[0].socket.getsockname())
         async with stream:
@@ -53,7 +60,7 @@ async def echo_through() -> list[type]:
     return types
 
 
-async def test_installed_for_a_run_all_that_trio_makes_is_ours() -> None:
+async def test_install_changes_every_new_socket_of_a_run() -> None:
     trio_wsarecv.install()
     counted = Counted()
     with trio.socket.socket() as sock:
@@ -63,46 +70,39 @@ async def test_installed_for_a_run_all_that_trio_makes_is_ours() -> None:
     assert counted.overlapped_sockets == (2 if on_windows else 0)
 
 
-def test_installed_for_one_run_only() -> None:
+def test_install_is_for_one_run_only() -> None:
     async def sock_type(install: bool) -> type:
         if install:
             trio_wsarecv.install()
         with trio.socket.socket() as sock:
             return type(sock)
 
-    assert trio.run(sock_type, True) is expected
-    assert trio.run(sock_type, False) is stock
-    assert trio.run(sock_type, True) is expected
+    for install in (True, False, True):
+        assert trio.run(sock_type, install) is (expected if install else stock)
 
 
-def test_installing_needs_a_run() -> None:
-    if on_windows:
-        with pytest.raises(RuntimeError):
-            trio_wsarecv.install()
-    else:
+def test_install_needs_a_run() -> None:
+    with pytest.raises(RuntimeError) if on_windows else nullcontext():
         trio_wsarecv.install()
 
 
-@pytest.mark.parametrize("value", ["0", "false", "No", " OFF "])
-async def test_turned_off_nothing_is_changed(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("value", "off"),
+    [(value, True) for value in ("0", "false", "No", " OFF ")]
+    + [(value, False) for value in ("", "1", "True", "yes", "on", "maybe")],
+)
+async def test_the_environment_turns_it_off(
+    value: str, off: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRIO_WSARECV", value)
-    trio_wsarecv.install()
-    trio_wsarecv.patch_trio()
+    if off:
+        trio_wsarecv.patch_trio()
     assert sample_type() is stock
-    assert await echo_through() == [stock] * 3
-
-
-@pytest.mark.parametrize("value", ["", "1", "True", "yes", "on", "maybe"])
-async def test_no_other_value_turns_it_off(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRIO_WSARECV", value)
-    with trio.socket.socket() as sock:
-        assert type(sock) is stock
     trio_wsarecv.install()
-    with trio.socket.socket() as sock:
-        assert type(sock) is expected
+    assert await echo_through() == [stock if off else expected] * 3
 
 
-def test_an_unknown_value_is_a_warning_once_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_value_is_logged_once_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     _install.turns_off.cache_clear()
     for value in ("maybe", "maybe", "", "1", "off"):
         assert _install.turns_off(value) is (value == "off")
@@ -112,22 +112,19 @@ def test_an_unknown_value_is_a_warning_once_in_one_line(caplog: pytest.LogCaptur
     assert "\n" not in record.getMessage()
 
 
-async def test_the_factory_is_one_of_trios() -> None:
+async def test_the_factory_can_be_set_by_the_program() -> None:
     factory = trio_wsarecv.SocketFactory()
     assert isinstance(factory, trio.abc.SocketFactory)
     trio.socket.set_custom_socket_factory(factory)
     with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_UDP) as sock:
         assert type(sock) is trio_wsarecv.Socket
-        assert (sock.family, sock.type, sock.proto) == (
-            socket.AF_INET,
-            socket.SOCK_DGRAM,
-            socket.IPPROTO_UDP,
-        )
+        expected_kind = (socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_UDP)
+        assert (sock.family, sock.type, sock.proto) == expected_kind
     assert await echo_through() == [trio_wsarecv.Socket] * 3
 
 
 @pytest.mark.usefixtures("patched")
-async def test_patched_everything_that_trio_makes_is_ours() -> None:
+async def test_patch_trio_changes_every_new_socket() -> None:
     counted = Counted()
     with trio.socket.socket() as sock:
         assert type(sock) is expected
@@ -151,7 +148,7 @@ async def test_patched_everything_that_trio_makes_is_ours() -> None:
 
 
 @pytest.mark.usefixtures("patched")
-async def test_patched_tls_runs_over_our_sockets() -> None:
+async def test_tls_works_with_patch_trio() -> None:
     authority = trustme.CA()
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(server_context)
@@ -159,23 +156,14 @@ async def test_patched_tls_runs_over_our_sockets() -> None:
     authority.configure_trust(client_context)
     counted = Counted()
     message = os.urandom(200_000)
-
-    async def echo(stream: trio.SSLStream[trio.SocketStream]) -> None:
-        async for data in stream:
-            await stream.send_all(data)
+    serve = partial(trio.serve_ssl_over_tcp, echo, 0, server_context, host="127.0.0.1")
 
     async with trio.open_nursery() as nursery:
-        listeners = await nursery.start(
-            partial(trio.serve_ssl_over_tcp, echo, 0, server_context, host="127.0.0.1")
-        )
-        port = listeners[0].transport_listener.socket.getsockname()[1]
+        (listener,) = await nursery.start(serve)
+        port = listener.transport_listener.socket.getsockname()[1]
         stream = await trio.open_ssl_over_tcp_stream("localhost", port, ssl_context=client_context)
         async with stream:
-
-            @nursery.start_soon
-            async def send() -> None:
-                await stream.send_all(message)
-
+            nursery.start_soon(stream.send_all, message)
             received = bytearray()
             while len(received) < len(message):
                 received += await stream.receive_some()
@@ -190,88 +178,75 @@ def sample_type() -> type:
         return type(trio.socket.from_stdlib_socket(sample))
 
 
-def test_patching_can_be_repeated_and_undone() -> None:
-    for _ in range(2):
-        for _ in range(2):
-            trio_wsarecv.patch_trio()
-            assert sample_type() is expected
-        for _ in range(2):
-            trio_wsarecv.unpatch_trio()
-            assert sample_type() is stock
-
-
-def test_patching_is_not_counted_as_a_socket() -> None:
+def test_patching_can_be_repeated_and_undone_and_creates_no_socket() -> None:
     counted = Counted()
-    trio_wsarecv.patch_trio()
-    trio_wsarecv.unpatch_trio()
+    for _ in range(2):
+        trio_wsarecv.patch_trio()
     assert counted.sockets == 0
-
-
-def test_sockets_keep_their_type_when_the_patch_is_undone() -> None:
-    trio_wsarecv.patch_trio()
     with stdlib_pair() as (one, other):
         sock = trio.socket.from_stdlib_socket(one)
-        trio_wsarecv.unpatch_trio()
-
-        async def main() -> None:
-            other.sendall(b"hello")
-            assert await sock.recv(10) == b"hello"
-
-        trio.run(main)
+        for _ in range(2):
+            trio_wsarecv.unpatch_trio()
+        assert sample_type() is stock
         assert type(sock) is expected
+        other.sendall(b"hello")
+        assert trio.run(sock.recv, 10) == b"hello"
 
 
 @pytest.fixture
 def patched_anywhere() -> Iterator[None]:
-    """Trio as it is patched on Windows, on any system."""
+    """Trio patched as on Windows, on any system."""
     _install._patch(trio_wsarecv.Socket)
     yield
     _install._patch(stock)
 
 
 class Factory(trio.abc.SocketFactory):
-    """A program's own."""
+    """A program's own factory."""
 
     def socket(self, family: int = 0, type: int = 0, proto: int = 0) -> trio.socket.SocketType:
         return trio.socket.from_stdlib_socket(socket.socket())
 
 
+def is_made_here() -> bool:
+    """Tell whether a socket that Trio makes is known to be new."""
+    sock: Any = trio.socket.socket()
+    with sock:
+        made_here: bool = sock.receiver.made_here
+        return made_here
+
+
 @pytest.mark.usefixtures("patched_anywhere")
-async def test_a_factory_of_the_programs_own_is_used_and_can_be_taken_back() -> None:
-    with trio.socket.socket() as sock:
-        assert sock.receiver.made_here  # type: ignore[attr-defined]
+async def test_a_program_can_set_and_remove_its_own_factory_although_trio_is_patched() -> None:
+    assert is_made_here()
     theirs = Factory()
     assert trio.socket.set_custom_socket_factory(theirs) is None
-    with trio.socket.socket() as sock:
-        assert not sock.receiver.made_here  # type: ignore[attr-defined]
+    assert not is_made_here()
     assert trio.socket.set_custom_socket_factory(None) is theirs
-    with trio.socket.socket() as sock:
-        assert sock.receiver.made_here  # type: ignore[attr-defined]
+    assert is_made_here()
     assert trio.socket.set_custom_socket_factory(None) is None
-    with trio.socket.socket() as sock:
-        assert sock.receiver.made_here  # type: ignore[attr-defined]
+    assert is_made_here()
 
 
 @pytest.mark.usefixtures("patched_anywhere")
-def test_a_factory_of_the_programs_own_is_one_runs_alone() -> None:
-    async def made_here(*, own: bool) -> bool:
+def test_a_programs_own_factory_is_for_one_run_only() -> None:
+    async def main(own: bool) -> None:
         if own:
             trio.socket.set_custom_socket_factory(Factory())
-        with trio.socket.socket() as sock:
-            return sock.receiver.made_here  # type: ignore[attr-defined,no-any-return]
+        assert is_made_here() is not own
 
     for own in (False, True, False):
-        assert trio.run(partial(made_here, own=own)) is not own
+        trio.run(main, own)
 
 
 @pytest.mark.usefixtures("patched_anywhere")
-async def test_what_is_given_a_handle_is_not_taken_for_new() -> None:
+async def test_a_socket_from_an_existing_handle_does_not_count_as_new() -> None:
     with trio.socket.socket(fileno=socket.socket().detach()) as sock:
         assert type(sock) is trio_wsarecv.Socket
         assert not sock.receiver.made_here
 
 
-def test_undone_the_patch_leaves_trio_as_it_was() -> None:
+def test_undoing_the_patch_restores_trio() -> None:
     module = sys.modules["trio._socket"]
     names = ("_SocketType", "_socket_factory", "set_custom_socket_factory")
     before = [getattr(module, name) for name in names]
@@ -290,7 +265,7 @@ class Stranger(stock):  # type: ignore[misc,valid-type]
 
 @pytest.mark.windows
 @pytest.mark.parametrize("change", ["missing", "replaced", "unused", "no module", "no factory"])
-def test_another_trio_is_not_patched(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+def test_an_unknown_trio_is_not_patched(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     module = sys.modules["trio._socket"]
     with monkeypatch.context() as patch:
         if change == "missing":

@@ -2,7 +2,7 @@
 
 usage: depths.py CALL inline|waits
 
-A receive that has too little stack fails by itself, and loses nothing.  "ok" is printed in the end.
+A receive with too little stack raises, and loses no data.  Prints "ok" at the end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FRAMES = range(LIMIT - 130, LIMIT - 2)  # of the program's own; Trio and the pac
 DATA = b"data"
 STREAMS = {"recv", "recv adopted", "recv peek", "recv_into", "wsarecv", "receive_some", "exactly"}
 STREAMS |= {"exactly cancelled", "recv drained"}
-DRAINED = bytes(range(256)) * 10  # more than a receive has that is the first to wait
+DRAINED = bytes(range(256)) * 10  # more than the first receive that waits has room for
 
 
 async def at_depth(frames: int, call: Callable[[], Awaitable[Any]]) -> Any:
@@ -30,7 +30,7 @@ async def at_depth(frames: int, call: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def pair(kind: str) -> tuple[trio_wsarecv.Socket, socket.socket]:
-    """Return a socket of the package and what sends to it."""
+    """Return a socket of the package and the socket that sends to it."""
     if kind not in STREAMS:
         sock = trio_wsarecv.SocketFactory().socket(type=socket.SOCK_DGRAM)
         await sock.bind(("127.0.0.1", 0))
@@ -70,10 +70,10 @@ def call_of(kind: str, sock: trio_wsarecv.Socket) -> Callable[[], Awaitable[Any]
 
 
 async def check(kind: str, frames: int, *, waits: bool, used: bool) -> bool:
-    """Receive at one depth; return whether there was stack enough."""
+    """Receive at one depth; return whether the stack was enough."""
     sock, sender = await pair(kind)
     call = call_of(kind, sock)
-    if used:  # so that all that a socket makes at its first receive is there
+    if used:  # what a socket creates at its first receive exists then
         for _ in range(2):
             sender.send(DATA)
             await sock.recv(100)
@@ -108,7 +108,7 @@ async def check(kind: str, frames: int, *, waits: bool, used: bool) -> bool:
     for data in sent if "peek" in kind else sent[received:]:
         try:
             left = await sock.recv(100)
-        except RecursionError:  # a batch ends before what fails, and the next receive says so
+        except RecursionError:  # of a batch, whose error the next receive raises
             left = await sock.recv(100)
         assert left == data, "lost"
     sock.close()

@@ -1,4 +1,4 @@
-"""Comes to an end while receives are pending: ``exits.py ours|stock HOW``."""
+"""Ends while receives are pending: ``exits.py ours|stock HOW``."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class FailingClock(trio.abc.Clock):
 
 
 async def let_the_others_run() -> None:
-    # trio.testing has a better way, but takes long to import.
+    # trio.testing.wait_all_tasks_blocked takes long to import.
     for _ in range(5):
         await trio.lowlevel.checkpoint()
 
 
 async def receive_for_ever(nursery: trio.Nursery) -> None:
-    """Have receives of every kind pending."""
+    """Start receives of every kind, which stay pending."""
     sockets = [adopt(sock) for _ in range(3) for sock in stdlib_pair()]
     nursery.start_soon(sockets[0].recv, 1000)
     nursery.start_soon(sockets[1].recv_into, bytearray(1000))
@@ -71,7 +71,7 @@ def stdlib_pair() -> tuple[socket.socket, socket.socket]:
     return pair
 
 
-# Python would complain of sockets that it has to close.
+# Python would warn of sockets that are collected before they are closed.
 kept: list[socket.socket] = []
 
 
