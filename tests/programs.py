@@ -20,19 +20,37 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path}
 
 
+def start(*arguments: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start Python with pipes: under Wine it cannot start with a file as standard stream."""
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=cwd,
+        env=environment(),
+    )
+
+
+def run_unread(*arguments: str) -> tuple[int, list[str]]:
+    """Run a command of the package that cannot write its standard output.
+
+    Returns:
+      Its exit status, and the lines of its standard error.
+    """
+    with start("-m", "trio_wsarecv", *arguments) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        lines = process.stderr.read().decode().splitlines()
+    return process.returncode, lines
+
+
 class Program:
-    """A program that has been started, in the folder of those of the command line."""
+    """A program that has been started, by default in the folder of those of the command line."""
 
     def __init__(self, *arguments: str, stdin: bytes = b"", cwd: Path = PROGRAMS) -> None:
-        # Pipes, not files: under Wine, CPython cannot start with a file as standard stream.
-        self._process = subprocess.Popen(
-            [sys.executable, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=cwd,
-            env=environment(),
-        )
+        self._process = start(*arguments, cwd=cwd)
         self._stdin = stdin
         self.pid = self._process.pid
 

@@ -1,4 +1,4 @@
-"""``python -m trio_wsarecv run``: programs that were never told about us run as they do plainly."""
+"""``python -m trio_wsarecv run``: unmodified programs behave as under plain ``python``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import io
 import pickle
 import re
 import runpy
+import shutil
 import sys
 from contextlib import redirect_stdout
 from multiprocessing import spawn
@@ -16,37 +17,37 @@ from pathlib import Path
 import pytest
 
 from tests.programs import PROGRAMS, Program, run
+from tests.receiving import on_windows
 from trio_wsarecv import unpatch_trio
 from trio_wsarecv._cli.run import patch_trio_and_workers
 
-on_windows = sys.platform == "win32"
-# What is said of a program that makes no Trio socket.
-WARNING = "trio_wsarecv: the program made no Trio socket; does it run on asyncio?\n"
+# What is written about a program that makes no Trio socket.
+WARNING = "trio_wsarecv: the program made no Trio socket; does it run on asyncio?\n" * on_windows
 OFF = "off: overlapped receives exist on Windows only"
-# A program that comes without a file says what it finds of itself.
-INSPECTS = """import os, sys, pickle
-import __main__, sibling
-print("argv", sys.argv)
-print("file", globals().get("__file__"))
-print("name", __name__, __package__, __spec__, __doc__)
-print("path", sys.path[0] if sys.argv[0] == "-c" else os.path.abspath(sys.path[0]))
-print("main", vars(__main__) is globals(), sys.modules["__main__"] is __main__)
-print("stdin", sys.stdin.read())
-print("names", sorted(name for name in globals() if not name.startswith("__")))
-"""
+INSPECTS = (PROGRAMS / "inspects.py").read_text()
 
 
-def ran(*command: str, stdin: bytes = b"", cwd: Path = PROGRAMS) -> tuple[Program, Program]:
-    """Run a program under ``run``, and plainly; return both."""
+def under_run(*command: str, stdin: bytes = b"", cwd: Path = PROGRAMS) -> Program:
+    """Start a program under ``run``."""
+    return Program("-m", "trio_wsarecv", "run", *command, stdin=stdin, cwd=cwd)
+
+
+def ran(*command: str, stdin: bytes = b"", cwd: Path = PROGRAMS) -> Program:
+    """Run a program under ``run`` to its end."""
+    program = under_run(*command, stdin=stdin, cwd=cwd)
+    program.end()
+    return program
+
+
+def ran_both_ways(
+    *command: str, stdin: bytes = b"", cwd: Path = PROGRAMS
+) -> tuple[Program, Program]:
+    """Run a program under ``run`` and by ``python`` alone; check that both do the same."""
     ours = under_run(*command, stdin=stdin, cwd=cwd)
     plain = Program(*command, stdin=stdin, cwd=cwd)
     run(ours, plain)
     assert (ours.status, ours.stdout) == (plain.status, plain.stdout), ours.stderr
     return ours, plain
-
-
-def under_run(*command: str, stdin: bytes = b"", cwd: Path = PROGRAMS) -> Program:
-    return Program("-m", "trio_wsarecv", "run", *command, stdin=stdin, cwd=cwd)
 
 
 def program_in(folder: Path, source: str, name: str = "program.py") -> str:
@@ -57,10 +58,9 @@ def program_in(folder: Path, source: str, name: str = "program.py") -> str:
 
 
 def run_plainly(name: str, *arguments: str) -> tuple[object, str]:
-    """Run a program in this process, which is quicker; return its exit status and output."""
+    """Run a program in this process, which is faster; return its exit status and output."""
     with redirect_stdout(io.StringIO()) as output, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [name, *arguments])
-        # What the program leaves to the end of the interpreter is not for this one.
         patch.setattr(atexit, "register", lambda *args: None)
         try:
             runpy.run_path(str(PROGRAMS / name), run_name="__main__")
@@ -73,7 +73,7 @@ def run_plainly(name: str, *arguments: str) -> tuple[object, str]:
 
 @pytest.mark.parametrize(
     ("name", "sockets"),
-    # The receiving sockets; in two_runs, two of those are used in a second run.
+    # The sockets that receive overlapped, and by readiness; two_runs uses one in a second run.
     [
         ("echo", (20, 0)),
         ("tls", (2, 0)),
@@ -83,7 +83,9 @@ def run_plainly(name: str, *arguments: str) -> tuple[object, str]:
         ("adopts", (2, 0)),
     ],
 )
-def test_a_program_does_what_it_does_plainly(name: str, sockets: tuple[int, int]) -> None:
+def test_a_program_has_the_same_output_and_receives_overlapped(
+    name: str, sockets: tuple[int, int]
+) -> None:
     program = f"{name}.py"
     ours = Program("counted.py", "run", program)
     status, output = run_plainly(program)
@@ -102,25 +104,24 @@ def test_a_program_does_what_it_does_plainly(name: str, sockets: tuple[int, int]
         assert not any(statistics.values())
 
 
-def test_a_program_ends_with_the_status_that_it_chooses() -> None:
+def test_the_exit_status_of_a_program_is_kept() -> None:
     ours = under_run("ends.py", "status")
     assert run_plainly("ends.py", "status") == (3, "receiving\n")
     ours.end()
-    assert (ours.status, ours.stdout) == (3, "receiving\natexit\n")
-    assert ours.stderr == ""
+    assert (ours.status, ours.stdout, ours.stderr) == (3, "receiving\natexit\n", "")
 
 
-def test_a_program_ends_with_the_error_that_it_did_not_handle() -> None:
-    ours, plain = ran("ends.py", "exception")
+def test_the_traceback_of_a_program_is_kept() -> None:
+    ours, plain = ran_both_ways("ends.py", "exception")
     assert (ours.status, ours.stdout) == (1, "receiving\natexit\n")
     assert ours.stderr == plain.stderr
     assert "ValueError: the reason" in ours.stderr
 
 
-def test_a_module_ends_with_the_error_that_it_did_not_handle(tmp_path: Path) -> None:
+def test_the_traceback_of_a_module_begins_with_the_module(tmp_path: Path) -> None:
     program_in(tmp_path, "import there_is_no_such_module")
-    ours, plain = ran("-m", "program", cwd=tmp_path)
-    # But for the lines on what has started it.
+    ours, plain = ran_both_ways("-m", "program", cwd=tmp_path)
+    # Plain Python shows the lines of runpy, too.
     first, *own = ours.stderr.splitlines(keepends=True)
     assert plain.stderr.startswith(first)
     assert plain.stderr.endswith("".join(own))
@@ -128,16 +129,15 @@ def test_a_module_ends_with_the_error_that_it_did_not_handle(tmp_path: Path) -> 
     assert "program.py" in own[0]
 
 
-def test_a_program_that_cannot_begin_says_what_it_says_plainly(tmp_path: Path) -> None:
-    ours, plain = ran(program_in(tmp_path, "here is an error"))
+def test_a_syntax_error_is_reported_as_by_python(tmp_path: Path) -> None:
+    ours, plain = ran_both_ways(program_in(tmp_path, "here is an error"))
     assert (ours.status, ours.stderr) == (1, plain.stderr)
     assert "SyntaxError" in ours.stderr
 
 
-def test_a_program_has_the_last_word_on_its_exceptions(tmp_path: Path) -> None:
+def test_the_excepthook_of_a_program_is_called(tmp_path: Path) -> None:
     source = "import sys; sys.excepthook = lambda *_: print('hooked'); 1 / 0"
-    ours = under_run(program_in(tmp_path, source))
-    ours.end()
+    ours = ran(program_in(tmp_path, source))
     assert (ours.status, ours.stdout, ours.stderr) == (1, "hooked\n", "")
 
 
@@ -151,29 +151,26 @@ def test_a_program_has_the_last_word_on_its_exceptions(tmp_path: Path) -> None:
         ("-minspects", "run"),
         ("-c", INSPECTS, "one", "-m"),
         (f"-c{INSPECTS}", "one"),
+        ("-", "one", "-v"),
     ],
     ids=lambda command: " ".join(command).partition("\n")[0],
 )
-def test_a_program_finds_what_it_finds_plainly(command: tuple[str, ...]) -> None:
-    ours, plain = ran(*command, stdin=b"input")
-    assert plain.stdout.splitlines()[-2:-1] == ["stdin input"], plain.stderr
-    assert ours.stderr == plain.stderr + WARNING * on_windows
-
-
-def test_a_program_from_the_standard_input_finds_what_it_finds_plainly() -> None:
-    ours, plain = ran("-", "one", "-v", stdin=INSPECTS.encode())
-    assert "argv ['-', 'one', '-v']" in plain.stdout.splitlines()
-    assert ours.stderr == plain.stderr + WARNING * on_windows
+def test_the_environment_of_a_program_is_that_of_python(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    shutil.copytree(PROGRAMS, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "package").mkdir()
+    for name, copy in (("inspects", "__main__"), ("sibling", "sibling"), ("__init__", "__init__")):
+        shutil.copy(PROGRAMS / f"{name}.py", tmp_path / "package" / f"{copy}.py")
+    stdin, rest = (INSPECTS, "") if command[0] == "-" else ("input", "input")
+    ours, plain = ran_both_ways(*command, stdin=stdin.encode(), cwd=tmp_path)
+    assert plain.stdout.splitlines()[-2] == f"stdin {rest}", plain.stderr
+    assert ours.stderr == plain.stderr + WARNING
 
 
 def test_code_may_be_indented_and_fail() -> None:
-    ours, plain = (
-        Program(*command, "-c", code)
-        for command, code in (
-            (("-m", "trio_wsarecv", "run"), "\n    def f(): 1 / 0\n    f()"),
-            ((), "\ndef f(): 1 / 0\nf()"),
-        )
-    )
+    ours = under_run("-c", "\n    def f(): 1 / 0\n    f()")
+    plain = Program("-c", "\ndef f(): 1 / 0\nf()")
     run(ours, plain)
     assert (ours.status, ours.stdout) == (plain.status, plain.stdout)
     assert ours.stderr.splitlines()[-1] == "ZeroDivisionError: division by zero"
@@ -182,15 +179,13 @@ def test_code_may_be_indented_and_fail() -> None:
 
 def test_a_script_may_have_the_name_of_an_option(tmp_path: Path) -> None:
     program_in(tmp_path, "import sys; print(sys.argv); sys.exit()", name="-m")
-    ours = under_run("--", "-m", "-x", cwd=tmp_path)
-    ours.end()
+    ours = ran("--", "-m", "-x", cwd=tmp_path)
     assert (ours.status, ours.stdout) == (0, "['-m', '-x']\n")
-    assert ours.stderr == WARNING * on_windows
+    assert ours.stderr == WARNING
 
 
-def test_everything_that_a_program_makes_is_ours() -> None:
-    ours = under_run("kind.py")
-    ours.end()
+def test_every_trio_socket_of_a_program_is_of_this_package() -> None:
+    ours = ran("kind.py")
     assert ours.stdout.split() == (["trio_wsarecv"] if on_windows else ["trio"]) * 4
     assert (ours.status, ours.stderr) == (0, "")
 
@@ -207,28 +202,25 @@ def test_everything_that_a_program_makes_is_ours() -> None:
     ],
     ids=["script", "module"],
 )
-def test_what_is_missing_is_named_in_one_line_as_python_does(
+def test_a_missing_program_is_reported_in_one_line_as_by_python(
     command: tuple[str, ...], status: int, reason: str
 ) -> None:
-    ours = under_run(*command)
-    ours.end()
+    ours = ran(*command)
     assert (ours.status, ours.stdout) == (status, "")
     assert ours.stderr.startswith(f"{sys.executable}: {reason}")
     assert ours.stderr.count("\n") == 1
 
 
-def test_turned_off_it_leaves_a_program_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_variable_turns_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIO_WSARECV", "0")
-    ours = under_run("--verbose", "kind.py")
-    ours.end()
+    ours = ran("--verbose", "kind.py")
     assert ours.stdout.split() == ["trio"] * 4
     off = "off: TRIO_WSARECV=0 in the environment" if on_windows else OFF
     assert ours.stderr == f"trio_wsarecv: process {ours.pid}: {off}\n"
 
 
-def test_asked_to_it_says_at_the_end_what_was_received_how() -> None:
-    ours = under_run("-v", "two_runs.py")
-    ours.end()
+def test_verbose_reports_at_the_end_how_many_receives_used_which_engine() -> None:
+    ours = ran("-v", "two_runs.py")
     report = re.fullmatch(r"trio_wsarecv: process (\d+): (.+)\n", ours.stderr)
     assert report, ours.stderr
     assert (ours.status, report[1]) == (0, str(ours.pid))
@@ -239,7 +231,7 @@ def test_asked_to_it_says_at_the_end_what_was_received_how() -> None:
 
 
 @pytest.mark.parametrize("value", ["1", "0", None])
-def test_the_line_of_the_recipe_turns_it_on_where_the_environment_says_so(
+def test_the_pth_file_of_the_recipe_turns_it_on_by_the_environment_variable(
     value: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipes = (Path(__file__).parents[2] / "docs" / "recipes.rst").read_text(encoding="utf-8")
@@ -250,7 +242,7 @@ def test_the_line_of_the_recipe_turns_it_on_where_the_environment_says_so(
         monkeypatch.setenv("TRIO_WSARECV", value)
     else:
         monkeypatch.delenv("TRIO_WSARECV", raising=False)
-    # What Python does with its site-packages when it starts.
+    # As Python does at start with its site-packages.
     code = f"import site; site.addsitedir({str(tmp_path)!r})\n"
     child = Program("-c", code + (PROGRAMS / "kind.py").read_text())
     child.end()
@@ -258,7 +250,7 @@ def test_the_line_of_the_recipe_turns_it_on_where_the_environment_says_so(
     assert set(child.stdout.split()) == {"trio_wsarecv" if on_windows and value == "1" else "trio"}
 
 
-def test_asked_to_every_process_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verbose_is_passed_on_to_worker_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     at_exit: list[object] = []
     monkeypatch.setattr(atexit, "register", at_exit.append)
     monkeypatch.setattr(spawn, "get_preparation_data", spawn.get_preparation_data)
@@ -266,7 +258,7 @@ def test_asked_to_every_process_says_it(monkeypatch: pytest.MonkeyPatch) -> None
         patch_trio_and_workers(verbose=True)
         if on_windows:
             told = spawn.get_preparation_data("a worker")["trio_wsarecv"]
-            pickle.loads(pickle.dumps(told))  # as the worker does first
+            pickle.loads(pickle.dumps(told))  # as a worker does at start
     finally:
         unpatch_trio()
     assert len(at_exit) == (2 if on_windows else 1)
@@ -279,8 +271,7 @@ def test_a_safe_path_stays_safe(tmp_path: Path, name: str) -> None:
     program_in(tmp_path, source, name)
     path = str(tmp_path / name if name == "program.py" else tmp_path)
     program = ("-c", source) if name == "-c" else (path,)
-    ours, plain = (
-        Program("-P", *command, *program) for command in (("-m", "trio_wsarecv", "run"), ())
-    )
+    ours = Program("-P", "-m", "trio_wsarecv", "run", *program)
+    plain = Program("-P", *program)
     run(ours, plain)
     assert (ours.status, ours.stdout) == (plain.status, plain.stdout) != (0, ""), ours.stderr

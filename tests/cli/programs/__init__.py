@@ -1,4 +1,4 @@
-"""Programs that were never told about this package, for its command line to run.
+"""Programs that do not know this package, for its command line to run.
 
-Each shows one thing that running a program can change.
+Each shows one thing that running a program could change.
 """

@@ -1,4 +1,4 @@
-"""Says what it finds of itself."""
+"""Prints what it finds of itself, however it is started."""
 
 import os
 import pickle
@@ -13,16 +13,17 @@ import __main__
 
 
 class Thing:
-    """Can be pickled if `__main__` is what it should be."""
+    """Can be pickled only if `__main__` is this program."""
 
 
 print("argv", sys.argv)
 print("name", __name__)
-print("file", __file__)
+print("file", globals().get("__file__"))
 print("package", __package__ or None)
 print("spec", __spec__ and __spec__.name)
 print("doc", __doc__)
-print("path", os.path.normcase(sys.path[0]))
+path = sys.path[0]
+print("path", path if sys.argv[0] == "-c" else os.path.normcase(os.path.abspath(path)))
 print("main", vars(__main__) is globals(), sys.modules["__main__"] is __main__)
 print("pickle", type(pickle.loads(pickle.dumps(Thing()))) is Thing)
 print("sibling", sibling.__name__)

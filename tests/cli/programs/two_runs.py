@@ -8,7 +8,7 @@ left, right = socket.socketpair()
 
 
 async def let_the_others_run() -> None:
-    # trio.testing has a better way, but takes long to import.
+    # trio.testing.wait_all_tasks_blocked takes long to import.
     for _ in range(5):
         await trio.lowlevel.checkpoint()
 

@@ -1,1 +1,0 @@
-"""Is imported by its neighbour."""

@@ -1,0 +1,80 @@
+"""``python -m trio_wsarecv``: help, the version, and wrong arguments."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.programs import run_unread
+from trio_wsarecv import __version__
+
+from .conftest import Command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["dance"], "No such command 'dance'."),
+        (["--json"], "No such option '--json'."),
+        (["doctor", "--jsno"], "No such option '--jsno'."),
+        (["doctor", "--json", "more"], "Got unexpected extra argument (more)."),
+        (["run"], "Missing argument 'SCRIPT'."),
+        (["run", "--"], "Missing argument 'SCRIPT'."),
+        (["run", "-m"], "Option '-m' requires an argument."),
+        (["run", "-v", "-c"], "Option '-c' requires an argument."),
+        (["run", "--fast", "x.py"], "No such option '--fast'."),
+        (["run", "--verbose", "--fast"], "No such option '--fast'."),
+    ],
+)
+def test_wrong_arguments_are_reported_in_one_line(
+    arguments: list[str], reason: str, command: Command
+) -> None:
+    error = f"Error: {reason} Try 'python -m trio_wsarecv --help' for help.\n"
+    assert command(*arguments) == (2, "", error)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["127.0.0.1", "0"], "argument PORT: '0' is not a number from 1 to 65535."),
+        (["127.0.0.1", "http"], "argument PORT: 'http' is not a number from 1 to 65535."),
+        *(
+            (["127.0.0.1", "1", "--timeout", text], f"--timeout: '{text}' is not a number above 0.")
+            for text in ("nan", "0", "x")
+        ),
+        (["127.0.0.1"], "the following arguments are required: PORT."),
+        (["127.0.0.1", "1", "--jso"], "unrecognized arguments: --jso."),
+    ],
+)
+def test_wrong_arguments_of_receive_are_reported_in_one_line(
+    arguments: list[str], reason: str, command: Command
+) -> None:
+    result = command("receive", *arguments)
+    assert result.status == 2
+    assert result.line.startswith("Error: ")
+    assert result.line.endswith(f"{reason} Try 'python -m trio_wsarecv receive --help' for help.")
+
+
+def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
+    monkeypatch.setitem(sys.modules, "rich", None)
+    status, out, _ = command("receive", "--help")
+    assert status == 0
+    assert "usage: python -m trio_wsarecv receive" in out
+    status, _, usage = command()
+    assert status == 2
+    for arguments in (["-h"], ["--help"], ["run", "--help"], ["doctor", "-h"]):
+        assert command(*arguments) == (0, usage, "")
+    for name in ("run", "doctor", "receive"):
+        assert f"python -m trio_wsarecv {name}" in usage
+
+
+def test_the_version_is_printed(command: Command) -> None:
+    assert command("--version") == (0, f"trio_wsarecv {__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["doctor"], ["--version"], ["--help"]], ids=" ".join)
+def test_output_that_cannot_be_written_is_an_error(arguments: list[str]) -> None:
+    status, (line,) = run_unread(*arguments)
+    assert status == 1
+    assert line.startswith("Error: Could not write to file '<stdout>': ")
