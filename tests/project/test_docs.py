@@ -1,4 +1,4 @@
-"""The tables of the documentation: nothing in them that is not so."""
+"""The tables of the documentation agree with the package, and the tests they name exist."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def exception(code: WinsockError) -> str:
     return f"`{type(os_error(code, '')).__name__}`"
 
 
-def test_the_table_of_codes_is_that_of_the_package() -> None:
+def test_the_table_of_codes_agrees_with_the_package() -> None:
     assert table("errors", "code, value, exception") == [
         [code.name, str(int(code)), exception(code)]
         for code in WinsockError
@@ -50,7 +50,7 @@ def test_the_table_of_codes_is_that_of_the_package() -> None:
     ]
 
 
-def test_the_table_of_statuses_is_that_of_the_package() -> None:
+def test_the_table_of_statuses_agrees_with_the_package() -> None:
     assert table("errors", "status, value, code, exception") == [
         [f"STATUS_{status.name}", f"0x{status:08X}", status.error.name, exception(status.error)]
         for status in NtStatus
@@ -58,7 +58,7 @@ def test_the_table_of_statuses_is_that_of_the_package() -> None:
     ]
 
 
-def test_every_row_of_the_documentation_has_one_here() -> None:
+def test_the_page_covers_every_row_of_the_documentation_of_wsarecv() -> None:
     text = page("wsarecv")
     bold = set(re.findall(r"\*\*([A-Za-z_, ]+)\*\*", text))
     names = {name for some in bold for name in some.split(", ")}
@@ -72,13 +72,13 @@ NAMED = re.findall(r"^\.\. \[#(\w+)\] ``([\w/]+\.py)``: (.+)$", page("wsarecv"),
 
 
 @pytest.mark.parametrize(("test", "module", "words"), NAMED)
-def test_a_test_that_the_documentation_names_exists(test: str, module: str, words: str) -> None:
+def test_a_test_named_in_the_documentation_exists(test: str, module: str, words: str) -> None:
     assert test == f"test {words}".replace(" ", "_")
     text = (TESTS / module).read_text(encoding="utf-8")
     assert re.search(rf"^ *(async )?def {test}\(", text, re.MULTILINE)
 
 
-def test_every_row_names_a_test_or_says_that_there_is_none() -> None:
+def test_every_row_names_a_test_or_has_a_reason() -> None:
     rows = re.split(r"^   \* - ", page("wsarecv"), flags=re.MULTILINE)[1:]
     rows = [row.split("\n\n\n")[0] for row in rows if not row.startswith("documented\n")]
     assert len(rows) > 50
@@ -89,13 +89,13 @@ def test_every_row_names_a_test_or_says_that_there_is_none() -> None:
         )
 
 
-def test_tests_are_numbered_in_the_order_of_the_page() -> None:
+def test_the_footnotes_are_in_the_order_of_the_page() -> None:
     referred = re.findall(r"\[#(\w+)\]_", page("wsarecv"))
     assert [test for test, _, _ in NAMED] == list(dict.fromkeys(referred))
     assert len(NAMED) == len(re.findall(r"^\.\. \[#", page("wsarecv"), re.MULTILINE))
 
 
-def test_readme_has_one_line_for_each_system_and_session_and_ci_runs_one_of_them() -> None:
+def test_readme_has_a_command_for_each_system_and_session() -> None:
     readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
     found = re.findall(r"^(apt-get|py) .*nox -s (\w+)$", readme, re.MULTILINE)
     assert found == [(how, what) for how in ("apt-get", "py") for what in ("demo", "tests")]
@@ -103,19 +103,19 @@ def test_readme_has_one_line_for_each_system_and_session_and_ci_runs_one_of_them
 
 
 @pytest.mark.parametrize("path", sorted(DOCS.glob("*.rst")), ids=lambda path: path.stem)
-def test_there_is_no_code_in_bold_which_rst_does_not_know(path: Path) -> None:
+def test_no_code_is_in_bold_which_rst_does_not_support(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     bold = re.findall(r"(?<!\*)\*\*(?=[^\s*])(.+?)(?<=[^\s*])\*\*", text, re.DOTALL)
     assert [words for words in bold if "`" in words] == []
 
 
-def test_the_readme_of_the_tests_names_what_exists() -> None:
+def test_files_named_in_the_readme_of_the_tests_exist() -> None:
     names = re.findall(r"`([\w/]+(?:\.py|/))`", (TESTS / "README.md").read_text(encoding="utf-8"))
     assert len(names) > 20
     assert [name for name in names if not (TESTS / name).exists()] == []
 
 
-def test_the_map_of_the_package_has_every_module() -> None:
+def test_contributing_names_every_module() -> None:
     text = (DOCS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (.+?) \|", text.partition("## The package")[2], re.MULTILINE)
     public = re.findall(r"^\| public \| (.+) \|$", text, re.MULTILINE)

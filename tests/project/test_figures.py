@@ -1,4 +1,4 @@
-"""No figure in README and the documentation that is not one of the results."""
+"""The figures in README and the documentation are those of the measurements."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from benchmarks.table import Figure, Row, digits
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [README, *sorted(DOCS.glob("*.rst"))]
 ROLE = re.compile(r":measured:`(.*?)`", re.DOTALL)
-# What is written like a figure of a measurement.
+# What looks like the figure of a measurement.
 LIKE_A_FIGURE = re.compile(r"\d[\d.,]* *(?:times\b|×|%|µs)|\d+\.\d+ to \d")
-# What is no measurement: versions of Trio, and a load.
+# But is not one: versions of Trio, and a load.
 ELSEWHERE = {"howitworks.rst": {"0.30 to 0"}, "performance.rst": {"10 times"}}
 
 
@@ -26,7 +26,7 @@ def results() -> Results:
     return read(OUTPUT)
 
 
-def test_every_figure_of_readme_is_that_of_the_results(results: Results) -> None:
+def test_the_figures_of_readme_agree_with_the_results(results: Results) -> None:
     text = README.read_text("utf-8")
     assert rewrite(text, results) == text, "run: python -m benchmarks --replot"
 
@@ -56,7 +56,7 @@ def test_results_and_plots_are_small() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_figure_of_a_page_stands_for_something(page: Path, results: Results) -> None:
+def test_every_figure_of_a_page_can_be_evaluated(page: Path, results: Results) -> None:
     for expression in ROLE.findall(page.read_text("utf-8")):
         assert evaluate(expression, results)
 
@@ -108,11 +108,11 @@ def test_a_figure_is_the_range_over_all_runs(expression: str, figure: str) -> No
 
 
 @pytest.mark.parametrize("expression", ["a-2; ours", "a-1; others", "a-1; ours / others"])
-def test_what_was_not_measured_has_no_figure(expression: str) -> None:
+def test_a_figure_that_was_not_measured_is_an_error(expression: str) -> None:
     with pytest.raises(UnknownFigureError):
         evaluate(expression, table(base=list(BASE), ours=list(OURS)))
 
 
-def test_a_range_begins_with_the_least() -> None:
+def test_a_range_begins_with_the_smallest() -> None:
     results = table(base=[row(100, 1), row(9, 1)])
     assert evaluate("a-1; base; value", results) == "9 to 100"

@@ -1,4 +1,4 @@
-"""Settings that set nothing any more are found: each must still have what it is for."""
+"""No setting is left without something that it applies to."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_git_attributes_are_of_files_that_exist() -> None:
+def test_files_in_git_attributes_exist() -> None:
     for line in (REPOSITORY / ".gitattributes").read_text(encoding="utf-8").splitlines():
         assert list(REPOSITORY.glob(line.split()[0])), line
 
@@ -38,7 +38,7 @@ def test_every_marker_is_used() -> None:
         assert re.search(rf"^(@| +|pytestmark = )pytest\.mark\.{name}\b", text, re.MULTILINE), name
 
 
-def test_what_a_change_has_to_pass_runs_on_github_too() -> None:
+def test_github_runs_every_default_session() -> None:
     (sessions,) = re.findall(
         r"sessions = \[(.+?)\]\n",
         (REPOSITORY / "noxfile.py").read_text(encoding="utf-8"),
@@ -51,7 +51,7 @@ def test_what_a_change_has_to_pass_runs_on_github_too() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("ruff"), reason="nox -s lint has ruff, and runs this")
-def test_every_rule_of_ruff_that_is_ignored_would_find_something() -> None:
+def test_every_ignored_rule_of_ruff_would_find_something() -> None:
     ignored = SETTINGS["ruff"]["lint"]["ignore"]
     command = ["ruff", "check", "--output-format=concise", f"--extend-select={','.join(ignored)}"]
     found = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True).stdout

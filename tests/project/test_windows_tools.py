@@ -1,4 +1,4 @@
-"""The scripts for real Windows run, if only under Wine."""
+"""The scripts for real Windows run under Wine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def output(script: str, *arguments: str) -> list[str]:
     return program.stdout.splitlines()
 
 
-def test_the_open_questions_are_asked() -> None:
+def test_the_script_answers_every_open_question() -> None:
     lines = output("answers.py")
     asked = [line for line in lines if re.match(r"[ !] \S", line)]
     assert len(asked) == len([line for line in lines if "seen" in line]) == 11
@@ -31,7 +31,7 @@ def test_the_open_questions_are_asked() -> None:
         assert {line for line in asked if line.startswith("!")} <= {"! IP_PKTINFO", "! IP_ECN"}
 
 
-def test_each_open_question_is_one_of_the_limitations() -> None:
+def test_every_open_question_is_in_the_limitations() -> None:
     limitations = (REPOSITORY / "docs" / "limitations.rst").read_text(encoding="utf-8")
     questions = re.findall(r'^    \("([^":]+)', (TOOLS / "answers.py").read_text("utf-8"), re.M)
     assert len(questions) == 11
@@ -39,7 +39,7 @@ def test_each_open_question_is_one_of_the_limitations() -> None:
         assert re.search(rf"^   \* - {question}$", limitations, re.MULTILINE), question
 
 
-def test_the_memory_of_receives_is_measured() -> None:
+def test_the_memory_of_posted_receives_is_measured() -> None:
     header, *rows = output("posted.py", "--messages", "5", "--rounds", "1")
     assert header.startswith("subject\t")
     assert len(rows) == 21
