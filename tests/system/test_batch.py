@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import trio_wsarecv
-from tests.datagrams import Pair, bound, families, receive_when
+from tests.datagrams import Pair, bound, families
 from tests.peers import Counted
 from tests.receiving import on_windows
 from trio_wsarecv import Datagram
@@ -51,14 +51,6 @@ async def test_datagrams_of_several_senders_are_in_order(
         for number, (data, *_, address) in enumerate(received):
             assert data == b"%d" % number
             assert address == (one, two)[number % 2].getsockname()
-
-
-@both
-async def test_a_batch_waits_for_its_first_datagram(pair: Pair, receive: Receive) -> None:
-    ((data, *_),) = await receive_when(
-        True, lambda: receive(pair.sock, 10, 100), lambda: pair.send(b"data")
-    )
-    assert data == b"data"
 
 
 async def test_truncated_datagrams_are_marked_and_the_received_bytes_counted(pair: Pair) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -13,7 +12,6 @@ from typing import Any
 
 import pytest
 import trio
-import trustme
 
 import trio_wsarecv
 from tests.peers import Counted, stdlib_pair
@@ -145,32 +143,6 @@ async def test_patch_trio_changes_every_new_socket() -> None:
     assert await echo_through() == [expected] * 3
     assert counted.overlapped_sockets == (3 if on_windows else 0)
     assert counted.readiness_sockets == 0
-
-
-@pytest.mark.usefixtures("patched")
-async def test_tls_works_with_patch_trio() -> None:
-    authority = trustme.CA()
-    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(server_context)
-    client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(client_context)
-    counted = Counted()
-    message = os.urandom(200_000)
-    serve = partial(trio.serve_ssl_over_tcp, echo, 0, server_context, host="127.0.0.1")
-
-    async with trio.open_nursery() as nursery:
-        (listener,) = await nursery.start(serve)
-        port = listener.transport_listener.socket.getsockname()[1]
-        stream = await trio.open_ssl_over_tcp_stream("localhost", port, ssl_context=client_context)
-        async with stream:
-            nursery.start_soon(stream.send_all, message)
-            received = bytearray()
-            while len(received) < len(message):
-                received += await stream.receive_some()
-            assert received == message
-        nursery.cancel_scope.cancel()
-    assert bool(counted.wsarecv_calls) is on_windows
-    assert counted.overlapped_sockets == (2 if on_windows else 0)
 
 
 def sample_type() -> type:

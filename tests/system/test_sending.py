@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import socket
 import struct
 import sys
@@ -14,7 +13,7 @@ from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 
 import trio_wsarecv
 from tests.datagrams import Pair, bound, families
-from tests.peers import pattern, socket_pair, stdlib_pair
+from tests.peers import pattern, socket_pair
 from tests.receiving import on_windows, winerror
 from tests.simulation import Call
 from tools.windows import WINE
@@ -96,44 +95,25 @@ async def test_an_unconnected_socket_needs_addresses(pair: Pair) -> None:
         (bytes(65508), "127.0.0.1", OSError, "."),
         (b"data", "255.255.255.255", PermissionError, "."),
         *((b"data", host, ValueError, "numeric") for host in ("localhost", "", "<broadcast>")),
+        *((data, "127.0.0.1", TypeError, ".") for data in ("text", None)),
+        *((b"data", host, TypeError, ".") for host in (None, b"127.0.0.1")),
     ],
-    ids=["too large", "broadcast", "a name", "no name", "a name for broadcast"],
+    ids=lambda value: repr(value)[:20],
 )
 async def test_the_error_of_a_datagram_has_the_number_of_those_sent_before(
-    pair: Pair, data: bytes, host: str, error: type[Exception], reason: str
+    pair: Pair, data: Any, host: Any, error: type[Exception], reason: str
 ) -> None:
     address = pair.sender.getsockname()
-    datagrams = [(b"one", address), (b"two", address), (data, (host, address[1])), (b"4", address)]
+    bad = (data, (host, address[1]))
+    datagrams: list[Any] = [(b"one", address), (b"two", address), bad, (b"4", address)]
     with assert_checkpoints(), pytest.raises(error, match=reason) as caught:
         await pair.sock.sendto_many(datagrams)
-    if on_windows and len(data) > 65507:
+    if on_windows and error is OSError:
         assert winerror(caught.value) == WinsockError.WSAEMSGSIZE
     sent = caught.value.sent  # type: ignore[attr-defined]
     assert sent == 2
     assert await pair.sock.sendto_many(datagrams[sent + 1 :]) == 1
     assert [data for data, _ in take(pair.sender, 3)] == [b"one", b"two", b"4"]
-
-
-ADDRESS = ("127.0.0.1", 9)
-BAD: list[Any] = [
-    None,
-    5,
-    *([each] for each in (b"data", 5, (b"data", ADDRESS, 0))),
-    *([(data, ADDRESS)] for data in ("data", None, memoryview(b"data")[::2])),
-    *([(b"data", address)] for address in ("127.0.0.1", ["127.0.0.1", 9], (), ("127.0.0.1",))),
-    *([(b"data", ("127.0.0.1", port))] for port in ("http", 1 << 16, -1)),
-    *([(b"data", (host, 9))] for host in (None, b"127.0.0.1", (), "127.0.0.1\0")),
-]
-
-
-@pytest.mark.parametrize("datagrams", BAD, ids=repr)
-async def test_what_is_not_a_datagram_is_refused(pair: Pair, datagrams: Any) -> None:
-    errors = (TypeError, ValueError, OverflowError, BufferError)
-    with assert_checkpoints(), pytest.raises(errors) as caught:
-        await pair.sock.sendto_many(datagrams)
-    assert caught.value.sent == 0  # type: ignore[attr-defined]
-    assert await pair.sock.sendto_many([(b"data", pair.sender.getsockname())]) == 1
-    assert take(pair.sender, 1) == [(b"data", pair.sock.getsockname())]
 
 
 async def test_a_closed_socket_or_a_stream_sends_no_datagrams(pair: Pair) -> None:
@@ -188,14 +168,6 @@ if sys.platform != "win32":
 
 
 # Messages.
-
-
-def test_the_signature_is_that_of_posix() -> None:
-    parameters = list(inspect.signature(trio_wsarecv.Socket.sendmsg).parameters.values())[1:]
-    positional = inspect.Parameter.POSITIONAL_ONLY
-    assert [(each.kind, each.default) for each in parameters] == [
-        (positional, default) for default in (inspect.Parameter.empty, (), 0, None)
-    ]
 
 
 @families
@@ -321,22 +293,3 @@ async def test_a_stream_has_no_ancillary_data() -> None:
         assert await sock.sendmsg([b"da", b"ta"], [], 0, None) == 4
         other.settimeout(10)
         assert other.recv(100) == b"data"
-
-
-@pytest.mark.skipif(on_windows, reason="no such method there")
-async def test_off_windows_sendmsg_is_trios_own() -> None:
-    with socket_pair() as (ours, ours_other), stdlib_pair() as (one, stock_other):
-        stock: Any = trio.socket.from_stdlib_socket(one)
-        buffers = [b"data"]
-        bad: list[tuple[Any, ...]] = [(), (None,), (["text"],), (buffers, [(1, 2)])]
-        bad += [(buffers, None), (buffers, (), 1 << 31), (buffers, (), 0, "text")]
-        for arguments in bad:
-            results = []
-            for sock in (ours, stock):
-                with pytest.raises((TypeError, OverflowError, ValueError)) as caught:
-                    await sock.sendmsg(*arguments)
-                results.append(caught.type)
-            assert results[0] is results[1]
-        for sock, other in ((ours, ours_other), (stock, stock_other)):
-            assert await sock.sendmsg([b"da", b"ta"]) == 4
-            assert other.recv(100) == b"data"

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import array
-import ctypes
-import mmap
 import pickle
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 import trio.testing
-from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
 from tests.peers import Counted, HostilePeer, pattern, receive_when, stdlib_pair, stream_pair, when
-from tests.receiving import STREAM_RECEIVES, call, on_windows, winerror
-from tests.simulation import Call
+from tests.receiving import call, on_windows
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    pass
 
 
 async def make_stream_pair() -> tuple[trio_wsarecv.SocketStream, trio_wsarecv.SocketStream]:
@@ -97,49 +91,6 @@ async def test_the_end_of_the_stream_stays_the_end() -> None:
         assert other.recv(100) == b"still open"
 
 
-BUFFERS: dict[str, Callable[[], Any]] = {
-    "bytearray": lambda: bytearray(16),
-    "memoryview": lambda: memoryview(bytearray(32))[8:24],
-    "memoryview of numbers": lambda: memoryview(bytearray(16)).cast("H", (2, 4)),
-    "array": lambda: array.array("I", bytes(16)),
-    "ctypes": lambda: (ctypes.c_uint16 * 8)(),
-    "mmap": lambda: mmap.mmap(-1, 16),
-}
-
-
-def content(buffer: Buffer) -> bytes:
-    with memoryview(buffer) as view:
-        return view.tobytes()
-
-
-@when
-@pytest.mark.parametrize("make", BUFFERS.values(), ids=BUFFERS)
-async def test_receives_into_any_writable_buffer(make: Callable[[], Any], pending: bool) -> None:
-    buffer = make()
-    with stream_pair() as (stream, other):
-        nbytes = await receive_when(
-            pending, lambda: stream.receive_into(buffer), lambda: other.sendall(b"A" * 16)
-        )
-        assert nbytes == 16
-        assert content(buffer) == b"A" * 16
-
-        nbytes = await receive_when(
-            pending, lambda: stream.receive_into(buffer, 5), lambda: other.sendall(b"01234")
-        )
-        assert nbytes == 5
-        assert content(buffer) == b"01234" + b"A" * 11
-
-        other.sendall(b"56789")
-        await receive_when(
-            pending,
-            lambda: stream.receive_exactly_into(buffer),
-            lambda: other.sendall(b"B" * 11),
-        )
-        assert content(buffer) == b"56789" + b"B" * 11
-    if isinstance(buffer, mmap.mmap):
-        buffer.close()
-
-
 async def test_an_exact_receive_of_many_megabytes(peer: HostilePeer) -> None:
     nbytes = 8 << 20
     counted = Counted()
@@ -165,24 +116,6 @@ async def test_an_exact_receive_cut_short_by_the_end_raises_what_it_received(
             assert (error.partial, error.expected) == (b"only this", 100)
         assert isinstance(caught.value, EOFError)
         assert await stream.receive_some() == b""
-
-
-OF_STREAMS = {name: each for name, each in STREAM_RECEIVES.items() if name.startswith("receive")}
-
-
-@pytest.mark.parametrize("receive", OF_STREAMS.values(), ids=OF_STREAMS)
-async def test_a_reset_breaks_the_stream(peer: HostilePeer, receive: Any) -> None:
-    counted = Counted()
-    async with peer.connect() as stream:
-        async with trio.open_nursery() as nursery:
-            receiver = Call(nursery, receive, stream.socket)
-            await wait_all_tasks_blocked()
-            await peer.tell(stream, "reset")
-        assert isinstance(receiver.error, trio.BrokenResourceError)
-        cause = receiver.error.__cause__
-        assert isinstance(cause, ConnectionResetError)
-        assert not on_windows or winerror(cause) == 10054
-    assert counted.failed == 1
 
 
 async def test_bytes_that_came_before_a_reset_are_not_lost(peer: HostilePeer) -> None:

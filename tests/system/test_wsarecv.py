@@ -114,19 +114,6 @@ async def test_buffers_may_be_of_any_writable_type() -> None:
         assert mapped[4:] == bytes(6)
 
 
-async def test_a_buffer_may_be_given_more_than_once() -> None:
-    # What is written last is there in the end.
-    buffer = bytearray(4)
-    with socket_pair() as (sock, other):
-        other.sendall(b"abcdefgh")
-        assert await wsarecv(sock, [buffer, buffer]) == (8, 0)
-        assert buffer == b"efgh"
-        other.sendall(b"abcdef")
-        with memoryview(buffer) as view:
-            assert await wsarecv(sock, [view[:3], view[1:]]) == (6, 0)
-        assert buffer == b"adef"
-
-
 @pytest.mark.parametrize("flags", [0, WAITALL, PUSH])
 async def test_empty_buffers_wait_for_data_and_leave_it(flags: int) -> None:
     buffers = [bytearray(), bytearray()]
@@ -201,21 +188,6 @@ def test_windows_itself_refuses_a_receive_without_buffers() -> None:
         assert calls.ws2_32.WSARecv(*arguments) == -1
         assert calls.ws2_32.WSAGetLastError() == WinsockError.WSAEINVAL
         assert one.recv(10) == b"data"
-
-
-@pytest.mark.parametrize("flags", [0, PEEK, WAITALL, PUSH])
-async def test_every_call_is_a_checkpoint(flags: int) -> None:
-    with socket_pair() as (sock, other):
-        other.sendall(b"data" * 10)
-        await trio.lowlevel.wait_readable(sock)
-        for buffers in ([bytearray(2)], [bytearray(1), bytearray(1)], [bytearray()]):
-            with assert_checkpoints():
-                await wsarecv(sock, buffers, flags)
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            await wsarecv(sock, [bytearray(10)], flags)
-        assert scope.cancelled_caught
-        assert len(await sock.recv(100)) == (40 if flags & PEEK else 36)
 
 
 def test_a_socket_can_be_received_on_in_several_threads() -> None:
