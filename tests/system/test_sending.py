@@ -90,21 +90,25 @@ async def test_an_unconnected_socket_needs_addresses(pair: Pair) -> None:
 
 @pytest.mark.deadline(10)  # no name is resolved
 @pytest.mark.parametrize(
-    ("data", "host", "error", "reason"),
+    ("bad", "error", "reason"),
     [
-        (bytes(65508), "127.0.0.1", OSError, "."),
-        (b"data", "255.255.255.255", PermissionError, "."),
-        *((b"data", host, ValueError, "numeric") for host in ("localhost", "", "<broadcast>")),
-        *((data, "127.0.0.1", TypeError, ".") for data in ("text", None)),
-        *((b"data", host, TypeError, ".") for host in (None, b"127.0.0.1")),
+        ((bytes(65508), ("127.0.0.1", 9)), OSError, "."),
+        ((b"data", ("255.255.255.255", 9)), PermissionError, "."),
+        *(
+            ((b"data", (host, 9)), ValueError, "numeric")
+            for host in ("localhost", "", "<broadcast>")
+        ),
+        ((b"data", ("127.0.0.1\0", 9)), ValueError, "null"),
+        *(((b"data", (host, 9)), TypeError, ".") for host in (None, b"127.0.0.1")),
+        *(((b"data", address), TypeError, ".") for address in ("127.0.0.1", ["127.0.0.1", 9], ())),
+        *(((data, ("127.0.0.1", 9)), TypeError, ".") for data in ("text", None)),
     ],
-    ids=lambda value: repr(value)[:20],
+    ids=lambda value: repr(value)[:40],
 )
 async def test_the_error_of_a_datagram_has_the_number_of_those_sent_before(
-    pair: Pair, data: Any, host: Any, error: type[Exception], reason: str
+    pair: Pair, bad: Any, error: type[Exception], reason: str
 ) -> None:
     address = pair.sender.getsockname()
-    bad = (data, (host, address[1]))
     datagrams: list[Any] = [(b"one", address), (b"two", address), bad, (b"4", address)]
     with assert_checkpoints(), pytest.raises(error, match=reason) as caught:
         await pair.sock.sendto_many(datagrams)
