@@ -67,23 +67,21 @@ async def test_closing_ends_a_receive_and_the_connection_cleanly(
         assert await peer.result(name) == "0 bytes, then the end"
 
 
-@pytest.mark.parametrize("order", ["close first", "cancel first"])
+@pytest.mark.parametrize("first", ["close", "cancel"])
 @every_stream_receive
 async def test_the_first_of_close_and_cancel_decides(
-    peer: HostilePeer, receive: Receive, order: str
+    peer: HostilePeer, receive: Receive, first: str
 ) -> None:
     async with peer.connect_watched() as (stream, name):
         async with trio.open_nursery() as nursery:
             receiver = Call(nursery, receive, stream.socket)
             await wait_all_tasks_blocked()
-            if order == "cancel first":
+            if first == "cancel":
                 receiver.scope.cancel()
             stream.socket.close()
             receiver.scope.cancel()
-        if order == "close first":
-            assert isinstance(receiver.error, trio.ClosedResourceError)
-        else:
-            assert receiver.cancelled
+        expected = trio.ClosedResourceError if first == "close" else trio.Cancelled
+        assert isinstance(receiver.error, expected)
         assert await peer.result(name) == "0 bytes, then the end"
 
 

@@ -13,8 +13,8 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -26,7 +26,6 @@ from tests.peers import Counted, pattern, push_back, receive_when, socket_pair, 
 from tests.receiving import on_windows
 from tests.simulation import Call
 from trio_wsarecv import from_stdlib_socket
-from trio_wsarecv._engine import port
 
 Made = tuple[trio_wsarecv.SocketStream, socket.socket]
 
@@ -112,52 +111,6 @@ async def check_close(sock: trio_wsarecv.Socket, other: socket.socket) -> None:
 async def test_a_connection_made_here_is_received_on_overlapped(made: Any) -> None:
     async with made() as (stream, other):
         await check_engine(stream.socket, other, overlapped=True)
-
-
-class CountingPort:
-    """Trio's completion port, with a count of the waits for a packet."""
-
-    def __init__(self) -> None:
-        self.waits = 0
-
-    def register_with_iocp(self, handle: int, /) -> None:
-        if sys.platform == "win32":
-            trio.lowlevel.register_with_iocp(handle)
-
-    async def wait_overlapped(self, handle: int, lpOverlapped: int, /) -> object:
-        self.waits += 1
-        if sys.platform == "win32":
-            return await trio.lowlevel.wait_overlapped(handle, lpOverlapped)
-        raise NotImplementedError
-
-
-@contextmanager
-def counting_waits() -> Iterator[CountingPort]:
-    with pytest.MonkeyPatch.context() as patch:
-        counting = CountingPort()
-        patch.setattr(port, "completion_port", counting)
-        yield counting
-
-
-@pytest.mark.windows
-@every_origin
-@pytest.mark.parametrize("adopted", [False, True])
-async def test_only_a_connection_made_here_receives_waiting_data_without_a_packet(
-    made: Any, adopted: bool
-) -> None:
-    async with made() as (stream, other):
-        sock = from_stdlib_socket(stream.socket.stdlib.dup()) if adopted else stream.socket
-        with sock, counting_waits() as counting:
-            for count in range(1, 4):
-                other.sendall(b"data")
-                await trio.lowlevel.wait_readable(sock)
-                assert await sock.recv(100) == b"data"
-                assert counting.waits == (count if adopted else 0)
-            before = counting.waits
-            later = await receive_when(
-                True, lambda: sock.recv(100), lambda: other.sendall(b"later")
-            )
-            assert (later, counting.waits) == (b"later", before + 1)
 
 
 @pytest.mark.parametrize("used", [False, True], ids=["fresh", "received on"])
@@ -349,8 +302,11 @@ if sys.platform == "win32":
             assert await send(sock, b"answer") == 6
             assert other.recv(100) == b"answer"
 
-    async def test_a_programs_own_operations_on_a_connection_made_here_have_no_packet() -> None:
-        async with made_by_connecting(connect) as (stream, other):
+    @every_origin
+    async def test_on_a_connection_made_here_operations_that_succeed_at_once_have_no_packet(
+        made: Any,
+    ) -> None:
+        async with made() as (stream, other):
             other.sendall(b"question")
             assert await stream.receive_some() == b"question"
             assert stream.socket.engine == "overlapped"

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
-from trio.testing import assert_checkpoints, wait_all_tasks_blocked
+from trio.testing import assert_checkpoints
 
 import trio_wsarecv
 from tests.datagrams import Pair, bound, families
 from tests.peers import pattern, socket_pair
 from tests.receiving import on_windows, winerror
-from tests.simulation import Call
 from tools.windows import WINE
 from trio_wsarecv import WinsockError
 
@@ -120,40 +119,7 @@ async def test_the_error_of_a_datagram_has_the_number_of_those_sent_before(
     assert [data for data, _ in take(pair.sender, 3)] == [b"one", b"two", b"4"]
 
 
-async def test_a_closed_socket_or_a_stream_sends_no_datagrams(pair: Pair) -> None:
-    pair.sock.close()
-    with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
-        await pair.sock.sendto_many([(b"data", pair.sender.getsockname())])
-    assert caught.value.sent == 0  # type: ignore[attr-defined]
-    with socket_pair() as (sock, _), pytest.raises(ValueError, match="stream"):
-        await sock.sendto_many([])
-
-
 if sys.platform != "win32":
-
-    async def test_sending_waits_for_room_and_counts_what_was_sent_when_cancelled() -> None:
-        one, two = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        with trio_wsarecv.from_stdlib_socket(one) as sock, two:
-            async with trio.open_nursery() as nursery:
-                call = Call(nursery, sock.sendto_many, [(b"%d" % n, None) for n in range(1000)])
-                await wait_all_tasks_blocked()
-                assert not call.done
-                received = 0
-                while received < 1000:
-                    await trio.lowlevel.wait_readable(two)
-                    assert two.recv(100) == b"%d" % received
-                    received += 1
-            assert call.value == 1000
-            async with trio.open_nursery() as nursery:
-                call = Call(nursery, sock.sendto_many, [(b"data", None)] * 1000)
-                await wait_all_tasks_blocked()
-                call.scope.cancel()
-            assert call.cancelled
-            two.setblocking(False)
-            for _ in range(call.error.sent):  # type: ignore[attr-defined]
-                assert two.recv(100) == b"data"
-            with pytest.raises(BlockingIOError):
-                two.recv(100)
 
     async def test_addresses_of_other_families_are_left_to_the_system(
         tmp_path: Path,
@@ -188,12 +154,6 @@ async def test_a_datagram_is_sent_from_several_buffers(family: socket.AddressFam
         assert await sock.sendmsg([b"connected"]) == 9
         expected = [b"data and more", b"", pattern(30_000) * 2, b"connected"]
         assert take(peer, 4) == [(data, sock.getsockname()) for data in expected]
-
-
-async def test_a_name_is_resolved(pair: Pair) -> None:
-    address = ("localhost", pair.sender.getsockname()[1])
-    assert await pair.sock.sendmsg([b"data"], (), 0, address) == 4
-    assert take(pair.sender, 1) == [(b"data", pair.sock.getsockname())]
 
 
 async def test_ancillary_data_is_accepted(pair: Pair) -> None:
@@ -259,41 +219,3 @@ async def test_a_stream_is_sent_in_parts_without_loss() -> None:
                 for buffer in buffers:
                     buffer.append(0)
         assert bytes(received) == data
-
-
-@pytest.mark.parametrize("action", ["cancel", "close"])
-async def test_sending_to_a_full_stream_can_be_cancelled_and_closed(action: str) -> None:
-    sent = 0
-    with socket_pair() as (sock, other):
-
-        async def send() -> None:
-            nonlocal sent
-            while True:
-                sent += await sock.sendmsg([bytes(65536)] * 2)
-
-        async with trio.open_nursery() as nursery:
-            call = Call(nursery, send)
-            await wait_all_tasks_blocked(0.01)
-            if action == "cancel":
-                call.scope.cancel()
-            else:
-                sock.close()
-        expected = trio.Cancelled if action == "cancel" else trio.ClosedResourceError
-        assert isinstance(call.error, expected)
-        sock.close()
-        received = 0
-        other.settimeout(10)
-        while data := other.recv(1 << 20):
-            received += len(data)
-        assert received == sent
-
-
-@pytest.mark.windows
-async def test_a_stream_has_no_ancillary_data() -> None:
-    with socket_pair() as (sock, other):
-        with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
-            await sock.sendmsg([b"data"], [from_address("127.0.0.1")])
-        assert winerror(caught.value) == WinsockError.WSAEOPNOTSUPP
-        assert await sock.sendmsg([b"da", b"ta"], [], 0, None) == 4
-        other.settimeout(10)
-        assert other.recv(100) == b"data"
