@@ -1,4 +1,4 @@
-"""What holds for every test, a deadline above all, and the fixtures that many of them share."""
+"""The deadline of every test, the reasons to skip one, and shared fixtures."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from .simulation import Simulation, simulated_winsock
 
 AsyncTest = Callable[..., Awaitable[None]]
 
-# Ours covers the whole test; how long one example takes says nothing under Wine.
-# CI explores the same examples each time: it judges a change, others look for what is new.
+# No deadline for one example, which varies under Wine: the whole test has one.
+# CI draws the same examples each time, so that a failure is due to the change.
 hypothesis.settings.register_profile(
     "trio_wsarecv", deadline=None, print_blob=True, derandomize="CI" in os.environ
 )
 hypothesis.settings.load_profile("trio_wsarecv")
 
-# A shell without job control starts what it starts in the background with interrupts ignored, and
-# so would be all that the tests start.
+# A shell without job control starts background processes with interrupts ignored, which the
+# processes started by tests would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEADLINE = 30.0
-#: Of a test on the simulation, which takes milliseconds, unless it hangs.
+#: For tests on the simulation, which take milliseconds unless they hang.
 SIMULATED_DEADLINE = 10.0
 
 
@@ -47,18 +47,18 @@ def pytest_report_header() -> str:
 
 
 def reason_to_skip(item: pytest.Item) -> str | None:
-    """Say why a test cannot run on this system, if so."""
+    """Return why a test cannot run on this system, or None."""
     real_windows = item.get_closest_marker("real_windows")
     if sys.platform != "win32":
         marked = real_windows or item.get_closest_marker("windows")
         return "needs a Windows CPython" if marked else None
     if real_windows and WINE and real_windows.kwargs.get("wine", (inf,)) > WINE:
-        return f"{SYSTEM} does not do here what Windows does"
+        return f"{SYSTEM} differs from Windows here"
     return None
 
 
 def with_deadline(test: AsyncTest, seconds: float) -> AsyncTest:
-    """Have the test fail once it has run this long, showing where it was then."""
+    """Make a test fail after this time, with the traceback of where it was."""
 
     @functools.wraps(test)
     async def wrapper(*args: Any, **kwargs: Any) -> None:
@@ -74,7 +74,7 @@ def with_deadline(test: AsyncTest, seconds: float) -> AsyncTest:
 
 
 def in_nursery(test: AsyncTest) -> AsyncTest:
-    """Have the simulation start a test's calls in a nursery around it, and be quiet after it."""
+    """Run a test in a nursery for the simulation's calls, and check that nothing is left."""
 
     @functools.wraps(test)
     async def wrapper(simulation: Simulation, **kwargs: Any) -> None:
@@ -106,7 +106,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def simulation() -> Iterator[Simulation]:
-    """A simulated Winsock under the package, checked in the end."""
+    """A simulated Winsock under the package, checked at the end."""
     with simulated_winsock() as simulation:
         yield simulation
 

@@ -56,7 +56,7 @@ class Pair(NamedTuple):
 
 
 class Received(NamedTuple):
-    """What a call has received, whatever its own result looks like."""
+    """What a call has received, in the same form for all calls."""
 
     data: bytes
     address: Any = None

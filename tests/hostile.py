@@ -1,25 +1,25 @@
-"""A peer that behaves as badly as it is told to: ``hostile.py CONTROL_PORT``.
+"""A peer that misbehaves on command: ``hostile.py CONTROL_PORT``.
 
-It runs outside the process under test, and where that one runs under Wine, outside Wine: only a
-socket of the system itself shows what arrives at the far end of a connection, and how.  It needs
-nothing but Python.
+It runs outside the process under test, and outside Wine if that process runs under Wine: only a
+socket of the system itself shows what arrives at the other end of a connection.  It needs only
+the standard library.
 
-It says on the control connection which port it listens on, and ends when that connection does.
+It sends the port that it listens on over the control connection, and exits when that closes.
 Each connection to it carries commands, one a line:
 
 =================  ======================================================================
 send N             send the first N bytes of the pattern
 drip N SIZE PAUSE  the same, in pieces of SIZE bytes with random pauses of up to PAUSE ms
-echo               from here on send back what comes, to the end
+echo               send back everything received from now on
 fin                send the end of the stream
 reset              reset the connection
-close              close the connection, as does a line that says nothing
+close              close the connection, as does an empty line
 flood SIZE         send SIZE bytes of the pattern again and again until that fails
 dial PORT          connect to that port; what follows is about the new connection
 say WORDS          send a line of text
 hear N             receive N bytes
-watch NAME         receive until the end and remember, under this name, how that went
-result NAME        send what is remembered under this name, once it is
+watch NAME         receive until the end, and store under this name how it ended
+result NAME        send what is stored under this name, as soon as it is
 =================  ======================================================================
 """
 

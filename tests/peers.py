@@ -31,14 +31,14 @@ def start(*arguments: str) -> subprocess.Popen[bytes]:
     if WINE:
         script = PureWindowsPath(SCRIPT).as_posix().removeprefix("Z:")
         command = ["start", "/unix", "/usr/bin/env", "python3", "-I", script, *arguments]
-    # Not our standard streams: whoever reads those to their end would wait for the peer as well.
+    # With our own standard streams, a reader of those would wait for the end of the peer, too.
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
 
 
 class HostilePeer:
-    """The other process, and connections to it."""
+    """The process of the hostile peer, and connections to it."""
 
     def __init__(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -72,7 +72,7 @@ class HostilePeer:
             yield stream, name
 
     async def result(self, name: str) -> str:
-        """Return what a watched connection's peer has seen."""
+        """Return how a watched connection has ended for the peer."""
         async with self.connect(f"result {name}") as stream:
             return b"".join([data async for data in stream]).decode()
 

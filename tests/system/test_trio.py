@@ -100,7 +100,7 @@ async def test_wait_overlapped_registers_the_task_before_it_yields() -> None:
             with pytest.raises(trio.BusyResourceError):
                 again.send(None)
             other.send(b"data")
-            # However the task sleeps, the packet wakes it.
+            # The packet wakes the task, which does not sleep in wait_overlapped itself.
             info = (await yield_to_trio(port.sleep_message(lambda _: Abort.FAILED))).unwrap()
             assert address_of(info.lpOverlapped) == operation.address
             assert operation.unpack(4) == b"data"
