@@ -1,9 +1,10 @@
-"""Datagrams: with their sender, with room for all of them, each received once."""
+"""Datagrams: each is received once, whole or truncated, with its sender."""
 
 from __future__ import annotations
 
 import itertools
-import struct
+import socket
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,207 +21,81 @@ from tests.datagrams import (
     when,
 )
 from tests.peers import pattern
-from tests.receiving import SENDER, winerror
+from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Simulation
-from tests.simulation.behaviour import InlineIosb, TooLong
-from trio_wsarecv import WinsockError
+from tests.simulation.behaviour import InlineIosb, IosbWrite, TooLong
+from tests.winsock.test_parse import ADDRESSES
+from trio_wsarecv import WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
+from .arrivals import both_kinds, complete, make_socket, receive_when
 from .cancelling import cancel_at_random
 
-ADDRESSES = {
-    "IPv4": (struct.pack("<H", 2) + b"\x1f\x90\x7f\0\0\x01" + bytes(8), ("127.0.0.1", 8080)),
-    "IPv6": (
-        struct.pack("<H", 23) + b"\x1f\x90" + bytes(19) + b"\x01" + bytes(4),
-        ("::1", 8080, 0, 0),
-    ),
-    "IPv6 link": (
-        struct.pack("<H", 23)
-        + b"\x1f\x90\x00\x0a\xbc\xde"
-        + bytes.fromhex("fe800000000000000000000000000001")
-        + b"\x07\x00\x01\x00",
-        ("fe80::1", 8080, 0xABCDE, 0x10007),
-    ),
-    "none": (b"", None),
-    "another family": (b"\x22\x00" + bytes(range(14)), (0x22, bytes(range(14)))),
-}
 
-
-@pytest.mark.parametrize("receive", WITH_ADDRESS)
-async def test_a_receive_that_is_repeated_tells_the_sender(
-    simulation: Simulation, receive: Method
+@pytest.mark.parametrize("iosb", IosbWrite)
+@pytest.mark.parametrize("inline_iosb", InlineIosb)
+@pytest.mark.parametrize("too_long", TooLong)
+@when
+@every
+async def test_what_does_not_fit_is_truncated_and_never_reported_by_windows(
+    simulation: Simulation,
+    made_here: bool,
+    receive: Method,
+    pending: bool,
+    too_long: TooLong,
+    inline_iosb: InlineIosb,
+    iosb: IosbWrite,
 ) -> None:
-    sockaddr, address = ADDRESSES["IPv6 link"]
+    # Every operation has room for the largest datagram, so these choices of Windows do not matter.
+    simulation.behave(
+        too_long=too_long, inline_iosb=inline_iosb, iosb=iosb, overflow_iosb=inline_iosb
+    )
+    sock = simulation.datagrams(made_here=made_here)
+    address = SENDER_ADDRESS if receive in WITH_ADDRESS else None
+    datagrams = (b"data", b"", b"01234", pattern(65507), b"next")
+    for data in datagrams:
+        arrives = partial(sock.peer.send, data, SENDER)
+        call = await receive_when(simulation, pending, arrives, receive, sock, 4)
+        if len(data) <= 4:
+            assert call.value == (data, address, False)
+        elif receive in WITHOUT_FLAGS:
+            assert winerror(call.error) == WinsockError.WSAEMSGSIZE
+            assert call.error.partial == data[:4]  # type: ignore[attr-defined]
+        else:
+            assert call.value[:2] == (data[:4], address)
+    assert simulation.events.count("receive") == len(datagrams)
+
+
+@when
+@every
+async def test_a_datagram_of_any_size_is_received_whole(
+    simulation: Simulation, receive: Method, pending: bool
+) -> None:
     sock = simulation.datagrams()
-    call = await simulation.begin(receive, sock, 10)
-    sock.peer.end(NtStatus.CANCELLED)  # by others
-    await simulation.step()
-    sock.peer.send(b"data", sockaddr)
-    await simulation.step()
-    assert call.value == (b"data", address, False)
+    for nbytes in (1, 1024, 1025, 3000, 65507):
+        arrives = partial(sock.peer.send, pattern(nbytes))
+        call = await receive_when(simulation, pending, arrives, receive, sock, 65536)
+        assert call.value.data == pattern(nbytes)
 
 
 @pytest.mark.parametrize(("sockaddr", "expected"), ADDRESSES.values(), ids=ADDRESSES)
 @when
 @pytest.mark.parametrize("receive", WITH_ADDRESS)
-async def test_scope_and_flow_are_part_of_the_address(
+async def test_the_address_is_complete_for_every_family(
     simulation: Simulation, receive: Method, pending: bool, sockaddr: bytes, expected: Any
 ) -> None:
     sock = simulation.datagrams()
-    if not pending:
-        sock.peer.send(b"data", sockaddr)
-    call = await simulation.begin(receive, sock, 10)
-    if pending:
-        sock.peer.send(b"data", sockaddr)
-    await simulation.step()
+    arrives = partial(sock.peer.send, b"data", sockaddr)
+    call = await receive_when(simulation, pending, arrives, receive, sock, 10)
     assert call.value == (b"data", expected, False)
 
 
-@when
 @every
-async def test_a_datagram_is_truncated_wherever_the_data_goes(
-    simulation: Simulation, receive: Method, pending: bool
+async def test_a_repeated_receive_has_the_same_room_and_gives_the_sender(
+    simulation: Simulation, made_here: bool, receive: Method
 ) -> None:
-    sock = simulation.datagrams()
-    for _ in range(2):
-        if not pending:
-            sock.peer.send(b"0123456789")
-        call = await simulation.begin(receive, sock, 4)
-        if pending:
-            sock.peer.send(b"0123456789")
-        await simulation.step()
-        if receive in WITHOUT_FLAGS:
-            assert winerror(call.error) == WinsockError.WSAEMSGSIZE
-            assert call.error.partial == b"0123"  # type: ignore[attr-defined]
-        else:
-            assert call.value.data == b"0123"
-        sock.peer.send(b"next")
-        call = simulation.call(receive, sock, 4)
-        await simulation.step()
-        assert call.value.data == b"next"
-
-
-@pytest.mark.parametrize("seed", range(2))
-@every
-async def test_datagrams_are_not_lost_whatever_comes_of_cancelling(
-    receive: Method, seed: int
-) -> None:
-    async def receive_one(sock: trio_wsarecv.Socket) -> list[bytes]:
-        return [(await receive(sock, 100)).data]
-
-    await cancel_at_random(seed, receive_one)
-
-
-@when
-@every
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [
-        (NtStatus.PORT_UNREACHABLE, WinsockError.WSAECONNRESET),
-        (NtStatus.HOST_UNREACHABLE, WinsockError.WSAEHOSTUNREACH),
-    ],
-)
-async def test_each_icmp_error_is_told_once_in_its_turn(
-    simulation: Simulation,
-    receive: Method,
-    pending: bool,
-    status: NtStatus,
-    code: WinsockError,
-) -> None:
-    sock = simulation.datagrams()
-    for what in (b"one", status, status, b"", status, b"three"):
-        if not pending:
-            sock.peer.send_error(what) if isinstance(what, NtStatus) else sock.peer.send(what)
-        call = await simulation.begin(receive, sock, 100)
-        if pending:
-            sock.peer.send_error(what) if isinstance(what, NtStatus) else sock.peer.send(what)
-        await simulation.step()
-        if isinstance(what, NtStatus):
-            assert winerror(call.error) == code
-        else:
-            assert call.value.data == what
-
-
-@when
-@every
-async def test_the_end_of_a_connection_of_messages_is_an_error(
-    simulation: Simulation, receive: Method, pending: bool
-) -> None:
-    # A message of no bytes is a message there.
-    sock = simulation.datagrams()
-    sock.peer.send(b"")
-    call = simulation.call(receive, sock, 100)
-    await simulation.step()
-    assert call.value.data == b""
-    if not pending:
-        sock.peer.send_error(NtStatus.GRACEFUL_DISCONNECT)
-    call = await simulation.begin(receive, sock, 100)
-    if pending:
-        sock.peer.send_error(NtStatus.GRACEFUL_DISCONNECT)
-    await simulation.step()
-    assert winerror(call.error) == WinsockError.WSAEDISCON
-
-
-@every
-async def test_an_error_that_had_to_wait_comes_with_the_next_receive(
-    simulation: Simulation, receive: Method
-) -> None:
-    sock = simulation.datagrams()
-    call = await simulation.begin(sock.recv, 100)
-    sock.peer.end(NtStatus.PORT_UNREACHABLE, b"data")
-    await simulation.step()
-    assert call.value == b"data"
-    simulation.deliver_automatically()
-    sock.peer.send(b"more")
-    with pytest.raises(ConnectionResetError):
-        await receive(sock, 100)
-    assert (await receive(sock, 100)).data == b"more"
-
-
-@when
-@pytest.mark.parametrize("nbytes", [1, 1024, 1025, 3000, 65507])
-async def test_a_datagram_is_received_whole_however_quiet_the_socket_was(
-    simulation: Simulation, nbytes: int, pending: bool
-) -> None:
-    sock = simulation.datagrams()
-    for _ in range(2):
-        if not pending:
-            sock.peer.send(pattern(nbytes))
-        call = await simulation.begin(sock.recv, 65536)
-        if pending:
-            sock.peer.send(pattern(nbytes))
-        await simulation.step()
-        assert call.value == pattern(nbytes)
-
-
-@pytest.mark.parametrize("too_long", TooLong)
-@when
-@every
-async def test_there_is_room_for_the_largest_datagram_so_none_is_reported_as_too_long(
-    simulation: Simulation, receive: Method, pending: bool, too_long: TooLong
-) -> None:
-    # What Windows makes of a datagram that does not fit differs from call to call.
-    simulation.behave(too_long=too_long, overflow_iosb=InlineIosb.LEFT_PENDING)
-    sock = simulation.datagrams()
-    if not pending:
-        sock.peer.send(pattern(65507))
-    call = await simulation.begin(receive, sock, 4)
-    if pending:
-        assert sock.peer.requests[0].capacity >= 65507
-        sock.peer.send(pattern(65507))
-    await simulation.step()
-    if receive in WITHOUT_FLAGS:
-        assert winerror(call.error) == WinsockError.WSAEMSGSIZE
-        assert call.error.partial == pattern(4)  # type: ignore[attr-defined]
-    else:
-        assert call.value.data == pattern(4)
-
-
-@every
-async def test_a_receive_that_is_repeated_has_as_much_room_as_before(
-    simulation: Simulation, receive: Method
-) -> None:
-    sock = simulation.datagrams()
+    sockaddr, address = ADDRESSES["IPv6 with a flow and a scope"]
+    sock = simulation.datagrams(made_here=made_here)
     call = simulation.call(receive, sock, 60_000)
     for status in (NtStatus.CANCELLED, NtStatus.REQUEST_ABORTED):
         await simulation.run()
@@ -228,14 +103,22 @@ async def test_a_receive_that_is_repeated_has_as_much_room_as_before(
         assert request.capacity == 60_000 + 65_536
         sock.peer.end(status)
         await simulation.step()
-    sock.peer.send(pattern(60_000))
+    sock.peer.send(pattern(60_000), sockaddr)
     await simulation.step()
-    assert call.value.data == pattern(60_000)
+    expected = address if receive in WITH_ADDRESS else None
+    assert call.value == (pattern(60_000), expected, False)
 
 
-async def test_datagrams_that_do_not_fit_do_not_disturb_one_another(
-    simulation: Simulation,
-) -> None:
+@pytest.mark.parametrize("seed", range(2))
+@every
+async def test_cancellation_at_any_time_loses_no_datagram(receive: Method, seed: int) -> None:
+    async def receive_one(sock: trio_wsarecv.Socket) -> list[bytes]:
+        return [(await receive(sock, 100)).data]
+
+    await cancel_at_random(seed, receive_one)
+
+
+async def test_truncated_datagrams_do_not_disturb_one_another(simulation: Simulation) -> None:
     # The rest of each goes to one area, which nobody reads.
     simulation.behave(prompt=False)
     sockets = [simulation.datagrams() for _ in range(10)]
@@ -249,12 +132,12 @@ async def test_datagrams_that_do_not_fit_do_not_disturb_one_another(
     ]
 
 
+# Memory and room.
+
+
 async def test_memory_is_as_large_as_what_is_asked_for_and_not_much_larger(
     simulation: Simulation,
 ) -> None:
-    def most() -> int:
-        return max(block.size for block in simulation.kernel.memory.blocks.values())
-
     simulation.deliver_automatically()
     sock = simulation.datagrams()
     for size, expected in (
@@ -263,30 +146,12 @@ async def test_memory_is_as_large_as_what_is_asked_for_and_not_much_larger(
     ):
         sock.peer.send(b"data")
         assert await sock.recv(size) == b"data"
-        assert most() == expected
-
-
-@pytest.mark.parametrize(
-    ("receive", "argument", "nothing"),
-    [("recvfrom", 0, (b"", None)), ("recvfrom_into", bytearray(), (0, None))],
-)
-async def test_a_receive_of_nothing_takes_a_datagram_as_any_other(
-    simulation: Simulation, receive: str, argument: Any, nothing: Any
-) -> None:
-    simulation.deliver_automatically()
-    sock = simulation.datagrams()
-    for _ in range(2):
-        sock.peer.send(b"data")
-        with pytest.raises(OSError, match=r".") as caught:
-            await getattr(sock, receive)(argument)
-        assert winerror(caught.value) == WinsockError.WSAEMSGSIZE
-        sock.peer.send(b"")
-        assert await getattr(sock, receive)(argument) == nothing
-    assert not sock.peer.waiting
+        blocks = simulation.kernel.memory.blocks.values()
+        assert max(block.size for block in blocks) == expected
 
 
 @pytest.mark.parametrize("method", ["recv", "recvfrom", "recvmsg"])
-async def test_no_more_room_is_made_than_a_datagram_can_fill(
+async def test_no_more_memory_is_allocated_than_a_datagram_can_fill(
     simulation: Simulation, method: str
 ) -> None:
     sock = simulation.datagrams()
@@ -298,23 +163,40 @@ async def test_no_more_room_is_made_than_a_datagram_can_fill(
     assert call.succeeded
 
 
-@pytest.mark.parametrize("method", ["recv_into", "recvfrom_into"])
-async def test_a_part_of_a_message_is_no_error(simulation: Simulation, method: str) -> None:
+async def test_wsarecv_without_room_is_refused_and_takes_no_datagram(
+    simulation: Simulation, made_here: bool
+) -> None:
+    sock = simulation.datagrams(made_here=made_here)
+    sock.peer.send(b"data")
+    call = await complete(simulation, wsarecv, sock, [bytearray()])
+    assert winerror(call.error) == WinsockError.WSAEINVAL
+    assert sock.peer.waiting == [b"data"]
+
+
+@pytest.mark.parametrize(
+    ("method", "argument", "nothing"),
+    [("recvfrom", 0, (b"", None)), ("recvfrom_into", bytearray(), (0, None))],
+)
+async def test_another_receive_without_room_takes_a_datagram(
+    simulation: Simulation, method: str, argument: Any, nothing: Any
+) -> None:
     sock = simulation.datagrams()
-    buffer = bytearray(10)
-    call = await simulation.begin(getattr(sock, method), buffer)
-    sock.peer.end(NtStatus.RECEIVE_PARTIAL, b"part")
-    await simulation.step()
-    assert call.succeeded
-    assert buffer == b"part" + bytes(6)
+    receive = getattr(sock, method)
+    for _ in range(2):
+        sock.peer.send(b"data")
+        call = await complete(simulation, receive, argument)
+        assert winerror(call.error) == WinsockError.WSAEMSGSIZE
+        sock.peer.send(b"")
+        assert (await complete(simulation, receive, argument)).value == nothing
+    assert not sock.peer.waiting
 
 
 @pytest.mark.parametrize("ifs_handles", [True, False], ids=["overlapped", "readiness"])
-@pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "datagrams"])
-async def test_whatever_call_comes_before_the_data_is_where_it_is_looked_for(
-    simulation: Simulation, is_stream: bool, ifs_handles: bool
+@both_kinds
+async def test_each_of_several_different_calls_finds_the_data_in_its_own_memory(
+    simulation: Simulation, kind: str, ifs_handles: bool
 ) -> None:
-    sock = simulation.stream() if is_stream else simulation.datagrams()
+    sock = make_socket(simulation, kind)
     sock.peer.ifs_handles = ifs_handles
     simulation.deliver_automatically()
     sizes = list(itertools.product((8, 300, 1500), repeat=3))
@@ -325,3 +207,105 @@ async def test_whatever_call_comes_before_the_data_is_where_it_is_looked_for(
             number += 7
             sock.peer.send(data)
             assert (await method(sock, size)).data == data
+
+
+# Errors.
+
+# By the status, the errors of a call that fails inline and of a receive that waits.
+ERRORS = {
+    NtStatus.PORT_UNREACHABLE: (WinsockError.WSAECONNRESET, WinsockError.WSAECONNRESET),
+    NtStatus.HOST_UNREACHABLE: (WinsockError.WSAEHOSTUNREACH, WinsockError.WSAEHOSTUNREACH),
+    NtStatus.HOPLIMIT_EXCEEDED: (WinsockError.WSAENETRESET, WinsockError.WSAECONNRESET),
+    # The end of a connection of messages, where a message of no bytes is a message.
+    NtStatus.GRACEFUL_DISCONNECT: (WinsockError.WSAEDISCON, WinsockError.WSAEDISCON),
+}
+
+
+@when
+@every
+@pytest.mark.parametrize("status", ERRORS)
+async def test_each_error_is_raised_once_in_order(
+    simulation: Simulation, made_here: bool, receive: Method, pending: bool, status: NtStatus
+) -> None:
+    sock = simulation.datagrams(made_here=made_here)
+    for what in (b"one", status, status, b"", status, b"three"):
+        send = sock.peer.send if isinstance(what, bytes) else sock.peer.send_error
+        call = await receive_when(simulation, pending, partial(send, what), receive, sock, 100)
+        if isinstance(what, bytes):
+            assert call.value.data == what
+        else:
+            assert winerror(call.error) == ERRORS[status][pending]
+
+
+@every
+async def test_an_error_that_comes_with_data_is_raised_by_the_next_receive(
+    simulation: Simulation, receive: Method
+) -> None:
+    sock = simulation.datagrams()
+    call = await simulation.begin(sock.recv, 100)
+    sock.peer.end(NtStatus.PORT_UNREACHABLE, b"data")
+    await simulation.step()
+    assert call.value == b"data"
+    sock.peer.send(b"more")
+    failed = await complete(simulation, receive, sock, 100)
+    assert winerror(failed.error) == WinsockError.WSAECONNRESET
+    assert (await complete(simulation, receive, sock, 100)).value.data == b"more"
+
+
+@every
+async def test_part_of_a_message_is_no_error(simulation: Simulation, receive: Method) -> None:
+    sock = simulation.datagrams()
+    call = await simulation.begin(receive, sock, 10)
+    sock.peer.end(NtStatus.RECEIVE_PARTIAL, b"part")
+    await simulation.step()
+    assert call.value == (b"part", None, False)
+
+
+@every
+async def test_a_receive_on_an_unbound_socket_fails(
+    simulation: Simulation, made_here: bool, receive: Method
+) -> None:
+    sock = simulation.datagrams(is_bound=False, made_here=made_here)
+    call = await simulation.begin(receive, sock, 100)
+    assert winerror(call.error) == WinsockError.WSAEINVAL
+
+
+@pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_RDWR])
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_receive_fails_after_shutdown_or_can_be_cancelled(
+    simulation: Simulation, made_here: bool, late: bool, how: int
+) -> None:
+    simulation.behave(late_udp_shutdown=late)
+    sock = simulation.datagrams(made_here=made_here)
+    waits = late and how == socket.SHUT_RDWR
+    call = await simulation.begin(sock.recv, 5)
+    sock.shutdown(socket.SHUT_WR)
+    await simulation.step()
+    assert not call.done
+    sock.shutdown(how)
+    await simulation.step()
+    assert call.done is not waits
+    if waits:
+        call.scope.cancel()
+        await simulation.step()
+        assert call.cancelled
+    else:
+        assert winerror(call.error) == WinsockError.WSAESHUTDOWN
+    again = await complete(simulation, sock.recv, 5)
+    assert winerror(again.error) == WinsockError.WSAESHUTDOWN
+
+
+async def test_a_socket_is_readable_only_of_what_no_pending_receive_takes(
+    simulation: Simulation, made_here: bool
+) -> None:
+    sock = simulation.datagrams(made_here=made_here)
+    call = await simulation.begin(sock.recv, 5)
+    sock.peer.send(b"data", SENDER)
+    assert not sock.is_readable()
+    sock.peer.send(b"more", SENDER)
+    assert sock.is_readable()
+    await simulation.step()
+    assert call.value == b"data"
+    assert (await complete(simulation, sock.recv, 5)).value == b"more"
+    sock.shutdown(socket.SHUT_RD)
+    assert not sock.is_readable()

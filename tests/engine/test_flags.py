@@ -1,58 +1,148 @@
-"""What a program sees of flags, urgent bytes and buffers, whichever way Windows goes."""
+"""What a program sees of flags and of out-of-band data, whichever way Windows goes."""
 
 from __future__ import annotations
 
+import itertools
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import pytest
 
+from tests.datagrams import when
+from tests.receiving import winerror
+from tests.simulation import Simulation
 from tests.simulation.behaviour import FlagsOut, InlineIosb, NoUrgent, Partial, WaitAll
 from tests.simulation.sockets import SO_OOBINLINE, SOL_SOCKET
-from trio_wsarecv import MsgFlag, wsarecv
+from trio_wsarecv import MsgFlag, Socket, wsarecv
+from trio_wsarecv._engine.messages import check_request
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-from .test_stream import winerror
+from .arrivals import both_kinds, complete, make_socket, receive_when
 
-if TYPE_CHECKING:
-    from tests.simulation import Simulation
-    from tests.simulation.sockets import SocketOverSimulation
+OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
+PUSH, PARTIAL = MsgFlag.MSG_PUSH_IMMEDIATE, MsgFlag.MSG_PARTIAL
 
-OOB, PEEK, WAITALL, PARTIAL = (
-    MsgFlag.MSG_OOB,
-    MsgFlag.MSG_PEEK,
-    MsgFlag.MSG_WAITALL,
-    MsgFlag.MSG_PARTIAL,
-)
+Result = tuple[bytes, int]
 
 
-@pytest.mark.parametrize("waiting", [True, False])
+async def by_wsarecv(sock: Socket, nbytes: int, flags: int) -> Result:
+    buffers = [bytearray(nbytes // 2), bytearray(nbytes - nbytes // 2)]
+    received, flags_out = await wsarecv(sock, buffers, flags)
+    assert isinstance(flags_out, MsgFlag)
+    return b"".join(buffers)[:received], flags_out
+
+
+async def by_recvmsg(sock: Socket, nbytes: int, flags: int) -> Result:
+    data, _, flags_out, _ = await sock.recvmsg(nbytes, 0, flags)
+    return data, flags_out
+
+
+async def by_recvmsg_into(sock: Socket, nbytes: int, flags: int) -> Result:
+    buffer = bytearray(nbytes)
+    received, _, flags_out, _ = await sock.recvmsg_into([buffer], 0, flags)
+    return bytes(buffer[:received]), flags_out
+
+
+with_flags = pytest.mark.parametrize("receive", [by_wsarecv, by_recvmsg, by_recvmsg_into])
+
+
+# Flags that come out.
+
+OUT = {
+    NtStatus.SUCCESS: MsgFlag(0),
+    NtStatus.RECEIVE_PARTIAL: PARTIAL,
+    NtStatus.RECEIVE_EXPEDITED: OOB,
+    NtStatus.RECEIVE_PARTIAL_EXPEDITED: PARTIAL | OOB,
+    NtStatus.BUFFER_OVERFLOW: MsgFlag.MSG_TRUNC,
+}
+
+
+@pytest.mark.parametrize("iosb", InlineIosb)
+@pytest.mark.parametrize("flags_out", FlagsOut)
+@when
+@pytest.mark.parametrize("flags_in", [0, PUSH, PARTIAL])
+@pytest.mark.parametrize("status", [status for status in OUT if not status >> 31])
+async def test_the_status_of_a_stream_receive_becomes_flags(
+    simulation: Simulation,
+    status: NtStatus,
+    flags_in: int,
+    pending: bool,
+    flags_out: FlagsOut,
+    iosb: InlineIosb,
+) -> None:
+    simulation.behave(flags_out=flags_out, inline_iosb=iosb)
+    sock = simulation.stream()
+    arrives = partial(sock.peer.send, b"data!", status)
+    call = await receive_when(simulation, pending, arrives, by_wsarecv, sock, 5, flags_in)
+    assert call.value == (b"data!", OUT[status])
+    call = await receive_when(simulation, pending, arrives, sock.recv, 5)
+    assert call.value == b"data!"
+
+
+@pytest.mark.parametrize("status", OUT)
+async def test_the_status_of_a_datagram_receive_becomes_flags(
+    simulation: Simulation, status: NtStatus
+) -> None:
+    sock = simulation.datagrams()
+    call = await simulation.begin(by_wsarecv, sock, 9, PARTIAL)
+    (request,) = sock.peer.requests
+    assert request.flags == PARTIAL
+    sock.peer.end(status, b"data")
+    await simulation.step()
+    assert call.value == (b"data", OUT[status])
+
+
+@pytest.mark.parametrize("status", [NtStatus.RECEIVE_PARTIAL, NtStatus.RECEIVE_EXPEDITED])
+@with_flags
+async def test_the_flags_of_all_parts_of_a_receive_come_out(
+    simulation: Simulation, receive: Any, status: NtStatus
+) -> None:
+    sock = simulation.stream()
+    for statuses in itertools.product((NtStatus.SUCCESS, status), repeat=3):
+        call = simulation.call(receive, sock, 12, WAITALL)
+        for each in statuses:
+            await simulation.run()
+            sock.peer.send(b"part", each)
+            await simulation.step()
+        assert call.value == (b"partpartpart", OUT[status] if status in statuses else 0)
+
+
+# Out-of-band data.
+
+
+@when
 @pytest.mark.parametrize("status", [NtStatus.SUCCESS, NtStatus.RECEIVE_EXPEDITED])
 @pytest.mark.parametrize("flags_out", FlagsOut)
-@pytest.mark.behaviour("49", "Wine afd.c test_recv (todo_wine)")
-async def test_an_urgent_byte_is_told_by_the_flags(
+@with_flags
+async def test_out_of_band_data_is_flagged(
     simulation: Simulation,
     made_here: bool,
+    receive: Any,
     flags_out: FlagsOut,
     status: NtStatus,
-    waiting: bool,
+    pending: bool,
 ) -> None:
     simulation.behave(flags_out=flags_out, urgent_status=status)
     sock = simulation.stream(made_here=made_here)
-    buffer = bytearray(5)
-    if waiting:
-        sock.peer.send_urgent(b"!")
-    call = await simulation.begin(wsarecv, sock, [buffer], OOB)
-    if not waiting:
-        sock.peer.send_urgent(b"!")
+    arrives = partial(sock.peer.send_urgent, b"!")
+    call = await receive_when(simulation, pending, arrives, receive, sock, 5, OOB)
+    assert call.value == (b"!", OOB)
+
+
+@with_flags
+async def test_the_end_of_the_stream_is_not_flagged_as_out_of_band(
+    simulation: Simulation, receive: Any
+) -> None:
+    sock = simulation.stream()
+    call = await simulation.begin(receive, sock, 5, OOB)
+    sock.peer.end(NtStatus.SUCCESS)  # no out-of-band data will come
     await simulation.step()
-    assert call.value == (1, OOB)
-    assert buffer == b"!" + bytes(4)
+    assert call.value == (b"", 0)
 
 
-@pytest.mark.behaviour("50", "Wine afd.c test_recv")
-@pytest.mark.behaviour("51", "Wine sock.c test_fionread_siocatmark, test_oob_events (todo_wine)")
-async def test_urgent_bytes_come_one_by_one_and_apart_from_the_others(
+async def test_urgent_bytes_are_received_singly_and_apart_from_the_others(
     simulation: Simulation, made_here: bool
 ) -> None:
     simulation.deliver_automatically()
@@ -65,114 +155,77 @@ async def test_urgent_bytes_come_one_by_one_and_apart_from_the_others(
         assert await sock.recv(10, OOB) == octet
 
 
-@pytest.mark.behaviour("52", "Wine sock.c oob_server, oob_client, test_fionread_siocatmark")
-@pytest.mark.behaviour("53", "Wine sock.c test_select")
-async def test_with_so_oobinline_urgent_bytes_are_like_others(
+async def test_with_so_oobinline_urgent_bytes_are_ordinary_data(
     simulation: Simulation, made_here: bool
 ) -> None:
-    simulation.deliver_automatically()
     sock = simulation.stream(made_here=made_here)
     sock.stdlib.setsockopt(SOL_SOCKET, SO_OOBINLINE, 1)
     sock.peer.send_urgent(b"data!")
-    with pytest.raises(OSError, match=r"INVAL|10022"):
-        await sock.recv(10, OOB)
-    assert await sock.recv(10) == b"data!"
+    refused = await complete(simulation, sock.recv, 10, OOB)
+    assert winerror(refused.error) == WinsockError.WSAEINVAL
+    assert (await complete(simulation, sock.recv, 10)).value == b"data!"
 
 
 @pytest.mark.parametrize("answer", NoUrgent)
-@pytest.mark.behaviour("54", "Wine afd.c test_poll")
-@pytest.mark.behaviour("80", "no test that was read asserts it")
-async def test_where_nothing_is_urgent_a_receive_waits_or_fails(
+async def test_without_out_of_band_data_a_receive_of_it_waits_or_fails(
     simulation: Simulation, made_here: bool, answer: NoUrgent
 ) -> None:
-    simulation.behaviour.no_urgent = answer
+    simulation.behave(no_urgent=answer)
     sock = simulation.stream(made_here=made_here)
     sock.peer.send(b"data!")
-    call = simulation.call(sock.recv, 5, OOB)
-    await simulation.step()
+    call = await complete(simulation, sock.recv, 5, OOB)
     if answer is NoUrgent.REFUSED:
-        assert winerror(call) == WinsockError.WSAEINVAL
+        assert winerror(call.error) == WinsockError.WSAEINVAL
     else:
         call.scope.cancel()
         await simulation.step()
         assert call.cancelled
-    again = simulation.call(sock.recv, 5)
-    await simulation.step()
-    assert again.value == b"data!"
+    assert (await complete(simulation, sock.recv, 5)).value == b"data!"
 
 
 @pytest.mark.parametrize("flags_out", FlagsOut)
-@pytest.mark.parametrize("waiting", [True, False])
-@pytest.mark.behaviour("55", "Wine afd.c test_recv; libuv src/win/udp.c")
-@pytest.mark.behaviour("58", "libuv src/win/winsock.c uv__wsarecv_workaround")
-async def test_peeking_leaves_the_data(
-    simulation: Simulation, made_here: bool, waiting: bool, flags_out: FlagsOut
-) -> None:
-    simulation.behaviour.flags_out = flags_out
-    for sock in (simulation.stream(made_here=made_here), simulation.datagrams()):
-        call = await simulation.begin(sock.recv, 10, socket.MSG_PEEK)
-        if not waiting:
-            await simulation.run()
-        sock.peer.send(b"data!")
-        await simulation.step()
-        assert call.value == b"data!"
-        again = simulation.call(sock.recv, 10, socket.MSG_PEEK)
-        await simulation.step()
-        last = simulation.call(sock.recv, 10)
-        await simulation.step()
-        assert (again.value, last.value) == (b"data!", b"data!")
-
-
-@pytest.mark.parametrize("flags_out", FlagsOut)
-@pytest.mark.behaviour(
-    "58", "libuv src/win/winsock.c uv__wsarecv_workaround; ReactOS msafd sndrcv.c"
-)
-async def test_a_repeated_receive_has_its_flags(
+async def test_a_repeated_receive_has_the_same_flags(
     simulation: Simulation, made_here: bool, flags_out: FlagsOut
 ) -> None:
-    simulation.behaviour.flags_out = flags_out
+    simulation.behave(flags_out=flags_out)
     sock = simulation.stream(made_here=made_here)
-    call = await simulation.begin(wsarecv, sock, [bytearray(5)], OOB)
+    call = await simulation.begin(by_wsarecv, sock, 5, OOB)
     sock.peer.end(NtStatus.CANCELLED)
     await simulation.step()
     (request,) = sock.peer.requests
     assert request.flags == OOB
     sock.peer.send_urgent(b"!")
     await simulation.step()
-    assert call.value == (1, OOB)
+    assert call.value == (b"!", OOB)
 
 
-@pytest.mark.parametrize("answer", WaitAll)
-@pytest.mark.behaviour("56", "Wine afd.c test_recv; not asserted for a non-blocking socket")
-async def test_wsarecv_waits_for_all_whatever_winsock_makes_of_it(
-    simulation: Simulation, made_here: bool, answer: WaitAll
+# Flags that go in.
+
+
+@pytest.mark.parametrize("flags_out", FlagsOut)
+@when
+@both_kinds
+async def test_peeking_leaves_the_data(
+    simulation: Simulation, made_here: bool, kind: str, pending: bool, flags_out: FlagsOut
 ) -> None:
-    simulation.behaviour.wait_all = answer
-    sock = simulation.stream(made_here=made_here)
-    buffer = bytearray(6)
-    sock.peer.send(b"data")
-    call = simulation.call(wsarecv, sock, [buffer], WAITALL)
-    await simulation.step()
-    assert not call.done
-    sock.peer.send(b"da")
-    await simulation.step()
-    assert call.value == (6, 0)
-    assert buffer == b"datada"
+    simulation.behave(flags_out=flags_out)
+    sock = make_socket(simulation, kind, made_here=made_here)
+    arrives = partial(sock.peer.send, b"data!")
+    call = await receive_when(simulation, pending, arrives, sock.recv, 10, PEEK)
+    assert call.value == b"data!"
+    for flags in (PEEK, 0):
+        assert (await complete(simulation, sock.recv, 10, flags)).value == b"data!"
 
 
 @pytest.mark.parametrize("ending", ["all", "end", "cancel"])
 @pytest.mark.parametrize("answer", WaitAll)
-@pytest.mark.behaviour(
-    "56", "not asserted for a non-blocking socket; the documentation of MSG_WAITALL"
-)
-async def test_recv_hands_waitall_on_and_loses_nothing(
+async def test_recv_passes_waitall_on_and_loses_nothing(
     simulation: Simulation, made_here: bool, answer: WaitAll, ending: str
 ) -> None:
-    simulation.behaviour.wait_all = answer
+    simulation.behave(wait_all=answer)
     sock = simulation.stream(made_here=made_here)
     sock.peer.send(b"data")
-    call = simulation.call(sock.recv, 6, WAITALL)
-    await simulation.step()
+    call = await complete(simulation, sock.recv, 6, WAITALL)
     assert call.done is (answer is not WaitAll.WAITS)
     if ending == "all":
         sock.peer.send(b"da")
@@ -182,79 +235,53 @@ async def test_recv_hands_waitall_on_and_loses_nothing(
         call.scope.cancel()
     await simulation.step()
     if answer is WaitAll.REFUSED:
-        assert winerror(call) == WinsockError.WSAEOPNOTSUPP
+        assert winerror(call.error) == WinsockError.WSAEOPNOTSUPP
     else:
         full = answer is WaitAll.WAITS and ending == "all"
         assert call.value == (b"datada" if full else b"data")
 
 
 @pytest.mark.parametrize("answer", Partial)
-@pytest.mark.behaviour("57", "no test that was read asserts it")
-async def test_partial_is_handed_on(
-    simulation: Simulation, made_here: bool, answer: Partial
+@both_kinds
+async def test_msg_partial_is_passed_on(
+    simulation: Simulation, made_here: bool, kind: str, answer: Partial
 ) -> None:
-    simulation.behaviour.partial = answer
-    for sock in (simulation.stream(made_here=made_here), simulation.datagrams()):
-        sock.peer.send(b"data!")
-        call = simulation.call(wsarecv, sock, [bytearray(5)], PARTIAL)
-        await simulation.step()
-        if answer is Partial.REFUSED:
-            assert winerror(call) == WinsockError.WSAEOPNOTSUPP
-        else:
-            assert call.value == (5, 0)
-
-
-@pytest.mark.parametrize("iosb", InlineIosb)
-@pytest.mark.parametrize("flags_out", FlagsOut)
-@pytest.mark.parametrize("waiting", [True, False])
-@pytest.mark.behaviour("57", "STATUS_RECEIVE_PARTIAL, in libuv and the driver kit")
-async def test_part_of_a_message_is_told_by_the_flags(
-    simulation: Simulation, waiting: bool, flags_out: FlagsOut, iosb: InlineIosb
-) -> None:
-    simulation.behave(flags_out=flags_out, inline_iosb=iosb)
-    sock = simulation.stream()
-    if waiting:
-        sock.peer.send(b"data!", NtStatus.RECEIVE_PARTIAL)
-    call = await simulation.begin(wsarecv, sock, [bytearray(5)])
-    if not waiting:
-        sock.peer.send(b"data!", NtStatus.RECEIVE_PARTIAL)
-    await simulation.step()
-    assert call.value == (5, PARTIAL)
-
-
-@pytest.mark.behaviour("59", "Wine sock.c test_empty_recv")
-@pytest.mark.behaviour("60", "Wine sock.c test_empty_recv")
-@pytest.mark.behaviour("61", "Wine afd.c test_recv; Wine sock.c test_WSARecv")
-async def test_buffers_of_no_bytes(simulation: Simulation, made_here: bool) -> None:
-    sock = simulation.stream(made_here=made_here)
-    buffers = [bytearray(3), bytearray(), bytearray(4), bytearray(2)]
-    none = simulation.call(wsarecv, sock, [])
-    await simulation.step()
-    assert winerror(none) == WinsockError.WSAEINVAL
-    empty = simulation.call(wsarecv, sock, [bytearray()])
-    await simulation.step()
-    assert not empty.done
+    simulation.behave(partial=answer)
+    sock = make_socket(simulation, kind, made_here=made_here)
     sock.peer.send(b"data!")
-    await simulation.step()
-    assert empty.value == (0, 0)
-    call = simulation.call(wsarecv, sock, buffers)
-    await simulation.step()
-    assert call.value == (5, 0)
-    assert buffers == [b"dat", b"", b"a!\0\0", bytes(2)]
+    call = await complete(simulation, by_wsarecv, sock, 5, PARTIAL)
+    if answer is Partial.REFUSED:
+        assert winerror(call.error) == WinsockError.WSAEOPNOTSUPP
+    else:
+        assert call.value == (b"data!", 0)
 
 
-def room(sock: SocketOverSimulation) -> int:
-    (request,) = sock.peer.requests
-    return int(request.capacity)
+def documented_error(kind: int, sizes: Sequence[int], flags: int) -> int:
+    """Return the code that WSARecv's documentation gives, or 0: its sentences, one by one."""
+    stream = kind == socket.SOCK_STREAM
+    if not sizes:
+        return 10022
+    if not stream and not sum(sizes):
+        return 10022  # ours: Winsock would discard the datagram
+    if flags >= 1 << 16 or flags & ~0x802B:
+        return 10045
+    if flags & 0x1 and not stream:
+        return 10045
+    if flags & 0x8 and (not stream or flags & 0x8003):
+        return 10045
+    return 0
 
 
-@pytest.mark.behaviour("64", "Wine sock.c test_read_events: an absurd length faults")
-async def test_no_more_is_asked_for_than_there_is_memory(
-    simulation: Simulation, made_here: bool
-) -> None:
-    sock = simulation.stream(made_here=made_here)
-    call = await simulation.begin(sock.recv, 0x7FFFFFFF)
-    assert room(sock) <= 1 << 18
-    call.scope.cancel()
-    await simulation.step()
-    assert call.cancelled
+FLAGS = (OOB, PEEK, WAITALL, PUSH, PARTIAL)
+EVERY_COMBINATION = [
+    sum(flags) for n in range(6) for flags in itertools.combinations(map(int, FLAGS), n)
+]
+UNKNOWN = [1 << n for n in range(32) if not 0x802B & 1 << n] + [2**32, 2**64, 0x802B | 2**16]
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [0, 0], [0, 5], [1]], ids=str)
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_every_combination_of_flags_is_allowed_or_refused(kind: int, sizes: list[int]) -> None:
+    for flags in (*EVERY_COMBINATION, *UNKNOWN):
+        error = check_request(flags, sizes, kind)
+        assert (error or 0) == documented_error(kind, sizes, flags), hex(flags)

@@ -1,0 +1,59 @@
+"""Receives on the simulation, and what arrives for them before they begin or while they wait."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.receiving import SENDER, SENDER_ADDRESS, result_of
+from tests.simulation import Call, Simulation
+from tests.simulation.sockets import SocketOverSimulation
+
+both_kinds = pytest.mark.parametrize("kind", ["stream", "datagrams"])
+
+
+def make_socket(
+    simulation: Simulation, kind: str, *, made_here: bool = False
+) -> SocketOverSimulation:
+    """Make a socket of one of the two kinds."""
+    make = simulation.stream if kind == "stream" else simulation.datagrams
+    return make(made_here=made_here)
+
+
+def arrive(sock: SocketOverSimulation, data: bytes) -> None:
+    """Have bytes arrive on a stream, or a datagram with its sender."""
+    sock.peer.send(data) if sock.peer.is_stream else sock.peer.send(data, SENDER)
+
+
+def expected_of(sock: SocketOverSimulation, method: str, data: bytes) -> Any:
+    """Return what a receive of `tests.receiving.RECEIVES` gives for what `arrive` is given."""
+    return result_of(method, data, None if sock.peer.is_stream else SENDER_ADDRESS)
+
+
+async def complete(
+    simulation: Simulation, receive: Callable[..., Awaitable[Any]], *arguments: Any
+) -> Call:
+    """Start a receive and deliver its packet."""
+    call = simulation.call(receive, *arguments)
+    await simulation.step()
+    return call
+
+
+async def receive_when(
+    simulation: Simulation,
+    pending: bool,
+    something_arrives: Callable[[], object],
+    receive: Callable[..., Awaitable[Any]],
+    *arguments: Any,
+) -> Call:
+    """Receive what arrives while the receive waits if it is to be pending, and before otherwise."""
+    if not pending:
+        something_arrives()
+    call = await simulation.begin(receive, *arguments)
+    if pending:
+        assert not call.done
+        something_arrives()
+    await simulation.step()
+    return call
