@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import trio
 
+from tests.peers import pattern
+from tests.receiving import winerror
 from tests.simulation import Call, Simulation
 from tests.simulation.memory import Block
 from tests.simulation.sockets import SocketOverSimulation
+from trio_wsarecv import WinsockError
+from trio_wsarecv._winsock.codes import NtStatus
 
 SIZES = SMALL, MEDIUM, LARGE = 1024, 16 * 1024, 256 * 1024
 MOST_LENT = 8 * 1024 * 1024  # of what is not small, in one run
@@ -19,13 +24,13 @@ both_modes = pytest.mark.parametrize("made_here", [False, True], ids=["default",
 
 
 def capacity(sock: SocketOverSimulation) -> int:
-    """Return how much the receive asks for that the kernel has."""
+    """Return how many bytes the pending receive asks for."""
     (request,) = sock.peer.requests
     return int(request.capacity)
 
 
 def offers(sock: SocketOverSimulation) -> list[int]:
-    """Return a list of how much each receive asks for that is submitted from now on."""
+    """Return a list to which each receive submitted from now on adds how many bytes it asks for."""
     submit, sizes = sock.peer.submit, []
 
     def recording(request: Any) -> int:
@@ -40,9 +45,9 @@ class Blocks(dict[int, Block]):
     """The blocks of a simulation's memory.
 
     Attributes:
-      total: how many bytes there are in all of them.
-      lent: how many in those that the run lends, lent or free.
-      most_lent: the most there have been.
+      total: the bytes of all of them.
+      lent: the bytes of those that the run lends, lent or free.
+      most_lent: the most of them at any time.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -71,14 +76,6 @@ class Blocks(dict[int, Block]):
         return sorted(block.size for block in self.values() if block.size in SIZES[1:])
 
 
-def value_of(simulation: Simulation, call: Call) -> bytes:
-    """Return what a receive has received that must have ended by now."""
-    if not call.done:
-        simulation.deliver_automatically()  # for else the test would not end
-    data: bytes = call.value
-    return data
-
-
 async def receive(
     simulation: Simulation, sock: SocketOverSimulation, nbytes: int = LARGE, flags: int = 0
 ) -> bytes:
@@ -86,11 +83,14 @@ async def receive(
     async with trio.open_nursery() as nursery:
         call = Call(nursery, sock.recv, nbytes, flags)
         await simulation.step()
-        return value_of(simulation, call)
+        if not call.done:
+            simulation.deliver_automatically()  # otherwise the test would hang
+        data: bytes = call.value
+        return data
 
 
 async def make_flow(simulation: Simulation, sock: SocketOverSimulation, size: int = LARGE) -> None:
-    """Fill receives until the next one is of this size, if it may be."""
+    """Fill receives until the next one may be of this size."""
     for each in SIZES:
         if each < size:
             sock.peer.send(bytes(each))
@@ -108,5 +108,40 @@ async def make_flows(
 
 
 async def begin(simulation: Simulation, *sockets: SocketOverSimulation) -> list[Call]:
-    """Begin to receive as much as there may be on each, one after the other."""
+    """Start a receive of `LARGE` bytes on each, one after the other."""
     return [await simulation.begin(sock.recv, LARGE) for sock in sockets]
+
+
+def refuse(
+    sock: SocketOverSimulation,
+    times: int = 1,
+    status: NtStatus = NtStatus.INSUFFICIENT_RESOURCES,
+) -> None:
+    """Have the system lack memory: for a pending receive by this status, then for the next ones."""
+    if sock.peer.requests:
+        sock.peer.end(status)
+        times -= 1
+    sock.peer.refusals += [WinsockError.WSAENOBUFS] * times
+    sock.peer.arrived()
+
+
+#: What may happen to a receive, and what the program sees of it, if anything.
+ENDINGS: dict[str, tuple[Callable[[SocketOverSimulation, Call], object], object]] = {
+    "data": (lambda sock, _: sock.peer.send(pattern(5000)), pattern(5000)),
+    "end": (lambda sock, _: sock.peer.send_end(), b""),
+    "reset": (lambda sock, _: sock.peer.reset(), WinsockError.WSAECONNRESET),
+    "no buffers": (lambda sock, _: refuse(sock, 3), WinsockError.WSAENOBUFS),
+    "shut down": (lambda sock, _: sock.shutdown(2), WinsockError.WSAESHUTDOWN),
+    "cancelled": (lambda _, call: call.scope.cancel(), trio.Cancelled),
+    "closed": (lambda sock, _: sock.close(), trio.ClosedResourceError),
+    "aborted": (lambda sock, _: sock.peer.end(NtStatus.CANCELLED), None),
+    "deferred": (lambda sock, _: sock.peer.end(NtStatus.CONNECTION_RESET, b"data"), b"data"),
+    "too much": (lambda sock, _: refuse(sock), None),
+}
+
+
+def outcome_of(call: Call) -> object:
+    """Return what a call gave: its value, the code of its `OSError`, or the type of its error."""
+    if call.succeeded:
+        return call.value
+    return winerror(call.error) if isinstance(call.error, OSError) else type(call.error)

@@ -1,10 +1,10 @@
-"""The memory that a run lends: there is only so much, and who has waited longest gives it back."""
+"""The memory that a run lends is bounded: the receive that has waited longest gives it back."""
 
 from __future__ import annotations
 
 import gc
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from tests.engine.flows import (
+    ENDINGS,
     LARGE,
     MEDIUM,
     MOST_LARGE,
@@ -20,68 +21,34 @@ from tests.engine.flows import (
     SMALL,
     Blocks,
     begin,
-    both_modes,
     capacity,
     make_flow,
     make_flows,
     offers,
+    outcome_of,
     receive,
 )
 from tests.peers import Counted, pattern
-from tests.receiving import winerror
 from tests.simulation import Call, CancelAnswer, Simulation
 from tests.simulation.behaviour import IosbWrite
 from tests.simulation.memory import Block
 from tests.simulation.sockets import SocketOverSimulation
-from trio_wsarecv import SocketStream, WinsockError, wsarecv
+from trio_wsarecv import SocketStream, wsarecv
 from trio_wsarecv._engine import memory
 from trio_wsarecv._engine.memory import Run
 from trio_wsarecv._engine.pushed_back import PushedBack
-from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.operation import Operation
 
-NO_BUFFERS = WinsockError.WSAENOBUFS
-
-#: What may happen to a receive, and what the program sees of it, if anything.
-ENDINGS: dict[str, tuple[Callable[[SocketOverSimulation, Call], object], object]] = {
-    "data": (lambda sock, _: sock.peer.send(pattern(5000)), pattern(5000)),
-    "end": (lambda sock, _: sock.peer.send_end(), b""),
-    "reset": (lambda sock, _: sock.peer.reset(), WinsockError.WSAECONNRESET),
-    "no buffers": (lambda sock, _: refuse(sock, 3), NO_BUFFERS),
-    "shut down": (lambda sock, _: sock.shutdown(2), WinsockError.WSAESHUTDOWN),
-    "cancelled": (lambda _, call: call.scope.cancel(), trio.Cancelled),
-    "closed": (lambda sock, _: sock.close(), trio.ClosedResourceError),
-    "aborted": (lambda sock, _: sock.peer.end(NtStatus.CANCELLED), None),
-    "deferred": (lambda sock, _: sock.peer.end(NtStatus.CONNECTION_RESET, b"data"), b"data"),
-    "too much": (lambda sock, _: refuse(sock), None),
-}
-
-
-def refuse(sock: SocketOverSimulation, times: int = 1) -> None:
-    """Have the system lack memory for a receive, the one that waits or the next ones."""
-    if sock.peer.requests:
-        sock.peer.end(NtStatus.INSUFFICIENT_RESOURCES)
-        times -= 1
-    sock.peer.refusals += [NO_BUFFERS] * times
-    sock.peer.arrived()
-
-
-def outcome_of(call: Call) -> object:
-    if call.succeeded:
-        return call.value
-    return winerror(call.error) if isinstance(call.error, OSError) else type(call.error)
-
-
-# What waits is bounded.
+# The bound.
 
 
 @pytest.mark.deadline(60)
 @pytest.mark.parametrize("count", [10, 1000, 10_000])
-async def test_idle_connections_hold_little_after_a_burst_however_many_there_are(
+async def test_any_number_of_idle_connections_holds_bounded_memory_after_a_burst(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     blocks = Blocks(simulation)
-    if count > 1000:  # then it takes minutes to look for the block of each address
+    if count > 1000:  # finding the block of each address would take minutes
         monkeypatch.setattr(simulation.kernel.memory, "holder", lambda *_: Block(None, 0, 0))
     simulation.deliver_automatically()
     sockets = [simulation.stream(made_here=True) for _ in range(count)]
@@ -109,7 +76,7 @@ async def test_idle_connections_hold_little_after_a_burst_however_many_there_are
 
 
 @pytest.mark.parametrize("seed", range(10))
-async def test_the_bound_holds_and_no_byte_is_lost_whatever_happens_when(
+async def test_random_flows_stay_within_the_bound_and_lose_no_byte(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     most_lent = 4 * LARGE
@@ -130,7 +97,7 @@ async def test_the_bound_holds_and_no_byte_is_lost_whatever_happens_when(
             for sock in rng.sample(sockets, 10):
                 if sock not in calls or calls[sock].done:
                     calls[sock] = simulation.call(receive_some, sock)
-                    await simulation.run()  # one at a time: Trio's order is at random
+                    await simulation.run()  # one at a time: Trio runs tasks in random order
             for sock in rng.sample(sockets, 5):
                 data = rng.randbytes(rng.choice((1, SMALL, SMALL + MEDIUM, 100_000)))
                 sock.peer.send(data)
@@ -156,10 +123,10 @@ async def test_the_bound_holds_and_no_byte_is_lost_whatever_happens_when(
 
 @asynccontextmanager
 async def all_lent(simulation: Simulation, *, made_here: bool = False) -> AsyncIterator[Any]:
-    """Have all memory lent to receives that wait; give those, and two flows that want some, too."""
+    """Lend all memory to pending receives; yield those, and two flows that want some as well."""
     *waiting, one, two = await make_flows(simulation, MOST_LARGE + 2, made_here=made_here)
     async with simulation.nursery() as nursery:
-        # These will have waited longest, but have nothing to give back.
+        # These have waited longest, but have nothing to give back.
         simulation.call(simulation.stream().recv, SMALL)
         await simulation.begin(SocketStream(simulation.stream()).receive_exactly, LARGE)
         calls = await begin(simulation, *waiting)
@@ -168,9 +135,8 @@ async def all_lent(simulation: Simulation, *, made_here: bool = False) -> AsyncI
         nursery.cancel_scope.cancel()
 
 
-@both_modes
 @pytest.mark.parametrize("iosb", IosbWrite)
-async def test_when_all_is_lent_who_has_waited_longest_goes_on_with_little_and_notices_nothing(
+async def test_when_all_is_lent_the_longest_waiting_receive_is_repeated_with_little(
     simulation: Simulation, made_here: bool, iosb: IosbWrite
 ) -> None:
     simulation.behave(iosb=iosb)
@@ -182,7 +148,7 @@ async def test_when_all_is_lent_who_has_waited_longest_goes_on_with_little_and_n
         assert simulation.kernel.log[so_far].handle == waiting[0].fileno()
         await simulation.step()
         assert simulation.events[so_far:] == ["cancel", "receive", "dequeue", "receive"]
-        calls += await begin(simulation, two)  # which gets what was given back
+        calls += await begin(simulation, two)  # this one gets what was given back
         sockets = [*waiting, one, two]
         large = [LARGE] * (MOST_LARGE - 1)
         assert [capacity(sock) for sock in sockets] == [SMALL, *large, SMALL, LARGE]
@@ -196,12 +162,14 @@ async def test_when_all_is_lent_who_has_waited_longest_goes_on_with_little_and_n
         assert simulation.events.count("cancel") == 1
         assert (counted.pended, counted.cancelled) == (pended + 2, 0)
         assert counted.overlapped == overlapped + 3
-        # The one that gave its memory back begins anew; the other asks for much again.
+        # The one that gave its memory back starts small; the other asks for much again.
         await begin(simulation, waiting[0], one)
         assert [capacity(waiting[0]), capacity(one)] == [SMALL, LARGE]
 
 
-async def test_who_has_received_meanwhile_has_not_waited_longest(simulation: Simulation) -> None:
+async def test_a_receive_that_has_completed_no_longer_counts_as_waiting(
+    simulation: Simulation,
+) -> None:
     async with all_lent(simulation) as (_, waiting, one, two):
         for sock in (waiting[0], waiting[2]):
             sock.peer.send(bytes(MEDIUM + 1))
@@ -214,7 +182,7 @@ async def test_who_has_received_meanwhile_has_not_waited_longest(simulation: Sim
 @pytest.mark.parametrize("answer", CancelAnswer)
 @pytest.mark.parametrize("first", [True, False], ids=["then asked", "asked first"])
 @pytest.mark.parametrize("ending", ["data", "end", "reset", "shut down", "cancelled", "closed"])
-async def test_whatever_happens_as_memory_is_taken_back_is_what_the_program_sees(
+async def test_whatever_ends_a_receive_while_its_memory_is_taken_back_is_seen_by_the_program(
     simulation: Simulation, ending: str, first: bool, answer: CancelAnswer
 ) -> None:
     end, expected = ENDINGS[ending]
@@ -235,12 +203,14 @@ async def test_whatever_happens_as_memory_is_taken_back_is_what_the_program_sees
             assert outcome_of(call) == expected
         assert longest.peer.handles == (ending != "closed")
         assert counted.cancelled == (ending == "cancelled")
-        await begin(simulation, two)  # which gets what was given back
+        await begin(simulation, two)  # this one gets what was given back
         assert [capacity(one), capacity(two)] == [SMALL, LARGE]
         assert all(capacity(sock) == LARGE for sock in waiting[1:])
 
 
-async def test_where_nobody_waits_nobody_is_asked(simulation: Simulation) -> None:
+async def test_receives_that_have_completed_are_not_asked_for_memory(
+    simulation: Simulation,
+) -> None:
     # The packet of each is still to come, so that its memory cannot be given back.
     sockets = await make_flows(simulation, MOST_LARGE + 1)
     sizes = offers(sockets[-1])
@@ -254,7 +224,7 @@ async def test_where_nobody_waits_nobody_is_asked(simulation: Simulation) -> Non
 
 
 @pytest.mark.parametrize(("size", "other"), [(MEDIUM, LARGE), (LARGE, MEDIUM)])
-async def test_free_memory_of_another_size_is_given_up_before_anybody_is_asked(
+async def test_free_blocks_of_another_size_are_dropped_before_a_receive_is_asked(
     simulation: Simulation, size: int, other: int
 ) -> None:
     blocks = Blocks(simulation)
@@ -276,8 +246,8 @@ async def test_free_memory_of_another_size_is_given_up_before_anybody_is_asked(
         nursery.cancel_scope.cancel()
 
 
-# How each receives, its room, and whether datagrams.
-BORROW_NOTHING: dict[str, tuple[Any, int, bool]] = {
+# The receive, its room, and whether of datagrams.
+WITHOUT_BLOCK: dict[str, tuple[Any, int, bool]] = {
     "recv": (lambda sock: sock.recv(SMALL), SMALL, False),
     "recv_into": (lambda sock: sock.recv_into(bytearray(LARGE)), LARGE, False),
     "receive_exactly": (lambda sock: SocketStream(sock).receive_exactly(LARGE), LARGE, False),
@@ -287,11 +257,11 @@ BORROW_NOTHING: dict[str, tuple[Any, int, bool]] = {
 }
 
 
-@pytest.mark.parametrize("how", BORROW_NOTHING)
-async def test_what_borrows_nothing_has_all_its_room_at_once_and_asks_nobody(
+@pytest.mark.parametrize("how", WITHOUT_BLOCK)
+async def test_a_receive_that_needs_no_block_asks_for_none(
     simulation: Simulation, how: str
 ) -> None:
-    method, room, datagrams = BORROW_NOTHING[how]
+    method, room, datagrams = WITHOUT_BLOCK[how]
     sock = simulation.datagrams() if datagrams else simulation.stream()
     async with all_lent(simulation):
         for _ in range(2):
@@ -302,17 +272,16 @@ async def test_what_borrows_nothing_has_all_its_room_at_once_and_asks_nobody(
             await simulation.step()
             assert call.succeeded
         await begin(simulation, sock)
-        assert datagrams or capacity(sock) == SMALL  # they show nothing of the flow
+        assert datagrams or capacity(sock) == SMALL  # what came does not count as a flow
         assert "cancel" not in simulation.events
 
 
-# However a receive ends, its memory is the run's again.
+# Memory is given back.
 
 
-@both_modes
 @pytest.mark.parametrize("waits", [True, False])
 @pytest.mark.parametrize("ending", ENDINGS)
-async def test_large_memory_is_given_back_however_a_receive_ends(
+async def test_a_block_is_given_back_however_a_receive_ends(
     simulation: Simulation, ending: str, waits: bool, made_here: bool
 ) -> None:
     waits |= ending in ("shut down", "cancelled", "closed", "aborted", "deferred")
@@ -338,20 +307,20 @@ async def test_large_memory_is_given_back_however_a_receive_ends(
 
 
 @pytest.mark.abandons
-async def test_large_memory_of_an_abandoned_receive_as_of_a_crash_is_the_kernels_for_good(
+async def test_the_block_of_an_abandoned_receive_is_never_used_again(
     simulation: Simulation,
 ) -> None:
     blocks = Blocks(simulation)
     sock, other = await make_flows(simulation, 2)
     receiving: Any = sock.recv(LARGE)
     receiving.send(None)
-    receiving.send(outcome.Value(None))  # when others have had their turn
+    receiving.send(outcome.Value(None))  # after the turn of other tasks
     assert capacity(sock) == LARGE
     simulation.behave(prompt=False)
     receiving.close()  # as Python closes it when there is no run any more
     assert Run.current().made == blocks.lent - LARGE == MEDIUM
     assert not Run.current().waiting
-    sock.peer.requests.clear()  # its packet is long in coming
+    sock.peer.requests.clear()  # its packet does not come yet
     simulation.behave(prompt=True)
     async with simulation.nursery() as nursery:
         await begin(simulation, other)
@@ -359,14 +328,14 @@ async def test_large_memory_of_an_abandoned_receive_as_of_a_crash_is_the_kernels
         nursery.cancel_scope.cancel()
 
 
-# Where there is no memory.
+# Where no memory can be allocated.
 
 
 def no_memory(*_: object) -> NoReturn:
     raise MemoryError
 
 
-async def test_where_large_memory_cannot_be_had_a_receive_goes_on_with_little(
+async def test_a_receive_goes_on_with_little_where_no_block_can_be_allocated(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits, sock = await make_flows(simulation, 2)
@@ -387,7 +356,7 @@ async def test_where_large_memory_cannot_be_had_a_receive_goes_on_with_little(
 
 @pytest.mark.parametrize("waits", [True, False], ids=["waited", "was there"])
 @pytest.mark.parametrize("ifs_handles", [True, False], ids=["overlapped", "readiness"])
-async def test_where_there_is_no_memory_for_a_large_result_the_next_receives_give_it_in_parts(
+async def test_a_large_result_that_cannot_be_made_is_given_in_parts_by_the_next_receives(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, ifs_handles: bool, waits: bool
 ) -> None:
     blocks = Blocks(simulation)
@@ -408,8 +377,7 @@ async def test_where_there_is_no_memory_for_a_large_result_the_next_receives_giv
             await simulation.step()
             calls += await begin(simulation, sock, sock)
             assert all(isinstance(call.error, MemoryError) for call in calls)
-        calls.clear()  # for their errors lead to the memory
-        # Its memory is nobody else's.
+        calls.clear()  # their errors refer to the memory, which no other receive may get
         run = Run.current()
         assert run.made == blocks.lent - LARGE
         assert not run.waiting
@@ -424,72 +392,3 @@ async def test_where_there_is_no_memory_for_a_large_result_the_next_receives_giv
         gc.collect()
         assert run.made == blocks.lent
         assert await receive(simulation, sock) == b"more"
-
-
-# Where the system has no memory.
-
-# How each receives, and how often it is refused before it goes by readiness.
-RECEIVES: dict[str, tuple[Any, int]] = {
-    "recv": (lambda sock: sock.recv(LARGE), 2),
-    "recv_into": (lambda sock: sock.recv_into(bytearray(LARGE)), 2),
-    "exactly": (lambda sock: SocketStream(sock).receive_exactly_into(bytearray(LARGE)), 2),
-    "recv, little": (lambda sock: sock.recv(5000), 1),
-    "recvfrom": (lambda sock: sock.recvfrom(5000), 1),
-    "recvfrom_many": (lambda sock: sock.recvfrom_many(10, 5000), 1),
-}
-how_told = pytest.mark.parametrize("inline", [True, False], ids=["inline", "by the packet"])
-
-
-@both_modes
-@how_told
-@pytest.mark.parametrize("how", ["recv", "recv_into", "exactly"])
-async def test_a_large_receive_that_wants_too_much_is_tried_once_more_with_little(
-    simulation: Simulation, how: str, inline: bool, made_here: bool
-) -> None:
-    exact = how == "exactly"
-    (sock,) = await make_flows(simulation, 1, made_here=made_here)
-    sizes = offers(sock)
-    counted = Counted()
-    if inline:
-        refuse(sock)
-    call = await simulation.begin(RECEIVES[how][0], sock)
-    if not inline:
-        refuse(sock)
-    await simulation.step()
-    assert simulation.in_kernel(sock)
-    message = pattern(LARGE if exact else 100)
-    sock.peer.send(message)
-    await simulation.step()
-    assert call.succeeded
-    # The next part of an exact receive asks for all the rest again.
-    assert sizes == [LARGE, SMALL, *[LARGE - SMALL] * exact]
-    assert (counted.failed, counted.readiness) == (0, 0)
-    assert (counted.pended, counted.immediate, counted.bytes) == (1, exact, len(message))
-
-
-@how_told
-@pytest.mark.parametrize("ending", ["data", "no buffers", "cancelled", "closed"])
-@pytest.mark.parametrize("how", sorted(RECEIVES.keys() - {"exactly"}))
-async def test_if_little_is_too_much_a_receive_goes_by_readiness_until_that_is_refused_too(
-    simulation: Simulation, how: str, ending: str, inline: bool
-) -> None:
-    method, times = RECEIVES[how]
-    sock = simulation.datagrams() if how.startswith("recvfrom") else simulation.stream()
-    if times == 2:
-        await make_flow(simulation, sock)
-    counted = Counted()
-    if inline:
-        refuse(sock, times)
-    call = await simulation.begin(method, sock)
-    if not inline:
-        refuse(sock, times)
-        await simulation.step()
-    assert not simulation.in_kernel(sock)
-    assert not call.done
-    end, expected = ENDINGS[ending]
-    end(sock, call)
-    await simulation.step()
-    assert call.succeeded if ending == "data" else outcome_of(call) == expected
-    assert counted.bytes == (5000 if ending == "data" else 0)
-    assert counted.failed == (ending == "no buffers")
-    assert (counted.overlapped, counted.readiness) == (times, 1)

@@ -1,36 +1,36 @@
-"""How much a receive on a stream asks for: as much as its flow needs, and no more than it may."""
+"""How much a receive on a stream asks for: as much as its flow needs."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import partial
 
 import pytest
 import trio
 
+from tests.datagrams import when
 from tests.peers import Counted, pattern
 from tests.receiving import AfterFirstStep
-from tests.simulation import Call, Simulation
+from tests.simulation import Simulation
 from tests.simulation.behaviour import FlagsOut
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._engine import memory
-from trio_wsarecv._engine.memory import next_size
+from trio_wsarecv._engine.memory import MOST_LENT, Run, next_size
 from trio_wsarecv._winsock.codes import NtStatus
 
+from .arrivals import complete, receive_when
 from .flows import (
     LARGE,
     MEDIUM,
     SIZES,
     SMALL,
-    begin,
-    both_modes,
     capacity,
     make_flow,
     offers,
+    outcome_of,
     receive,
-    value_of,
 )
 
 MESSAGES = [1, 64, SMALL, 1500, 4096, 16000, MEDIUM]
@@ -44,7 +44,7 @@ whether_it_waits = pytest.mark.parametrize("waits", [True, False], ids=["waits",
     ("smaller", "size", "larger"),
     [(0, SMALL, MEDIUM), (SMALL, MEDIUM, LARGE), (MEDIUM, LARGE, LARGE)],
 )
-def test_the_size_changes_by_one_step_and_only_for_a_reason(
+def test_the_size_grows_when_filled_and_shrinks_after_four_small_receives(
     smaller: int, size: int, larger: int
 ) -> None:
     assert memory.SIZES == SIZES
@@ -97,17 +97,19 @@ async def exchange(
     simulation: Simulation, sock: SocketOverSimulation, nbytes: int, *, waits: bool
 ) -> None:
     """Receive a message that arrives while the receive waits, or before it begins."""
-    async with trio.open_nursery():
-        calls = await begin(simulation, sock) if waits else []
-        sock.peer.send(pattern(nbytes))
-        await simulation.step()
-        received = b"".join(value_of(simulation, call) for call in calls)
+    message = pattern(nbytes)
+    received = b""
+    if waits:
+        arrives = partial(sock.peer.send, message)
+        call = await receive_when(simulation, True, arrives, sock.recv, LARGE)
+        received = call.value
+    else:
+        sock.peer.send(message)
     while len(received) < nbytes:
         received += await receive(simulation, sock)
-    assert received == pattern(nbytes)
+    assert received == message
 
 
-@both_modes
 @whether_it_waits
 @pytest.mark.parametrize("nbytes", MESSAGES)
 async def test_a_steady_flow_of_messages_costs_one_call_each(
@@ -125,9 +127,7 @@ async def test_a_steady_flow_of_messages_costs_one_call_each(
 
 
 @whether_it_waits
-async def test_after_a_burst_a_flow_comes_back_to_little(
-    simulation: Simulation, waits: bool
-) -> None:
+async def test_a_flow_shrinks_after_a_burst(simulation: Simulation, waits: bool) -> None:
     sock = simulation.stream()
     await make_flow(simulation, sock)
     sizes = offers(sock)
@@ -136,8 +136,7 @@ async def test_after_a_burst_a_flow_comes_back_to_little(
     assert sizes == [*[LARGE] * 4, *[MEDIUM] * 4, SMALL, SMALL]
 
 
-@both_modes
-async def test_a_flood_is_received_in_ever_larger_pieces(
+async def test_a_flood_is_received_in_larger_and_larger_pieces(
     simulation: Simulation, made_here: bool
 ) -> None:
     data = pattern(SMALL + MEDIUM + 4 * LARGE)
@@ -151,25 +150,20 @@ async def test_a_flood_is_received_in_ever_larger_pieces(
     assert set(sizes[3:]) == {LARGE}
 
 
-# What has arrived behind a receive that is filled.
+# What has arrived behind a receive whose memory is filled.
 
 
-@both_modes
-@pytest.mark.parametrize("waits", [True, False])
+@when
 @pytest.mark.parametrize("size", SIZES[:-1])
-async def test_a_receive_that_is_filled_gives_what_has_arrived_behind_it_too(
-    simulation: Simulation, size: int, made_here: bool, waits: bool
+async def test_a_receive_that_is_filled_also_gives_what_has_arrived_behind_it(
+    simulation: Simulation, size: int, made_here: bool, pending: bool
 ) -> None:
     # As with stock Trio, which receives when the task runs.
     sock = simulation.stream(made_here=made_here)
     await make_flow(simulation, sock, size)
     counted = Counted()
-    if not waits:
-        sock.peer.send(pattern(5 * size))
-    call = await simulation.begin(sock.recv, 4 * size)
-    if waits:
-        sock.peer.send(pattern(5 * size))
-    await simulation.step()
+    arrives = partial(sock.peer.send, pattern(5 * size))
+    call = await receive_when(simulation, pending, arrives, sock.recv, 4 * size)
     assert call.value == pattern(4 * size)
     assert (counted.overlapped, counted.wsarecv_calls, counted.bytes) == (1, 2, 4 * size)
     assert sock.peer.waiting == pattern(5 * size)[4 * size :]
@@ -182,115 +176,63 @@ async def test_a_receive_that_has_all_that_was_asked_for_makes_one_call(
     sock = simulation.stream()
     counted = Counted()
     sock.peer.send(pattern(nbytes))
-    call = simulation.call(sock.recv, SMALL)
-    await simulation.step()
+    call = await complete(simulation, sock.recv, SMALL)
     assert call.value == pattern(nbytes)
     assert counted.wsarecv_calls == 1
 
 
-async def fill(
-    simulation: Simulation, sock: SocketOverSimulation, after: Callable[[], object]
-) -> bytes:
-    """Fill a receive that waits, with something behind it; return what it gives."""
-    async with simulation.nursery() as nursery:
-        call = Call(nursery, sock.recv, 10 * SMALL)
-        await simulation.run()
-        sock.peer.send(bytes(SMALL))
-        after()
-        await simulation.step()
-        return bytes(call.value)
+def send_and_lack_memory(sock: SocketOverSimulation) -> None:
+    sock.peer.send(b"more")
+    sock.peer.refusals.append(WinsockError.WSAENOBUFS)
 
 
-async def test_that_nothing_is_behind_it_is_no_error(simulation: Simulation) -> None:
+def send_and_lend_all(sock: SocketOverSimulation) -> None:
+    sock.peer.send(b"more")
+    Run.current().made = MOST_LENT
+
+
+#: What is behind a receive that is filled, and what the next receives give.
+BEHIND: dict[str, tuple[Callable[[SocketOverSimulation], object], list[object]]] = {
+    "nothing": (lambda _: None, [b""]),
+    "the end": (lambda sock: sock.peer.send_end(), [b"", b""]),
+    "a reset": (lambda sock: sock.peer.reset(), [WinsockError.WSAECONNRESET, b""]),
+    "no buffers": (send_and_lack_memory, [b"more", b""]),
+    "all memory lent": (send_and_lend_all, [b"more", b""]),
+    "a close": (lambda sock: sock.close(), [WinsockError.WSAENOTSOCK]),
+}
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+async def test_what_is_behind_filled_memory_and_is_no_data_is_left_to_the_next_receive(
+    simulation: Simulation, behind: str
+) -> None:
+    arrives, following = BEHIND[behind]
     sock = simulation.stream()
     counted = Counted()
-    assert await fill(simulation, sock, lambda: None) == bytes(SMALL)
+    call = await simulation.begin(sock.recv, 10 * SMALL)
+    sock.peer.send(bytes(SMALL))
+    arrives(sock)
+    await simulation.step()
+    assert call.value == bytes(SMALL)
     assert counted.failed == 0
-
-
-async def test_an_error_behind_it_is_for_the_next_receive(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    simulation.deliver_automatically()
-    assert await fill(simulation, sock, sock.peer.reset) == bytes(SMALL)
-    # The system tells of it once.
-    sock.peer.failure = None
+    assert counted.wsarecv_calls == (1 if behind in ("all memory lent", "a close") else 2)
+    Run.current().made = 0
+    sock.peer.failure = None  # the system reports it once
     sock.peer.send_end()
-    with pytest.raises(ConnectionResetError):
-        await sock.recv(100)
-    assert await sock.recv(100) == b""
+    for expected in following:
+        assert outcome_of(await complete(simulation, sock.recv, 100)) == expected
 
 
-async def test_the_end_behind_it_stays_the_end(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    assert await fill(simulation, sock, sock.peer.send_end) == bytes(SMALL)
-    for _ in range(2):
-        assert await sock.recv(100) == b""
-
-
-async def test_that_there_is_no_room_for_what_is_behind_it_is_no_error(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    counted = Counted()
-
-    def arrive() -> None:
-        sock.peer.send(b"more")
-        sock.peer.refusals.append(WinsockError.WSAENOBUFS)
-
-    assert await fill(simulation, sock, arrive) == bytes(SMALL)
-    assert await sock.recv(100) == b"more"
-    assert counted.failed == 0
-
-
-async def test_of_a_socket_that_was_closed_meanwhile_nothing_more_is_received(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream()
-    counted = Counted()
-    assert await fill(simulation, sock, sock.close) == bytes(SMALL)
-    assert counted.wsarecv_calls == 1
-
-
-@both_modes
 @pytest.mark.parametrize("flags_out", FlagsOut)
-async def test_what_is_behind_it_is_ordinary_data_whatever_flags_came_out(
+async def test_what_is_behind_out_of_band_data_is_ordinary_data(
     simulation: Simulation, made_here: bool, flags_out: FlagsOut
 ) -> None:
     simulation.behave(flags_out=flags_out)
     sock = simulation.stream(made_here=made_here)
     sock.peer.send(bytes(SMALL), NtStatus.RECEIVE_EXPEDITED)
     sock.peer.send(b"more")
-    call = simulation.call(sock.recv, LARGE)
-    await simulation.step()
+    call = await complete(simulation, sock.recv, LARGE)
     assert call.value == bytes(SMALL) + b"more"
-
-
-@both_modes
-async def test_a_provider_that_reports_too_much_behind_it_reaches_no_other_memory(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, made_here: bool
-) -> None:
-    sock = simulation.stream(made_here=made_here)
-    original = type(simulation.ws2_32).WSARecv
-
-    def lying(*arguments: Any) -> int:
-        failed = original(simulation.ws2_32, *arguments)
-        if not arguments[5] and not failed:  # without an OVERLAPPED
-            arguments[3][0] += 300_000
-        return failed
-
-    monkeypatch.setattr(simulation.ws2_32, "WSARecv", lying)
-    simulation.deliver_automatically()
-    sock.peer.send(pattern(5000))
-    assert len(await sock.recv(LARGE)) == LARGE
-
-
-async def test_what_is_behind_it_is_left_where_all_memory_is_lent(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("trio_wsarecv._engine.memory.MOST_LENT", 0)
-    sock = simulation.stream()
-    assert await fill(simulation, sock, lambda: sock.peer.send(b"more")) == bytes(SMALL)
-    assert await sock.recv(100) == b"more"
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -312,7 +254,7 @@ async def test_a_receive_asks_for_no_more_than_the_program_does(
     ("size", "asks", "arrives"),
     [(SMALL, 100, 100), (SMALL, SMALL, SMALL), (MEDIUM, 5000, 5000), (LARGE, SMALL, 10)],
 )
-async def test_receives_of_less_than_a_flow_needs_make_it_no_larger_and_no_smaller(
+async def test_receives_that_ask_for_less_do_not_change_the_size(
     simulation: Simulation, size: int, asks: int, arrives: int
 ) -> None:
     sock = simulation.stream()
@@ -326,7 +268,7 @@ async def test_receives_of_less_than_a_flow_needs_make_it_no_larger_and_no_small
 
 @pytest.mark.parametrize("ifs_handles", [True, False], ids=["overlapped", "readiness"])
 @pytest.mark.parametrize("size", [SMALL, LARGE])
-async def test_out_of_band_data_is_received_into_little_however_much_is_asked_for(
+async def test_out_of_band_data_needs_no_large_memory(
     simulation: Simulation, size: int, ifs_handles: bool
 ) -> None:
     sock = simulation.stream()
@@ -340,12 +282,11 @@ async def test_out_of_band_data_is_received_into_little_however_much_is_asked_fo
     assert sizes == ([SMALL, size] if ifs_handles else [])
 
 
-# Before there is a large result, others have a turn.
+# Other tasks have a turn before there is a large result.
 
 
-@both_modes
 @pytest.mark.parametrize("size", SIZES)
-async def test_others_have_one_turn_before_a_large_receive_and_no_deadline_in_it_costs_data(
+async def test_a_cancellation_in_the_turn_before_a_large_receive_loses_nothing(
     simulation: Simulation, size: int, made_here: bool
 ) -> None:
     sock = simulation.stream(made_here=made_here)
@@ -358,21 +299,18 @@ async def test_others_have_one_turn_before_a_large_receive_and_no_deadline_in_it
     await simulation.step()
     assert call.value == b"data"
     assert sizes == [size]
-    # What is inline in skip mode sleeps no more than that.
+    # What completes inline in skip mode does not sleep any more.
     assert steps.steps == (2 if made_here or size == SMALL else 3)
 
 
-@both_modes
-async def test_a_large_receive_behind_one_that_waited_is_submitted_at_once(
+async def test_a_large_receive_after_one_that_waited_is_submitted_at_once(
     simulation: Simulation, made_here: bool
 ) -> None:
-    # It will probably wait, too, and another turn of the run loop costs a system call.
+    # It will probably wait as well, and another turn of the run loop costs a system call.
     sock = simulation.stream(made_here=made_here)
     await make_flow(simulation, sock, LARGE)
-    waits = await simulation.begin(sock.recv, LARGE)
-    sock.peer.send(b"data")
-    await simulation.step()
-    assert waits.succeeded
+    arrives = partial(sock.peer.send, b"data")
+    await receive_when(simulation, True, arrives, sock.recv, LARGE)
     sizes = offers(sock)
     submitted: list[int] = []
     trio.lowlevel.add_instrument(AfterFirstStep(lambda: submitted.extend(sizes)))
@@ -384,12 +322,11 @@ async def test_a_large_receive_behind_one_that_waited_is_submitted_at_once(
     assert call.value == b"more"
 
 
-@both_modes
 @pytest.mark.parametrize("size", [SMALL, LARGE])
-async def test_of_many_flows_one_at_a_time_has_a_large_result(
+async def test_many_flows_have_their_large_results_one_at_a_time(
     simulation: Simulation, made_here: bool, size: int
 ) -> None:
-    # Were they all received before the first task goes on, they would all be in memory.
+    # If all were received before the first task runs, all would be in memory at the same time.
     steps = []
     sockets = [simulation.stream(made_here=made_here) for _ in range(5)]
     for sock in sockets:

@@ -1,4 +1,4 @@
-"""A second receive waits for its turn where the first one is as good as over."""
+"""A second receive waits for its turn where the first one is about to end."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ import pytest
 import trio
 import trio.testing
 
-from tests.receiving import (
-    RECEIVES,
-    SENDER,
-    SENDER_ADDRESS,
-    result_of,
-    winerror,
-)
+from tests.receiving import RECEIVES, winerror
 from tests.simulation import Call, Simulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 
+from .arrivals import arrive, expected_of, make_socket
+
 ONE, TWO, THREE = (bytes([octet]) * 100 for octet in b"123")
 
-both_engines = pytest.mark.parametrize("overlapped", [True, False], ids=["overlapped", "readiness"])
+both_engines = pytest.mark.parametrize("engine", ["overlapped", "readiness"])
 
 
 class Receiving:
@@ -31,26 +27,31 @@ class Receiving:
     def __init__(self, simulation: Simulation, method: str, kind: str, engine: str) -> None:
         self.simulation = simulation
         self.method = method
-        self.sock = simulation.stream() if kind == "stream" else simulation.datagrams()
+        self.sock = make_socket(simulation, kind)
         self.sock.peer.ifs_handles = self.overlapped = engine == "overlapped"
 
     async def receive(self) -> Any:
         return await RECEIVES[self.method](self.sock)
 
-    def arrive(self, data: bytes) -> None:
-        peer = self.sock.peer
-        peer.send(data) if peer.is_stream else peer.send(data, SENDER)
+    def arrive(self, *data: bytes) -> None:
+        for each in data:
+            arrive(self.sock, each)
 
     def is_result(self, call: Call, data: bytes) -> bool:
-        address = None if self.sock.peer.is_stream else SENDER_ADDRESS
-        return bool(call.value == result_of(self.method, data, address))
+        return bool(call.value == expected_of(self.sock, self.method, data))
 
     async def begin_and_hold(self) -> Call:
-        """Cancel a receive that waits, whose end is left for later."""
+        """Cancel a pending receive, whose packet comes later."""
         call = await self.simulation.begin(self.receive)
         self.simulation.behave(prompt=False)
         call.scope.cancel()
         return call
+
+    async def end(self, held: Call) -> None:
+        """Deliver the packet of a receive that was cancelled."""
+        self.simulation.behave(prompt=True)
+        await self.simulation.step()
+        assert held.cancelled
 
 
 @pytest.fixture
@@ -69,27 +70,10 @@ every_overlapped = of_every_kind("overlapped")
 
 
 @every_receiving
-async def test_a_receive_behind_one_that_was_cancelled_is_not_refused(
+async def test_a_receive_waits_behind_one_whose_data_has_arrived(
     simulation: Simulation, receiving: Receiving
 ) -> None:
-    first = await receiving.begin_and_hold()
-    second = await simulation.begin(receiving.receive)
-    assert first.done is not receiving.overlapped
-    assert not second.done
-    simulation.behave(prompt=True)
-    await simulation.step()
-    assert first.cancelled
-    assert not second.done
-    receiving.arrive(ONE)
-    await simulation.step()
-    assert receiving.is_result(second, ONE)
-
-
-@every_receiving
-async def test_a_receive_behind_one_that_has_its_data_is_not_refused(
-    simulation: Simulation, receiving: Receiving
-) -> None:
-    for _ in range(5):  # since Trio runs the two in either order
+    for _ in range(5):  # Trio runs the two in either order
         first = await simulation.begin(receiving.receive)
         receiving.arrive(ONE)
         simulation.deliver()
@@ -102,32 +86,27 @@ async def test_a_receive_behind_one_that_has_its_data_is_not_refused(
 
 
 @every_receiving
-async def test_receives_whose_data_is_there_are_not_refused_and_come_in_order(
+async def test_receives_in_line_are_served_in_order_with_data_that_has_arrived(
     simulation: Simulation, receiving: Receiving
 ) -> None:
-    # The receive that all others are behind.
     first = await receiving.begin_and_hold()
     others = []
     for data in (ONE, TWO, THREE):
         others.append(simulation.call(receiving.receive))
         await trio.testing.wait_all_tasks_blocked()
         receiving.arrive(data)
-    simulation.behave(prompt=True)
-    await simulation.step()
-    assert first.cancelled
+    await receiving.end(first)
     for call, data in zip(others, (ONE, TWO, THREE), strict=True):
         assert receiving.is_result(call, data)
 
 
-@pytest.mark.parametrize("made_here", [False, True], ids=["default", "skip mode"])
 @every_overlapped
-async def test_of_two_receives_in_the_same_moment_both_get_data_that_is_there(
+async def test_two_receives_at_the_same_time_both_get_data_that_has_arrived(
     simulation: Simulation, receiving: Receiving, made_here: bool
 ) -> None:
     receiving.sock.receiver.made_here = made_here
-    for _ in range(5):  # since Trio runs the two in either order
-        receiving.arrive(ONE)
-        receiving.arrive(TWO)
+    for _ in range(5):  # Trio runs the two in either order
+        receiving.arrive(ONE, TWO)
         one, two = (simulation.call(receiving.receive) for _ in range(2))
         await simulation.step()
         if not receiving.is_result(one, ONE):
@@ -136,8 +115,8 @@ async def test_of_two_receives_in_the_same_moment_both_get_data_that_is_there(
         assert receiving.is_result(two, TWO)
 
 
-class ArrivesWhenTrioLooks(trio.abc.Instrument):
-    """Has something come in when Trio asks the system the next time for what has happened."""
+class ArrivesWhenTrioPolls(trio.abc.Instrument):
+    """Has something arrive when Trio polls the system the next time."""
 
     def __init__(self, arrive: Callable[[], object]) -> None:
         self._arrive = arrive
@@ -148,18 +127,17 @@ class ArrivesWhenTrioLooks(trio.abc.Instrument):
 
 
 @every_receiving
-async def test_a_receive_that_finds_another_waiting_has_trio_look_for_its_packet(
+async def test_a_receive_that_finds_another_pending_lets_trio_poll_for_its_packet_first(
     simulation: Simulation, receiving: Receiving
 ) -> None:
     first = await simulation.begin(receiving.receive)
 
     def arrive() -> None:
-        receiving.arrive(ONE)
-        receiving.arrive(TWO)
+        receiving.arrive(ONE, TWO)
         simulation.deliver()
 
     async def receive_just_before() -> Any:
-        trio.lowlevel.add_instrument(ArrivesWhenTrioLooks(arrive))
+        trio.lowlevel.add_instrument(ArrivesWhenTrioPolls(arrive))
         return await receiving.receive()
 
     second = simulation.call(receive_just_before)
@@ -170,10 +148,10 @@ async def test_a_receive_that_finds_another_waiting_has_trio_look_for_its_packet
 
 @pytest.mark.parametrize("data", [b"", ONE], ids=["nothing", "data"])
 @every_overlapped
-async def test_a_receive_that_was_cancelled_in_line_gives_what_is_there_when_its_turn_comes(
+async def test_a_receive_cancelled_in_line_gives_data_that_has_arrived_when_its_turn_comes(
     simulation: Simulation, receiving: Receiving, data: bytes
 ) -> None:
-    # So does one whose deadline is too short for the turn of the one before.
+    # So does one whose deadline passes while it is in line.
     first = await receiving.begin_and_hold()
     second = await simulation.begin(receiving.receive)
     second.scope.cancel()
@@ -181,9 +159,7 @@ async def test_a_receive_that_was_cancelled_in_line_gives_what_is_there_when_its
     assert not second.done
     if data:
         receiving.arrive(data)
-    simulation.behave(prompt=True)
-    await simulation.step()
-    assert first.cancelled
+    await receiving.end(first)
     if data:
         assert receiving.is_result(second, data)
     else:
@@ -191,14 +167,15 @@ async def test_a_receive_that_was_cancelled_in_line_gives_what_is_there_when_its
 
 
 @every_receiving
-async def test_those_in_line_are_refused_when_the_one_before_them_has_to_wait(
+async def test_receives_wait_behind_a_cancelled_one_and_are_refused_behind_a_pending_one(
     simulation: Simulation, receiving: Receiving
 ) -> None:
     first = await receiving.begin_and_hold()
     others = [simulation.call(receiving.receive) for _ in range(3)]
-    simulation.behave(prompt=True)
-    await simulation.step()
-    assert first.cancelled
+    await simulation.run()
+    assert first.done is not receiving.overlapped
+    assert not (receiving.overlapped and any(call.done for call in others))
+    await receiving.end(first)
     busy = [call for call in others if call.done]
     (waits,) = [call for call in others if not call.done]
     assert [type(call.error) for call in busy] == [trio.BusyResourceError] * 2
@@ -209,13 +186,13 @@ async def test_those_in_line_are_refused_when_the_one_before_them_has_to_wait(
 
 @both_engines
 @pytest.mark.parametrize("kind", ["receive_exactly", "MSG_WAITALL"])
-async def test_those_in_line_are_refused_when_a_receive_waits_for_its_next_part(
-    simulation: Simulation, kind: str, overlapped: bool
+async def test_a_receive_in_line_is_refused_when_the_next_part_of_another_is_pending(
+    simulation: Simulation, kind: str, engine: str
 ) -> None:
     sock = simulation.stream()
-    sock.peer.ifs_handles = overlapped
+    sock.peer.ifs_handles = engine == "overlapped"
     buffer = bytearray(8)
-    for _ in range(5):  # since Trio runs the two in either order
+    for _ in range(5):  # Trio runs the two in either order
         if kind == "receive_exactly":
             call = simulation.call(SocketStream(sock).receive_exactly_into, buffer)
         else:
@@ -233,7 +210,7 @@ async def test_those_in_line_are_refused_when_a_receive_waits_for_its_next_part(
 
 
 @every_receiving
-async def test_on_a_closed_socket_a_receive_is_told_so_whoever_else_receives(
+async def test_a_receive_on_a_closed_socket_fails_although_another_has_not_ended(
     simulation: Simulation, receiving: Receiving
 ) -> None:
     first = await simulation.begin(receiving.receive)
@@ -248,7 +225,7 @@ async def test_on_a_closed_socket_a_receive_is_told_so_whoever_else_receives(
 
 
 @every_overlapped
-async def test_those_in_line_are_told_when_the_socket_is_closed(
+async def test_closing_ends_all_receives_in_line(
     simulation: Simulation, receiving: Receiving
 ) -> None:
     first = await receiving.begin_and_hold()
@@ -263,7 +240,7 @@ async def test_those_in_line_are_told_when_the_socket_is_closed(
     assert receiving.sock.peer.handles == 0
 
 
-async def test_those_in_line_receive_what_a_cancelled_exact_receive_has_left(
+async def test_receives_in_line_get_the_bytes_that_a_cancelled_exact_receive_pushes_back(
     simulation: Simulation,
 ) -> None:
     sock = simulation.stream()

@@ -1,0 +1,168 @@
+"""Where the system lacks memory for a receive, it is repeated with less, or by readiness."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import assert_checkpoints
+
+from tests.peers import Counted, pattern
+from tests.receiving import RECEIVES, Receive, result_of, winerror
+from tests.simulation import Simulation
+from trio_wsarecv import SocketStream, WinsockError, wsarecv
+from trio_wsarecv._winsock.codes import NtStatus
+
+from .arrivals import arrive, both_kinds, complete, expected_of, make_socket
+from .flows import ENDINGS, LARGE, SMALL, make_flow, offers, outcome_of, refuse
+
+NO_BUFFERS = WinsockError.WSAENOBUFS
+STATUSES = [status for status in NtStatus if status.error == NO_BUFFERS]
+
+LARGE_RECEIVES: dict[str, Receive] = {
+    "recv": lambda sock: sock.recv(LARGE),
+    "recv_into": lambda sock: sock.recv_into(bytearray(LARGE)),
+    "recvmsg_into": lambda sock: sock.recvmsg_into([bytearray(LARGE)]),
+    "wsarecv": lambda sock: wsarecv(sock, [bytearray(900), bytearray(LARGE - 900)]),
+    "receive_exactly": lambda sock: SocketStream(sock).receive_exactly(LARGE),
+}
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "by the packet"])
+@pytest.mark.parametrize("method", LARGE_RECEIVES)
+async def test_a_large_receive_on_a_stream_is_tried_once_more_with_little(
+    simulation: Simulation, method: str, inline: bool, made_here: bool
+) -> None:
+    exact = method == "receive_exactly"
+    sock = simulation.stream(made_here=made_here)
+    await make_flow(simulation, sock)
+    sizes = offers(sock)
+    counted = Counted()
+    if inline:
+        refuse(sock)
+    call = await simulation.begin(LARGE_RECEIVES[method], sock)
+    if not inline:
+        refuse(sock)
+    await simulation.step()
+    assert simulation.in_kernel(sock)
+    message = pattern(LARGE if exact else 100)
+    sock.peer.send(message)
+    await simulation.step()
+    assert call.value == (message if exact else result_of(method, message))
+    # The next part of an exact receive asks for all the rest again.
+    assert sizes == [LARGE, SMALL, *[LARGE - SMALL] * exact]
+    assert (counted.failed, counted.readiness) == (0, 0)
+    assert (counted.pended, counted.immediate, counted.bytes) == (1, exact, len(message))
+
+
+# The receive, the kind of socket, and how often it is refused before it goes by readiness.
+CASES: dict[str, tuple[Any, str, int]] = {
+    **{
+        f"{method}, {kind}": (receive, kind, 1)
+        for method, receive in RECEIVES.items()
+        for kind in ("stream", "datagrams")
+    },
+    "recvfrom_many": (lambda sock: sock.recvfrom_many(10, 100), "datagrams", 1),
+    "recv, more than little": (lambda sock: sock.recv(5000), "stream", 1),
+    "recv, large": (lambda sock: sock.recv(LARGE), "stream", 2),
+    "recv_into, large": (lambda sock: sock.recv_into(bytearray(LARGE)), "stream", 2),
+}
+
+
+@pytest.mark.parametrize("reported", [None, *STATUSES], ids=lambda each: each or "inline")
+@pytest.mark.parametrize("ending", ["data", "no buffers", "cancelled", "closed"])
+@pytest.mark.parametrize(("receive", "kind", "times"), CASES.values(), ids=CASES)
+async def test_a_receive_that_little_memory_is_lacking_for_goes_by_readiness(
+    simulation: Simulation,
+    receive: Receive,
+    kind: str,
+    times: int,
+    ending: str,
+    reported: NtStatus | None,
+) -> None:
+    sock = make_socket(simulation, kind)
+    if times == 2:
+        await make_flow(simulation, sock)
+    counted = Counted()
+    if reported is None:
+        refuse(sock, times)
+    call = await simulation.begin(receive, sock)
+    if reported is not None:
+        refuse(sock, times, reported)
+        await simulation.step()
+    assert not simulation.in_kernel(sock)
+    assert not call.done
+    simulation.check_quiet()
+    second = await simulation.begin(sock.recv, 100)
+    assert isinstance(second.error, trio.BusyResourceError)
+    if ending == "data":
+        arrive(sock, pattern(100))
+    else:
+        ENDINGS[ending][0](sock, call)
+    await simulation.step()
+    assert call.succeeded if ending == "data" else outcome_of(call) == ENDINGS[ending][1]
+    assert counted.bytes == (100 if ending == "data" else 0)
+    assert counted.failed == (ending == "no buffers")
+    assert (counted.overlapped, counted.readiness) == (times, 1)
+    assert sock.peer.handles == (ending != "closed")
+    if ending == "data":
+        again = await simulation.begin(receive, sock)
+        assert simulation.in_kernel(sock)
+        arrive(sock, pattern(100))
+        await simulation.step()
+        assert again.succeeded
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+@both_kinds
+@pytest.mark.parametrize("method", RECEIVES)
+async def test_waiting_data_is_received_by_readiness_unless_that_is_refused_too(
+    simulation: Simulation, made_here: bool, method: str, kind: str, refusals: int
+) -> None:
+    sock = make_socket(simulation, kind, made_here=made_here)
+    arrive(sock, b"data")
+    sock.peer.refusals += [NO_BUFFERS] * refusals
+    counted = Counted()
+    if refusals == 1:
+        with assert_checkpoints():
+            assert await RECEIVES[method](sock) == expected_of(sock, method, b"data")
+        assert not sock.peer.waiting
+    else:
+        with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
+            await RECEIVES[method](sock)
+        assert winerror(caught.value) == NO_BUFFERS
+        assert sock.peer.waiting in (b"data", [b"data"])
+    assert counted.failed == refusals - 1
+    assert (counted.overlapped, counted.readiness) == (1, 1)
+
+
+async def test_the_error_is_not_kept_for_the_receive_behind_a_cancelled_one(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    call = await simulation.begin(sock.recv, 100)
+    simulation.behave(prompt=False)
+    call.scope.cancel()
+    await simulation.run()
+    refuse(sock)
+    await simulation.step()
+    assert call.cancelled
+    assert not sock.receiver.pushed_back.something
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@both_kinds
+async def test_the_error_is_not_kept_for_the_receive_behind_one_that_got_bytes(
+    simulation: Simulation, kind: str, status: NtStatus
+) -> None:
+    sock = make_socket(simulation, kind)
+    call = await simulation.begin(sock.recv, 100)
+    sock.peer.end(status, b"some")
+    await simulation.step()
+    assert call.value == b"some"
+    again = await complete(simulation, sock.recv, 100)
+    assert not again.done
+    sock.peer.send(b"more")
+    await simulation.step()
+    assert again.value == b"more"
