@@ -1,9 +1,11 @@
-"""What is asked of the provider of a socket for datagrams."""
+"""The ioctls of a datagram socket: WSARecvMsg, and whether ICMP errors are reported."""
 
 from __future__ import annotations
 
 import socket
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,9 @@ WSAID_WSARECVMSG = uuid.UUID("{f689d7c8-6f1f-436b-8a53-e54fe351c322}")
 
 
 @pytest.mark.parametrize("enabled", [False, True])
-def test_reports_of_nobody_there_can_be_switched(simulation: Simulation, enabled: bool) -> None:
+def test_connection_resets_of_udp_are_switched_by_two_ioctls(
+    simulation: Simulation, enabled: bool
+) -> None:
     sock = simulation.datagrams()
     set_udp_connreset(sock.stdlib, enabled)
     assert simulation.ws2_32.ioctls == [
@@ -28,10 +32,10 @@ def test_reports_of_nobody_there_can_be_switched(simulation: Simulation, enabled
     ]
 
 
-def test_a_system_need_not_know_the_second_switch(
+def test_the_second_ioctl_may_be_unknown(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Wine does not.
+    # As in Wine.
     ioctl = simulation.ws2_32.WSAIoctl
     monkeypatch.setattr(
         simulation.ws2_32,
@@ -44,7 +48,7 @@ def test_a_system_need_not_know_the_second_switch(
     assert [code for _, code, _ in simulation.ws2_32.ioctls] == [SIO_UDP_CONNRESET]
 
 
-async def test_each_kind_of_socket_is_asked_once_for_its_own_wsarecvmsg(
+async def test_wsarecvmsg_is_looked_up_once_for_each_kind_of_socket(
     simulation: Simulation,
 ) -> None:
     simulation.deliver_automatically()
@@ -57,23 +61,23 @@ async def test_each_kind_of_socket_is_asked_once_for_its_own_wsarecvmsg(
     assert ioctls == [(SIO_GET_EXTENSION_FUNCTION_POINTER, WSAID_WSARECVMSG.bytes_le)] * 2
 
 
-def test_a_closed_socket_is_asked_nothing(simulation: Simulation) -> None:
-    sock = simulation.datagrams()
-    sock.close()
-    for ask in (wsarecvmsg_function, lambda sock: set_udp_connreset(sock, True)):
-        with pytest.raises(OSError, match=r".") as caught:
-            ask(sock.stdlib)
-        assert winerror(caught.value) == WinsockError.WSAENOTSOCK
-    assert not simulation.ws2_32.ioctls
+ASK: dict[str, Callable[[Any], object]] = {
+    "WSARecvMsg": wsarecvmsg_function,
+    "connection resets": lambda sock: set_udp_connreset(sock, True),
+}
 
 
-def test_a_refusal_of_the_provider_is_an_error(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ask", ASK.values(), ids=ASK)
+def test_an_ioctl_fails_on_a_closed_socket_and_where_the_provider_refuses(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, ask: Callable[[Any], object]
 ) -> None:
+    sock = simulation.datagrams().stdlib
     monkeypatch.setattr(simulation.ws2_32, "WSAIoctl", lambda *_: -1)
     monkeypatch.setattr(simulation.ws2_32, "WSAGetLastError", lambda: WinsockError.WSAEOPNOTSUPP)
-    sock = simulation.datagrams()
-    for ask in (wsarecvmsg_function, lambda sock: set_udp_connreset(sock, True)):
-        with pytest.raises(OSError, match=r".") as caught:
-            ask(sock.stdlib)
-        assert winerror(caught.value) == WinsockError.WSAEOPNOTSUPP
+    with pytest.raises(OSError, match=r".") as caught:
+        ask(sock)
+    assert winerror(caught.value) == WinsockError.WSAEOPNOTSUPP
+    sock.close()
+    with pytest.raises(OSError, match=r".") as caught:
+        ask(sock)
+    assert winerror(caught.value) == WinsockError.WSAENOTSOCK

@@ -1,4 +1,4 @@
-"""Addresses, control messages and providers, as Windows writes them and as Python gives them."""
+"""Addresses, control messages and providers: from the bytes of Windows to Python and back."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ ADDRESSES: dict[str, tuple[bytes, Any]] = {
 
 
 @pytest.mark.parametrize(("sockaddr", "expected"), ADDRESSES.values(), ids=ADDRESSES)
-def test_an_address_is_what_python_makes_of_it(sockaddr: bytes, expected: Any) -> None:
+def test_an_address_is_parsed_as_python_gives_it(sockaddr: bytes, expected: Any) -> None:
     assert parse_address(sockaddr) == expected
 
 
@@ -61,10 +61,6 @@ def cmsg(level: int, kind: int, data: bytes, length: int | None = None) -> bytes
 ONE, TWO = cmsg(0, 19, b"12345678"), cmsg(41, 21, b"1")
 CONTROLS: dict[str, tuple[bytes, list[tuple[int, int, bytes]]]] = {
     "nothing": (b"", []),
-    "one": (ONE, [(0, 19, b"12345678")]),
-    "two": (ONE + TWO, [(0, 19, b"12345678"), (41, 21, b"1")]),
-    "two, the first of an odd length": (TWO + ONE, [(41, 21, b"1"), (0, 19, b"12345678")]),
-    "no data": (cmsg(0, 1, b""), [(0, 1, b"")]),
     "a header that is incomplete": (ONE + TWO[:10], [(0, 19, b"12345678")]),
     "data that is incomplete": (TWO + ONE[:-1], [(41, 21, b"1")]),
     "data without its padding": (ONE + TWO[: POINTER + 9], [(0, 19, b"12345678"), (41, 21, b"1")]),
@@ -75,7 +71,7 @@ CONTROLS: dict[str, tuple[bytes, list[tuple[int, int, bytes]]]] = {
 
 
 @pytest.mark.parametrize(("control", "expected"), CONTROLS.values(), ids=CONTROLS)
-def test_control_messages_are_those_that_are_complete(
+def test_malformed_control_messages_are_left_out(
     control: bytes, expected: list[tuple[int, int, bytes]]
 ) -> None:
     assert parse_ancillary(control) == expected
@@ -89,7 +85,7 @@ messages = st.tuples(
 
 
 @given(sent=st.lists(messages, max_size=5), cut=st.integers(0, 30))
-def test_control_messages_come_in_order_as_many_as_are_complete(
+def test_complete_control_messages_are_parsed_in_order(
     sent: list[tuple[int, int, bytes]], cut: int
 ) -> None:
     control = b"".join(cmsg(*message) for message in sent)
@@ -100,7 +96,7 @@ def test_control_messages_come_in_order_as_many_as_are_complete(
 
 
 @given(control=st.binary(max_size=100))
-def test_nothing_in_control_data_does_harm(control: bytes) -> None:
+def test_any_control_data_can_be_parsed(control: bytes) -> None:
     for _, _, data in parse_ancillary(control):
         assert data in control
 
@@ -113,26 +109,23 @@ def test_an_address_is_laid_out_as_windows_gives_it(name: str) -> None:
     assert is_numeric(family, address[0])
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        ("192.0.2.1", 0),
-        ("255.255.255.255", 65535),
-        ("::", 0, 0, 0),
-        ("fe80::1", 65535, (1 << 20) - 1, (1 << 32) - 1),
-    ],
-)
-def test_the_least_and_the_greatest_addresses_are_laid_out(address: Any) -> None:
+EXTREMES = [
+    ("192.0.2.1", 0),
+    ("255.255.255.255", 65535),
+    ("::", 0, 0, 0),
+    ("fe80::1", 65535, (1 << 20) - 1, (1 << 32) - 1),
+]
+
+
+@pytest.mark.parametrize("address", EXTREMES, ids=str)
+def test_the_smallest_and_the_largest_addresses_are_laid_out(address: Any) -> None:
     family = socket.AF_INET if len(address) == 2 else socket.AF_INET6
     assert parse_address(lay_out_address(family, address)) == address
 
 
-@pytest.mark.parametrize(
-    ("address", "same"),
-    [(("::1", 53), ("::1", 53, 0, 0)), (("::1", 53, 7), ("::1", 53, 7, 0))],
-)
-def test_what_is_left_out_of_an_ipv6_address_is_0(address: Any, same: Any) -> None:
-    assert lay_out_address(socket.AF_INET6, address) == lay_out_address(socket.AF_INET6, same)
+def test_flow_and_scope_of_an_ipv6_address_are_0_by_default() -> None:
+    for address, same in ((("::1", 53), ("::1", 53, 0, 0)), (("::1", 53, 7), ("::1", 53, 7, 0))):
+        assert lay_out_address(socket.AF_INET6, address) == lay_out_address(socket.AF_INET6, same)
 
 
 BAD_ADDRESSES: dict[str, tuple[int, Any, type[Exception]]] = {
@@ -143,9 +136,9 @@ BAD_ADDRESSES: dict[str, tuple[int, Any, type[Exception]]] = {
     "no port": (socket.AF_INET, ("127.0.0.1",), TypeError),
     "too much": (socket.AF_INET, ("127.0.0.1", 1, 0), TypeError),
     "too much for IPv6": (socket.AF_INET6, ("::1", 1, 0, 0, 0), TypeError),
-    "a port in words": (socket.AF_INET, ("127.0.0.1", "http"), TypeError),
-    "a port of half": (socket.AF_INET, ("127.0.0.1", 0.5), TypeError),
-    "a host in bytes": (socket.AF_INET, (b"127.0.0.1", 1), TypeError),
+    "a port that is text": (socket.AF_INET, ("127.0.0.1", "http"), TypeError),
+    "a fractional port": (socket.AF_INET, ("127.0.0.1", 0.5), TypeError),
+    "a host of bytes": (socket.AF_INET, (b"127.0.0.1", 1), TypeError),
     "no host": (socket.AF_INET, (None, 1), TypeError),
     "a negative port": (socket.AF_INET, ("127.0.0.1", -1), OverflowError),
     "a port too large": (socket.AF_INET, ("127.0.0.1", 1 << 16), OverflowError),
@@ -160,9 +153,7 @@ BAD_ADDRESSES: dict[str, tuple[int, Any, type[Exception]]] = {
 
 
 @pytest.mark.parametrize(("family", "address", "error"), BAD_ADDRESSES.values(), ids=BAD_ADDRESSES)
-def test_an_address_that_is_none_is_refused(
-    family: int, address: Any, error: type[Exception]
-) -> None:
+def test_a_bad_address_is_refused(family: int, address: Any, error: type[Exception]) -> None:
     with pytest.raises(error) as caught:
         lay_out_address(family, address)
     assert caught.type is error
@@ -220,7 +211,7 @@ def test_control_messages_are_laid_out_for_both_sizes_of_a_pointer(
 
 
 @given(sent=st.lists(messages, max_size=5))
-def test_control_messages_that_are_laid_out_are_what_is_parsed(
+def test_control_messages_that_are_laid_out_can_be_parsed(
     sent: list[tuple[int, int, bytes]],
 ) -> None:
     control = lay_out_ancillary(sent)
@@ -244,8 +235,8 @@ BAD_ANCILLARY: dict[str, tuple[Any, type[Exception]]] = {
     "a number": ([1], TypeError),
     "two": ([(1, 2)], TypeError),
     "four": ([(1, 2, b"", b"")], TypeError),
-    "a level in words": ([("1", 2, b"")], TypeError),
-    "a type of half": ([(1, 0.5, b"")], TypeError),
+    "a level that is text": ([("1", 2, b"")], TypeError),
+    "a fractional type": ([(1, 0.5, b"")], TypeError),
     "data that is a number": ([(1, 2, 5)], TypeError),
     "data that is text": ([(1, 2, "data")], TypeError),
     "no data": ([(1, 2, None)], TypeError),
@@ -255,7 +246,7 @@ BAD_ANCILLARY: dict[str, tuple[Any, type[Exception]]] = {
 
 
 @pytest.mark.parametrize(("bad", "error"), BAD_ANCILLARY.values(), ids=BAD_ANCILLARY)
-def test_ancillary_data_that_is_none_is_refused(bad: Any, error: type[Exception]) -> None:
+def test_bad_ancillary_data_is_refused(bad: Any, error: type[Exception]) -> None:
     with pytest.raises(error) as caught:
         lay_out_ancillary(bad)
     assert caught.type is error
@@ -273,7 +264,7 @@ def protocol_info(service_flags: int, entry: int, chain_length: int, name: str) 
     [(0x20066, True), (0x20609, True), (0x20000, True), (0x66, False), (0x609, False)],
 )
 @pytest.mark.parametrize("chain_length", [0, 1, 2])
-def test_a_provider_says_what_its_handles_are(
+def test_a_provider_says_whether_it_has_ifs_handles(
     service_flags: int, has_ifs_handles: bool, chain_length: int
 ) -> None:
     info = protocol_info(service_flags, 1001, chain_length, "MSAFD Tcpip [TCP/IP]")
@@ -284,7 +275,7 @@ def test_a_provider_says_what_its_handles_are(
 if sys.platform == "win32":
 
     @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
-    def test_the_providers_of_this_system_have_handles_of_the_file_system(kind: int) -> None:
+    def test_the_providers_of_this_system_have_ifs_handles(kind: int) -> None:
         with socket.socket(socket.AF_INET, kind) as sock:
             provider = provider_of(sock)
         assert provider.has_ifs_handles
