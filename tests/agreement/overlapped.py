@@ -8,22 +8,22 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from .packaged import PATIENCE, until_in
+from .packaged import PATIENCE, RealPeer
 from .result import Result
 
 assert sys.platform == "win32"
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from typing_extensions import Self
 
 ERROR_MORE_DATA = 234
 ERROR_OPERATION_ABORTED = 995
 ERROR_INVALID_HANDLE = 6
 
-#: What a receive ends with when its socket is closed, on Windows and on Wine.
+#: The Win32 codes of a receive whose socket is closed, on Windows and on Wine.
 CLOSED = (676, ERROR_OPERATION_ABORTED, 1236)
 
-#: The Winsock errors of the Win32 codes that occur here, as asyncio has them in part.
+#: The Winsock errors of the other Win32 codes that occur here.
 WINSOCK = {64: 10054, 1236: 10053}
 
 
@@ -37,31 +37,24 @@ class Receive:
         self.is_cancelled = False
 
 
-class OverlappedWorld:
+class OverlappedWorld(RealPeer):
     """A socket with a completion port of its own."""
 
     def __init__(self, sock: socket.socket, peer: socket.socket | None, name: Any) -> None:
-        self._sock = sock
-        self._peer = peer
+        self.stdlib, self.peer = sock, peer
         self._peer_name = name
-        self._kind = sock.type
         self._port = _overlapped.CreateIoCompletionPort(_overlapped.INVALID_HANDLE_VALUE, 0, 0, 1)
         _overlapped.CreateIoCompletionPort(sock.fileno(), self._port, 0, 0)
         self._receives: list[Receive] = []
         self._codes: dict[int, int] = {}
         self._is_closed = False
 
-    def __enter__(self) -> OverlappedWorld:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._sock.close()
-        # What the kernel still has would be freed under it.
+    def __exit__(self, *_: object) -> None:
+        self.stdlib.close()
+        # Otherwise memory that the kernel still has would be freed.
         for receive in self._receives:
             while receive.overlapped.pending:
                 self._dequeue()
@@ -71,7 +64,7 @@ class OverlappedWorld:
         receive = Receive(overlapped, sender=sender)
         submit = overlapped.WSARecvFrom if sender else overlapped.WSARecv
         try:
-            submit(self._sock.fileno(), nbytes, 0)
+            submit(self.stdlib.fileno(), nbytes, 0)
         except OSError as exc:
             receive.refusal = exc
         self._receives.append(receive)
@@ -83,10 +76,10 @@ class OverlappedWorld:
 
     def close(self) -> None:
         self._is_closed = True
-        self._sock.close()
+        self.stdlib.close()
 
     def shutdown(self) -> None:
-        self._sock.shutdown(socket.SHUT_RD)
+        self.stdlib.shutdown(socket.SHUT_RD)
 
     def _dequeue(self) -> None:
         packet = _overlapped.GetQueuedCompletionStatus(self._port, 100)
@@ -121,29 +114,12 @@ class OverlappedWorld:
             return Result("received", data, code=code, sender=address == self._peer_name)
         return Result("received", value, code=code)
 
-    async def send(self, data: bytes) -> None:
-        assert self._peer is not None
-        with until_in(self._sock, self._count_pending):
-            if self._kind == socket.SOCK_STREAM:
-                self._peer.sendall(data)
-            else:
-                self._peer.sendto(data, self._sock.getsockname())
-
-    async def end(self) -> None:
-        assert self._peer is not None
-        with until_in(self._sock, self._count_pending):
-            self._peer.shutdown(socket.SHUT_WR)
-
-    async def reset(self) -> None:
-        with until_in(self._sock, self._count_pending):
-            self._sock.send(b"reset\n")
-
-    def _count_pending(self) -> int:
+    def count_pending(self) -> int:
         return sum(receive.overlapped.pending for receive in self._receives)
 
     async def register_again(self) -> Result:
         try:
-            _overlapped.CreateIoCompletionPort(self._sock.fileno(), self._port, 0, 0)
+            _overlapped.CreateIoCompletionPort(self.stdlib.fileno(), self._port, 0, 0)
         except OSError as exc:
             return Result("refused", error=exc.winerror)
         return Result("accepted")

@@ -1,4 +1,4 @@
-"""Two of the worlds: the package on the simulation, and the package on the real Winsock."""
+"""Two worlds: the package on the simulation, and the package on the real Winsock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
-from tests.receiving import operation_of
+from tests.receiving import SENDER, SENDER_ADDRESS, operation_of
 from tests.simulation import Simulation
 from tests.simulation.calls import Call
 from trio_wsarecv._engine.port import CompletionPort
@@ -22,21 +22,17 @@ from trio_wsarecv._winsock.operation import Operation
 
 from .result import WIN32, Result, of_outcome
 
-#: The sender's address on the simulation, as the kernel writes it and as Python gives it.
-SOCKADDR = b"\x02\x00\x1f\x90\x7f\x00\x00\x01" + bytes(8)
-SENDER = ("127.0.0.1", 8080)
-
 PATIENCE = 10.0
 UNSEEN = 0.2
 
 
 @contextmanager
-def until_in(sock: socket.socket, count_pending: Callable[[], int]) -> Iterator[None]:
-    """Wait until what the peer does here has ended a receive that waits, or can be received."""
+def until_arrived(sock: socket.socket, count_pending: Callable[[], int]) -> Iterator[None]:
+    """Wait until what the peer does here has ended a pending receive, or can be received."""
     before = count_pending()
     yield
     if before:
-        # Windows may write the result when the packet is dequeued, so that nothing tells sooner.
+        # Windows may write the result when the packet is dequeued: then nothing shows earlier.
         deadline = time.monotonic() + UNSEEN
         while count_pending() == before and time.monotonic() < deadline:
             time.sleep(0.001)
@@ -45,7 +41,7 @@ def until_in(sock: socket.socket, count_pending: Callable[[], int]) -> Iterator[
 
 
 def count_completions() -> int:
-    """Count the receives that the kernel has not refused."""
+    """Count the receives that the kernel has accepted."""
     statistics = trio_wsarecv.statistics()
     return statistics.immediate + statistics.pended
 
@@ -59,7 +55,7 @@ def register_again(port: CompletionPort, handle: int) -> Result:
 
 
 class PackagedWorld:
-    """What the two have in common."""
+    """What both have in common."""
 
     def __init__(self, nursery: trio.Nursery, sock: trio_wsarecv.Socket, peer_name: Any) -> None:
         self.sock = sock
@@ -73,7 +69,7 @@ class PackagedWorld:
         function = self._receive_from if sender else self._receive
         call = Call(self._nursery, function, nbytes)
         await wait_all_tasks_blocked()
-        # Now, since a socket that is closed knows it no longer.
+        # A closed socket no longer has it.
         self._operation = operation_of(self.sock)
         return call
 
@@ -110,22 +106,19 @@ class SimulatedWorld(PackagedWorld):
     def __init__(
         self, nursery: trio.Nursery, simulation: Simulation, kind: socket.SocketKind
     ) -> None:
-        is_stream = kind == socket.SOCK_STREAM
-        sock = simulation.stream() if is_stream else simulation.datagrams()
-        super().__init__(nursery, sock, SENDER)
+        make = simulation.stream if kind == socket.SOCK_STREAM else simulation.datagrams
+        sock = make()
+        super().__init__(nursery, sock, SENDER_ADDRESS)
         self._simulation = simulation
         self._peer = sock.peer
-        self._is_stream = is_stream
 
     async def finish(self, receive: Call) -> Result:
         await self._simulation.step()
         return self.result(receive)
 
     async def send(self, data: bytes) -> None:
-        if self._is_stream:
-            self._peer.send(data)
-        else:
-            self._peer.send(data, SOCKADDR)
+        sender = () if self._peer.is_stream else (SENDER,)
+        self._peer.send(data, *sender)
 
     async def end(self) -> None:
         self._peer.send_end()
@@ -137,14 +130,47 @@ class SimulatedWorld(PackagedWorld):
         return register_again(self._simulation, self.sock.fileno())
 
 
-class RealWorld(PackagedWorld):
+class RealPeer:
+    """The peer of a real socket: what it does here has arrived when a method returns.
+
+    Attributes:
+      stdlib: the socket.
+      peer: its peer; None if that is in another process.
+    """
+
+    stdlib: socket.socket
+    peer: socket.socket | None
+
+    def count_pending(self) -> int:
+        """Count the receives that the kernel has not completed, as far as can be seen."""
+        raise NotImplementedError
+
+    async def send(self, data: bytes) -> None:
+        assert self.peer is not None
+        with until_arrived(self.stdlib, self.count_pending):
+            if self.stdlib.type == socket.SOCK_STREAM:
+                self.peer.sendall(data)
+            else:
+                self.peer.sendto(data, self.stdlib.getsockname())
+
+    async def end(self) -> None:
+        assert self.peer is not None
+        with until_arrived(self.stdlib, self.count_pending):
+            self.peer.shutdown(socket.SHUT_WR)
+
+    async def reset(self) -> None:
+        with until_arrived(self.stdlib, self.count_pending):
+            self.stdlib.send(b"reset\n")
+
+
+class RealWorld(RealPeer, PackagedWorld):
     """The package on the real Winsock."""
 
     def __init__(
         self, nursery: trio.Nursery, sock: socket.socket, peer: socket.socket | None, name: Any
     ) -> None:
         super().__init__(nursery, trio_wsarecv.from_stdlib_socket(sock), name)
-        self._peer = peer
+        self.stdlib, self.peer = self.sock.stdlib, peer
 
     async def finish(self, receive: Call) -> Result:
         with trio.fail_after(PATIENCE):
@@ -152,24 +178,7 @@ class RealWorld(PackagedWorld):
                 await wait_all_tasks_blocked(0.001)
         return self.result(receive)
 
-    async def send(self, data: bytes) -> None:
-        assert self._peer is not None
-        with until_in(self.sock.stdlib, self._count_pending):
-            if self.sock.type == socket.SOCK_STREAM:
-                self._peer.sendall(data)
-            else:
-                self._peer.sendto(data, self.sock.getsockname())
-
-    async def end(self) -> None:
-        assert self._peer is not None
-        with until_in(self.sock.stdlib, self._count_pending):
-            self._peer.shutdown(socket.SHUT_WR)
-
-    async def reset(self) -> None:
-        with until_in(self.sock.stdlib, self._count_pending):
-            self.sock.stdlib.send(b"reset\n")
-
-    def _count_pending(self) -> int:
+    def count_pending(self) -> int:
         operation = operation_of(self.sock)
         return int(operation is not None and operation.status == NtStatus.PENDING)
 

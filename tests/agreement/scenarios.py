@@ -1,9 +1,8 @@
-"""The scenarios, each a function of a world, with what is to come of it."""
+"""The scenarios: what is done to a socket in each world, and what is expected."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,10 +18,10 @@ NETNAME_DELETED = 64
 
 
 class World(Protocol):
-    """A socket that receives, its peer, and a way to look at what happens."""
+    """A socket that receives, and its peer."""
 
     async def begin(self, nbytes: int, *, sender: bool = False) -> Any:
-        """Submit a receive.  For nothing, it is one into an empty buffer."""
+        """Submit a receive.  One of 0 bytes is into an empty buffer."""
 
     async def finish(self, receive: Any) -> Result:
         """Wait until a receive has ended."""
@@ -47,181 +46,137 @@ class World(Protocol):
         """Try to associate the socket with a completion port once more."""
 
 
+#: A method of `World`, with its arguments if there are any.
+Step = str | tuple[Any, ...]
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A scenario.
 
     Attributes:
-      play: the function.
+      steps: what is done.
       expected: what the receives give, in order.
       kind: of socket.
       hostile: whether the peer has to be one outside of Wine.
     """
 
-    play: Callable[[World], Awaitable[list[Result]]]
+    steps: list[Step]
     expected: list[Result]
     kind: socket.SocketKind = socket.SOCK_STREAM
     hostile: bool = False
 
-
-SCENARIOS: dict[str, Scenario] = {}
-
-
-def scenario(
-    *expected: Result, **options: Any
-) -> Callable[[Callable[[World], Awaitable[list[Result]]]], None]:
-    def enter(play: Callable[[World], Awaitable[list[Result]]]) -> None:
-        name = play.__name__.replace("_", " ")
-        SCENARIOS[name] = Scenario(play, list(expected), **options)
-
-    return enter
+    async def play(self, world: World) -> list[Result]:
+        pending: list[Any] = []
+        results = []
+        for step in self.steps:
+            match step:
+                case ("begin", nbytes, sender):
+                    pending.append(await world.begin(nbytes, sender=sender))
+                case "finish":
+                    results.append(await world.finish(pending.pop(0)))
+                case "cancel":
+                    world.cancel(pending[0])
+                case "close":
+                    world.close()
+                case "shutdown":
+                    world.shutdown()
+                case ("send", data):
+                    await world.send(data)
+                case "end":
+                    await world.end()
+                case "reset":
+                    await world.reset()
+                case "register again":
+                    results.append(await world.register_again())
+                case _:
+                    raise ValueError(step)
+        return results
 
 
 def received(data: bytes, **more: Any) -> Result:
     return Result("received", data, code=0, **more)
 
 
-@scenario(received(b"data"))
-async def data_before_the_receive(world: World) -> list[Result]:
-    await world.send(b"data")
-    return [await world.finish(await world.begin(100))]
+def send(data: bytes) -> Step:
+    return "send", data
 
 
-@scenario(received(b"data"))
-async def data_after_the_receive(world: World) -> list[Result]:
-    receive = await world.begin(100)
-    await world.send(b"data")
-    return [await world.finish(receive)]
+def begin(nbytes: int, *, sender: bool = False) -> Step:
+    return "begin", nbytes, sender
 
 
-@scenario(received(b"da"), received(b"ta"))
-async def more_data_than_the_receive_takes(world: World) -> list[Result]:
-    receive = await world.begin(2)
-    await world.send(b"data")
-    return [await world.finish(receive), await world.finish(await world.begin(100))]
+RECEIVE = [begin(100), "finish"]
+DATAGRAMS = socket.SOCK_DGRAM
+TRUNCATED = [Result("cut off", b"0123", WSAEMSGSIZE, 0), received(b"next")]
 
-
-@scenario(received(b"data"), received(b""), received(b""))
-async def the_end_before_the_receive(world: World) -> list[Result]:
-    await world.send(b"data")
-    await world.end()
-    return [await world.finish(await world.begin(100)) for _ in range(3)]
-
-
-@scenario(received(b""))
-async def the_end_after_the_receive(world: World) -> list[Result]:
-    receive = await world.begin(100)
-    await world.end()
-    return [await world.finish(receive)]
-
-
-@scenario(Result("cancelled", code=ABORTED), received(b"data"))
-async def a_cancellation_and_then_data(world: World) -> list[Result]:
-    receive = await world.begin(100)
-    world.cancel(receive)
-    first = await world.finish(receive)
-    await world.send(b"data")
-    return [first, await world.finish(await world.begin(100))]
-
-
-@scenario(received(b"data"), received(b"more"))
-async def data_and_then_a_cancellation(world: World) -> list[Result]:
-    receive = await world.begin(100)
-    await world.send(b"data")
-    world.cancel(receive)
-    first = await world.finish(receive)
-    await world.send(b"more")
-    return [first, await world.finish(await world.begin(100))]
-
-
-@scenario(received(b""), received(b"data"))
-async def a_receive_of_nothing(world: World) -> list[Result]:
-    receive = await world.begin(0)
-    await world.send(b"data")
-    return [await world.finish(receive), await world.finish(await world.begin(100))]
-
-
-@scenario(Result("closed", code=ABORTED))
-async def closing_while_a_receive_waits(world: World) -> list[Result]:
-    receive = await world.begin(100)
-    world.close()
-    return [await world.finish(receive)]
-
-
-@scenario(Result("closed", code=ABORTED), kind=socket.SOCK_DGRAM)
-async def closing_a_datagram_socket_while_a_receive_waits(world: World) -> list[Result]:
-    receive = await world.begin(100)
-    world.close()
-    return [await world.finish(receive)]
-
-
-@scenario(received(b"data"))
-async def closing_when_data_is_in(world: World) -> list[Result]:
-    receive = await world.begin(100)
-    await world.send(b"data")
-    world.close()
-    return [await world.finish(receive)]
-
-
-@scenario(Result("failed", error=WSAECONNRESET, code=NETNAME_DELETED), hostile=True)
-async def a_reset_while_a_receive_waits(world: World) -> list[Result]:
-    receive = await world.begin(100)
-    await world.reset()
-    return [await world.finish(receive)]
-
-
-@scenario(Result("failed", error=WSAESHUTDOWN))
-async def a_receive_after_the_receiving_side_was_shut_down(world: World) -> list[Result]:
-    world.shutdown()
-    return [await world.finish(await world.begin(100))]
-
-
-@scenario(
-    Result("cut off", b"0123", WSAEMSGSIZE, 0),
-    received(b"next"),
-    kind=socket.SOCK_DGRAM,
-)
-async def a_datagram_that_does_not_fit_before_the_receive(world: World) -> list[Result]:
-    await world.send(b"0123456789")
-    first = await world.finish(await world.begin(4))
-    await world.send(b"next")
-    return [first, await world.finish(await world.begin(4))]
-
-
-@scenario(
-    Result("cut off", b"0123", WSAEMSGSIZE, 0),
-    received(b"next"),
-    kind=socket.SOCK_DGRAM,
-)
-async def a_datagram_that_does_not_fit_after_the_receive(world: World) -> list[Result]:
-    receive = await world.begin(4)
-    await world.send(b"0123456789")
-    first = await world.finish(receive)
-    await world.send(b"next")
-    return [first, await world.finish(await world.begin(4))]
-
-
-@scenario(received(b"data", sender=True), received(b"", sender=True), kind=socket.SOCK_DGRAM)
-async def datagrams_with_their_sender(world: World) -> list[Result]:
-    await world.send(b"data")
-    first = await world.finish(await world.begin(100, sender=True))
-    receive = await world.begin(100, sender=True)
-    await world.send(b"")
-    return [first, await world.finish(receive)]
-
-
-@scenario(received(b"1234"), Result("busy"))
-async def two_receives_at_once(world: World) -> list[Result]:
-    receives = [await world.begin(4), await world.begin(4)]
-    await world.send(b"1234")
-    await world.send(b"5678")
-    return [await world.finish(receive) for receive in receives]
-
-
-@scenario(received(b"data"), Result("refused", error=ERROR_INVALID_PARAMETER), received(b"more"))
-async def a_second_association(world: World) -> list[Result]:
-    await world.send(b"data")
-    first = await world.finish(await world.begin(100))
-    refused = await world.register_again()
-    await world.send(b"more")
-    return [first, refused, await world.finish(await world.begin(100))]
+SCENARIOS = {
+    "data before the receive": Scenario([send(b"data"), *RECEIVE], [received(b"data")]),
+    "data after the receive": Scenario([begin(100), send(b"data"), "finish"], [received(b"data")]),
+    "more data than the receive takes": Scenario(
+        [begin(2), send(b"data"), "finish", *RECEIVE], [received(b"da"), received(b"ta")]
+    ),
+    "the end before the receive": Scenario(
+        [send(b"data"), "end", *RECEIVE, *RECEIVE, *RECEIVE],
+        [received(b"data"), received(b""), received(b"")],
+    ),
+    "the end after the receive": Scenario([begin(100), "end", "finish"], [received(b"")]),
+    "a cancellation and then data": Scenario(
+        [begin(100), "cancel", "finish", send(b"data"), *RECEIVE],
+        [Result("cancelled", code=ABORTED), received(b"data")],
+    ),
+    "data and then a cancellation": Scenario(
+        [begin(100), send(b"data"), "cancel", "finish", send(b"more"), *RECEIVE],
+        [received(b"data"), received(b"more")],
+    ),
+    "a receive of nothing": Scenario(
+        [begin(0), send(b"data"), "finish", *RECEIVE], [received(b""), received(b"data")]
+    ),
+    "closing while a receive waits": Scenario(
+        [begin(100), "close", "finish"], [Result("closed", code=ABORTED)]
+    ),
+    "closing a datagram socket while a receive waits": Scenario(
+        [begin(100), "close", "finish"], [Result("closed", code=ABORTED)], DATAGRAMS
+    ),
+    "closing when data is in": Scenario(
+        [begin(100), send(b"data"), "close", "finish"], [received(b"data")]
+    ),
+    "a reset while a receive waits": Scenario(
+        [begin(100), "reset", "finish"],
+        [Result("failed", error=WSAECONNRESET, code=NETNAME_DELETED)],
+        hostile=True,
+    ),
+    "a receive after the receiving side was shut down": Scenario(
+        ["shutdown", *RECEIVE], [Result("failed", error=WSAESHUTDOWN)]
+    ),
+    "a datagram that does not fit before the receive": Scenario(
+        [send(b"0123456789"), begin(4), "finish", send(b"next"), begin(4), "finish"],
+        TRUNCATED,
+        DATAGRAMS,
+    ),
+    "a datagram that does not fit after the receive": Scenario(
+        [begin(4), send(b"0123456789"), "finish", send(b"next"), begin(4), "finish"],
+        TRUNCATED,
+        DATAGRAMS,
+    ),
+    "datagrams with their sender": Scenario(
+        [
+            send(b"data"),
+            begin(100, sender=True),
+            "finish",
+            begin(100, sender=True),
+            send(b""),
+            "finish",
+        ],
+        [received(b"data", sender=True), received(b"", sender=True)],
+        DATAGRAMS,
+    ),
+    "two receives at once": Scenario(
+        [begin(4), begin(4), send(b"1234"), send(b"5678"), "finish", "finish"],
+        [received(b"1234"), Result("busy")],
+    ),
+    "a second association": Scenario(
+        [send(b"data"), *RECEIVE, "register again", send(b"more"), *RECEIVE],
+        [received(b"data"), Result("refused", error=ERROR_INVALID_PARAMETER), received(b"more")],
+    ),
+}
