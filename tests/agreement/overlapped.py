@@ -8,8 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from .packaged import PATIENCE, RealPeer
-from .result import Result
+from .packaged import PATIENCE, RealPeer, register
+from .scenarios import Result
 
 assert sys.platform == "win32"
 
@@ -59,7 +59,7 @@ class OverlappedWorld(RealPeer):
             while receive.overlapped.pending:
                 self._dequeue()
 
-    async def begin(self, nbytes: int, *, sender: bool = False) -> Receive:
+    async def begin(self, nbytes: int, sender: bool) -> Receive:
         overlapped = _overlapped.Overlapped(0)
         receive = Receive(overlapped, sender=sender)
         submit = overlapped.WSARecvFrom if sender else overlapped.WSARecv
@@ -70,15 +70,15 @@ class OverlappedWorld(RealPeer):
         self._receives.append(receive)
         return receive
 
-    def cancel(self, receive: Receive) -> None:
+    async def cancel(self, receive: Receive) -> None:
         receive.is_cancelled = True
         receive.overlapped.cancel()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._is_closed = True
         self.stdlib.close()
 
-    def shutdown(self) -> None:
+    async def shutdown(self) -> None:
         self.stdlib.shutdown(socket.SHUT_RD)
 
     def _dequeue(self) -> None:
@@ -118,8 +118,7 @@ class OverlappedWorld(RealPeer):
         return sum(receive.overlapped.pending for receive in self._receives)
 
     async def register_again(self) -> Result:
-        try:
-            _overlapped.CreateIoCompletionPort(self.stdlib.fileno(), self._port, 0, 0)
-        except OSError as exc:
-            return Result("refused", error=exc.winerror)
-        return Result("accepted")
+        return register(
+            lambda handle: _overlapped.CreateIoCompletionPort(handle, self._port, 0, 0),
+            self.stdlib.fileno(),
+        )

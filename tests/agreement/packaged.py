@@ -13,14 +13,31 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
-from tests.receiving import SENDER, SENDER_ADDRESS, operation_of
+from tests.receiving import SENDER, SENDER_ADDRESS, operation_of, winerror
 from tests.simulation import Simulation
 from tests.simulation.calls import Call
 from trio_wsarecv._engine.port import CompletionPort
 from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.operation import Operation
 
-from .result import WIN32, Result, of_outcome
+from .scenarios import Result
+
+#: What Windows makes of the statuses that occur here (``RtlNtStatusToDosError``).
+WIN32: dict[int, int] = {
+    NtStatus.SUCCESS: 0,
+    NtStatus.BUFFER_OVERFLOW: 234,
+    NtStatus.CANCELLED: 995,
+    NtStatus.CONNECTION_RESET: 64,
+    NtStatus.CONNECTION_ABORTED: 1236,
+}
+
+
+ENDINGS = {
+    trio.Cancelled: "cancelled",
+    trio.ClosedResourceError: "closed",
+    trio.BusyResourceError: "busy",
+}
+
 
 PATIENCE = 10.0
 UNSEEN = 0.2
@@ -46,16 +63,20 @@ def count_completions() -> int:
     return statistics.immediate + statistics.pended
 
 
-def register_again(port: CompletionPort, handle: int) -> Result:
+def register(register_with_iocp: Callable[[int], None], handle: int) -> Result:
+    """Say what comes of an association."""
     try:
-        port.register_with_iocp(handle)
+        register_with_iocp(handle)
     except OSError as exc:
-        return Result("refused", error=exc.winerror)  # type: ignore[attr-defined,unused-ignore]
+        return Result("refused", error=winerror(exc))
     return Result("accepted")
 
 
 class PackagedWorld:
-    """What both have in common."""
+    """A socket of the package that receives, and its peer.
+
+    A method that has the peer do something returns when the kernel here knows.
+    """
 
     def __init__(self, nursery: trio.Nursery, sock: trio_wsarecv.Socket, peer_name: Any) -> None:
         self.sock = sock
@@ -64,40 +85,46 @@ class PackagedWorld:
         self._completed = 0
         self._operation: Operation | None = None
 
-    async def begin(self, nbytes: int, *, sender: bool = False) -> Call:
+    async def begin(self, nbytes: int, sender: bool) -> Call:
+        """Submit a receive.  One of 0 bytes is into an empty buffer."""
         self._completed = count_completions()
-        function = self._receive_from if sender else self._receive
-        call = Call(self._nursery, function, nbytes)
+        call = Call(self._nursery, self._receive, nbytes, sender)
         await wait_all_tasks_blocked()
         # A closed socket no longer has it.
         self._operation = operation_of(self.sock)
         return call
 
-    async def _receive(self, nbytes: int) -> bytes:
+    async def _receive(self, nbytes: int, sender: bool) -> tuple[bytes, bool | None]:
+        if sender:
+            data, address = await self.sock.recvfrom(nbytes)
+            return data, address == self._peer_name
         if nbytes:
-            return await self.sock.recv(nbytes)
+            return await self.sock.recv(nbytes), None
         received, _ = await trio_wsarecv.wsarecv(self.sock, [bytearray()])
-        return bytes(received)
+        return bytes(received), None
 
-    async def _receive_from(self, nbytes: int) -> tuple[bytes, bool]:
-        data, address = await self.sock.recvfrom(nbytes)
-        return data, address == self._peer_name
-
-    def cancel(self, receive: Call) -> None:
+    async def cancel(self, receive: Call) -> None:
         receive.scope.cancel()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.sock.close()
 
-    def shutdown(self) -> None:
+    async def shutdown(self) -> None:
         self.sock.shutdown(socket.SHUT_RD)
 
     def result(self, receive: Call) -> Result:
-        assert receive.outcome is not None
         operation = self._operation
         completed = operation is not None and count_completions() > self._completed
         code = WIN32[operation.status] if operation is not None and completed else None
-        return of_outcome(receive.outcome, code)
+        if receive.succeeded:
+            data, sender = receive.value
+            return Result("received", data, code=code, sender=sender)
+        for kind, ending in ENDINGS.items():
+            if isinstance(receive.error, kind):
+                return Result(ending, code=code)
+        partial = getattr(receive.error, "partial", None)
+        ending = "failed" if partial is None else "cut off"
+        return Result(ending, partial or b"", winerror(receive.error), code)
 
 
 class SimulatedWorld(PackagedWorld):
@@ -127,11 +154,11 @@ class SimulatedWorld(PackagedWorld):
         self._peer.reset()
 
     async def register_again(self) -> Result:
-        return register_again(self._simulation, self.sock.fileno())
+        return register(self._simulation.register_with_iocp, self.sock.fileno())
 
 
 class RealPeer:
-    """The peer of a real socket: what it does here has arrived when a method returns.
+    """The peer of a real socket.
 
     Attributes:
       stdlib: the socket.
@@ -183,4 +210,5 @@ class RealWorld(RealPeer, PackagedWorld):
         return int(operation is not None and operation.status == NtStatus.PENDING)
 
     async def register_again(self) -> Result:
-        return register_again(cast("CompletionPort", trio.lowlevel), self.sock.fileno())
+        port = cast("CompletionPort", trio.lowlevel)
+        return register(port.register_with_iocp, self.sock.fileno())

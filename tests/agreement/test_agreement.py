@@ -1,4 +1,4 @@
-"""The simulation, the real Winsock and CPython's own calls agree, but for a written list."""
+"""The simulation, the real Winsock and CPython's own calls agree, except for a written list."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from tests.simulation import simulated_winsock
 
 from .differences import DIFFERENCES
 from .packaged import RealWorld, SimulatedWorld
-from .result import Result
-from .scenarios import SCENARIOS, Scenario
+from .scenarios import SCENARIOS, Result, Scenario
 
 EVERY = pytest.mark.parametrize("name", SCENARIOS)
 WORLDS = ("simulation", "package", "_overlapped")
 
 
 def check(world: str, name: str, results: list[Result]) -> None:
-    """Compare what came of a scenario with what is to come of it in this world."""
+    """Compare the results of a scenario with those expected in this world."""
     difference = DIFFERENCES.get((world, name))
     expected = difference.results if difference else SCENARIOS[name].expected
     assert len(results) == len(expected)
@@ -35,7 +34,7 @@ def check(world: str, name: str, results: list[Result]) -> None:
 def sockets(
     scenario: Scenario, peer: HostilePeer
 ) -> Iterator[tuple[socket.socket, socket.socket | None, Any]]:
-    """Give a socket, its peer if that is here, and the peer's address."""
+    """Yield a socket, its peer if that is in this process, and the peer's address."""
     if scenario.hostile:
         with socket.create_connection(peer.address) as sock:
             yield sock, None, peer.address
@@ -56,7 +55,7 @@ async def test_the_simulation(name: str) -> None:
         async with simulation.nursery() as nursery:
             world = SimulatedWorld(nursery, simulation, scenario.kind)
             check("simulation", name, await scenario.play(world))
-            world.close()
+            await world.close()
 
 
 if sys.platform == "win32":
@@ -71,7 +70,7 @@ if sys.platform == "win32":
             async with trio.open_nursery() as nursery:
                 world = RealWorld(nursery, *ends)
                 check("package", name, await scenario.play(world))
-                world.close()
+                await world.close()
 
     @EVERY
     async def test_what_cpython_has(name: str, peer: HostilePeer) -> None:
@@ -81,7 +80,7 @@ if sys.platform == "win32":
 
 
 @pytest.mark.parametrize("where", DIFFERENCES, ids=": ".join)
-def test_a_difference_is_one(where: tuple[str, str]) -> None:
+def test_a_listed_difference_differs(where: tuple[str, str]) -> None:
     world, name = where
     assert world in WORLDS
     difference = DIFFERENCES[where]

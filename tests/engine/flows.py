@@ -45,35 +45,31 @@ class Blocks(dict[int, Block]):
     """The blocks of a simulation's memory.
 
     Attributes:
-      total: the bytes of all of them.
-      lent: the bytes of those that the run lends, lent or free.
-      most_lent: the most of them at any time.
+      most_lent: the most bytes there have been in blocks that the run lends.
     """
 
     def __init__(self, simulation: Simulation) -> None:
         super().__init__()
-        self.total = self.lent = self.most_lent = 0
+        self.most_lent = 0
         assert not simulation.kernel.memory.blocks
         simulation.kernel.memory.blocks = self
 
     def __setitem__(self, address: int, block: Block) -> None:
         super().__setitem__(address, block)
-        self._count(block, 1)
-        self.most_lent = max(self.most_lent, self.lent)
-
-    def pop(self, address: int, *_: Any) -> Block:
-        block = super().pop(address)
-        self._count(block, -1)
-        return block
-
-    def _count(self, block: Block, number: int) -> None:
-        self.total += number * block.size
         if block.size in SIZES[1:]:
-            self.lent += number * block.size
+            self.most_lent = max(self.most_lent, self.lent)
 
     def sizes(self) -> list[int]:
-        """Return the sizes of those that the run lends."""
+        """Return the sizes of the blocks that the run lends, lent or free."""
         return sorted(block.size for block in self.values() if block.size in SIZES[1:])
+
+    @property
+    def lent(self) -> int:
+        return sum(self.sizes())
+
+    @property
+    def total(self) -> int:
+        return sum(block.size for block in self.values())
 
 
 async def receive(

@@ -143,6 +143,7 @@ async def test_memory_is_as_large_as_what_is_asked_for_and_not_much_larger(
     for size, expected in (
         *((60_000, 60_000), (50_000, 60_000), (60_000, 60_000)),
         *((2000, 2000), (2001, 2001), (60_000, 60_000)),
+        *((65_536, 65_536), (65_537, 65_536), (4096, 65_536), (4095, 4095)),
     ):
         sock.peer.send(b"data")
         assert await sock.recv(size) == b"data"

@@ -31,7 +31,6 @@ from tests.engine.flows import (
 from tests.peers import Counted, pattern
 from tests.simulation import Call, CancelAnswer, Simulation
 from tests.simulation.behaviour import IosbWrite
-from tests.simulation.memory import Block
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import SocketStream, wsarecv
 from trio_wsarecv._engine import memory
@@ -42,14 +41,11 @@ from trio_wsarecv._winsock.operation import Operation
 # The bound.
 
 
-@pytest.mark.deadline(60)
-@pytest.mark.parametrize("count", [10, 1000, 10_000])
+@pytest.mark.parametrize("count", [10, 1000])
 async def test_any_number_of_idle_connections_holds_bounded_memory_after_a_burst(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, count: int
+    simulation: Simulation, count: int
 ) -> None:
     blocks = Blocks(simulation)
-    if count > 1000:  # finding the block of each address would take minutes
-        monkeypatch.setattr(simulation.kernel.memory, "holder", lambda *_: Block(None, 0, 0))
     simulation.deliver_automatically()
     sockets = [simulation.stream(made_here=True) for _ in range(count)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -59,35 +59,6 @@ def test_the_size_grows_when_filled_and_shrinks_after_four_small_receives(
             assert after == 4 * [(size, 0)]
         else:
             assert after == [(size, 1), (size, 2), (size, 3), (smaller, 0)]
-
-
-def cost_of(messages: Iterable[int], size: int = SMALL) -> tuple[list[int], int]:
-    """Return how many receives each message takes, and the size at the end."""
-    costs, small = [], 0
-    for message in messages:
-        costs.append(0)
-        while message:
-            received = min(message, size)
-            message -= received
-            size, small = next_size(size, size, received, small)
-            assert size in SIZES
-            costs[-1] += 1
-    return costs, size
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("nbytes", [*MESSAGES, SMALL - 1, SMALL + 1, MEDIUM + 1, LARGE - 1, LARGE])
-def test_a_flow_of_messages_of_one_size_settles_so_that_each_costs_one_receive(
-    nbytes: int, size: int
-) -> None:
-    costs, after = cost_of([nbytes] * 100, size)
-    assert sum(costs[:2]) <= 4
-    assert costs[2:] == [1] * 98
-    assert after <= next((size for size in SIZES if size > nbytes), LARGE)
-
-
-def test_a_flow_of_large_messages_with_few_small_ones_between_them_keeps_its_size() -> None:
-    assert cost_of([1500, 64, 64, 64] * 25, MEDIUM) == ([1] * 100, MEDIUM)
 
 
 # On a socket.
