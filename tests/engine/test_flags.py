@@ -20,32 +20,23 @@ from trio_wsarecv._engine.messages import check_request
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
 from .arrivals import both_kinds, complete, make_socket, receive_when
+from .test_messages import recvmsg, recvmsg_into
 
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
 PUSH, PARTIAL = MsgFlag.MSG_PUSH_IMMEDIATE, MsgFlag.MSG_PARTIAL
 
-Result = tuple[bytes, int]
 
-
-async def by_wsarecv(sock: Socket, nbytes: int, flags: int) -> Result:
+async def by_wsarecv(
+    sock: Socket, nbytes: int, _: int, flags: int
+) -> tuple[bytes, list[Any], MsgFlag, None]:
+    """Return what `recvmsg` would."""
     buffers = [bytearray(nbytes // 2), bytearray(nbytes - nbytes // 2)]
     received, flags_out = await wsarecv(sock, buffers, flags)
     assert isinstance(flags_out, MsgFlag)
-    return b"".join(buffers)[:received], flags_out
+    return b"".join(buffers)[:received], [], flags_out, None
 
 
-async def by_recvmsg(sock: Socket, nbytes: int, flags: int) -> Result:
-    data, _, flags_out, _ = await sock.recvmsg(nbytes, 0, flags)
-    return data, flags_out
-
-
-async def by_recvmsg_into(sock: Socket, nbytes: int, flags: int) -> Result:
-    buffer = bytearray(nbytes)
-    received, _, flags_out, _ = await sock.recvmsg_into([buffer], 0, flags)
-    return bytes(buffer[:received]), flags_out
-
-
-with_flags = pytest.mark.parametrize("receive", [by_wsarecv, by_recvmsg, by_recvmsg_into])
+with_flags = pytest.mark.parametrize("receive", [by_wsarecv, recvmsg, recvmsg_into])
 
 
 # Flags that come out.
@@ -75,8 +66,8 @@ async def test_the_status_of_a_stream_receive_becomes_flags(
     simulation.behave(flags_out=flags_out, inline_iosb=iosb)
     sock = simulation.stream()
     arrives = partial(sock.peer.send, b"data!", status)
-    call = await receive_when(simulation, pending, arrives, by_wsarecv, sock, 5, flags_in)
-    assert call.value == (b"data!", OUT[status])
+    call = await receive_when(simulation, pending, arrives, by_wsarecv, sock, 5, 0, flags_in)
+    assert call.value == (b"data!", [], OUT[status], None)
     call = await receive_when(simulation, pending, arrives, sock.recv, 5)
     assert call.value == b"data!"
 
@@ -86,12 +77,12 @@ async def test_the_status_of_a_datagram_receive_becomes_flags(
     simulation: Simulation, status: NtStatus
 ) -> None:
     sock = simulation.datagrams()
-    call = await simulation.begin(by_wsarecv, sock, 9, PARTIAL)
+    call = await simulation.begin(by_wsarecv, sock, 9, 0, PARTIAL)
     (request,) = sock.peer.requests
     assert request.flags == PARTIAL
     sock.peer.end(status, b"data")
     await simulation.step()
-    assert call.value == (b"data", OUT[status])
+    assert call.value == (b"data", [], OUT[status], None)
 
 
 @pytest.mark.parametrize("status", [NtStatus.RECEIVE_PARTIAL, NtStatus.RECEIVE_EXPEDITED])
@@ -101,12 +92,13 @@ async def test_the_flags_of_all_parts_of_a_receive_come_out(
 ) -> None:
     sock = simulation.stream()
     for statuses in itertools.product((NtStatus.SUCCESS, status), repeat=3):
-        call = simulation.call(receive, sock, 12, WAITALL)
+        call = simulation.call(receive, sock, 12, 0, WAITALL)
         for each in statuses:
             await simulation.run()
             sock.peer.send(b"part", each)
             await simulation.step()
-        assert call.value == (b"partpartpart", OUT[status] if status in statuses else 0)
+        flags = OUT[status] if status in statuses else 0
+        assert call.value == (b"partpartpart", [], flags, None)
 
 
 # Out-of-band data.
@@ -127,8 +119,8 @@ async def test_out_of_band_data_is_flagged(
     simulation.behave(flags_out=flags_out, urgent_status=status)
     sock = simulation.stream(made_here=made_here)
     arrives = partial(sock.peer.send_urgent, b"!")
-    call = await receive_when(simulation, pending, arrives, receive, sock, 5, OOB)
-    assert call.value == (b"!", OOB)
+    call = await receive_when(simulation, pending, arrives, receive, sock, 5, 0, OOB)
+    assert call.value == (b"!", [], OOB, None)
 
 
 @with_flags
@@ -136,10 +128,10 @@ async def test_the_end_of_the_stream_is_not_flagged_as_out_of_band(
     simulation: Simulation, receive: Any
 ) -> None:
     sock = simulation.stream()
-    call = await simulation.begin(receive, sock, 5, OOB)
+    call = await simulation.begin(receive, sock, 5, 0, OOB)
     sock.peer.end(NtStatus.SUCCESS)  # no out-of-band data will come
     await simulation.step()
-    assert call.value == (b"", 0)
+    assert call.value == (b"", [], 0, None)
 
 
 async def test_urgent_bytes_are_received_singly_and_apart_from_the_others(
@@ -189,14 +181,14 @@ async def test_a_repeated_receive_has_the_same_flags(
 ) -> None:
     simulation.behave(flags_out=flags_out)
     sock = simulation.stream(made_here=made_here)
-    call = await simulation.begin(by_wsarecv, sock, 5, OOB)
+    call = await simulation.begin(by_wsarecv, sock, 5, 0, OOB)
     sock.peer.end(NtStatus.CANCELLED)
     await simulation.step()
     (request,) = sock.peer.requests
     assert request.flags == OOB
     sock.peer.send_urgent(b"!")
     await simulation.step()
-    assert call.value == (b"!", OOB)
+    assert call.value == (b"!", [], OOB, None)
 
 
 # Flags that go in.
@@ -249,11 +241,11 @@ async def test_msg_partial_is_passed_on(
     simulation.behave(partial=answer)
     sock = make_socket(simulation, kind, made_here=made_here)
     sock.peer.send(b"data!")
-    call = await complete(simulation, by_wsarecv, sock, 5, PARTIAL)
+    call = await complete(simulation, by_wsarecv, sock, 5, 0, PARTIAL)
     if answer is Partial.REFUSED:
         assert winerror(call.error) == WinsockError.WSAEOPNOTSUPP
     else:
-        assert call.value == (b"data!", 0)
+        assert call.value == (b"data!", [], 0, None)
 
 
 def documented_error(kind: int, sizes: Sequence[int], flags: int) -> int:

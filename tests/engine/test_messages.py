@@ -29,16 +29,16 @@ TRUNC, CTRUNC = MsgFlag.MSG_TRUNC, MsgFlag.MSG_CTRUNC
 
 
 async def recvmsg(
-    sock: trio_wsarecv.Socket, size: int, control_size: int = 0
+    sock: trio_wsarecv.Socket, size: int, control_size: int = 0, flags: int = 0
 ) -> tuple[bytes, Any, int, Any]:
-    return await sock.recvmsg(size, control_size)
+    return await sock.recvmsg(size, control_size, flags)
 
 
 async def recvmsg_into(
-    sock: trio_wsarecv.Socket, size: int, control_size: int = 0
+    sock: trio_wsarecv.Socket, size: int, control_size: int = 0, flags: int = 0
 ) -> tuple[bytes, Any, int, Any]:
     buffers = [bytearray(b"." * part) for part in (size // 2, 0, size - size // 2)]
-    nbytes, *rest = await sock.recvmsg_into(buffers, control_size)
+    nbytes, *rest = await sock.recvmsg_into(buffers, control_size, flags)
     data = b"".join(buffers)
     assert not data[nbytes:].strip(b".")
     return data[:nbytes], rest[0], rest[1], rest[2]
