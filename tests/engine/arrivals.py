@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,9 +10,25 @@ import pytest
 
 from tests.receiving import SENDER, SENDER_ADDRESS, result_of
 from tests.simulation import Call, Simulation
+from tests.simulation.behaviour import OPTIONS
 from tests.simulation.sockets import SocketOverSimulation
 
+AsyncTest = Callable[..., Awaitable[None]]
+
 both_kinds = pytest.mark.parametrize("kind", ["stream", "datagrams"])
+
+
+def every_choice(*names: str) -> Callable[[AsyncTest], AsyncTest]:
+    """Run a test with every combination of these choices of Windows, attributes of `Behaviour`."""
+    combinations = [*itertools.product(*(OPTIONS[name] for name in names))]
+    choices = [dict(zip(names, each, strict=True)) for each in combinations]
+    ids = [", ".join(getattr(value, "name", str(value)) for value in each) for each in combinations]
+
+    def decorate(test: AsyncTest) -> AsyncTest:
+        marked = pytest.mark.parametrize("choices", choices, indirect=True, ids=ids)(test)
+        return pytest.mark.usefixtures("choices")(marked)
+
+    return decorate
 
 
 def make_socket(

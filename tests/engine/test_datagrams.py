@@ -2,54 +2,38 @@
 
 from __future__ import annotations
 
-import itertools
 import socket
 from functools import partial
 from typing import Any
 
 import pytest
 
-import trio_wsarecv
 from tests.datagrams import (
     WITH_ADDRESS,
     WITHOUT_FLAGS,
     Method,
     every,
-    recv,
-    recv_into,
     scatter,
     when,
 )
 from tests.peers import pattern
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Simulation
-from tests.simulation.behaviour import InlineIosb, IosbWrite, TooLong
 from tests.winsock.test_parse import ADDRESSES
 from trio_wsarecv import WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .arrivals import both_kinds, complete, make_socket, receive_when
-from .cancelling import cancel_at_random
+from .arrivals import complete, every_choice, receive_when
 
 
-@pytest.mark.parametrize("iosb", IosbWrite)
-@pytest.mark.parametrize("inline_iosb", InlineIosb)
-@pytest.mark.parametrize("too_long", TooLong)
+@every_choice("iosb", "inline_iosb", "too_long")
 @when
 @every
 async def test_what_does_not_fit_is_truncated_and_never_reported_by_windows(
-    simulation: Simulation,
-    made_here: bool,
-    receive: Method,
-    pending: bool,
-    too_long: TooLong,
-    inline_iosb: InlineIosb,
-    iosb: IosbWrite,
+    simulation: Simulation, made_here: bool, receive: Method, pending: bool
 ) -> None:
-    # Every operation has room for the largest datagram, so these choices of Windows do not matter.
-    simulation.behave(
-        too_long=too_long, inline_iosb=inline_iosb, iosb=iosb, overflow_iosb=inline_iosb
-    )
+    # Every operation has room for the largest datagram, so the choices of Windows do not matter.
+    simulation.behave(overflow_iosb=simulation.behaviour.inline_iosb)
     sock = simulation.datagrams(made_here=made_here)
     address = SENDER_ADDRESS if receive in WITH_ADDRESS else None
     datagrams = (b"data", b"", b"01234", pattern(65507), b"next")
@@ -64,18 +48,6 @@ async def test_what_does_not_fit_is_truncated_and_never_reported_by_windows(
         else:
             assert call.value[:2] == (data[:4], address)
     assert simulation.events.count("receive") == len(datagrams)
-
-
-@when
-@every
-async def test_a_datagram_of_any_size_is_received_whole(
-    simulation: Simulation, receive: Method, pending: bool
-) -> None:
-    sock = simulation.datagrams()
-    for nbytes in (1, 1024, 1025, 3000, 65507):
-        arrives = partial(sock.peer.send, pattern(nbytes))
-        call = await receive_when(simulation, pending, arrives, receive, sock, 65536)
-        assert call.value.data == pattern(nbytes)
 
 
 @pytest.mark.parametrize(("sockaddr", "expected"), ADDRESSES.values(), ids=ADDRESSES)
@@ -107,15 +79,6 @@ async def test_a_repeated_receive_has_the_same_room_and_gives_the_sender(
     await simulation.step()
     expected = address if receive in WITH_ADDRESS else None
     assert call.value == (pattern(60_000), expected, False)
-
-
-@pytest.mark.parametrize("seed", range(2))
-@every
-async def test_cancellation_at_any_time_loses_no_datagram(receive: Method, seed: int) -> None:
-    async def receive_one(sock: trio_wsarecv.Socket) -> list[bytes]:
-        return [(await receive(sock, 100)).data]
-
-    await cancel_at_random(seed, receive_one)
 
 
 async def test_truncated_datagrams_do_not_disturb_one_another(simulation: Simulation) -> None:
@@ -190,24 +153,6 @@ async def test_another_receive_without_room_takes_a_datagram(
         sock.peer.send(b"")
         assert (await complete(simulation, receive, argument)).value == nothing
     assert not sock.peer.waiting
-
-
-@pytest.mark.parametrize("ifs_handles", [True, False], ids=["overlapped", "readiness"])
-@both_kinds
-async def test_each_of_several_different_calls_finds_the_data_in_its_own_memory(
-    simulation: Simulation, kind: str, ifs_handles: bool
-) -> None:
-    sock = make_socket(simulation, kind)
-    sock.peer.ifs_handles = ifs_handles
-    simulation.deliver_automatically()
-    sizes = list(itertools.product((8, 300, 1500), repeat=3))
-    number = 0
-    for methods in itertools.product((recv, recv_into, scatter), repeat=3):
-        for method, size in zip(methods * len(sizes), itertools.chain(*sizes), strict=True):
-            data = pattern(5000)[number % 4000 :][: min(size, 1000)]
-            number += 7
-            sock.peer.send(data)
-            assert (await method(sock, size)).data == data
 
 
 # Errors.

@@ -7,9 +7,10 @@ import trio
 
 from tests.receiving import Receive, every_receive, winerror
 from tests.simulation import Simulation
-from tests.simulation.behaviour import IosbWrite
 from trio_wsarecv import SocketStream, WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
+
+from .arrivals import every_choice
 
 FAILURES = {
     NtStatus.CONNECTION_RESET: ConnectionResetError,
@@ -25,12 +26,11 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("iosb", IosbWrite)
+@every_choice("iosb")
 @pytest.mark.parametrize("status", FAILURES)
 async def test_the_status_decides_the_type_of_the_exception(
-    simulation: Simulation, status: NtStatus, iosb: IosbWrite
+    simulation: Simulation, status: NtStatus
 ) -> None:
-    simulation.behave(iosb=iosb)
     sock = simulation.stream()
     for function in (sock.recv, SocketStream(sock).receive_some):
         call = await simulation.begin(function, 100)

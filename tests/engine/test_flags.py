@@ -13,13 +13,13 @@ import pytest
 from tests.datagrams import when
 from tests.receiving import winerror
 from tests.simulation import Simulation
-from tests.simulation.behaviour import FlagsOut, InlineIosb, NoUrgent, Partial, WaitAll
+from tests.simulation.behaviour import NoUrgent, Partial, WaitAll
 from tests.simulation.sockets import SO_OOBINLINE, SOL_SOCKET
 from trio_wsarecv import MsgFlag, Socket, wsarecv
 from trio_wsarecv._engine.messages import check_request
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-from .arrivals import both_kinds, complete, make_socket, receive_when
+from .arrivals import both_kinds, complete, every_choice, make_socket, receive_when
 from .test_messages import recvmsg, recvmsg_into
 
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
@@ -50,20 +50,13 @@ OUT = {
 }
 
 
-@pytest.mark.parametrize("iosb", InlineIosb)
-@pytest.mark.parametrize("flags_out", FlagsOut)
+@every_choice("inline_iosb", "flags_out")
 @when
 @pytest.mark.parametrize("flags_in", [0, PUSH, PARTIAL])
 @pytest.mark.parametrize("status", [status for status in OUT if not status >> 31])
 async def test_the_status_of_a_stream_receive_becomes_flags(
-    simulation: Simulation,
-    status: NtStatus,
-    flags_in: int,
-    pending: bool,
-    flags_out: FlagsOut,
-    iosb: InlineIosb,
+    simulation: Simulation, status: NtStatus, flags_in: int, pending: bool
 ) -> None:
-    simulation.behave(flags_out=flags_out, inline_iosb=iosb)
     sock = simulation.stream()
     arrives = partial(sock.peer.send, b"data!", status)
     call = await receive_when(simulation, pending, arrives, by_wsarecv, sock, 5, 0, flags_in)
@@ -104,19 +97,12 @@ async def test_the_flags_of_all_parts_of_a_receive_come_out(
 # Out-of-band data.
 
 
+@every_choice("flags_out", "urgent_status")
 @when
-@pytest.mark.parametrize("status", [NtStatus.SUCCESS, NtStatus.RECEIVE_EXPEDITED])
-@pytest.mark.parametrize("flags_out", FlagsOut)
 @with_flags
 async def test_out_of_band_data_is_flagged(
-    simulation: Simulation,
-    made_here: bool,
-    receive: Any,
-    flags_out: FlagsOut,
-    status: NtStatus,
-    pending: bool,
+    simulation: Simulation, made_here: bool, receive: Any, pending: bool
 ) -> None:
-    simulation.behave(flags_out=flags_out, urgent_status=status)
     sock = simulation.stream(made_here=made_here)
     arrives = partial(sock.peer.send_urgent, b"!")
     call = await receive_when(simulation, pending, arrives, receive, sock, 5, 0, OOB)
@@ -158,15 +144,14 @@ async def test_with_so_oobinline_urgent_bytes_are_ordinary_data(
     assert (await complete(simulation, sock.recv, 10)).value == b"data!"
 
 
-@pytest.mark.parametrize("answer", NoUrgent)
+@every_choice("no_urgent")
 async def test_without_out_of_band_data_a_receive_of_it_waits_or_fails(
-    simulation: Simulation, made_here: bool, answer: NoUrgent
+    simulation: Simulation, made_here: bool
 ) -> None:
-    simulation.behave(no_urgent=answer)
     sock = simulation.stream(made_here=made_here)
     sock.peer.send(b"data!")
     call = await complete(simulation, sock.recv, 5, OOB)
-    if answer is NoUrgent.REFUSED:
+    if simulation.behaviour.no_urgent is NoUrgent.REFUSED:
         assert winerror(call.error) == WinsockError.WSAEINVAL
     else:
         call.scope.cancel()
@@ -175,11 +160,10 @@ async def test_without_out_of_band_data_a_receive_of_it_waits_or_fails(
     assert (await complete(simulation, sock.recv, 5)).value == b"data!"
 
 
-@pytest.mark.parametrize("flags_out", FlagsOut)
+@every_choice("flags_out")
 async def test_a_repeated_receive_has_the_same_flags(
-    simulation: Simulation, made_here: bool, flags_out: FlagsOut
+    simulation: Simulation, made_here: bool
 ) -> None:
-    simulation.behave(flags_out=flags_out)
     sock = simulation.stream(made_here=made_here)
     call = await simulation.begin(by_wsarecv, sock, 5, 0, OOB)
     sock.peer.end(NtStatus.CANCELLED)
@@ -194,27 +178,12 @@ async def test_a_repeated_receive_has_the_same_flags(
 # Flags that go in.
 
 
-@pytest.mark.parametrize("flags_out", FlagsOut)
-@when
-@both_kinds
-async def test_peeking_leaves_the_data(
-    simulation: Simulation, made_here: bool, kind: str, pending: bool, flags_out: FlagsOut
-) -> None:
-    simulation.behave(flags_out=flags_out)
-    sock = make_socket(simulation, kind, made_here=made_here)
-    arrives = partial(sock.peer.send, b"data!")
-    call = await receive_when(simulation, pending, arrives, sock.recv, 10, PEEK)
-    assert call.value == b"data!"
-    for flags in (PEEK, 0):
-        assert (await complete(simulation, sock.recv, 10, flags)).value == b"data!"
-
-
 @pytest.mark.parametrize("ending", ["all", "end", "cancel"])
-@pytest.mark.parametrize("answer", WaitAll)
+@every_choice("wait_all")
 async def test_recv_passes_waitall_on_and_loses_nothing(
-    simulation: Simulation, made_here: bool, answer: WaitAll, ending: str
+    simulation: Simulation, made_here: bool, ending: str
 ) -> None:
-    simulation.behave(wait_all=answer)
+    answer = simulation.behaviour.wait_all
     sock = simulation.stream(made_here=made_here)
     sock.peer.send(b"data")
     call = await complete(simulation, sock.recv, 6, WAITALL)
@@ -233,16 +202,13 @@ async def test_recv_passes_waitall_on_and_loses_nothing(
         assert call.value == (b"datada" if full else b"data")
 
 
-@pytest.mark.parametrize("answer", Partial)
+@every_choice("partial")
 @both_kinds
-async def test_msg_partial_is_passed_on(
-    simulation: Simulation, made_here: bool, kind: str, answer: Partial
-) -> None:
-    simulation.behave(partial=answer)
+async def test_msg_partial_is_passed_on(simulation: Simulation, made_here: bool, kind: str) -> None:
     sock = make_socket(simulation, kind, made_here=made_here)
     sock.peer.send(b"data!")
     call = await complete(simulation, by_wsarecv, sock, 5, 0, PARTIAL)
-    if answer is Partial.REFUSED:
+    if simulation.behaviour.partial is Partial.REFUSED:
         assert winerror(call.error) == WinsockError.WSAEOPNOTSUPP
     else:
         assert call.value == (b"data!", [], 0, None)

@@ -12,6 +12,7 @@ import outcome
 import pytest
 import trio
 
+from tests.engine.arrivals import every_choice
 from tests.engine.flows import (
     ENDINGS,
     LARGE,
@@ -30,7 +31,6 @@ from tests.engine.flows import (
 )
 from tests.peers import Counted, pattern
 from tests.simulation import Call, CancelAnswer, Simulation
-from tests.simulation.behaviour import IosbWrite
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import SocketStream, wsarecv
 from trio_wsarecv._engine import memory
@@ -131,11 +131,10 @@ async def all_lent(simulation: Simulation, *, made_here: bool = False) -> AsyncI
         nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("iosb", IosbWrite)
+@every_choice("iosb")
 async def test_when_all_is_lent_the_longest_waiting_receive_is_repeated_with_little(
-    simulation: Simulation, made_here: bool, iosb: IosbWrite
+    simulation: Simulation, made_here: bool
 ) -> None:
-    simulation.behave(iosb=iosb)
     counted = Counted()
     async with all_lent(simulation, made_here=made_here) as (calls, waiting, one, two):
         so_far, pended, overlapped = len(simulation.events), counted.pended, counted.overlapped

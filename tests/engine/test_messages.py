@@ -13,15 +13,13 @@ import pytest
 import trio_wsarecv
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Simulation
-from tests.simulation.behaviour import ShortControl, TooLong
 from tests.simulation.oracle.test_messages import MESSAGES
 from tests.simulation.request import Request, Result
 from tests.winsock.test_parse import POINTER, cmsg
 from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._winsock.calls import ffi
-from trio_wsarecv._winsock.codes import NtStatus
 
-from .arrivals import complete, receive_when
+from .arrivals import complete, every_choice, receive_when
 
 Receive = Callable[..., Awaitable[tuple[bytes, Any, int, Any]]]
 
@@ -52,7 +50,6 @@ async def recvmsg_many(
 
 
 every_message = pytest.mark.parametrize("receive", [recvmsg, recvmsg_into, recvmsg_many])
-short = pytest.mark.parametrize("short_control", ShortControl)
 
 PKTINFO_PARSED, TTL_PARSED, TOS_PARSED = (
     (0, 19, b"\x7f\0\0\x02\x01\0\0\0"),
@@ -92,8 +89,7 @@ CONTROLS: dict[str, tuple[bytes, int, list[tuple[int, int, bytes]], bool]] = {
 }
 
 
-@pytest.mark.parametrize("too_long", TooLong)
-@short
+@every_choice("short_control", "too_long")
 @pytest.mark.parametrize(
     ("control", "room", "expected", "truncated"), CONTROLS.values(), ids=CONTROLS
 )
@@ -106,10 +102,7 @@ async def test_flags_say_whether_data_or_control_messages_were_truncated(
     room: int,
     expected: list[tuple[int, int, bytes]],
     truncated: bool,
-    short_control: ShortControl,
-    too_long: TooLong,
 ) -> None:
-    simulation.behave(short_control=short_control, too_long=too_long)
     sock = simulation.datagrams(made_here=made_here)
     for pending, size in itertools.product((False, True), (10, 4)):
         arrives = partial(sock.peer.send, b"0123456789", SENDER, control)
@@ -119,13 +112,12 @@ async def test_flags_say_whether_data_or_control_messages_were_truncated(
         assert type(call.value[2]) is int
 
 
-@short
+@every_choice("short_control")
 @pytest.mark.parametrize("control", [PKTINFO, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("room", [0, 1])
 async def test_a_peek_flags_control_messages_as_truncated(
-    simulation: Simulation, made_here: bool, control: bytes, room: int, short_control: ShortControl
+    simulation: Simulation, made_here: bool, control: bytes, room: int
 ) -> None:
-    simulation.behave(short_control=short_control)
     simulation.deliver_automatically()
     sock = simulation.datagrams(made_here=made_here)
     sock.peer.send(b"HELLO", SENDER, control)
@@ -149,34 +141,6 @@ async def test_the_kernel_always_has_room_for_all_control_messages_but_not_much_
         await simulation.step()
         came, flags = ([PKTINFO_PARSED], 0) if asked else ([], CTRUNC)
         assert call.value == (b"data", came, flags, SENDER_ADDRESS)
-
-
-@every_message
-async def test_a_repeated_receive_has_room_for_sender_and_control_messages(
-    simulation: Simulation, receive: Receive
-) -> None:
-    sock = simulation.datagrams()
-    call = await simulation.begin(receive, sock, 10, 100)
-    # The abort leaves lengths of 0 where the lengths of the room stood.
-    sock.peer.end(NtStatus.CANCELLED)
-    await simulation.step()
-    assert not call.done
-    sock.peer.send(b"data", SENDER, PKTINFO)
-    await simulation.step()
-    assert call.value == (b"data", [PKTINFO_PARSED], 0, SENDER_ADDRESS)
-
-
-@every_message
-async def test_messages_and_plain_receives_take_turns(
-    simulation: Simulation, receive: Receive
-) -> None:
-    sock = simulation.datagrams()
-    arrives = partial(sock.peer.send, b"data", SENDER, PKTINFO)
-    for _ in range(3):
-        call = await receive_when(simulation, True, arrives, receive, sock, 10, 100)
-        assert call.value == (b"data", [PKTINFO_PARSED], 0, SENDER_ADDRESS)
-        call = await receive_when(simulation, False, arrives, sock.recvfrom, 10)
-        assert call.value == (b"data", SENDER_ADDRESS)
 
 
 # Where WSARecvMsg fails.

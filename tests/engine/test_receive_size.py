@@ -13,14 +13,13 @@ from tests.datagrams import when
 from tests.peers import Counted, pattern
 from tests.receiving import AfterFirstStep
 from tests.simulation import Simulation
-from tests.simulation.behaviour import FlagsOut
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._engine import memory
 from trio_wsarecv._engine.memory import MOST_LENT, Run, next_size
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .arrivals import complete, receive_when
+from .arrivals import complete, every_choice, receive_when
 from .flows import (
     LARGE,
     MEDIUM,
@@ -107,20 +106,6 @@ async def test_a_flow_shrinks_after_a_burst(simulation: Simulation, waits: bool)
     assert sizes == [*[LARGE] * 4, *[MEDIUM] * 4, SMALL, SMALL]
 
 
-async def test_a_flood_is_received_in_larger_and_larger_pieces(
-    simulation: Simulation, made_here: bool
-) -> None:
-    data = pattern(SMALL + MEDIUM + 4 * LARGE)
-    sock = simulation.stream(made_here=made_here)
-    sock.peer.send(data)
-    sizes, received = offers(sock), b""
-    while len(received) < len(data):
-        received += await receive(simulation, sock)
-    assert received == data
-    assert sizes[:3] == [SMALL, MEDIUM, LARGE]
-    assert set(sizes[3:]) == {LARGE}
-
-
 # What has arrived behind a receive whose memory is filled.
 
 
@@ -194,11 +179,10 @@ async def test_what_is_behind_filled_memory_and_is_no_data_is_left_to_the_next_r
         assert outcome_of(await complete(simulation, sock.recv, 100)) == expected
 
 
-@pytest.mark.parametrize("flags_out", FlagsOut)
+@every_choice("flags_out")
 async def test_what_is_behind_out_of_band_data_is_ordinary_data(
-    simulation: Simulation, made_here: bool, flags_out: FlagsOut
+    simulation: Simulation, made_here: bool
 ) -> None:
-    simulation.behave(flags_out=flags_out)
     sock = simulation.stream(made_here=made_here)
     sock.peer.send(bytes(SMALL), NtStatus.RECEIVE_EXPEDITED)
     sock.peer.send(b"more")

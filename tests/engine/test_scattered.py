@@ -9,10 +9,9 @@ import pytest
 
 from tests.receiving import winerror
 from tests.simulation import CancelAnswer, Simulation
-from tests.simulation.behaviour import WaitAll
 from trio_wsarecv import MsgFlag, WinsockError, wsarecv
 
-from .arrivals import both_kinds, complete, make_socket
+from .arrivals import both_kinds, complete, every_choice, make_socket
 
 WAITALL, PUSH = MsgFlag.MSG_WAITALL, MsgFlag.MSG_PUSH_IMMEDIATE
 
@@ -68,11 +67,10 @@ async def test_buffers_without_room_take_nothing(simulation: Simulation, made_he
     assert sock.peer.waiting == b"data"
 
 
-@pytest.mark.parametrize("answer", CancelAnswer)
+@every_choice("cancel")
 async def test_a_cancelled_receive_gives_its_bytes_or_leaves_them(
-    simulation: Simulation, answer: CancelAnswer
+    simulation: Simulation,
 ) -> None:
-    simulation.behave(cancel=answer)
     sock = simulation.stream()
     buffers = [bytearray(2), bytearray(9)]
     call = await simulation.begin(wsarecv, sock, buffers)
@@ -81,7 +79,7 @@ async def test_a_cancelled_receive_gives_its_bytes_or_leaves_them(
     call.scope.cancel()
     await simulation.step()
     if call.cancelled:
-        assert answer is CancelAnswer.ABORTED
+        assert simulation.behaviour.cancel is CancelAnswer.ABORTED
         call = await complete(simulation, wsarecv, sock, buffers)
     assert call.value == (4, 0)
     assert filled(buffers) == b"data" + bytes(7)
@@ -90,12 +88,11 @@ async def test_a_cancelled_receive_gives_its_bytes_or_leaves_them(
 # With MSG_WAITALL.
 
 
-@pytest.mark.parametrize("answer", WaitAll)
+@every_choice("wait_all")
 async def test_wsarecv_waits_for_all_in_parts_and_does_not_pass_waitall_on(
-    simulation: Simulation, made_here: bool, answer: WaitAll
+    simulation: Simulation, made_here: bool
 ) -> None:
     # Winsock need not wait for all on a non-blocking socket, and may refuse to.
-    simulation.behave(wait_all=answer)
     sock = simulation.stream(made_here=made_here)
     buffers = [bytearray(b"." * size) for size in (3, 0, 4, 2, 0)]
     call = simulation.call(wsarecv, sock, buffers, WAITALL | PUSH)

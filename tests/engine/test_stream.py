@@ -11,11 +11,10 @@ import trio
 from tests.datagrams import when
 from tests.receiving import RECEIVES, Receive, result_of, winerror
 from tests.simulation import CancelAnswer, Simulation, State
-from tests.simulation.behaviour import FlagsOut, InlineIosb, IosbWrite
 from trio_wsarecv import SocketStream
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-from .arrivals import both_kinds, complete, make_socket, receive_when
+from .arrivals import both_kinds, complete, every_choice, make_socket, receive_when
 
 STREAM_RECEIVES: dict[str, Receive] = {
     **RECEIVES,
@@ -29,12 +28,11 @@ def result(method: str) -> Any:
     return b"data!" if method.startswith("receive_") else result_of(method, b"data!")
 
 
-@pytest.mark.parametrize("iosb", IosbWrite)
+@every_choice("iosb")
 @every_method
 async def test_a_pending_receive_gets_the_data_and_a_second_one_is_refused(
-    simulation: Simulation, made_here: bool, method: str, iosb: IosbWrite
+    simulation: Simulation, made_here: bool, method: str
 ) -> None:
-    simulation.behave(iosb=iosb)
     sock = simulation.stream(made_here=made_here)
     call = await simulation.begin(STREAM_RECEIVES[method], sock)
     sock.peer.send(b"data!")
@@ -45,19 +43,12 @@ async def test_a_pending_receive_gets_the_data_and_a_second_one_is_refused(
     assert call.value == result(method)
 
 
-@pytest.mark.parametrize("flags_out", FlagsOut)
-@pytest.mark.parametrize("iosb", InlineIosb)
-@pytest.mark.parametrize("pends", [False, True])
+@every_choice("always_pends", "inline_iosb", "flags_out")
 @every_method
 async def test_waiting_data_is_received_with_a_packet_or_without(
-    simulation: Simulation,
-    made_here: bool,
-    method: str,
-    pends: bool,
-    iosb: InlineIosb,
-    flags_out: FlagsOut,
+    simulation: Simulation, made_here: bool, method: str
 ) -> None:
-    simulation.behave(always_pends=pends, inline_iosb=iosb, flags_out=flags_out)
+    pends = simulation.behaviour.always_pends
     sock = simulation.stream(made_here=made_here)
     for _ in range(2):
         sock.peer.send(b"data!")
@@ -137,17 +128,11 @@ async def test_shutdown_ends_a_pending_receive_and_the_next_one(
     assert winerror(call.error) == winerror(again.error) == WinsockError.WSAESHUTDOWN
 
 
-@pytest.mark.parametrize("iosb", IosbWrite)
+@every_choice("cancel", "iosb")
 @pytest.mark.parametrize("arrived", [b"", b"data!"])
-@pytest.mark.parametrize("answer", CancelAnswer)
 async def test_a_cancelled_receive_loses_nothing(
-    simulation: Simulation,
-    made_here: bool,
-    answer: CancelAnswer,
-    arrived: bytes,
-    iosb: IosbWrite,
+    simulation: Simulation, made_here: bool, arrived: bytes
 ) -> None:
-    simulation.behave(cancel=answer, iosb=iosb)
     sock = simulation.stream(made_here=made_here)
     call = await simulation.begin(sock.recv, 10)
     simulation.behave(prompt=False)
@@ -155,7 +140,7 @@ async def test_a_cancelled_receive_loses_nothing(
         sock.peer.send(arrived)
     call.scope.cancel()
     await simulation.step()
-    if arrived and answer is not CancelAnswer.ABORTED:
+    if arrived and simulation.behaviour.cancel is not CancelAnswer.ABORTED:
         assert call.value == arrived
         arrived = b""
     else:
@@ -166,27 +151,12 @@ async def test_a_cancelled_receive_loses_nothing(
     assert again.value == arrived + b"more"
 
 
-async def test_a_receive_that_is_cancelled_with_another_one_is_repeated(
-    simulation: Simulation, made_here: bool
-) -> None:
-    sock = simulation.stream(made_here=made_here)
-    call = await simulation.begin(sock.recv, 5)
-    sock.peer.end(NtStatus.CANCELLED)
-    await simulation.step()
-    assert not call.done
-    assert simulation.in_kernel(sock)
-    sock.peer.send(b"data!")
-    await simulation.step()
-    assert call.value == b"data!"
-
-
 @pytest.mark.parametrize("foreign_handles", [0, 1])
-@pytest.mark.parametrize("iosb", IosbWrite)
+@every_choice("iosb")
 @both_kinds
 async def test_closing_ends_the_receive_and_a_stream_for_the_peer(
-    simulation: Simulation, made_here: bool, kind: str, iosb: IosbWrite, foreign_handles: int
+    simulation: Simulation, made_here: bool, kind: str, foreign_handles: int
 ) -> None:
-    simulation.behave(iosb=iosb)
     sock = make_socket(simulation, kind, made_here=made_here)
     sock.peer.foreign_handles = foreign_handles
     call = await simulation.begin(sock.recvfrom, 5)
