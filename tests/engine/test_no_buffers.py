@@ -107,6 +107,7 @@ async def test_a_receive_that_little_memory_is_lacking_for_goes_by_readiness(
     assert (counted.overlapped, counted.readiness) == (times, 1)
     assert sock.peer.handles == (ending != "closed")
     if ending == "data":
+        assert (counted.pended, counted.immediate) == (1, 0)
         again = await simulation.begin(receive, sock)
         assert simulation.in_kernel(sock)
         arrive(sock, pattern(100))
