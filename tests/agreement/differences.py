@@ -30,7 +30,7 @@ DIFFERENCES = {
     ("_overlapped", "a datagram that does not fit before the receive"): Difference(
         [Result("failed", error=WSAEMSGSIZE, code=234), received(b"next")],
         "CPython takes WSAEMSGSIZE for a refusal, and frees the buffer and what the kernel has "
-        "written into it; a packet comes all the same, and nobody waits for it",
+        "written into it; a packet comes nonetheless, and nobody waits for it",
     ),
     ("_overlapped", "a datagram that does not fit after the receive"): Difference(
         [Result("received", b"0123", code=234), received(b"next")],

@@ -34,7 +34,7 @@ class Result:
     sender: bool | None = None
 
     def agrees_with(self, other: Result) -> bool:
-        """Compare, but for codes where only one of the two shows one."""
+        """Compare; the codes count only where both have one."""
         if self.code is None or other.code is None:
             return replace(self, code=None) == replace(other, code=None)
         return self == other

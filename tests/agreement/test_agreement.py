@@ -1,4 +1,4 @@
-"""The simulation, the real Winsock and CPython's own calls agree, except for a written list."""
+"""The simulation, the real Winsock and CPython's own calls agree, except for listed differences."""
 
 from __future__ import annotations
 

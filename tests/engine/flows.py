@@ -75,7 +75,7 @@ class Blocks(dict[int, Block]):
 async def receive(
     simulation: Simulation, sock: SocketOverSimulation, nbytes: int = LARGE, flags: int = 0
 ) -> bytes:
-    """Receive what is there."""
+    """Receive what has arrived."""
     async with trio.open_nursery() as nursery:
         call = Call(nursery, sock.recv, nbytes, flags)
         await simulation.step()

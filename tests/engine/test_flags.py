@@ -1,4 +1,4 @@
-"""What a program sees of flags and of out-of-band data, whichever way Windows goes."""
+"""Flags that come out and go in, and out-of-band data, for every choice that Windows has."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ async def test_a_receive_that_has_completed_no_longer_counts_as_waiting(
 @pytest.mark.parametrize("answer", CancelAnswer)
 @pytest.mark.parametrize("first", [True, False], ids=["then asked", "asked first"])
 @pytest.mark.parametrize("ending", ["data", "end", "reset", "shut down", "cancelled", "closed"])
-async def test_whatever_ends_a_receive_while_its_memory_is_taken_back_is_seen_by_the_program(
+async def test_the_end_of_a_receive_whose_memory_is_taken_back_is_seen_by_the_program(
     simulation: Simulation, ending: str, first: bool, answer: CancelAnswer
 ) -> None:
     end, expected = ENDINGS[ending]

@@ -73,7 +73,7 @@ CASES: dict[str, tuple[Any, str, int]] = {
 @pytest.mark.parametrize("reported", [None, *STATUSES], ids=lambda each: each or "inline")
 @pytest.mark.parametrize("ending", ["data", "no buffers", "cancelled", "closed"])
 @pytest.mark.parametrize(("receive", "kind", "times"), CASES.values(), ids=CASES)
-async def test_a_receive_that_little_memory_is_lacking_for_goes_by_readiness(
+async def test_a_small_receive_for_which_the_system_lacks_memory_goes_by_readiness(
     simulation: Simulation,
     receive: Receive,
     kind: str,

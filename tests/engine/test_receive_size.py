@@ -159,7 +159,7 @@ BEHIND: dict[str, tuple[Callable[[SocketOverSimulation], object], list[object]]]
 
 
 @pytest.mark.parametrize("behind", BEHIND)
-async def test_what_is_behind_filled_memory_and_is_no_data_is_left_to_the_next_receive(
+async def test_an_end_or_an_error_behind_a_filled_receive_is_left_to_the_next_receive(
     simulation: Simulation, behind: str
 ) -> None:
     arrives, following = BEHIND[behind]

@@ -1,4 +1,4 @@
-"""What a program sees on a connection, whichever way Windows goes."""
+"""What a program sees on a connection, for every choice that Windows has."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ async def test_a_receive_in_line_is_refused_when_the_next_part_of_another_is_pen
 
 
 @every_receiving
-async def test_a_receive_on_a_closed_socket_fails_although_another_has_not_ended(
+async def test_a_receive_on_a_closed_socket_fails_although_another_is_pending(
     simulation: Simulation, receiving: Receiving
 ) -> None:
     first = await simulation.begin(receiving.receive)

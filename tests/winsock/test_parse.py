@@ -53,8 +53,8 @@ def test_an_address_is_parsed_as_python_gives_it(sockaddr: bytes, expected: Any)
 
 def cmsg(level: int, kind: int, data: bytes, length: int | None = None) -> bytes:
     size = POINTER + 8 + len(data)
-    told = size if length is None else length
-    header = told.to_bytes(POINTER, "little") + struct.pack("<ii", level, kind)
+    length = size if length is None else length
+    header = length.to_bytes(POINTER, "little") + struct.pack("<ii", level, kind)
     return (header + data).ljust(-(-size // POINTER) * POINTER, b"\xee")
 
 

@@ -119,7 +119,7 @@ CASES = [*itertools.product([0, 1, 1 << 30], ASKED, [False, True])]
 
 
 @pytest.mark.parametrize("status", SUCCESSES, ids=hex)
-def test_data_that_has_arrived_is_received_whatever_was_asked_for(status: int) -> None:
+def test_data_is_received_even_after_a_cancellation_or_a_close(status: int) -> None:
     for nbytes, asked, is_stream in CASES:
         verdict = judge(status, nbytes, asked=asked, is_stream=is_stream)
         if asked and is_stream and not nbytes:  # the end of the stream, which the next receive gets
@@ -128,14 +128,16 @@ def test_data_that_has_arrived_is_received_whatever_was_asked_for(status: int) -
             assert verdict == Verdict(Result.RECEIVED, None, SUCCESSES[status])
 
 
-def test_a_truncated_datagram_is_received_whatever_was_asked_for() -> None:
+def test_a_truncated_datagram_is_received_even_after_a_cancellation_or_a_close() -> None:
     for nbytes, asked, is_stream in CASES:
         verdict = judge(OVERFLOW, nbytes, asked=asked, is_stream=is_stream)
         assert verdict == Verdict(Result.TRUNCATED, WinsockError.WSAEMSGSIZE, MsgFlag.MSG_TRUNC)
 
 
 @pytest.mark.parametrize("status", ABORTS, ids=hex)
-def test_an_abort_is_what_was_asked_for_or_is_repeated(status: int) -> None:
+def test_an_abort_is_a_cancellation_or_a_close_if_asked_for_and_otherwise_repeated(
+    status: int,
+) -> None:
     for nbytes, asked, is_stream in CASES:
         verdict = judge(status, nbytes, asked=asked, is_stream=is_stream)
         assert verdict == Verdict(Result.RECEIVED if nbytes else ASKED[asked])
