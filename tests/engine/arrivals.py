@@ -1,4 +1,4 @@
-"""Receives on the simulation, and what arrives for them before they begin or while they wait."""
+"""Sockets of either kind on the simulation, what arrives on them, and what Windows chooses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.receiving import SENDER, SENDER_ADDRESS, result_of
-from tests.simulation import Call, Simulation
+from tests.simulation import Simulation
 from tests.simulation.behaviour import OPTIONS
 from tests.simulation.sockets import SocketOverSimulation
 
@@ -47,30 +47,3 @@ def arrive(sock: SocketOverSimulation, data: bytes) -> None:
 def expected_of(sock: SocketOverSimulation, method: str, data: bytes) -> Any:
     """Return what a receive of `tests.receiving.RECEIVES` gives for what `arrive` is given."""
     return result_of(method, data, None if sock.peer.is_stream else SENDER_ADDRESS)
-
-
-async def complete(
-    simulation: Simulation, receive: Callable[..., Awaitable[Any]], *arguments: Any
-) -> Call:
-    """Start a receive and deliver its packet."""
-    call = simulation.call(receive, *arguments)
-    await simulation.step()
-    return call
-
-
-async def receive_when(
-    simulation: Simulation,
-    pending: bool,
-    something_arrives: Callable[[], object],
-    receive: Callable[..., Awaitable[Any]],
-    *arguments: Any,
-) -> Call:
-    """Receive what arrives while the receive waits if it is to be pending, and before otherwise."""
-    if not pending:
-        something_arrives()
-    call = await simulation.begin(receive, *arguments)
-    if pending:
-        assert not call.done
-        something_arrives()
-    await simulation.step()
-    return call

@@ -23,7 +23,8 @@ from tests.winsock.test_parse import ADDRESSES
 from trio_wsarecv import WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .arrivals import complete, every_choice, receive_when
+from .arrivals import every_choice
+from .receives import complete, receive_when
 
 
 @every_choice("iosb", "inline_iosb", "too_long")

@@ -19,7 +19,8 @@ from trio_wsarecv import MsgFlag, Socket, wsarecv
 from trio_wsarecv._engine.messages import check_request
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-from .arrivals import both_kinds, complete, every_choice, make_socket, receive_when
+from .arrivals import both_kinds, every_choice, make_socket
+from .receives import complete, receive_when
 from .test_messages import recvmsg, recvmsg_into
 
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL

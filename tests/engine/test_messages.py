@@ -19,7 +19,8 @@ from tests.winsock.test_parse import POINTER, cmsg
 from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._winsock.calls import ffi
 
-from .arrivals import complete, every_choice, receive_when
+from .arrivals import every_choice
+from .receives import complete, receive_when
 
 Receive = Callable[..., Awaitable[tuple[bytes, Any, int, Any]]]
 

@@ -14,8 +14,9 @@ from tests.simulation import Simulation
 from trio_wsarecv import SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .arrivals import arrive, both_kinds, complete, expected_of, make_socket
+from .arrivals import arrive, both_kinds, expected_of, make_socket
 from .flows import ENDINGS, LARGE, SMALL, make_flow, offers, outcome_of, refuse
+from .receives import complete
 
 NO_BUFFERS = WinsockError.WSAENOBUFS
 STATUSES = [status for status in NtStatus if status.error == NO_BUFFERS]

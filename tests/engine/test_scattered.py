@@ -11,7 +11,8 @@ from tests.receiving import winerror
 from tests.simulation import CancelAnswer, Simulation
 from trio_wsarecv import MsgFlag, WinsockError, wsarecv
 
-from .arrivals import both_kinds, complete, every_choice, make_socket
+from .arrivals import both_kinds, every_choice, make_socket
+from .receives import complete
 
 WAITALL, PUSH = MsgFlag.MSG_WAITALL, MsgFlag.MSG_PUSH_IMMEDIATE
 

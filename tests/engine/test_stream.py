@@ -14,7 +14,8 @@ from tests.simulation import CancelAnswer, Simulation, State
 from trio_wsarecv import SocketStream
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-from .arrivals import both_kinds, complete, every_choice, make_socket, receive_when
+from .arrivals import both_kinds, every_choice, make_socket
+from .receives import complete, receive_when
 
 STREAM_RECEIVES: dict[str, Receive] = {
     **RECEIVES,
