@@ -1,10 +1,10 @@
-"""Signal handlers that raise, at the worst of moments: the packet is waited for all the same."""
+"""Signal handlers that raise between submit and sleep: the packet is waited for all the same."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -17,192 +17,143 @@ from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import SocketStream
 from trio_wsarecv._engine.memory import Run
 
-every_method = pytest.mark.parametrize("method", RECEIVES)
-both_kinds = pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "datagrams"])
+Interrupted = Callable[[str], AbstractContextManager[None]]
 
-#: When the handler runs: as a call returns that submits a receive, as the task begins to wait for
+#: When the handler runs: as the call that submits a receive returns, as the task begins to wait for
 #: the packet, and as the receive is cancelled because of that.
-MOMENTS = ("call", "wait", "call, cancel", "wait, cancel")
-every_moment = pytest.mark.parametrize("moment", MOMENTS)
+every_moment = pytest.mark.parametrize("moment", ["call", "wait", "call, cancel", "wait, cancel"])
+before_the_wait = pytest.mark.parametrize("moment", ["call", "wait"])
 
 
 class Stop(Exception):
     """What the signal handler raises."""
 
 
-@contextmanager
-def interrupted(
-    simulation: Simulation, moment: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    """Have a signal handler raise at a moment, once at each part of it."""
+@pytest.fixture
+def interrupted(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> Interrupted:
+    """Return a context in which a signal handler raises, once at each part of a moment."""
+    hooks = {
+        "call": (simulation.ws2_32, "on_call"),
+        "wait": (simulation, "on_wait"),
+        "cancel": (simulation.kernel32, "on_call"),
+    }
+    # No exception gets through a function pointer, as a provider gives it for this function.
+    monkeypatch.setattr(
+        "trio_wsarecv._engine.winsock.wsarecvmsg_function", lambda _: simulation.ws2_32.WSARecvMsg
+    )
+    simulation.knows_answers = False
 
     def handle(*_: object) -> None:
         raise Stop
 
-    def interrupt_once(owner: Any, name: str) -> None:
+    def interrupt_once(owner: object, name: str) -> None:
         def interrupt() -> None:
             setattr(owner, name, lambda: None)
             signal.raise_signal(signal.SIGTERM)
 
         setattr(owner, name, interrupt)
 
-    hooks = {
-        "call": (simulation.ws2_32, "on_call"),
-        "wait": (simulation, "on_wait"),
-        "cancel": (simulation.kernel32, "on_call"),
-    }
-    # Nobody can raise through the pointer that a provider gives for this function.
-    monkeypatch.setattr(
-        "trio_wsarecv._engine.winsock.wsarecvmsg_function", lambda _: simulation.ws2_32.WSARecvMsg
-    )
-    simulation.knows_answers = False
-    before = signal.signal(signal.SIGTERM, handle)
-    try:
-        for each in moment.split(", "):
-            interrupt_once(*hooks[each])
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        for owner, name in hooks.values():
-            setattr(owner, name, lambda: None)
+    @contextmanager
+    def interrupted(moment: str) -> Iterator[None]:
+        before = signal.signal(signal.SIGTERM, handle)
+        try:
+            for each in moment.split(", "):
+                interrupt_once(*hooks[each])
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+            for owner, name in hooks.values():
+                setattr(owner, name, lambda: None)
+
+    return interrupted
 
 
-def make_socket(simulation: Simulation, *, is_stream: bool, made_here: bool) -> Any:
+#: When the data arrives: before the receive; while it is being cancelled, as Windows may answer
+#: that; or behind it.
+ARRIVALS = ("before", *CancelAnswer, "behind")
+
+
+@both_modes
+@every_moment
+@pytest.mark.parametrize("arrival", ARRIVALS)
+@pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "datagrams"])
+@pytest.mark.parametrize("method", RECEIVES)
+async def test_an_interrupted_receive_waits_for_its_packet_and_leaves_its_data_to_the_next(
+    simulation: Simulation,
+    interrupted: Interrupted,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    is_stream: bool,
+    arrival: str | CancelAnswer,
+    moment: str,
+    made_here: bool,
+) -> None:
     make = simulation.stream if is_stream else simulation.datagrams
-    return make(made_here=made_here)
+    sock = make(made_here=made_here)
+    receive = RECEIVES[method]
 
+    def arrive(data: bytes) -> None:
+        sock.peer.send(data, *(() if is_stream else (SENDER,)))
 
-def arrive(sock: SocketOverSimulation, data: bytes) -> None:
-    sock.peer.send(data) if sock.peer.is_stream else sock.peer.send(data, SENDER)
-
-
-def expected(sock: SocketOverSimulation, method: str, data: bytes) -> Any:
-    return result_of(method, data, None if sock.peer.is_stream else SENDER_ADDRESS)
-
-
-@both_modes
-@every_moment
-@both_kinds
-@every_method
-async def test_a_receive_that_waits_is_cancelled_and_its_packet_awaited(
-    simulation: Simulation,
-    monkeypatch: pytest.MonkeyPatch,
-    method: str,
-    is_stream: bool,
-    moment: str,
-    made_here: bool,
-) -> None:
-    sock = make_socket(simulation, is_stream=is_stream, made_here=made_here)
-    for _ in range(2):
-        with interrupted(simulation, moment, monkeypatch):
-            simulation.behave(prompt=False)
-            call = await simulation.begin(RECEIVES[method], sock)
-            assert simulation.events[-2:] == ["receive", "cancel"]
-            assert not call.done
-            simulation.check()
-            await simulation.step()
-        assert isinstance(call.error, Stop)
-        assert not is_claimed(sock)
-        simulation.check_quiet()
-        simulation.behave(prompt=True)
-        again = await simulation.begin(RECEIVES[method], sock)
-        arrive(sock, b"data")
-        await simulation.step()
-        assert again.value == expected(sock, method, b"data")
-
-
-@pytest.mark.parametrize("answer", CancelAnswer)
-@pytest.mark.parametrize("moment", ["call", "wait"])
-@both_kinds
-@every_method
-async def test_what_comes_before_the_packet_is_left_to_the_next_receive(
-    simulation: Simulation,
-    monkeypatch: pytest.MonkeyPatch,
-    method: str,
-    is_stream: bool,
-    moment: str,
-    answer: CancelAnswer,
-) -> None:
-    sock = make_socket(simulation, is_stream=is_stream, made_here=False)
-    simulation.behave(prompt=False, cancel=answer)
-    with interrupted(simulation, moment, monkeypatch):
-        if answer is CancelAnswer.NOT_FOUND:
-            # The data comes in just before the cancellation.
-            simulation.deliver_automatically()
-            simulation.behave(prompt=False)
-            cancel = simulation.kernel32.cancel
-
-            def cancel_too_late(handle: int, address: int) -> int:
-                arrive(sock, b"data")
-                return cancel(handle, address)
-
-            monkeypatch.setattr(simulation.kernel32, "cancel", cancel_too_late)
-        call = await simulation.begin(RECEIVES[method], sock)
-        if answer is not CancelAnswer.NOT_FOUND:
-            assert not call.done
-            arrive(sock, b"data")
-        await simulation.step()
-    assert isinstance(call.error, Stop)
-    simulation.deliver_automatically()
-    if is_stream:
-        assert await sock.recv(100) == b"data"
+    # A receive that completes inline in skip mode has no packet to wait for.  If it is interrupted
+    # as the call returns, its data is lost with the answer, as with stock Trio.
+    has_packet = not (made_here and arrival == "before")
+    if arrival == "before":
+        simulation.deliver_automatically()  # since there may be nothing to wait for
+        arrive(b"data")
+    elif arrival == "behind":
+        simulation.behave(prompt=False)
+    elif arrival is not CancelAnswer.NOT_FOUND:
+        simulation.behave(prompt=False, cancel=arrival)
     else:
-        assert await RECEIVES[method](sock) == expected(sock, method, b"data")
+        # The packet has to come at once, since after an interrupted call there may be none.
+        simulation.deliver_automatically()
+        simulation.behave(prompt=False, cancel=arrival)
+        cancel = simulation.kernel32.cancel
 
+        def cancel_too_late(handle: int, address: int) -> int:
+            arrive(b"data")
+            return cancel(handle, address)
 
-@both_modes
-@every_moment
-@both_kinds
-@every_method
-async def test_what_was_there_already_is_left_to_the_next_receive(
-    simulation: Simulation,
-    monkeypatch: pytest.MonkeyPatch,
-    method: str,
-    is_stream: bool,
-    moment: str,
-    made_here: bool,
-) -> None:
-    # Packets come at once, since there may be none to wait for.
+        monkeypatch.setattr(simulation.kernel32, "cancel", cancel_too_late)
+    with interrupted(moment):
+        call = await simulation.begin(receive, sock)
+        simulation.check()
+        if arrival not in ("before", CancelAnswer.NOT_FOUND):
+            assert not call.done
+            if arrival != "behind":
+                arrive(b"data")
+        await simulation.step()
+    if not has_packet and moment.startswith("wait"):
+        assert call.succeeded
+        return
+    assert isinstance(call.error, Stop)
+    assert not is_claimed(sock)
+    if has_packet:
+        simulation.check_quiet()
     simulation.deliver_automatically()
-    sock = make_socket(simulation, is_stream=is_stream, made_here=made_here)
-    if made_here and moment.startswith("wait"):
-        pytest.skip("there is nothing to wait for")
-    # Without a packet, what a call has received is lost with its answer, as with stock Trio.
-    is_lost = made_here and moment.startswith("call")
-    for _ in range(2):
-        arrive(sock, b"data")
-        with interrupted(simulation, moment, monkeypatch), pytest.raises(Stop):
-            await RECEIVES[method](sock)
-        assert not is_claimed(sock)
-        if not is_lost:
-            simulation.check_quiet()
-        arrive(sock, b"more")
-        left = [b"more"] if is_lost else [b"data", b"more"]
+    if arrival == "behind" or not has_packet:
+        arrive(b"data")
+    for data in (b"data", b"more"):
         if is_stream:
-            whole = b"".join(left)
-            assert await SocketStream(sock).receive_exactly(len(whole)) == whole
+            assert await sock.recv(100) == data
         else:
-            for data in left:
-                assert await RECEIVES[method](sock) == expected(sock, method, data)
+            assert await receive(sock) == result_of(method, data, SENDER_ADDRESS)
+        arrive(b"more")
 
 
 @pytest.mark.parametrize("size", [0, 150])
-@pytest.mark.parametrize("moment", ["call", "wait"])
-@both_modes
+@pytest.mark.parametrize(
+    ("moment", "made_here"), [("call", False), ("wait", False), ("wait", True)]
+)
 async def test_a_datagram_is_left_as_it_is_empty_or_too_long(
-    simulation: Simulation,
-    monkeypatch: pytest.MonkeyPatch,
-    moment: str,
-    size: int,
-    made_here: bool,
+    simulation: Simulation, interrupted: Interrupted, moment: str, size: int, made_here: bool
 ) -> None:
-    if made_here and moment == "call":
-        pytest.skip("without a packet it is lost with the answer of the call")
     simulation.deliver_automatically()
     sock = simulation.datagrams(made_here=made_here)
     simulation.behave(always_pends=moment == "wait")  # so that there is something to wait for
     sock.peer.send(pattern(size), SENDER)
-    with interrupted(simulation, moment, monkeypatch), pytest.raises(Stop):
+    with interrupted(moment), pytest.raises(Stop):
         await sock.recvmsg(100)
     simulation.behave(always_pends=False)
     sock.peer.send(b"more", SENDER)
@@ -211,18 +162,15 @@ async def test_a_datagram_is_left_as_it_is_empty_or_too_long(
     assert await sock.recvmsg(100) == (b"more", [], 0, SENDER_ADDRESS)
 
 
-@pytest.mark.parametrize("moment", ["call", "wait"])
-@pytest.mark.parametrize("refused", [False, True])
-async def test_an_error_of_the_connection_is_told_to_the_next_receive(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, moment: str, refused: bool
+@pytest.mark.parametrize(("moment", "refused"), [("call", False), ("wait", False), ("call", True)])
+async def test_an_error_of_the_connection_is_raised_by_the_next_receive(
+    simulation: Simulation, interrupted: Interrupted, moment: str, refused: bool
 ) -> None:
     simulation.deliver_automatically()
     sock = simulation.stream()
-    if refused and moment == "wait":
-        pytest.skip("there is nothing to wait for")
     if refused:
         sock.peer.reset()
-    with interrupted(simulation, moment, monkeypatch), pytest.raises(Stop):
+    with interrupted(moment), pytest.raises(Stop):
         await sock.recv(100)
     assert not is_claimed(sock)
     sock.peer.reset()
@@ -231,15 +179,15 @@ async def test_an_error_of_the_connection_is_told_to_the_next_receive(
 
 
 @pytest.mark.parametrize("kind", ["receive_exactly", "receive_exactly_into"])
-@pytest.mark.parametrize("moment", ["call", "wait"])
+@before_the_wait
 async def test_an_exact_receive_leaves_all_its_parts(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, moment: str, kind: str
+    simulation: Simulation, interrupted: Interrupted, moment: str, kind: str
 ) -> None:
     sock = simulation.stream()
     stream = SocketStream(sock)
     argument: Any = 10 if kind == "receive_exactly" else bytearray(10)
     call = await simulation.begin(getattr(stream, kind), argument)
-    with interrupted(simulation, moment, monkeypatch):
+    with interrupted(moment):
         sock.peer.send(b"some")
         simulation.deliver(1)
         simulation.behave(cancel=CancelAnswer.ABORTED_WITH_BYTES, prompt=False)
@@ -252,19 +200,18 @@ async def test_an_exact_receive_leaves_all_its_parts(
 
 @both_modes
 @every_moment
-async def test_lent_memory_is_the_runs_again_when_the_packet_is_in(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, moment: str, made_here: bool
+async def test_lent_memory_is_given_back_when_the_packet_is_in(
+    simulation: Simulation, interrupted: Interrupted, moment: str, made_here: bool
 ) -> None:
     sock = simulation.stream(made_here=made_here)
     await make_flow(simulation, sock)
     made = Run.current().made
-    with interrupted(simulation, moment, monkeypatch):
+    with interrupted(moment):
         simulation.behave(prompt=False)
         call = await simulation.begin(sock.recv, LARGE)
         assert not call.done
         await simulation.step()
     assert isinstance(call.error, Stop)
-    assert Run.current().made == made
     assert not Run.current().waiting
     simulation.behave(prompt=True)
     await make_flow(simulation, sock)
@@ -275,27 +222,29 @@ async def test_lent_memory_is_the_runs_again_when_the_packet_is_in(
     assert again.value == b"data"
 
 
-@pytest.mark.parametrize("what", ["cancel", "close", "shut down"])
-async def test_a_cancellation_that_is_interrupted_takes_nothing_from_the_kernel(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, what: str
+ASK: dict[str, Callable[[Call, SocketOverSimulation], object]] = {
+    "cancel": lambda call, _: call.scope.cancel(),
+    "close": lambda _, sock: sock.close(),
+    "shut down": lambda _, sock: sock.receiver.cancel(),
+}
+
+
+@pytest.mark.parametrize("what", ASK)
+async def test_an_interrupted_cancellation_takes_nothing_from_the_kernel(
+    simulation: Simulation, interrupted: Interrupted, what: str
 ) -> None:
     sock, other = simulation.stream(), simulation.stream()
-    ask: dict[str, Callable[[Call], object]] = {
-        "cancel": lambda call: call.scope.cancel(),
-        "close": lambda call: sock.close(),
-        "shut down": lambda call: sock.receiver.cancel(),
-    }
     call = await simulation.begin(sock.recv, 100)
-    with interrupted(simulation, "cancel", monkeypatch), pytest.raises(Stop):
-        ask[what](call)
+    with interrupted("cancel"), pytest.raises(Stop):
+        ASK[what](call, sock)
     await simulation.step()
     simulation.check()
     assert not call.done
     sock.peer.send(b"data")
     await simulation.step()
     assert call.value == b"data"
-    other.peer.send(b"other")
     again = simulation.call(other.recv, 100)
+    other.peer.send(b"other")
     await simulation.step()
     assert again.value == b"other"
     assert sock.peer.handles == (what != "close")
