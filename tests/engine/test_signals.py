@@ -16,6 +16,7 @@ from tests.simulation import Call, CancelAnswer, Simulation
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import SocketStream
 from trio_wsarecv._engine.memory import Run
+from trio_wsarecv._winsock.codes import NtStatus
 
 Interrupted = Callable[[str], AbstractContextManager[None]]
 
@@ -98,17 +99,17 @@ async def test_an_interrupted_receive_waits_for_its_packet_and_leaves_its_data_t
     # A receive that completes inline in skip mode has no packet to wait for.  If it is interrupted
     # as the call returns, its data is lost with the answer, as with stock Trio.
     has_packet = not (made_here and arrival == "before")
-    if arrival == "before":
-        simulation.deliver_automatically()  # since there may be nothing to wait for
-        arrive(b"data")
-    elif arrival == "behind":
-        simulation.behave(prompt=False)
-    elif arrival is not CancelAnswer.NOT_FOUND:
-        simulation.behave(prompt=False, cancel=arrival)
-    else:
-        # The packet has to come at once, since after an interrupted call there may be none.
+    # Where the call was interrupted and cancelling finds nothing, the packet is there or never comes.
+    comes_at_once = moment.startswith("call") and arrival in ("before", CancelAnswer.NOT_FOUND)
+    if comes_at_once or arrival == "before":
         simulation.deliver_automatically()
-        simulation.behave(prompt=False, cancel=arrival)
+    if arrival == "before":
+        arrive(b"data")
+    else:
+        simulation.behave(prompt=False)
+    if isinstance(arrival, CancelAnswer):
+        simulation.behave(cancel=arrival)
+    if arrival is CancelAnswer.NOT_FOUND:
         cancel = simulation.kernel32.cancel
 
         def cancel_too_late(handle: int, address: int) -> int:
@@ -119,10 +120,9 @@ async def test_an_interrupted_receive_waits_for_its_packet_and_leaves_its_data_t
     with interrupted(moment):
         call = await simulation.begin(receive, sock)
         simulation.check()
-        if arrival not in ("before", CancelAnswer.NOT_FOUND):
-            assert not call.done
-            if arrival != "behind":
-                arrive(b"data")
+        assert call.done is comes_at_once or arrival == "before"
+        if arrival not in ("before", "behind", CancelAnswer.NOT_FOUND):
+            arrive(b"data")
         await simulation.step()
     if not has_packet and moment.startswith("wait"):
         assert call.succeeded
@@ -162,18 +162,32 @@ async def test_a_datagram_is_left_as_it_is_empty_or_too_long(
     assert await sock.recvmsg(100) == (b"more", [], 0, SENDER_ADDRESS)
 
 
-@pytest.mark.parametrize(("moment", "refused"), [("call", False), ("wait", False), ("call", True)])
-async def test_an_error_of_the_connection_is_raised_by_the_next_receive(
-    simulation: Simulation, interrupted: Interrupted, moment: str, refused: bool
+@before_the_wait
+async def test_an_error_is_raised_by_the_next_receive(
+    simulation: Simulation, interrupted: Interrupted, moment: str
+) -> None:
+    simulation.behave(prompt=False, cancel=CancelAnswer.COMPLETES)
+    sock = simulation.datagrams()
+    with interrupted(moment):
+        call = await simulation.begin(sock.recv, 100)
+        sock.peer.send_error(NtStatus.PORT_UNREACHABLE)
+        await simulation.step()
+    assert isinstance(call.error, Stop)
+    sock.peer.send(b"data")
+    with pytest.raises(ConnectionResetError):
+        await sock.recv(100)
+    assert await sock.recv(100) == b"data"
+
+
+async def test_after_an_interrupted_call_that_winsock_refused_no_packet_is_awaited(
+    simulation: Simulation, interrupted: Interrupted
 ) -> None:
     simulation.deliver_automatically()
     sock = simulation.stream()
-    if refused:
-        sock.peer.reset()
-    with interrupted(moment), pytest.raises(Stop):
+    sock.peer.reset()
+    with interrupted("call"), pytest.raises(Stop):
         await sock.recv(100)
     assert not is_claimed(sock)
-    sock.peer.reset()
     with pytest.raises(ConnectionResetError):
         await sock.recv(100)
 
