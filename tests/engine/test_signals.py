@@ -99,7 +99,7 @@ async def test_an_interrupted_receive_waits_for_its_packet_and_leaves_its_data_t
     # A receive that completes inline in skip mode has no packet to wait for.  If it is interrupted
     # as the call returns, its data is lost with the answer, as with stock Trio.
     has_packet = not (made_here and arrival == "before")
-    # Where the call was interrupted and cancelling finds nothing, the packet is there or never comes.
+    # If cancelling finds nothing after an interrupted call, the packet is there or never comes.
     comes_at_once = moment.startswith("call") and arrival in ("before", CancelAnswer.NOT_FOUND)
     if comes_at_once or arrival == "before":
         simulation.deliver_automatically()
