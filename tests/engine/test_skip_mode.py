@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -80,35 +78,25 @@ async def test_sockets_of_both_families_of_the_internet_have_it_and_no_others(
     assert ("set modes" in simulation.events) is (family != socket.AF_UNSPEC)
 
 
-async def test_only_what_the_package_makes_may_have_it() -> None:
+async def test_only_new_sockets_may_have_it() -> None:
     with (
         from_stdlib_socket(socket.socket()) as adopted,
         SocketFactory().socket() as made,
         made.dup() as duplicate,
     ):
-        may_have_it = [sock.receiver.made_here for sock in (adopted, made, duplicate)]
-    assert may_have_it == [False, True, False]
-
-
-@contextmanager
-def patched() -> Iterator[None]:
-    """Have Trio patched on every system."""
+        assert [sock.receiver.made_here for sock in (made, adopted, duplicate)] == [1, 0, 0]
     _patch(Socket)
     try:
-        yield
+        sockets: list[Any] = [
+            trio.socket.socket(),
+            trio.socket.from_stdlib_socket(socket.socket()),
+            trio.socket.socket(fileno=socket.socket().detach()),
+        ]
     finally:
         _patch(Socket.__bases__[-1])
-
-
-async def test_of_the_sockets_of_a_patched_trio_those_may_have_it_that_are_new() -> None:
-    with (
-        patched(),
-        trio.socket.socket() as made,
-        trio.socket.socket(fileno=socket.socket().detach()) as of_a_handle,
-        trio.socket.from_stdlib_socket(socket.socket()) as adopted,
-    ):
-        sockets: list[Any] = [made, of_a_handle, adopted]
-        assert [sock.receiver.made_here for sock in sockets] == [True, False, False]
+    assert [sock.receiver.made_here for sock in sockets] == [1, 0, 0]
+    for sock in sockets:
+        sock.close()
 
 
 async def test_it_is_set_once_for_a_socket(simulation: Simulation) -> None:
@@ -153,68 +141,32 @@ async def test_a_flood_of_inline_completions_leaves_other_tasks_their_turn(
         assert turns > 10
 
 
-async def test_a_flood_ends_when_another_task_closes_the_socket(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("how", ["dup", "adopt", "adopt and close"])
+async def test_whoever_shares_the_connection_receives_by_readiness(
+    simulation: Simulation, how: str
 ) -> None:
-    sock = simulation.stream(made_here=True)
-    monkeypatch.setattr(sock.peer, "take", one_byte_at_a_time)
-    flood = simulation.call(wsarecv, sock, [bytearray(5000)], MsgFlag.MSG_WAITALL)
-    while not simulation.events.count("receive"):
-        await trio.lowlevel.checkpoint()
-    sock.close()
-    await simulation.run()
-    assert isinstance(flood.error, trio.ClosedResourceError)
-
-
-async def test_a_flow_that_was_closed_is_no_socket(simulation: Simulation) -> None:
-    sock = simulation.stream(made_here=True)
-    sock.peer.send(bytes(10_000))
-    for _ in range(2):
-        assert await sock.recv(2000)
-    sock.close()
-    with pytest.raises(OSError, match=r"NOTSOCK|10038"):
-        await sock.recv(2000)
-
-
-async def test_a_duplicate_is_received_on_by_readiness_and_nobody_hangs(
-    simulation: Simulation,
-) -> None:
-    # It shares the mode, which cannot be taken back, and the port.
+    # They share the mode, which cannot be taken back, and the port.
     sock = simulation.stream(made_here=True)
     counted = Counted()
-    sock.peer.send(b"one")
-    first = await simulation.begin(sock.recv, 3)
-    assert first.value == b"one"
-    with sock.dup() as duplicate:
-        waiting = await simulation.begin(duplicate.recv, 100)
-        sock.peer.send(b"two")
-        await simulation.run()
-        assert waiting.value == b"two"
-        assert (counted.overlapped_sockets, counted.readiness_sockets) == (1, 1)
-    sock.peer.send(b"three")
-    third = await simulation.begin(sock.recv, 100)
-    assert third.value == b"three"
-
-
-@pytest.mark.parametrize("closed", [False, True])
-async def test_whoever_adopts_the_connection_receives_by_readiness(
-    simulation: Simulation, closed: bool
-) -> None:
-    sock = simulation.stream(made_here=True)
     sock.peer.send(b"data")
     first = await simulation.begin(sock.recv, 2)
     assert first.value == b"da"
-    adopted_sock = type(sock)(sock.stdlib.dup())
-    if closed:
+    other = sock.dup() if how == "dup" else type(sock)(sock.stdlib.dup())
+    if how == "adopt and close":
         sock.close()
-    second = await simulation.begin(adopted_sock.recv, 100)
+    second = await simulation.begin(other.recv, 100)
     assert second.value == b"ta"
-    third = await simulation.begin(SocketStream(adopted_sock).receive_exactly, 4)
+    third = await simulation.begin(SocketStream(other).receive_exactly, 4)
     sock.peer.send(b"last")
     await simulation.run()
     assert third.value == b"last"
-    adopted_sock.close()
+    assert (counted.overlapped_sockets, counted.readiness_sockets) == (1, 1)
     assert simulation.events.count("receive") == 1
+    other.close()
+    if how != "adopt and close":
+        sock.peer.send(b"more")
+        fourth = await simulation.begin(sock.recv, 100)
+        assert fourth.value == b"more"
 
 
 def test_in_a_second_run_the_connection_is_received_on_by_readiness(
@@ -226,16 +178,13 @@ def test_in_a_second_run_the_connection_is_received_on_by_readiness(
         async with simulation.nursery() as nursery:
             for waits in (True, False):
                 call = Call(nursery, sock.recv, 100)
-                if waits:
-                    sock.peer.send(b"data")
-                else:
+                if not waits:
                     await simulation.run()
-                    sock.peer.send(b"data")
+                sock.peer.send(b"data")
                 await simulation.step()
                 assert call.value == b"data"
 
-    trio.run(main)
-    assert simulation.events == ["set modes", "receive", "receive", "dequeue"]
-    trio.run(main)
-    assert simulation.events == ["set modes", "receive", "receive", "dequeue"]
+    for _ in range(2):
+        trio.run(main)
+        assert simulation.events == ["set modes", "receive", "receive", "dequeue"]
     simulation.check_quiet()
