@@ -135,6 +135,7 @@ async def test_a_peek_leaves_the_data_and_is_not_overlapped(
     simulation: Simulation, made_here: bool
 ) -> None:
     sock = simulation.stream(made_here=made_here)
+    counted = Counted()
     sock.peer.send(pattern(5000))
     for nbytes in (2, 5000, 10_000, 2):
         assert await sock.recv(nbytes, PEEK) == pattern(5000)[:nbytes]
@@ -142,6 +143,7 @@ async def test_a_peek_leaves_the_data_and_is_not_overlapped(
     assert await wsarecv(sock, buffers, PEEK) == (9, 0)
     assert b"".join(buffers) == pattern(9)
     assert "receive" not in simulation.events
+    assert counted.bytes == 0
     simulation.deliver_automatically()
     assert await SocketStream(sock).receive_exactly(5000) == pattern(5000)
     sock.peer.send_end()
