@@ -1,22 +1,25 @@
-"""What the examples of the stateful tests have in common: their steps, and how one is played.
+"""What the stateful tests share: their steps, and how an example is played.
 
 An example is a socket, a behaviour of Windows, and a list of steps: what the program, the peer, the
 kernel and Trio do, one after the other.
+
+A failure is printed with a line ``@reproduce_failure(...)``.  Put above `test` in `plays`, that
+line runs this one example again.
 """
 
 from __future__ import annotations
 
 import gc
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import pytest
 import trio
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 from trio.testing import MockClock
 
 from tests.simulation import (
@@ -28,107 +31,51 @@ from tests.simulation import (
     simulated_winsock,
 )
 from tests.simulation.sockets import SocketOverSimulation
+from tests.simulation.strategies import behaviours
 from trio_wsarecv import IncompleteReceiveError
 from trio_wsarecv._engine import receive
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-Step = Any
+
+class Step(NamedTuple):
+    """What the program, the peer, the kernel or Trio does next; `Machine.step` says what."""
+
+    what: str
+    value: Any = None
+    nbytes: int = 0
 
 
-@dataclass(frozen=True)
-class Receive:
-    """The program begins a receive in a task of its own."""
-
-    how: str
-    nbytes: int
+CRASH = Step("crash")
 
 
-@dataclass(frozen=True)
-class Cancel:
-    """The program cancels one of the receives that have not ended."""
-
-    which: int
-
-
-@dataclass(frozen=True)
-class Close:
-    """The program closes the socket."""
-
-
-@dataclass(frozen=True)
-class Shutdown:
-    """The program shuts the receiving side down, or both."""
-
-    how: int
-
-
-@dataclass(frozen=True)
-class Crash:
-    """The run ends as by a fault in Trio."""
-
-
-@dataclass(frozen=True)
-class Behave:
-    """Windows does from now on as this says."""
-
-    prompt: bool = True
-    cancel: CancelAnswer = CancelAnswer.ABORTED
-    seed: int | None = None
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """Windows refuses the next call."""
-
-    error: WinsockError
-
-
-@dataclass(frozen=True)
-class Abort:
-    """Windows gives the receive up, or ends it with an error, after what has come."""
-
-    status: NtStatus
-
-
-@dataclass(frozen=True)
-class Settle:
-    """The kernel does what it has put off."""
-
-
-@dataclass(frozen=True)
-class Deliver:
-    """Trio dequeues so many packets."""
-
-    count: int
-
-
-@dataclass(frozen=True)
-class Run:
-    """Every task runs for as long as it can."""
+def receives(how: Sequence[str], sizes: Sequence[int]) -> list[Step]:
+    """Return every kind of receive of every size, begun by the program in a task of its own."""
+    return [Step("receive", each, nbytes) for each in how for nbytes in sizes]
 
 
 # The ordinary steps come several times, so that a step costs a single choice.
 COMMON: list[Step] = [
-    *(20 * [Run()]),
-    *(10 * [Deliver(1), Deliver(3)]),
-    *(6 * [Cancel(0), Cancel(1)]),
-    *(6 * [Settle()]),
-    *(Behave(prompt, cancel) for prompt in (True, False) for cancel in CancelAnswer),
-    *(Behave(seed=seed) for seed in range(4)),
-    Abort(NtStatus.CANCELLED),
-    Abort(NtStatus.REQUEST_ABORTED),
-    Refuse(WinsockError.WSAENOBUFS),
-    Close(),
-    Shutdown(0),
-    Shutdown(2),
-    Crash(),
+    *(20 * [Step("run")]),
+    *(10 * [Step("deliver", 1), Step("deliver", 3)]),
+    *(6 * [Step("cancel", 0), Step("cancel", 1)]),
+    *(6 * [Step("settle")]),
+    *(
+        Step("behave", {"prompt": prompt, "cancel": cancel, "seed": None})
+        for prompt in (True, False)
+        for cancel in CancelAnswer
+    ),
+    *(
+        Step("behave", {"prompt": True, "cancel": CancelAnswer.ABORTED, "seed": seed})
+        for seed in range(4)
+    ),
+    Step("abort", NtStatus.CANCELLED),
+    Step("abort", NtStatus.REQUEST_ABORTED),
+    Step("refuse", WinsockError.WSAENOBUFS),
+    Step("close"),
+    Step("shutdown", 0),
+    Step("shutdown", 2),
+    CRASH,
 ]
-
-
-def scripts(steps: Sequence[Step]) -> SearchStrategy[list[Step]]:
-    """Draw a short list of steps, or a long one."""
-    step = st.sampled_from(steps)
-    return st.lists(step, max_size=10) | st.lists(step, min_size=20, max_size=60)
 
 
 ALLOWED = (
@@ -205,30 +152,30 @@ class Machine(ABC):
     async def step(self, nursery: trio.Nursery, step: Step) -> None:
         simulation, endpoint = self.simulation, self.endpoint
         match step:
-            case Receive(how, nbytes):
+            case ("receive", how, nbytes):
                 self.calls.append(Call(nursery, self._call, how, nbytes))
-            case Cancel(which) if which < len(self.pending):
+            case ("cancel", which, _) if which < len(self.pending):
                 self.pending[which].scope.cancel()
-            case Close():
+            case ("close", _, _):
                 self.sock.close()
                 self.closed = True
                 assert self.sock.fileno() == -1
-            case Shutdown(how) if not self.closed:
+            case ("shutdown", how, _) if not self.closed:
                 self.sock.shutdown(how)
-            case Crash():
+            case ("crash", _, _):  # by a fault in Trio
                 self.clock.crash()
                 await trio.lowlevel.checkpoint()
-            case Behave():
-                simulation.behave(**asdict(step))
-            case Refuse(error) if self.may_be_refused(error):
+            case ("behave", choices, _):  # Windows does so from now on
+                simulation.behave(**choices)
+            case ("refuse", error, _) if self.may_be_refused(error):  # Windows, the next call
                 endpoint.refusals.append(error)
-            case Abort(status) if endpoint.requests and self.may_be_refused(status.error):
+            case ("abort", status, _) if endpoint.requests and self.may_be_refused(status.error):
                 endpoint.end_with_what_came(status)
-            case Settle():
+            case ("settle", _, _):
                 simulation.settle()
-            case Deliver(count):
+            case ("deliver", count, _):
                 await simulation.deliver_one_by_one(count)
-            case Run():
+            case ("run", _, _):
                 await simulation.run()
             case _:
                 self.peer_does(step)
@@ -278,7 +225,7 @@ async def _play(
 def _run(machine_of: Callable[[CrashingClock], Machine], steps: list[Step]) -> None:
     # In a frame of its own, so that nothing of an exception holds on to the tasks.
     clock = CrashingClock()
-    if Crash() in steps:
+    if CRASH in steps:
         with pytest.raises(trio.TrioInternalError):
             trio.run(_play, machine_of, clock, steps, clock=clock)
     else:
@@ -290,13 +237,34 @@ async def nothing() -> None:
     """Do nothing, and let nobody else do anything."""
 
 
-def play(
-    make: Callable[[Simulation, CrashingClock], Machine], behaviour: Behaviour, steps: list[Step]
-) -> None:
-    """Play an example to its end."""
-    with simulated_winsock() as simulation, pytest.MonkeyPatch.context() as patch:
-        # Each receive is looked at before the next one begins, which its last checkpoint would let.
-        patch.setattr(receive, "cancel_shielded_checkpoint", nothing)
-        simulation.behave(behaviour)
-        _run(partial(make, simulation), steps)
-        gc.collect()
+def plays(machine: Callable[..., Machine], steps: Sequence[Step]) -> Any:
+    """Return a test that plays examples on a machine, in modes, behaviours and orders of all kinds.
+
+    Args:
+      machine: called with the simulation, the clock, and whether the package made the socket.
+      steps: what the examples consist of.
+    """
+    step = st.sampled_from(steps)
+
+    # Trio's own tasks cannot end in peace when the run does not.
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    @pytest.mark.parametrize("turn", range(4))
+    @settings(
+        max_examples=50 if sys.platform == "win32" else 150,  # it is the same engine, slower
+        phases=set(Phase) - {Phase.explain},  # which can take longer than a test may
+    )
+    @given(
+        behaviour=behaviours(),
+        made_here=st.booleans(),
+        steps=st.lists(step, max_size=10) | st.lists(step, min_size=20, max_size=60),
+    )
+    def test(turn: int, behaviour: Behaviour, made_here: bool, steps: list[Step]) -> None:
+        with simulated_winsock() as simulation, pytest.MonkeyPatch.context() as patch:
+            # Each receive is looked at before the next one begins: its last checkpoint would let
+            # that begin first.
+            patch.setattr(receive, "cancel_shielded_checkpoint", nothing)
+            simulation.behave(behaviour)
+            _run(lambda clock: machine(simulation, clock, made_here), steps)
+            gc.collect()
+
+    return test

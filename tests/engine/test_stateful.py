@@ -1,70 +1,40 @@
 """Connections in every order of events that Hypothesis can think of, on every kind of Windows.
 
 However the events come, what the program receives is what the peer sent as far as it got, and
-nothing that would be the end of a real run happens.
-
-A failure is printed with a line ``@reproduce_failure(...)``; put above the test, that line runs
-this one example again.  The examples come from a random seed, which pytest prints too when it
-matters: ``pytest tests/engine/test_stateful.py --hypothesis-seed=N`` repeats a whole run.
+nothing happens that would end a real run.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-import pytest
 import trio
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
 
-from tests.simulation import Behaviour, CrashingClock, Simulation
-from tests.simulation.strategies import behaviours
+from tests.simulation import CrashingClock, Simulation
 from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .machine import COMMON, Abort, Machine, Receive, Refuse, Step, play, scripts
-
-
-@dataclass(frozen=True)
-class Send:
-    """The peer sends so many bytes."""
-
-    nbytes: int
-    status: NtStatus = NtStatus.SUCCESS
-
-
-@dataclass(frozen=True)
-class SendUrgent:
-    """The peer sends an urgent byte."""
-
-
-@dataclass(frozen=True)
-class End:
-    """The peer ends the stream."""
-
-
-@dataclass(frozen=True)
-class Reset:
-    """The peer resets the connection."""
-
+from .machine import COMMON, Machine, Step, plays, receives
 
 HOW = ("recv", "recv_into", "receive_some", "exactly", "exactly_into", "scatter", "all")
+GATHER = ("exactly", "exactly_into", "all")
+FLAGS = {
+    "all": MsgFlag.MSG_WAITALL,
+    "wait_all": MsgFlag.MSG_WAITALL,
+    "peek": MsgFlag.MSG_PEEK,
+    "urgent": MsgFlag.MSG_OOB,
+}
 
 STEPS: list[Step] = [
     *COMMON,
-    *(2 * [Receive(how, nbytes) for how in HOW for nbytes in (3, 10, 5000)]),
-    *(Receive(how, nbytes) for how in ("peek", "urgent", "wait_all") for nbytes in (3, 5000)),
-    *(6 * [Send(2), Send(8), Send(3000)]),
-    *(2 * [Send(20_000), SendUrgent()]),
-    Abort(NtStatus.INSUFFICIENT_RESOURCES),
-    Send(5, NtStatus.RECEIVE_PARTIAL),
-    Send(5, NtStatus.RECEIVE_EXPEDITED),
-    Refuse(WinsockError.WSAENETDOWN),
-    End(),
-    Reset(),
+    *(2 * receives(HOW, (3, 10, 5000))),
+    *receives(("peek", "urgent", "wait_all"), (3, 5000)),
+    *(6 * [Step("send", NtStatus.SUCCESS, nbytes) for nbytes in (2, 8, 3000)]),
+    *(2 * [Step("send", NtStatus.SUCCESS, 20_000), Step("send urgent")]),
+    Step("abort", NtStatus.INSUFFICIENT_RESOURCES),
+    Step("send", NtStatus.RECEIVE_PARTIAL, 5),
+    Step("send", NtStatus.RECEIVE_EXPEDITED, 5),
+    Step("refuse", WinsockError.WSAENETDOWN),
+    Step("end"),
+    Step("reset"),
 ]
 
 PATTERN = bytes(range(251)) * 5000
@@ -94,47 +64,34 @@ class Connection(Machine):
         data: bytes = self.endpoint.taken.pop(trio.lowlevel.current_task(), b"")
         return data
 
-    async def recv(self, nbytes: int) -> bytes:
-        return await self.sock.recv(nbytes)
-
-    async def wait_all(self, nbytes: int) -> bytes:
-        return await self.sock.recv(nbytes, MsgFlag.MSG_WAITALL)
-
-    async def receive_some(self, _: int) -> bytes:
-        return await self.stream.receive_some()
-
-    async def recv_into(self, nbytes: int) -> bytes:
-        buffer = bytearray(b"\xaa" * (nbytes + 2))
+    async def call(self, how: str, nbytes: int) -> bytes:
+        """Receive; what a buffer has behind the bytes asked for stays as it is."""
+        parts = [bytearray(nbytes // 2), bytearray(nbytes - nbytes // 2)]
+        buffer = bytearray(b"\xaa" * nbytes)
         try:
-            received = await self.sock.recv_into(buffer, nbytes)
+            match how:
+                case "receive_some":
+                    return await self.stream.receive_some()
+                case "exactly":
+                    return await self.stream.receive_exactly(nbytes)
+                case "exactly_into":
+                    await self.stream.receive_exactly_into(buffer)
+                    return bytes(buffer)
+                case "recv_into":
+                    buffer += b"\xaa\xaa"
+                    received = await self.sock.recv_into(buffer, nbytes)
+                    assert buffer[received:] == b"\xaa" * (nbytes + 2 - received)
+                    return bytes(buffer[:received])
+                case "scatter" | "all":
+                    received, _ = await wsarecv(self.sock, parts, FLAGS.get(how, 0))
+                    return b"".join(parts)[:received]
+            return await self.sock.recv(nbytes, FLAGS.get(how, 0))
         finally:
-            buffer.append(0)
-        assert buffer[received:] == b"\xaa" * (nbytes + 2 - received) + b"\0"
-        return bytes(buffer[:received])
-
-    async def exactly(self, nbytes: int) -> bytes:
-        return await self.stream.receive_exactly(nbytes)
-
-    async def exactly_into(self, nbytes: int) -> bytes:
-        buffer = bytearray(nbytes)
-        try:
-            await self.stream.receive_exactly_into(buffer)
-        finally:
-            buffer.append(0)
-        return bytes(buffer[:nbytes])
-
-    async def scatter(self, nbytes: int, flags: int = 0) -> bytes:
-        halves = [bytearray(nbytes // 2), bytearray(nbytes - nbytes // 2)]
-        received, _ = await wsarecv(self.sock, halves, flags)
-        for half in halves:
-            half.append(0)
-        return bytes(halves[0][:-1] + halves[1][:-1])[:received]
-
-    async def all(self, nbytes: int) -> bytes:
-        return await self.scatter(nbytes, MsgFlag.MSG_WAITALL)
+            for each in (*parts, buffer):
+                each.append(0)  # nobody exports it any more
 
     async def peek(self, nbytes: int) -> None:
-        data = await self.sock.recv(nbytes, MsgFlag.MSG_PEEK)
+        data = await self.call("peek", nbytes)
         assert not self.taken()
         here = self.kept + PATTERN[self.all_taken : self.sent]
         assert here.startswith(data) or self.closed
@@ -144,7 +101,7 @@ class Connection(Machine):
             return
         self.urgent_receives += 1
         try:
-            data = await self.sock.recv(nbytes, MsgFlag.MSG_OOB)
+            data = await self.call("urgent", nbytes)
         finally:
             self.urgent_receives -= 1
         assert data == self.taken() == URGENT
@@ -162,21 +119,18 @@ class Connection(Machine):
 
     async def receive_in_line(self, how: str, nbytes: int) -> int:
         """Receive, and compare the result with what went before; return its size."""
-        function: Callable[[int], Any] = getattr(self, how)
-        gathers = how in ("exactly", "exactly_into", "all")
         closed = self.closed
         try:
-            result = await function(nbytes)
+            result = await self.call(how, nbytes)
         except IncompleteReceiveError as exc:
             self.given(exc.partial, self.taken())
             raise
         except BaseException:
             left = self.taken()
             self.all_taken += len(left)
-            assert gathers or not left
-            if self.closed:
-                left = b""
-            self.kept += left
+            assert how in GATHER or not left
+            if not self.closed:
+                self.kept += left
             raise
         assert len(result) == nbytes or how not in ("exactly", "exactly_into")
         kept = self.kept  # now, for another receive may have come between
@@ -198,15 +152,16 @@ class Connection(Machine):
 
     def peer_does(self, step: Step) -> None:
         endpoint = self.endpoint
+        is_open = not endpoint.ended and not endpoint.failure
         match step:
-            case Send(nbytes, status) if not endpoint.ended and not endpoint.failure:
+            case ("send", status, nbytes) if is_open:
                 endpoint.send(PATTERN[self.sent : self.sent + nbytes], status)
                 self.sent += nbytes
-            case SendUrgent() if not endpoint.ended and not endpoint.failure:
+            case ("send urgent", _, _) if is_open:
                 endpoint.send_urgent(URGENT)
-            case End():
+            case ("end", _, _):
                 endpoint.send_end()
-            case Reset():
+            case ("reset", _, _):
                 endpoint.reset()
 
     def check(self) -> None:
@@ -230,15 +185,4 @@ class Connection(Machine):
         assert self.all_taken == self.sent
 
 
-# Trio's own tasks cannot end in peace when the run does not.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("turn", range(4))
-@settings(
-    max_examples=50 if sys.platform == "win32" else 150,  # it is the same engine, slower
-    phases=set(Phase) - {Phase.explain},  # which can take longer than a test may
-)
-@given(behaviour=behaviours(), made_here=st.booleans(), steps=scripts(STEPS))
-def test_no_order_of_events_loses_a_byte_or_ends_the_run(
-    turn: int, behaviour: Behaviour, made_here: bool, steps: list[Step]
-) -> None:
-    play(lambda simulation, clock: Connection(simulation, clock, made_here), behaviour, steps)
+test_no_order_of_events_loses_a_byte_or_ends_the_run = plays(Connection, STEPS)

@@ -8,36 +8,16 @@ its loss is reported, and nothing that would be the end of a real run happens.
 from __future__ import annotations
 
 import struct
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
-
-from tests.simulation import Behaviour, CrashingClock, Simulation
-from tests.simulation.strategies import behaviours
+from tests.simulation import CrashingClock, Simulation
 from trio_wsarecv import MsgFlag, wsarecv
 from trio_wsarecv._engine import winsock
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-from .machine import COMMON, Machine, Receive, Refuse, Step, play, scripts
-
-
-@dataclass(frozen=True)
-class Send:
-    """The peer sends a datagram of so many bytes."""
-
-    nbytes: int
-
-
-@dataclass(frozen=True)
-class SendError:
-    """An ICMP message comes."""
-
-    status: NtStatus
+from .machine import COMMON, Machine, Step, plays, receives
 
 
 @dataclass(frozen=True)
@@ -69,19 +49,18 @@ HOW = ("recv", "recv_into", "recvfrom", "recvfrom_into", "wsarecv", "peek")
 WITHOUT_FLAGS = ("recv", "recv_into", "recvfrom", "recvfrom_into", "peek")
 MANY = ("recvfrom_many", "recvmsg_many")
 MESSAGES = ("recvmsg", "recvmsg_into", "recvmsg without room", "recvmsg with little room")
-SIZES = (3, 10, 2000, 70_000)
 TRUNC, CTRUNC, PEEK = MsgFlag.MSG_TRUNC, MsgFlag.MSG_CTRUNC, MsgFlag.MSG_PEEK
 MOST = 3
 CONTROL_SIZES = {"recvmsg without room": 0, "recvmsg with little room": 1}
 
 STEPS: list[Step] = [
     *COMMON,
-    *(Receive(how, nbytes) for how in (*HOW, *MANY, *MESSAGES) for nbytes in SIZES),
-    *(8 * [Send(0), Send(8), Send(3000)]),
-    Send(65_507),
-    SendError(NtStatus.PORT_UNREACHABLE),
-    SendError(NtStatus.HOPLIMIT_EXCEEDED),
-    Refuse(WinsockError.WSAENETDOWN),
+    *receives((*HOW, *MANY, *MESSAGES), (3, 10, 2000, 70_000)),
+    *(8 * [Step("send", None, nbytes) for nbytes in (0, 8, 3000)]),
+    Step("send", None, 65_507),
+    Step("send error", NtStatus.PORT_UNREACHABLE),
+    Step("send error", NtStatus.HOPLIMIT_EXCEEDED),
+    Step("refuse", WinsockError.WSAENETDOWN),
 ]
 
 # The errors of a receive that takes no datagram and no ICMP message.
@@ -106,20 +85,20 @@ class Conversation(Machine):
 
     def __init__(self, simulation: Simulation, clock: CrashingClock, made_here: bool) -> None:
         super().__init__(simulation, clock, simulation.datagrams(made_here=made_here))
-        self.sent: list[Datagram | SendError] = []
+        self.sent: list[Datagram | NtStatus] = []
         self.deferred: BaseException | None = None
         self.count = 0
 
     def peer_does(self, step: Step) -> None:
         self.count += 1
         match step:
-            case Send(nbytes):
+            case ("send", _, nbytes):
                 data = (struct.pack(">I", self.count) * (nbytes // 4 + 1))[:nbytes]
                 datagram = Datagram(self.count, data)
                 self.sent.append(datagram)
                 self.endpoint.send(data, datagram.sockaddr, datagram.control)
-            case SendError(status):
-                self.sent.append(step)
+            case ("send error", status, _):
+                self.sent.append(status)
                 self.endpoint.send_error(status)
 
     async def receive(self, how: str, nbytes: int) -> None:
@@ -167,7 +146,7 @@ class Conversation(Machine):
             assert len(datagram.data) > nbytes
             assert error.partial == datagram.data[:nbytes]  # type: ignore[attr-defined]
         elif code in ICMP:
-            assert isinstance(self.next(takes=takes), SendError)
+            assert isinstance(self.next(takes=takes), NtStatus)
         else:
             assert code in WITHOUT_EFFECT
 
@@ -176,7 +155,7 @@ class Conversation(Machine):
         kind = sock.family, sock.type, sock.proto
         return how == "recvmsg without room" and kind in winsock._without_messages
 
-    def next(self, *, takes: bool) -> Datagram | SendError:
+    def next(self, *, takes: bool) -> Datagram | NtStatus:
         """What has to come next."""
         return self.sent.pop(0) if takes else self.sent[0]
 
@@ -224,15 +203,4 @@ class Conversation(Machine):
         assert not self.endpoint.waiting
 
 
-# Trio's own tasks cannot end in peace when the run does not.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("turn", range(4))
-@settings(
-    max_examples=50 if sys.platform == "win32" else 150,  # it is the same engine, slower
-    phases=set(Phase) - {Phase.explain},  # which can take longer than a test may
-)
-@given(behaviour=behaviours(), made_here=st.booleans(), steps=scripts(STEPS))
-def test_no_order_of_events_loses_a_datagram_or_ends_the_run(
-    turn: int, behaviour: Behaviour, made_here: bool, steps: list[Step]
-) -> None:
-    play(lambda simulation, clock: Conversation(simulation, clock, made_here), behaviour, steps)
+test_no_order_of_events_loses_a_datagram_or_ends_the_run = plays(Conversation, STEPS)
