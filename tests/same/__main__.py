@@ -22,7 +22,7 @@ from tools.children import end_on_termination
 
 from .compare import MOST, THOROUGH, Comparison, Oracle, Player, compare
 from .generate import generate
-from .program import Program, Receive
+from .program import Program
 from .shrink import shrink
 from .workers import workers
 
@@ -117,8 +117,7 @@ class Session:
 
 def is_deep(program: Program) -> bool:
     """Say whether a program receives near the recursion limit, where stock Trio, too, can crash."""
-    operations = (each for burst in program.bursts() for each in burst)
-    return any(isinstance(each, Receive) and each.frames is not None for each in operations)
+    return any(each.frames is not None for each in program.receives())
 
 
 def main() -> int:

@@ -8,7 +8,6 @@ run that ends badly or never, and bytes that are lost, are faults whatever stock
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -79,6 +78,8 @@ class Oracle:
         self._program = program
         self._played = 0
         self._outcomes: list[dict[str, Any]] = []
+        bursts = program.bursts()
+        self._closes = any(isinstance(each, Close) for burst in bursts for each in burst)
 
     def judge(self, outcome: Outcome) -> Comparison:
         """Compare an outcome of the package with those of stock Trio, more of them if need be."""
@@ -120,9 +121,7 @@ class Oracle:
                     comparison.problems.append(problem)
             elif predicate := allowed(cases):
                 comparison.tolerated[predicate] += 1
-                if any(
-                    isinstance(each, Close) for burst in self._program.bursts() for each in burst
-                ):
+                if self._closes:
                     elsewhere.add(name)
                 tolerated_from = min(tolerated_from, cases[0].number)
                 cancelled |= {each.group for each in self._receives(name) if not each.caught}
@@ -135,12 +134,9 @@ class Oracle:
                 comparison.problems.append(problem)
         return comparison
 
-    def _receives(self, name: str) -> Iterator[Receive]:
+    def _receives(self, name: str) -> list[Receive]:
         # Those on the socket of a part.
-        for burst in self._program.bursts():
-            for each in burst:
-                if isinstance(each, Receive) and each.socket == int(name.split()[1]):
-                    yield each
+        return self._program.receives(int(name.split()[1]))
 
     def _unseen(self, parts: dict[str, Any]) -> list[str]:
         # The parts that stock Trio has never shown so, sockets first.

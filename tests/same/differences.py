@@ -11,21 +11,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .outcome import CANCELLED, Entry
-from .program import (
-    DATAGRAMS,
-    Burst,
-    CancelGroup,
-    CancelOne,
-    Close,
-    Drip,
-    PeerFinishes,
-    PeerSends,
-    Program,
-    Receive,
-    Shutdown,
-)
+from .program import DATAGRAMS, Burst, Cancel, Close, Peer, Program, Receive, Shutdown, receives_of
+
+T = TypeVar("T", Peer, Close, Shutdown)
 
 #: With stock Trio a receive whose data came before the close may try once more, and fail so.
 CLOSED = ("ClosedResourceError", "OSError 10038", "ClosedResourceError from OSError 10038")
@@ -71,15 +62,13 @@ class Case:
 def data_beats_cancel_and_close(case: Case) -> bool:
     """A receive can succeed although it was cancelled or its socket was closed, if its data had
     arrived."""
-    sends, ends = [], []
+    data, ends = [], []
     for index, each in enumerate(case.burst):
-        if isinstance(each, PeerSends | PeerFinishes) and each.socket == case.socket:
-            sends.append(index)
-        elif isinstance(each, CancelOne | CancelGroup) or (
-            isinstance(each, Close) and each.socket == case.socket
-        ):
+        if each in _on_socket(case, Peer) and each.how in ("send", "finish"):
+            data.append(index)
+        elif isinstance(each, Cancel) or each in _on_socket(case, Close):
             ends.append(index)
-    if not sends or not ends or ends[-1] < sends[0]:
+    if not data or not ends or ends[-1] < data[0]:
         return False
     got = {entry.what for entry in case.package - case.stock if _is_data(entry)}
     return bool(got & {entry.what for entry in case.stock if entry.result in ENDED})
@@ -88,10 +77,8 @@ def data_beats_cancel_and_close(case: Case) -> bool:
 def first_bytes_end_a_receive(case: Case) -> bool:
     """A receive that waits ends with the first bytes that arrive, even if more bytes follow before
     its task runs."""
-    sends = 0
-    for each in case.burst:
-        if isinstance(each, PeerSends | PeerFinishes | Drip) and each.socket == case.socket:
-            sends += each.nbytes if isinstance(each, Drip) else 1
+    data = [each for each in _on_socket(case, Peer) if each.how != "reset"]
+    sends = sum(each.nbytes if each.how == "drip" else 1 for each in data)
     got, theirs = (
         {entry.what for entry in entries if " bytes " in entry.result}
         for entries in (case.package - case.stock, case.stock - case.package)
@@ -101,10 +88,7 @@ def first_bytes_end_a_receive(case: Case) -> bool:
 
 def shutdown_ends_a_receive(case: Case) -> bool:
     """A receive that waits ends when its connection is shut down for receiving."""
-    shut = any(
-        isinstance(each, Shutdown) and each.socket == case.socket and each.how != 1
-        for each in case.burst
-    )
+    shut = any(each.how != 1 for each in _on_socket(case, Shutdown))
     results = [entry.result for entry in case.package - case.stock]
     came_before = any(result == "end" or RESET in result for result in results)
     return shut and (came_before or not case.stock - case.package)
@@ -113,7 +97,7 @@ def shutdown_ends_a_receive(case: Case) -> bool:
 def other_recursion_limit(case: Case) -> bool:
     """Near the recursion limit, a receive can fail where it succeeds on stock Trio, or the other
     way round."""
-    return any(each.frames is not None for each in _receives(case, since=0))
+    return any(each.frames is not None for each in _receives(case))
 
 
 def waiting_receive_gets_the_data(case: Case) -> bool:
@@ -125,19 +109,17 @@ def waiting_receive_gets_the_data(case: Case) -> bool:
 
 def refused_a_step_later(case: Case) -> bool:
     """A second receiver that is refused gets BusyResourceError one step later."""
-    groups = [each.group for each in case.burst if isinstance(each, Receive) and not each.caught]
-    return bool(groups) and any(
-        sum(isinstance(each, Receive) and each.socket == number for each in case.burst) > 1
-        for number in range(len(case.program.sockets))
-    )
+    receives = receives_of(case.burst)
+    sockets = [each.socket for each in receives]
+    return len(sockets) > len(set(sockets)) and not all(each.caught for each in receives)
 
 
 def closed_in_the_same_step(case: Case) -> bool:
     """A receive on a socket that is closed in the same step can raise ClosedResourceError instead
     of OSError, or return data that had arrived before."""
-    closes = any(isinstance(each, Close) and each.socket == case.socket for each in case.burst)
     results = {entry.result for entry in case.package - case.stock}
-    return closes and any(result in CLOSED or " bytes " in result for result in results)
+    ended = any(result in CLOSED or " bytes " in result for result in results)
+    return ended and bool(_on_socket(case, Close))
 
 
 def reset_on_old_wine(case: Case) -> bool:
@@ -185,21 +167,21 @@ def first_difference(
     return Case(program, number, socket, in_it(mine), in_it(theirs))
 
 
-def _receives(case: Case, since: int) -> list[Receive]:
-    # On this socket, from one burst on up to this one.
-    bursts = case.program.bursts()[since : case.number + 1]
-    return [
-        each
-        for burst in bursts
-        for each in burst
-        if isinstance(each, Receive) and each.socket == case.socket
-    ]
+def _on_socket(case: Case, kind: type[T]) -> list[T]:
+    # The operations of this kind on the socket, in this burst.
+    return [each for each in case.burst if isinstance(each, kind) and each.socket == case.socket]
+
+
+def _receives(case: Case) -> list[Receive]:
+    # On this socket, up to this burst.
+    bursts = case.program.bursts()[: case.number + 1]
+    return [each for burst in bursts for each in receives_of(burst, case.socket)]
 
 
 def _competes(case: Case) -> bool:
     # Whether a task receives behind one that waits since an earlier burst, or that goes on to.
-    now = _receives(case, since=case.number)
-    before = len(_receives(case, since=0)) - len(now)
+    now = receives_of(case.burst, case.socket)
+    before = len(_receives(case)) - len(now)
     return bool(before and now) or (len(now) > 1 and any(each.times > 1 for each in now))
 
 

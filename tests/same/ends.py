@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import ssl
+import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import cache
-from typing import Protocol
+from typing import Any
 
 import trio
 
@@ -18,6 +20,7 @@ from .outcome import WHOLE, account_for, of_data
 from .program import DATAGRAMS, SENDERS, TLS
 
 ADDRESS = ("127.0.0.1", 0)
+RESET_ON_CLOSE = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)
 
 
 @cache
@@ -30,19 +33,19 @@ def pattern(start: int, nbytes: int) -> bytes:
     return _pattern()[start : start + nbytes]
 
 
-class Peer(Protocol):
-    """The far end of a connection."""
+def listen() -> socket.socket:
+    return socket.create_server(ADDRESS)
 
-    def send(self, data: bytes) -> None: ...
 
-    def finish(self) -> None: ...
+def accept(listener: socket.socket) -> socket.socket:
+    sock, _ = listener.accept()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
 
-    def reset(self) -> None: ...
 
-    def received(self) -> bytes:
-        """Return what has come in by now."""
-
-    def close(self) -> None: ...
+def stdlib_pair() -> tuple[socket.socket, socket.socket]:
+    with listen() as listener:
+        return socket.create_connection(listener.getsockname()), accept(listener)
 
 
 class LocalPeer:
@@ -50,7 +53,6 @@ class LocalPeer:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        sock.setblocking(True)
         sock.settimeout(5)
 
     def send(self, data: bytes) -> None:
@@ -60,16 +62,17 @@ class LocalPeer:
         self._sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        raise NotImplementedError("a reset by a Wine process may arrive as an end")
+        """Reset the connection; from a process of Wine that may arrive as an end."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        self._sock.close()
 
     def received(self) -> bytes:
+        """Return what has come in by now."""
         self._sock.setblocking(False)
         data = b""
-        try:
+        with suppress(OSError):
             while part := self._sock.recv(65536):
                 data += part
-        except OSError:
-            pass
         return data
 
     def close(self) -> None:
@@ -77,7 +80,7 @@ class LocalPeer:
 
 
 class TlsPeer(LocalPeer):
-    """A peer in this process that talks TLS."""
+    """A peer in this process that talks TLS, and reads only what it is asked for."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
@@ -85,41 +88,33 @@ class TlsPeer(LocalPeer):
         self._tls = contexts()[0].wrap_bio(self._in, self._out, server_side=True)
 
     def shake_hands(self) -> None:
-        while not self._has_shaken_hands():
-            self._flush()
+        while not self._attempt(self._tls.do_handshake):
             self._in.write(self._sock.recv(65536))
-        self._flush()
-
-    def _has_shaken_hands(self) -> bool:
-        try:
-            self._tls.do_handshake()
-        except ssl.SSLWantReadError:
-            return False
-        return True
 
     def send(self, data: bytes) -> None:
-        self._tls.write(data)
-        self._flush()
+        self._attempt(lambda: self._tls.write(data))
 
     def finish(self) -> None:
+        self._attempt(self._tls.unwrap)
+
+    def _attempt(self, function: Callable[[], object]) -> bool:
+        # Sends what a function of TLS wants to send; returns whether it has come to its end.
+        wants_more = False
         try:
-            self._tls.unwrap()
+            function()
         except ssl.SSLWantReadError:
-            self._flush()
+            wants_more = True
+        if data := self._out.read():
+            self._sock.sendall(data)
+        return not wants_more
 
     def received(self) -> bytes:
         self._in.write(super().received())
         data = b""
-        try:
+        with suppress(ssl.SSLError):
             while part := self._tls.read(65536):
                 data += part
-        except ssl.SSLError:
-            pass
         return data
-
-    def _flush(self) -> None:
-        if data := self._out.read():
-            self._sock.sendall(data)
 
 
 @cache
@@ -164,14 +159,6 @@ class Senders:
             sock.close()
 
 
-def stdlib_pair() -> tuple[socket.socket, socket.socket]:
-    with socket.create_server(ADDRESS) as listener:
-        one = socket.create_connection(listener.getsockname())
-        other, _ = listener.accept()
-    other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return one, other
-
-
 class End:
     """A socket under test, with its peer and with what has been sent and received.
 
@@ -189,7 +176,7 @@ class End:
       datagrams: what was sent to the peers.
     """
 
-    peer: Peer
+    peer: Any
     senders: Senders
 
     def __init__(self, kind: str) -> None:
@@ -205,32 +192,30 @@ class End:
         self.own: list[bytes] = []
         self.datagrams: list[bytes] = []
 
-    async def open(self, connect_hostile: Callable[[], tuple[socket.socket, Peer]]) -> None:
+    async def open(self, connect_hostile: Callable[[], tuple[socket.socket, Any]]) -> None:
         if self.kind == DATAGRAMS:
-            sock = trio.socket.socket(type=socket.SOCK_DGRAM)
-            await sock.bind(ADDRESS)
-            self.sock = sock
-            self.senders = Senders(sock.getsockname())
+            self.sock = trio.socket.socket(type=socket.SOCK_DGRAM)
+            await self.sock.bind(ADDRESS)
+            self.senders = Senders(self.sock.getsockname())
             return
         if self.kind == "made":
-            with socket.create_server(ADDRESS) as listener:
-                self.sock = trio.socket.socket()
-                await self.sock.connect(listener.getsockname())
-                other, _ = listener.accept()
-            self.peer = LocalPeer(other)
+            with listen() as listener:
+                sock = trio.socket.socket()
+                await sock.connect(listener.getsockname())
+                self.peer = LocalPeer(accept(listener))
         elif self.kind == "pair":
-            self.sock, far = trio.socket.socketpair()
+            sock, far = trio.socket.socketpair()
             self.peer = LocalPeer(socket.socket(fileno=far.detach()))
         elif self.kind == "hostile":
             one, self.peer = connect_hostile()
-            self.sock = trio.socket.from_stdlib_socket(one)
+            sock = trio.socket.from_stdlib_socket(one)
         else:
             one, other = stdlib_pair()
-            self.sock = trio.socket.from_stdlib_socket(one)
+            sock = trio.socket.from_stdlib_socket(one)
             self.peer = TlsPeer(other) if self.kind == TLS else LocalPeer(other)
-        stream = trio.SocketStream(self.sock)
-        self.stream = stream
-        if isinstance(self.peer, TlsPeer):
+        self.replace(sock)
+        if self.kind == TLS:
+            stream = trio.SocketStream(sock)
             self.stream = trio.SSLStream(stream, contexts()[1], server_hostname="localhost")
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.stream.do_handshake)

@@ -12,20 +12,15 @@ from .program import (
     TLS,
     Burst,
     Busy,
-    CancelGroup,
-    CancelOne,
+    Cancel,
     Close,
-    Drip,
     HandOn,
     Operation,
     Own,
-    PeerFinishes,
-    PeerResets,
-    PeerSends,
+    Peer,
     Program,
     Receive,
     Send,
-    SendMany,
     Shutdown,
 )
 
@@ -45,33 +40,14 @@ MOST_FRAMES = 60
 #: Where most receives fail or just do not.
 USUAL_FRAMES = (4, 20)
 
-#: What a burst may consist of, besides single operations: things that meet.
+#: What a burst may consist of: things that meet.
 MEETINGS = (
-    "receive",
-    "send",
-    "send, cancel",
-    "cancel, close",
-    "cancel, send, receive",
-    "cancel, receive",
-    "receive, receive",
-    "receive, receive, send",
-    "close, receive",
-    "receive, close",
-    "send, close",
-    "send, receive",
-    "receive, send, cancel",
-    "own",
-    "busy, flood, receive",
-    "flood, busy, impatient",
-    "finish",
-    "reset",
-    "shutdown",
-    "transmit",
-    "transmit, cancel",
-    "transmit, close",
-    "receive, send, transmit",
-    "drip",
-    "hand on",
+    *("receive", "send", "send, cancel", "cancel, close", "cancel, send, receive"),
+    *("cancel, receive", "receive, receive", "receive, receive, send", "close, receive"),
+    *("receive, close", "send, close", "send, receive", "receive, send, cancel", "own"),
+    *("busy, flood, receive", "flood, busy, impatient", "finish", "reset", "shutdown"),
+    *("transmit", "transmit, cancel", "transmit, close", "receive, send, transmit"),
+    *("drip", "hand on"),
 )
 
 #: And in a program that receives near the recursion limit, where stock Trio, too, can crash.
@@ -105,67 +81,68 @@ class Generator:
             socket = self._rng.randrange(len(self._kinds))
             meetings = DEEP if self._deep and self._rng.random() < 0.5 else MEETINGS
             for step in self._rng.choice(meetings).split(", "):
-                burst += self._step(step, socket)
+                operation = self._step(step, socket)
+                burst += [operation] if operation else []
         return burst
 
-    def _step(self, step: str, socket: int) -> list[Operation]:
+    def _step(self, step: str, socket: int) -> Operation | None:
         rng = self._rng
         kind = self._kinds[socket]
         stream = kind != DATAGRAMS
         match step:
             case "receive":
-                return [self._receive(socket)]
+                return self._receive(socket)
             case "impatient" if kind != TLS:
                 size = rng.choice((1025, 4096, 16384))
-                return [self._receive(socket, size=size, times=LONG, deadline=0.001, peek=False)]
+                return self._receive(socket, size=size, times=LONG, deadline=0.001, peek=False)
             case "deep" if kind != TLS:
                 frames = rng.choice((rng.randint(1, MOST_FRAMES), rng.randint(*USUAL_FRAMES)))
                 times = rng.choice((1, LONG))
-                return [self._receive(socket, frames=frames, times=times, deadline=None)]
+                return self._receive(socket, frames=frames, times=times, deadline=None)
             case "send":
                 (nbytes,) = rng.choices(AMOUNTS, AMOUNT_WEIGHTS)
-                return [PeerSends(socket, nbytes, 0 if stream else rng.randrange(SENDERS))]
+                return Peer(socket, "send", nbytes, 0 if stream else rng.randrange(SENDERS))
             case "flood" if stream:
-                return [PeerSends(socket, 60_000)]
+                return Peer(socket, "send", 60_000)
             case "busy":
-                return [Busy(rng.randint(1, 6), rng.randint(1, 4))]
+                return Busy(rng.randint(1, 6), rng.randint(1, 4))
             case "cancel":
                 return self._cancel(socket)
             case "close" | "own" if kind == TLS or not stream:
-                return [Close(socket, "close")] if rng.random() < 0.3 else []
+                return Close(socket, "close") if rng.random() < 0.3 else None
             case "close":
-                return [Close(socket, rng.choice(("close", "aclose")))]
+                return Close(socket, rng.choice(("close", "aclose")))
             case "own":
-                return [Own(socket, rng.randrange(GROUPS))]
+                return Own(socket, rng.randrange(GROUPS))
             case "finish" if stream:
-                return [PeerFinishes(socket)]
+                return Peer(socket, "finish")
             case "reset" if kind == "hostile":
-                return [PeerResets(socket)]
+                return Peer(socket, "reset")
             case "shutdown" if kind in STREAMS:
-                return [Shutdown(socket, rng.choice((0, 1, 1, 2)))]
+                return Shutdown(socket, rng.choice((0, 1, 1, 2)))
             case "transmit" if stream:
                 nbytes, group = rng.choice((1, 100, 2000)), rng.randrange(GROUPS)
                 how = "sendmsg" if kind in STREAMS and rng.random() < 0.5 else "send_all"
-                return [Send(socket, nbytes, group, how)]
+                return Send(socket, how, nbytes, group)
             case "transmit":
-                datagrams, group = rng.choice((0, 1, 3, 64, 65, 70)), rng.randrange(GROUPS)
-                too_large = rng.randrange(datagrams + 1) if rng.random() < 0.2 else None
-                return [SendMany(socket, datagrams, group, too_large)]
+                count, group = rng.choice((0, 1, 3, 64, 65, 70)), rng.randrange(GROUPS)
+                too_large = rng.randrange(count + 1) if rng.random() < 0.2 else None
+                return Send(socket, "sendto_many", count, group, too_large)
             case "drip" if stream:
-                return [Drip(socket, rng.randint(2, 4))]
+                return Peer(socket, "drip", rng.randint(2, 4))
             case "hand on" if kind in STREAMS:
-                return [HandOn(socket, rng.choice(("detach", "dup")))]
-        return []
+                return HandOn(socket, rng.choice(("detach", "dup")))
+        return None
 
-    def _cancel(self, socket: int) -> list[Operation]:
+    def _cancel(self, socket: int) -> Cancel | None:
         receives = self._receives[socket]
         chance = self._rng.random()
         if chance < 0.1:
-            return [CancelGroup()]
+            return Cancel()
         if not receives:
-            return []
+            return None
         receive = self._rng.choice(receives[-2:])
-        return [CancelOne(receive.name) if chance < 0.5 else CancelGroup(receive.group)]
+        return Cancel(receive.name) if chance < 0.5 else Cancel(group=receive.group)
 
     def _receive(self, socket: int, **options: object) -> Receive:
         rng = self._rng

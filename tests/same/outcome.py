@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 #: How the runs of a program should end.
@@ -49,21 +48,11 @@ class Outcome:
     def note(self, whose: str, entry: Entry) -> None:
         self.histories.setdefault(whose, []).append(entry)
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Outcome:
-        data = json.loads(text)
-        histories = {
-            whose: sorted(Entry(*each) for each in entries)
-            for whose, entries in data["histories"].items()
-        }
-        return cls(data["ended"], histories, data["accounts"], data["receives"])
-
     def parts(self) -> dict[str, Any]:
         """Return what is compared, each part by itself."""
-        parts: dict[str, Any] = {whose: tuple(entries) for whose, entries in self.histories.items()}
+        parts: dict[str, Any] = {
+            whose: tuple(sorted(entries)) for whose, entries in self.histories.items()
+        }
         return parts | {f"{whose}, {BYTES}": account for whose, account in self.accounts.items()}
 
 

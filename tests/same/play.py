@@ -8,30 +8,26 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from math import inf
+from typing import Any
 
 import trio
 import trio.testing
 
-from .ends import End, Peer, pattern, send_many, send_message, stdlib_pair
+from .ends import End, pattern, send_many, send_message, stdlib_pair
 from .outcome import CANCELLED, Entry, Outcome, of_data, of_error
 from .program import (
     DATAGRAMS,
     Burst,
     Busy,
-    CancelGroup,
-    CancelOne,
+    Cancel,
     Close,
-    Drip,
     HandOn,
     Operation,
     Own,
-    PeerFinishes,
-    PeerResets,
-    PeerSends,
+    Peer,
     Program,
     Receive,
     Send,
-    SendMany,
     Shutdown,
 )
 
@@ -78,7 +74,7 @@ class Play:
         self,
         program: Program,
         sentinel: Sentinel,
-        connect_hostile: Callable[[], tuple[socket.socket, Peer]],
+        connect_hostile: Callable[[], tuple[socket.socket, Any]],
     ) -> None:
         self.program = program
         self.outcome = Outcome()
@@ -152,51 +148,51 @@ class Play:
 
     def _perform(self, operation: Operation) -> None:
         # Does what it does now, without a checkpoint, or starts a task that does.
-        if isinstance(operation, CancelOne):
-            if operation.name in self._scopes:
-                self._scopes[operation.name].cancel()
-        elif isinstance(operation, CancelGroup):
-            for group, nursery in self._groups.items():
-                if operation.group in (None, group):
-                    nursery.cancel_scope.cancel()
-        elif isinstance(operation, Busy):
-            for _ in range(operation.tasks):
-                self._root.start_soon(self._be_busy, operation.rounds)
-        else:
-            self._perform_on(self._ends[operation.socket], operation)
+        match operation:
+            case Cancel(name=int(name)):
+                if name in self._scopes:
+                    self._scopes[name].cancel()
+            case Cancel():
+                for group, nursery in self._groups.items():
+                    if operation.group in (None, group):
+                        nursery.cancel_scope.cancel()
+            case Busy():
+                for _ in range(operation.tasks):
+                    self._root.start_soon(self._be_busy, operation.rounds)
+            case _:
+                self._perform_on(self._ends[operation.socket], operation)
 
     def _perform_on(self, end: End, operation: Operation) -> None:
         match operation:
             case Receive():
                 scope = self._scopes[operation.name] = trio.CancelScope()
                 self._groups[operation.group].start_soon(self._receive, end, operation, scope)
+            case Send():
+                send = self._send_many if end.kind == DATAGRAMS else self._send
+                self._groups[operation.group].start_soon(send, end, operation)
             case Own():
                 self._groups[operation.group].start_soon(self._own, end)
-            case Send():
-                self._groups[operation.group].start_soon(self._send, end, operation)
-            case SendMany():
-                self._groups[operation.group].start_soon(self._send_many, end, operation)
-            case Close(how="close"):
-                end.touched = True
-                end.sock.close()
             case Close():
                 end.touched = True
-                self._root.start_soon(self._aclose, end)
+                if operation.how == "close":
+                    end.sock.close()
+                else:
+                    self._root.start_soon(trio.aclose_forcefully, end.stream)
             case Shutdown():
                 end.touched = True
                 self._attempt(end, "shutdown", lambda: end.sock.shutdown(operation.how))
-            case PeerSends() if end.kind == DATAGRAMS:
+            case Peer() if end.kind == DATAGRAMS:
                 end.senders.send(end.next_bytes(operation.nbytes), operation.sender)
-            case PeerSends():
+            case Peer(how="send"):
                 self._peer_sends(end, operation.nbytes)
-            case PeerFinishes():
+            case Peer(how="drip"):
+                self._root.start_soon(self._drip, end, operation.nbytes)
+            case Peer(how="finish"):
                 end.finished = True
                 self._attempt(end, "peer", end.peer.finish)
-            case PeerResets():
+            case Peer():
                 end.touched = end.finished = True
                 end.peer.reset()
-            case Drip():
-                self._root.start_soon(self._drip, end, operation.nbytes)
             case HandOn() if not (end.receiving or end.touched):
                 self._attempt(end, "hand on", lambda: self._hand_on(end, operation.how))
 
@@ -235,12 +231,6 @@ class Play:
             self._peer_sends(end, 1)
             await trio.lowlevel.checkpoint()
 
-    async def _aclose(self, end: End) -> None:
-        if end.kind == DATAGRAMS:
-            end.sock.close()
-        else:
-            await trio.aclose_forcefully(end.stream)
-
     async def _own(self, end: End) -> None:
         try:
             async with end.stream:
@@ -249,7 +239,7 @@ class Play:
             end.touched = True
 
     async def _send(self, end: End, operation: Send) -> None:
-        data = pattern(sum(map(len, end.own)), operation.nbytes)
+        data = pattern(sum(map(len, end.own)), operation.count)
         end.own.append(data)
         try:
             if operation.how == "send_all":
@@ -265,11 +255,11 @@ class Play:
             end.own.clear()
             self._note(self._name(end), "send", of_error(exc))
 
-    async def _send_many(self, end: End, operation: SendMany) -> None:
+    async def _send_many(self, end: End, operation: Send) -> None:
         addresses = end.senders.addresses
         datagrams = [
             (b"answer %d" % number, addresses[number % len(addresses)])
-            for number in range(operation.datagrams)
+            for number in range(operation.count)
         ]
         if operation.too_large is not None:
             datagrams.insert(operation.too_large, (bytes(65508), addresses[0]))

@@ -1,8 +1,8 @@
 """A program as plain data: sockets, and runs of bursts of operations; to JSON and back.
 
-All operations of a burst stand in one step of one task: there is no checkpoint between them.
+All operations of a burst happen in one step of one task: there is no checkpoint between them.
 After each burst everything settles.  A program has one `trio.run` for each of its runs, and its
-sockets go on from one to the next.
+sockets live on from one to the next.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Receive:
     """A task that receives.
 
     Attributes:
-      name: the number by which `CancelOne` finds it.
+      name: the number by which `Cancel` finds it.
       socket: the number of the socket.
       group: the number of the nursery that the task is in.
       call: the method.
@@ -51,22 +51,16 @@ class Receive:
 
 
 @dataclass(frozen=True)
-class CancelOne:
-    """Cancel the task of one `Receive`."""
+class Cancel:
+    """Cancel the task of one `Receive`, or else a nursery, or else all, one after the other."""
 
-    name: int
-
-
-@dataclass(frozen=True)
-class CancelGroup:
-    """Cancel a nursery; None for all of them, one after the other."""
-
+    name: int | None = None
     group: int | None = None
 
 
 @dataclass(frozen=True)
 class Close:
-    """Close a socket: "close" there and then, "aclose" in a task, at its first step."""
+    """Close a socket: "close" at once, "aclose" in a task, at its first step."""
 
     socket: int
     how: str = "close"
@@ -89,52 +83,29 @@ class Shutdown:
 
 
 @dataclass(frozen=True)
-class PeerSends:
-    """The peer sends; of datagrams, one of the peers one datagram."""
+class Peer:
+    """The peer acts: "send"; "finish" for the end of the stream; "reset" if it is hostile; "drip".
+
+    Of several peers of a socket for datagrams, one sends one datagram.  A task has a peer "drip"
+    byte after byte, with a checkpoint after each.
+    """
 
     socket: int
+    how: str = "send"
     nbytes: int = 1
     sender: int = 0
 
 
 @dataclass(frozen=True)
-class PeerFinishes:
-    """The peer sends the end of the stream."""
-
-    socket: int
-
-
-@dataclass(frozen=True)
-class PeerResets:
-    """The peer resets the connection; a "hostile" one only."""
-
-    socket: int
-
-
-@dataclass(frozen=True)
-class Drip:
-    """A task that has the peer send byte after byte, with a checkpoint after each."""
-
-    socket: int
-    nbytes: int = 3
-
-
-@dataclass(frozen=True)
 class Send:
-    """A task that sends bytes of a stream, by "send_all" or by "sendmsg"."""
+    """A task that sends: so many bytes by "send_all" or "sendmsg", datagrams by "sendto_many".
+
+    Datagrams go to the peers in turn; the one of the number `too_large` is too large.
+    """
 
     socket: int
-    nbytes: int = 1
-    group: int = 0
     how: str = "send_all"
-
-
-@dataclass(frozen=True)
-class SendMany:
-    """A task that sends datagrams to the peers in turn; the one of this number is too large."""
-
-    socket: int
-    datagrams: int = 1
+    count: int = 1
     group: int = 0
     too_large: int | None = None
 
@@ -155,22 +126,7 @@ class HandOn:
     how: str = "detach"
 
 
-Operation: TypeAlias = (
-    Receive
-    | CancelOne
-    | CancelGroup
-    | Close
-    | Own
-    | Shutdown
-    | PeerSends
-    | PeerFinishes
-    | PeerResets
-    | Drip
-    | Send
-    | SendMany
-    | Busy
-    | HandOn
-)
+Operation: TypeAlias = Receive | Cancel | Close | Own | Shutdown | Peer | Send | Busy | HandOn
 Burst: TypeAlias = list[Operation]
 
 _CLASSES: dict[str, type[Any]] = {each.__name__: each for each in Operation.__args__}
@@ -192,14 +148,24 @@ class Program:
         """Return the bursts of all runs, in order."""
         return [burst for run in self.runs for burst in run]
 
+    def receives(self, socket: int | None = None) -> list[Receive]:
+        """Return all receives, or those on a socket."""
+        return [each for burst in self.bursts() for each in receives_of(burst, socket)]
+
     def to_json(self) -> str:
-        runs = [[[_to_data(each) for each in burst] for burst in run] for run in self.runs]
+        def to_data(operation: Operation) -> tuple[str, dict[str, Any]]:
+            return type(operation).__name__, _arguments(operation)
+
+        runs = [[[to_data(each) for each in burst] for burst in run] for run in self.runs]
         return json.dumps({"sockets": self.sockets, "runs": runs})
 
     @classmethod
     def from_json(cls, text: str) -> Program:
         data = json.loads(text)
-        runs = [[[_from_data(*each) for each in burst] for burst in run] for run in data["runs"]]
+        runs = [
+            [[_CLASSES[name](**arguments) for name, arguments in burst] for burst in run]
+            for run in data["runs"]
+        ]
         return cls(data["sockets"], runs)
 
     def __str__(self) -> str:
@@ -208,27 +174,21 @@ class Program:
         for run in self.runs:
             lines.append("run:")
             for burst in run:
-                lines += [f"  burst {number}:", *(f"    {_shown(each)}" for each in burst)]
+                lines.append(f"  burst {number}:")
+                for each in burst:
+                    arguments = (f"{name}={value!r}" for name, value in _arguments(each).items())
+                    lines.append(f"    {type(each).__name__}({', '.join(arguments)})")
                 number += 1
         return "\n".join(lines)
 
 
+def receives_of(burst: Burst, socket: int | None = None) -> list[Receive]:
+    """Return the receives of a burst, or those on a socket."""
+    receives = (each for each in burst if isinstance(each, Receive))
+    return [each for each in receives if socket is None or each.socket == socket]
+
+
 def _arguments(operation: Operation) -> dict[str, Any]:
-    # Without those that are as usual.
-    values = {each.name: getattr(operation, each.name) for each in fields(operation)}
-    usual = {each.name: each.default for each in fields(operation)}
-    return {name: value for name, value in values.items() if value != usual[name]}
-
-
-def _to_data(operation: Operation) -> tuple[str, dict[str, Any]]:
-    return type(operation).__name__, _arguments(operation)
-
-
-def _from_data(name: str, arguments: dict[str, Any]) -> Operation:
-    operation: Operation = _CLASSES[name](**arguments)
-    return operation
-
-
-def _shown(operation: Operation) -> str:
-    arguments = ", ".join(f"{name}={value!r}" for name, value in _arguments(operation).items())
-    return f"{type(operation).__name__}({arguments})"
+    # Without those that have their defaults.
+    values = ((each, getattr(operation, each.name)) for each in fields(operation))
+    return {each.name: value for each, value in values if value != each.default}

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import inf
+from typing import Any
 
-from .program import Burst, Busy, CancelGroup, CancelOne, Program, Receive
+from .program import Burst, Program, Receive
 
-#: The attributes of a receive that may be as usual instead.
+#: The attributes of a receive that may have their defaults instead.
 SIMPLER = ("frames", "times", "deadline", "peek", "caught", "call", "size", "group")
 
 
@@ -30,42 +31,46 @@ def shrink(program: Program, fails: Callable[[Program], bool], seconds: float = 
 def _smaller(program: Program) -> Iterator[Program]:
     # The larger steps first.
     runs = program.runs
-    for index in range(len(runs) if len(runs) > 1 else 0):
-        yield replace(program, runs=runs[:index] + runs[index + 1 :])
-    for socket in range(len(program.sockets) if len(program.sockets) > 1 else 0):
-        yield _without_socket(program, socket)
+    if len(runs) > 1:
+        yield from (replace(program, runs=rest) for rest in _shorter(runs))
+    if len(program.sockets) > 1:
+        yield from (_without_socket(program, each) for each in range(len(program.sockets)))
     for r, run in enumerate(runs):
-        for index in range(len(run)):
-            yield replace(program, runs=[*runs[:r], run[:index] + run[index + 1 :], *runs[r + 1 :]])
+        yield from (replace(program, runs=_with(runs, r, rest)) for rest in _shorter(run))
     for r, run in enumerate(runs):
         for b, burst in enumerate(run):
-            for index, operation in enumerate(burst):
-                rest = burst[:index], burst[index + 1 :]
-                yield _with_burst(program, r, b, rest[0] + rest[1])
-                if isinstance(operation, Receive):
-                    usual = Receive(operation.name, operation.socket)
-                    for name in SIMPLER:
-                        value = getattr(usual, name)
-                        if value != getattr(operation, name):
-                            simpler = replace(operation, **{name: value})
-                            yield _with_burst(program, r, b, [*rest[0], simpler, *rest[1]])
+            for other in (*_shorter(burst), *_simpler(burst)):
+                yield replace(program, runs=_with(runs, r, _with(run, b, other)))
 
 
-def _with_burst(program: Program, r: int, b: int, burst: Burst) -> Program:
-    run = list(program.runs[r])
-    run[b] = burst
-    return replace(program, runs=[*program.runs[:r], run, *program.runs[r + 1 :]])
+def _shorter(items: list[Any]) -> Iterator[list[Any]]:
+    for index in range(len(items)):
+        yield items[:index] + items[index + 1 :]
+
+
+def _with(items: list[Any], index: int, item: Any) -> list[Any]:
+    return [*items[:index], item, *items[index + 1 :]]
+
+
+def _simpler(burst: Burst) -> Iterator[Burst]:
+    for index, each in enumerate(burst):
+        if isinstance(each, Receive):
+            usual = Receive(each.name, each.socket)
+            for simpler in (replace(each, **{name: getattr(usual, name)}) for name in SIMPLER):
+                if simpler != each:
+                    yield _with(burst, index, simpler)
 
 
 def _without_socket(program: Program, socket: int) -> Program:
-    def renumbered(burst: Burst) -> Burst:
-        rest = [each for each in burst if getattr(each, "socket", None) != socket]
-        return [
-            each
-            if isinstance(each, CancelOne | CancelGroup | Busy)
-            else replace(each, socket=each.socket - (each.socket > socket))
-            for each in rest
-        ]
+    def renumbered(operation: Any) -> Any:
+        number = getattr(operation, "socket", -1)
+        return replace(operation, socket=number - 1) if number > socket else operation
 
-    runs = [[renumbered(burst) for burst in run] for run in program.runs]
+    runs = [
+        [
+            [renumbered(each) for each in burst if getattr(each, "socket", None) != socket]
+            for burst in run
+        ]
+        for run in program.runs
+    ]
     return Program(program.sockets[:socket] + program.sockets[socket + 1 :], runs)

@@ -21,16 +21,7 @@ from .compare import compare
 from .differences import DIFFERENCES, Case, first_difference
 from .generate import generate
 from .outcome import CANCELLED, WHOLE, Entry, Outcome, account_for, of_error
-from .program import (
-    CancelOne,
-    PeerFinishes,
-    PeerResets,
-    PeerSends,
-    Program,
-    Receive,
-    SendMany,
-    Shutdown,
-)
+from .program import Cancel, Peer, Program, Receive, Send, Shutdown
 from .shrink import shrink
 from .workers import Worker, workers
 
@@ -38,7 +29,7 @@ PROGRAMS = 300
 PARTS = 6
 DOCS = Path(__file__).parents[2] / "docs"
 
-WAITS = Program(["made"], [[[Receive(1, 0)], [PeerSends(0, 3), CancelOne(1)]]])
+WAITS = Program(["made"], [[[Receive(1, 0)], [Peer(0, "send", 3), Cancel(1)]]])
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +102,7 @@ def test_the_end_of_a_run_is_compared(ended: str) -> None:
 
 
 def test_what_is_sent_is_compared() -> None:
-    program = Program(["datagrams"], [[[SendMany(0, 3)]]])
+    program = Program(["datagrams"], [[[Send(0, "sendto_many", 3)]]])
     three, two = (outcome(Entry(0, "send", f"{number} sent")) for number in (3, 2))
     (problem,) = compare(Scripted(three), Scripted(two), program).problems
     assert problem.kind == "2 sent instead of 3 sent"
@@ -141,7 +132,7 @@ OTHER = Entry(1, "recv(10)@1", CANCELLED)
 )
 def test_an_allowed_difference_may_end_a_group(caught: bool, kinds: list[str]) -> None:
     deep = Receive(1, 0, group=2, frames=9, caught=caught)
-    program = Program(["made", "made"], [[[deep, Receive(2, 1, group=2)], [PeerSends(0, 3)]]])
+    program = Program(["made", "made"], [[[deep, Receive(2, 1, group=2)], [Peer(0, "send", 3)]]])
     plain, patched = outcome(DATA), outcome(OVERFLOW)
     plain.histories["socket 1"] = [OTHER._replace(burst=2)]
     patched.histories["socket 1"] = [OTHER]
@@ -160,7 +151,7 @@ def test_what_comes_behind_the_last_byte_is_compared() -> None:
 
 @pytest.mark.parametrize("before", ["end", "ConnectionResetError 10054"])
 def test_what_comes_before_a_shutdown_may_end_a_receive(before: str) -> None:
-    program = Program(["made"], [[[Receive(1, 0)], [PeerFinishes(0), Shutdown(0, 2)]]])
+    program = Program(["made"], [[[Receive(1, 0)], [Peer(0, "finish"), Shutdown(0, 2)]]])
     stock = Entry(1, "recv(10)@0", "BrokenPipeError 10058")
     plain, patched = outcome(stock), outcome(stock._replace(result=before))
     assert compare(Scripted(plain), Scripted(patched), program).problems == []
@@ -172,13 +163,13 @@ def case(program: Program, number: int, package: list[Entry], stock: list[Entry]
 
 
 SHUT = Program(["made"], [[[Receive(1, 0)], [Shutdown(0, 2)]]])
-DEEP = Program(["made"], [[[Receive(1, 0, frames=9)], [PeerSends(0, 3)]]])
+DEEP = Program(["made"], [[[Receive(1, 0, frames=9)], [Peer(0, "send", 3)]]])
 OVERFLOW = Entry(1, "recv(10)@0", "RecursionError")
 BROKEN = Entry(1, "recv(10)@0", "BrokenPipeError 10058")
-RESETS = Program(["hostile"], [[[Receive(1, 0)], [PeerResets(0)]]])
+RESETS = Program(["hostile"], [[[Receive(1, 0)], [Peer(0, "reset")]]])
 RESET = Entry(1, "recv(10)@0", "ConnectionResetError 10054")
 END = Entry(1, "recv(10)@0", "end")
-TWICE = Program(["made"], [[[Receive(1, 0)], [PeerSends(0, 3), PeerSends(0, 3)]]])
+TWICE = Program(["made"], [[[Receive(1, 0)], [Peer(0, "send", 3), Peer(0, "send", 3)]]])
 MORE = Entry(1, "recv(10)@0", "6 bytes 0a0b0c0e")
 EXAMPLES = {
     "data_beats_cancel_and_close": case(WAITS, 1, [DATA], [CANCEL]),
@@ -236,16 +227,16 @@ def test_a_program_survives_json() -> None:
 
 def test_shrinking_leaves_what_is_needed() -> None:
     def fails(program: Program) -> bool:
-        receives = [each for burst in program.bursts() for each in burst if type(each) is Receive]
-        sends = [each for burst in program.bursts() for each in burst if type(each) is PeerSends]
-        return any(one.socket == other.socket for one in receives for other in sends)
+        peers = [each for burst in program.bursts() for each in burst if type(each) is Peer]
+        sends = {each.socket for each in peers if each.how == "send"}
+        return any(each.socket in sends for each in program.receives())
 
     programs = map(generate, range(1000))
     small = shrink(next(each for each in programs if len(each.runs) > 1 and fails(each)), fails)
     assert len(small.sockets) == len(small.runs) == 1
     assert sorted(type(each).__name__ for burst in small.bursts() for each in burst) == [
-        "PeerSends",
+        "Peer",
         "Receive",
     ]
-    (receive,) = (each for burst in small.bursts() for each in burst if type(each) is Receive)
+    (receive,) = small.receives()
     assert receive == replace(Receive(receive.name, 0), group=receive.group)

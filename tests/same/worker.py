@@ -1,18 +1,18 @@
 """Plays programs in a process of its own: ``python -m tests.same.worker PORT [--patched]``.
 
-It connects to that port and gets one request a line: a program, and a seed for Trio's scheduler.
-It answers with one line: the outcome.  Meanwhile it may ask for something that only a peer outside
-of Wine can do.
+It connects to that port, and answers each program and seed for Trio's scheduler by an outcome.
+Meanwhile it may ask for something that only a peer outside of Wine can do.
 """
 
 from __future__ import annotations
 
 import faulthandler
-import json
 import os
 import socket
 import sys
-from typing import IO, Any
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
 
 import trio
 from trio._core import _run as trio_run
@@ -31,56 +31,37 @@ RECURSION_LIMIT = 300
 HANGING = 8.0
 
 
-class Remote:
-    """Asks the process that started this one."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-
-    def say(self, message: Any) -> None:
-        self._stream.write(json.dumps(message) + "\n")
-        self._stream.flush()
-
-    def hear(self) -> Any:
-        line = self._stream.readline()
-        return json.loads(line) if line else None
-
-    def ask(self, *question: Any) -> Any:
-        self.say(question)
-        return self.hear()
-
-    def connect(self) -> tuple[socket.socket, RemotePeer]:
-        sock = socket.create_connection(("127.0.0.1", self.ask("port")))
-        return sock, RemotePeer(self, self.ask("accept"))
-
-
 class RemotePeer:
-    """A peer in the process that started this one."""
+    """A peer in the process that started this one, or what makes them."""
 
-    def __init__(self, remote: Remote, number: int) -> None:
-        self._remote = remote
+    def __init__(self, connection: Any, number: int | None = None) -> None:
+        self._connection = connection
         self._number = number
 
+    def __getattr__(self, name: str) -> Any:
+        return partial(self._ask, name)
+
+    def _ask(self, *question: Any) -> Any:
+        self._connection.send((self._number, *question))
+        return self._connection.recv()
+
     def send(self, data: bytes) -> None:
-        if not self._remote.ask("send", self._number, data.hex()):
+        if self._ask("send", data) is False:
             raise BrokenPipeError
 
-    def finish(self) -> None:
-        self._remote.ask("finish", self._number)
-
-    def reset(self) -> None:
-        self._remote.ask("reset", self._number)
-
     def received(self) -> bytes:
-        return bytes.fromhex(self._remote.ask("received", self._number))
-
-    def close(self) -> None:
-        self._remote.ask("close", self._number)
+        return self._ask("received") or b""
 
 
-def play(program: Program, schedule: int, sentinel: Sentinel, remote: Remote) -> Outcome:
+def play(program: Program, schedule: int, sentinel: Sentinel, connection: Any) -> Outcome:
     """Play all runs of a program."""
-    play = Play(program, sentinel, remote.connect)
+
+    def connect() -> tuple[socket.socket, Any]:
+        peers = RemotePeer(connection)
+        sock = socket.create_connection(("127.0.0.1", peers.port()))
+        return sock, RemotePeer(connection, peers.accept())
+
+    play = Play(program, sentinel, connect)
     trio_run._r.seed(schedule)
     try:
         for number in range(len(program.runs)):
@@ -96,16 +77,18 @@ def main(port: str, *options: str) -> None:
         trio_wsarecv.patch_trio()
     sentinel = Sentinel()
     sys.setrecursionlimit(RECURSION_LIMIT)
-    with socket.create_connection(("127.0.0.1", int(port))) as sock:
-        remote = Remote(sock.makefile("rw", encoding="ascii", newline="\n"))
-        while (request := remote.hear()) is not None:
-            program = Program.from_json(request["program"])
-            faulthandler.dump_traceback_later(HANGING)
-            outcome = play(program, request["schedule"], sentinel, remote)
-            faulthandler.cancel_dump_traceback_later()
-            remote.say({"outcome": outcome.to_json()})
-            if outcome.ended != WELL:
-                os._exit(0)  # nothing here can be relied on any more
+    connection = Connection(socket.create_connection(("127.0.0.1", int(port))).detach())
+    while True:
+        try:
+            program, schedule = connection.recv()
+        except EOFError:
+            break
+        faulthandler.dump_traceback_later(HANGING)
+        outcome = play(program, schedule, sentinel, connection)
+        faulthandler.cancel_dump_traceback_later()
+        connection.send(outcome)
+        if outcome.ended != WELL:
+            os._exit(0)  # nothing here can be relied on any more
 
 
 if __name__ == "__main__":

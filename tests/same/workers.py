@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import socket
-import struct
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import IO, Any
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing.connection import Connection
+from typing import Any
 
 from tools.children import SET_UP, WINDOWS_PYTHON, child
 
+from .ends import LocalPeer, accept, listen
 from .outcome import WELL, Outcome
 from .program import Program
 
@@ -21,48 +20,32 @@ DEADLINE = 12.0
 #: Seconds that a worker may live.
 LIFETIME = 24 * 3600.0
 
-RESET_ON_CLOSE = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)
-
 
 class Peers:
     """The far ends of a program's connections that are not in its own process."""
 
     def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._sockets: list[socket.socket] = []
+        self._listener = listen()
+        self._peers: list[LocalPeer] = []
 
-    def answer(self, question: str, number: int = -1, data: str = "") -> Any:
-        match question:
-            case "port":
-                return self._listener.getsockname()[1]
-            case "accept":
-                sock, _ = self._listener.accept()
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._sockets.append(sock)
-                return len(self._sockets) - 1
-        sock = self._sockets[number]
-        try:
-            match question:
-                case "send":
-                    sock.sendall(bytes.fromhex(data))
-                case "finish":
-                    sock.shutdown(socket.SHUT_WR)
-                case "reset":
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-                    sock.close()
-                case "close":
-                    sock.close()
-                case "received":
-                    sock.setblocking(False)
-                    return sock.recv(1 << 20).hex()
-        except OSError:
-            return "" if question == "received" else False
-        return True
+    def answer(self, number: int | None, method: str, *arguments: Any) -> Any:
+        """Return what a method of this object or of a peer returns, or False if it fails."""
+        owner = self if number is None else self._peers[number]
+        with suppress(OSError):
+            return getattr(owner, method)(*arguments)
+        return False
+
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    def accept(self) -> int:
+        self._peers.append(LocalPeer(accept(self._listener)))
+        return len(self._peers) - 1
 
     def forget(self) -> None:
-        for sock in self._sockets:
-            sock.close()
-        self._sockets.clear()
+        for peer in self._peers:
+            peer.close()
+        self._peers.clear()
 
     def close(self) -> None:
         self.forget()
@@ -76,53 +59,45 @@ class Worker:
         self._options = options
         self._peers = Peers()
         self._stack = ExitStack()
-        self._stream: IO[str] | None = None
+        self._connection: Any = None
 
     def play(self, program: Program, schedule: int) -> Outcome:
         """Have a program played with this seed for Trio's scheduler."""
-        request = json.dumps({"program": program.to_json(), "schedule": schedule})
+        request: Any = (program, schedule)
         try:
-            return self._ask(self._stream or self._start(), request)
-        except TimeoutError:
-            self.stop()
-            return Outcome(ended="never")
-        except OSError as exc:
-            self.stop()
-            return Outcome(ended=f"by the end of the process ({exc})")
+            connection = self._connection or self._start()
+            while True:
+                connection.send(request)
+                if not connection.poll(DEADLINE):
+                    outcome = Outcome(ended="never")
+                    break
+                answer = connection.recv()
+                if isinstance(answer, Outcome):
+                    outcome = answer
+                    break
+                request = self._peers.answer(*answer)
+        except (OSError, EOFError) as exc:
+            outcome = Outcome(ended=f"by the end of the process ({exc!r})")
         finally:
             self._peers.forget()
-
-    def _ask(self, stream: IO[str], request: str) -> Outcome:
-        while True:
-            stream.write(request + "\n")
-            stream.flush()
-            line = stream.readline()
-            if not line:
-                raise ConnectionError("no answer")
-            answer = json.loads(line)
-            if isinstance(answer, dict):
-                break
-            request = json.dumps(self._peers.answer(*answer))
-        outcome = Outcome.from_json(answer["outcome"])
         if outcome.ended != WELL:
             self.stop()
         return outcome
 
-    def _start(self) -> IO[str]:
-        listener = self._stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    def _start(self) -> Any:
+        listener = self._stack.enter_context(listen())
         listener.settimeout(SET_UP)
         port = str(listener.getsockname()[1])
         command = [*WINDOWS_PYTHON, "-m", "tests.same.worker", port, *self._options]
         measured = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
         env = {name: value for name, value in os.environ.items() if name not in measured}
         self._stack.enter_context(child(command, LIFETIME, env=env, stdout=subprocess.DEVNULL))
-        sock = self._stack.enter_context(listener.accept()[0])
-        sock.settimeout(DEADLINE)
-        self._stream = stream = sock.makefile("rw", encoding="ascii", newline="\n")
-        return stream
+        sock, _ = listener.accept()
+        self._connection = self._stack.enter_context(Connection(sock.detach()))
+        return self._connection
 
     def stop(self) -> None:
-        self._stream = None
+        self._connection = None
         self._stack.close()
 
     def close(self) -> None:
