@@ -10,6 +10,8 @@ import argparse
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tools.children import SET_UP, WINDOWS_PYTHON, child
@@ -20,20 +22,23 @@ GRACE = 150.0
 SLOWEST = 2000
 
 
-def run(peers: str, module: str, python: list[str], arguments: list[str], limit: float) -> int:
-    """Run a soak test for no longer than this; return its exit status."""
+@contextmanager
+def peers() -> Iterator[list[str]]:
+    """Start the far ends, and give their ports, of streams and of datagrams."""
+    command = [sys.executable, "-m", "tests.soak.peers"]
     with subprocess.Popen(
-        [sys.executable, "-m", peers],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as peer:
-        assert peer.stdout is not None
-        port = peer.stdout.readline().strip()
-        with child([*python, "-u", "-m", module, port, *arguments], limit) as process:
-            status = process.wait()
-        peer.kill()
-    return status
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()
+        process.kill()
+
+
+def passes(name: str, python: list[str], limit: float, *arguments: object) -> bool:
+    """Run a soak test for no longer than this; return whether it passes."""
+    command = [*python, "-u", "-m", f"tests.soak.{name}", *map(str, arguments)]
+    with child(command, limit) as process:
+        return process.wait() == 0
 
 
 def dropped() -> int:
@@ -58,21 +63,20 @@ def main() -> int:
     if not options.native:
         subprocess.run([*python, "-c", "pass"], check=True, timeout=SET_UP)
 
-    failed = 0
-    if options.seconds:
-        print(f"soak: {options.connections} connections, {options.seconds:.0f} s, --seed {seed}")
-        arguments = [str(options.seconds), str(options.connections), str(seed)]
-        modules = "tests.soak.peer", "tests.soak.client"
-        failed += run(*modules, python, arguments, options.seconds + GRACE) != 0
-    if options.datagrams:
-        print(f"soak: {options.datagrams:,} datagrams, --seed {seed}", flush=True)
-        before = dropped()
-        limit = options.datagrams / SLOWEST + GRACE
-        modules = "tests.soak.datagram_peer", "tests.soak.datagrams"
-        failed += run(*modules, python, [str(options.datagrams), str(seed)], limit) != 0
-        print(f"datagrams dropped by the kernel: {dropped() - before}")
-    print("soak:", "FAILED" if failed else "passed")
-    return 1 if failed else 0
+    passed = True
+    with peers() as (streams, datagrams):
+        if options.seconds:
+            wanted = (options.seconds, options.connections, seed)
+            print("soak: {1} connections, {0:.0f} s, --seed {2}".format(*wanted))
+            passed &= passes("streams", python, options.seconds + GRACE, streams, *wanted)
+        if options.datagrams:
+            print(f"soak: {options.datagrams:,} datagrams, --seed {seed}", flush=True)
+            before = dropped()
+            limit = options.datagrams / SLOWEST + GRACE
+            passed &= passes("datagrams", python, limit, datagrams, options.datagrams, seed)
+            print(f"datagrams dropped by the kernel: {dropped() - before}")
+    print("soak:", "passed" if passed else "FAILED")
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

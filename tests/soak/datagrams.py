@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import socket
 import sys
-from collections import Counter
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -20,9 +19,9 @@ import trio_wsarecv
 from tests.datagrams import METHODS, WITH_ADDRESS, WITHOUT_FLAGS
 from trio_wsarecv import WinsockError
 
-from .datagram_peer import BURSTS
-from .numbered import LARGEST, SMALLEST, Ledger
-from .resources import held, held_once_settled
+from .account import Account, held, report
+from .payload import LARGEST, SMALLEST, DatagramLedger
+from .peers import BURSTS
 
 SOCKETS = 20
 #: How many datagrams a conversation may have.
@@ -37,23 +36,7 @@ STUCK = 30.0
 ICMP = 0.05
 
 
-class Account:
-    """What came of all conversations.
-
-    Attributes:
-      wanted: how many datagrams are still to be asked for.
-      received: how many have come as they should.
-      missing: how many have not.
-      faults: what was done, and how often.
-      failures: whatever must not be.
-    """
-
-    def __init__(self, wanted: int) -> None:
-        self.wanted = wanted
-        self.received = 0
-        self.missing = 0
-        self.faults: Counter[str] = Counter()
-        self.failures: list[str] = []
+WANTED = ("truncated", "closed by another task", "cancelled receives", "cancelled sends")
 
 
 class Received(NamedTuple):
@@ -105,16 +88,28 @@ async def send_back(sock: trio_wsarecv.Socket, rng: random.Random, batch: list[R
     return cancelled
 
 
+class Conversations(Account):
+    """What came of all conversations.
+
+    Attributes:
+      wanted: how many datagrams are still to be asked for.
+    """
+
+    def __init__(self, wanted: int) -> None:
+        super().__init__()
+        self.wanted = wanted
+
+
 class Conversation:
     """What one peer sends to one socket."""
 
-    def __init__(self, account: Account, rng: random.Random) -> None:
+    def __init__(self, account: Conversations, rng: random.Random) -> None:
         self.account = account
         self.rng = rng
         self.kind = rng.choice(list(LENGTHS))
         self.count = min(rng.randint(1, LENGTHS[self.kind]), account.wanted)
         self.name = f"{rng.getrandbits(64):x}"
-        self.ledger = Ledger()
+        self.ledger = DatagramLedger()
         self.is_closed = False
         account.wanted -= self.count
         account.faults[self.kind] += 1
@@ -142,11 +137,11 @@ class Conversation:
                     self.account.failures.append(f"{self}: {exc}")
                 nursery.cancel_scope.cancel()
         rest = self.count - self.ledger.received
-        self.account.received += self.ledger.received
+        self.account.checked += self.ledger.received
         if self.is_closed:
             self.account.wanted += rest
         elif rest:
-            self.account.missing += rest
+            self.account.lost += rest
             self.account.failures.append(f"{self}: {rest} are missing")
 
     async def close_soon(self, sock: trio_wsarecv.Socket) -> None:
@@ -180,7 +175,7 @@ class Conversation:
                     stuck.deadline = trio.current_time() + STUCK
 
     async def meet_nobody(self, sock: trio_wsarecv.Socket) -> None:
-        address = self.ledger.address_of(0)
+        address = self.ledger.addresses.get(0)
         if address is None:
             return
         await sock.connect(address)
@@ -193,14 +188,14 @@ class Conversation:
         self.account.faults["ICMP messages"] += 1
 
 
-async def soak(account: Account, port: int, rng: random.Random) -> None:
+async def soak(account: Conversations, port: int, rng: random.Random) -> None:
     async def converse(rng: random.Random) -> None:
         while account.wanted:
             await Conversation(account, rng).run(port)
 
     async def watch() -> None:
         while True:
-            print(f"{account.received:,} datagrams received", flush=True)
+            print(f"{account.checked:,} datagrams received", flush=True)
             await trio.sleep(10)
 
     async with trio.open_nursery() as watching:
@@ -213,28 +208,12 @@ async def soak(account: Account, port: int, rng: random.Random) -> None:
 
 def main(port: int, datagrams: int, seed: int) -> int:
     rng = random.Random(seed)
-    trio.run(soak, Account(datagrams // 10), port, rng)  # to get warm
+    trio.run(soak, Conversations(datagrams // 10), port, rng)  # to get warm
     before = held()
-    account = Account(datagrams)
+    account = Conversations(datagrams)
     trio.run(soak, account, port, rng)
-    after = held_once_settled(before)
-    failures = account.failures
-    failures += [f"held on to {what}" for what in after.growth_since(before)]
-    wanted = ("truncated", "closed by another task", "cancelled receives", "cancelled sends")
-    failures += [
-        f"nothing was done of: {name}" for name in (*LENGTHS, *wanted) if not account.faults[name]
-    ]
-    print("what was done:")
-    for name, number in sorted(account.faults.items()):
-        print(f"  {number:9,} {name}")
-    print(f"held before: {before}")
-    print(f"held after:  {after}")
-    print(f"datagrams checked: {account.received:,}")
-    print(f"datagrams lost: {account.missing:,}")
-    for failure in failures[:20]:
-        print("FAILURE:", failure)
-    return 1 if failures else 0
+    return report(account, before, "datagrams", (*LENGTHS, *WANTED))
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    sys.exit(main(*map(int, sys.argv[1:])))

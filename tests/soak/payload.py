@@ -1,8 +1,10 @@
-"""What goes over a connection of the soak test, as both sides know it.
+"""What is sent in the soak tests, as both sides know it.
 
-It is a stretch of one long row of random bytes, from an offset of the connection's own on, so that
-a byte that is lost, repeated, out of place or from another connection shows.  A trailer follows
-with the number of these bytes and their checksum, as the sender counted them.
+On a connection it is a stretch of one long row of random bytes, from an offset of the connection's
+own on, so that a byte that is lost, repeated, out of place or from another connection shows.  A
+trailer follows with the number of these bytes and their checksum, as the sender counted them.
+
+A datagram says who sent it and which of theirs it is: ``SENDER NUMBER FILLING``.
 """
 
 from __future__ import annotations
@@ -10,18 +12,20 @@ from __future__ import annotations
 import random
 import struct
 import zlib
+from typing import Any
 
 #: How many different offsets there are; a payload may be as long.
 LENGTH = 1_000_003
-
 #: Not to be found in a payload at the place where it is sent.
 URGENT = b"!"
 
 _ROW = random.Random(2026).randbytes(LENGTH)
 _ROWS = memoryview(_ROW + _ROW)
 _TRAILER = struct.Struct("<QI")
+_HEADER = struct.Struct(">HI")
 
-TRAILER_SIZE = _TRAILER.size
+#: The sizes of the smallest datagram, and of the largest there can be over IPv4.
+SMALLEST, LARGEST = _HEADER.size, 65_507
 
 
 def payload(offset: int, start: int, stop: int) -> memoryview:
@@ -33,7 +37,12 @@ def trailer(nbytes: int, checksum: int) -> bytes:
     return _TRAILER.pack(nbytes, checksum)
 
 
-class Ledger:
+def datagram(sender: int, number: int, size: int) -> bytes:
+    """Return a datagram of so many bytes."""
+    return _HEADER.pack(sender, number) + payload(number % 60_000, 0, size - SMALLEST)
+
+
+class StreamLedger:
     """What has been received on one connection.
 
     Attributes:
@@ -47,7 +56,7 @@ class Ledger:
         self._checksum = 0
         self._trailer = b""
         self.position = 0
-        self.total = size + TRAILER_SIZE
+        self.total = size + _TRAILER.size
 
     @property
     def missing(self) -> int:
@@ -72,3 +81,34 @@ class Ledger:
             raise ValueError(f"{-self.missing} bytes more than the peer has sent")
         if not self.missing and self._trailer != trailer(self._size, self._checksum):
             raise ValueError("the checksums differ")
+
+
+class DatagramLedger:
+    """What has been received of each sender.
+
+    Attributes:
+      received: the number of datagrams.
+      addresses: where each sender's datagrams come from, if a receive has told.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.addresses: dict[int, Any] = {}
+        self._next: dict[int, int] = {}
+
+    def enter(self, data: bytes, address: Any) -> None:
+        """Enter a datagram, or the beginning of one that did not fit.
+
+        Raises:
+          ValueError: it is not the next one of its sender, or not as it was sent.
+        """
+        sender, number = _HEADER.unpack_from(data)
+        expected = self._next.get(sender, 0)
+        if number != expected:
+            raise ValueError(f"number {number} of sender {sender} where {expected} was due")
+        if data != datagram(sender, number, len(data)):
+            raise ValueError(f"number {number} of sender {sender} is not as it was sent")
+        if address is not None and self.addresses.setdefault(sender, address) != address:
+            raise ValueError(f"sender {sender} has two addresses")
+        self._next[sender] = number + 1
+        self.received += 1

@@ -1,10 +1,15 @@
-"""One connection, from its opening until every byte of it is accounted for."""
+"""Streams under test: ``python -m tests.soak.streams PORT SECONDS CONNECTIONS SEED``.
+
+Many connections at a time, each until every byte of it is accounted for.
+"""
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
+import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,8 +18,20 @@ import trio
 import trio_wsarecv
 from trio_wsarecv import MsgFlag, wsarecv
 
-from .payload import LENGTH, URGENT, Ledger
-from .receives import WAYS, BufferFault
+from .account import Account, held, raise_file_limit, report
+from .payload import LENGTH, URGENT, StreamLedger
+from .receives import WAYS, BufferFault, receive
+
+#: Seconds that the last bytes may take, once the peer has been told to hurry.
+LAST_BYTES = 40.0
+#: And seconds that it may take to cancel what has not ended then.
+STUCK = 10.0
+#: How much of the connections asked for must have been open at once.
+LOAD = 0.9
+#: How much of the time is for getting warm, before what is held is looked at.
+WARMING_UP = 0.25
+#: How many connections another task closes while they are received on.
+CLOSED = 0.1
 
 
 class Kind(NamedTuple):
@@ -41,30 +58,7 @@ KINDS = {
     "reset": Kind(1, 1, 50_000, 0.5),
     "vanish": Kind(1, 1, 20_000, 0.5),
 }
-
-#: How many connections another task closes while they are received on.
-CLOSED = 0.1
-
-
-class Account:
-    """What came of all connections.
-
-    Attributes:
-      opened: how many there were.
-      active: those that there are, with what is known of them.
-      faults: what was done to them, and how often.
-      checked: bytes that were received and are what was sent.
-      lost: bytes that were sent and never received.
-      failures: whatever must not be.
-    """
-
-    def __init__(self) -> None:
-        self.opened = 0
-        self.active: set[Connection] = set()
-        self.faults: Counter[str] = Counter()
-        self.checked = 0
-        self.lost = 0
-        self.failures: list[str] = []
+WANTED = (*KINDS, "closed by another task", "cancelled receives")
 
 
 class Connection:
@@ -73,12 +67,11 @@ class Connection:
     def __init__(self, account: Account, seed: int) -> None:
         self.account = account
         self.rng = rng = random.Random(seed)
-        weights = [kind.weight for kind in KINDS.values()]
-        (self.name,) = rng.choices(list(KINDS), weights)
+        (self.name,) = rng.choices(list(KINDS), [kind.weight for kind in KINDS.values()])
         self.kind = KINDS[self.name]
         self.size = rng.randint(self.kind.smallest, self.kind.largest)
         self.offset = rng.randrange(LENGTH)
-        self.ledger = Ledger(self.offset, self.size)
+        self.ledger = StreamLedger(self.offset, self.size)
         self.is_closed = False
         self.acknowledged = False
         self.urgent_tried = False
@@ -130,7 +123,9 @@ class Connection:
                 await self.react(nursery)
         except (OSError, trio.BrokenResourceError) as exc:
             # Calls of the socket that come after the closing get an OSError.
-            if not self.is_closed and not (self.acknowledged and _is_reset(exc)):
+            cause = exc if isinstance(exc, OSError) else exc.__cause__
+            is_reset = isinstance(cause, (ConnectionResetError, ConnectionAbortedError))
+            if not self.is_closed and not (self.acknowledged and is_reset):
                 self.account.failures.append(f"{self}: {exc!r}")
         except trio.ClosedResourceError:
             if not self.is_closed:
@@ -140,36 +135,33 @@ class Connection:
 
     async def receive_once(self) -> bool:
         """Receive in some way, for some time; return whether there is more to come."""
-        receive = self.rng.choice(WAYS)
-        self.doing = receive.__name__
+        self.doing = self.rng.choice(WAYS)
         data = None
         seconds = self.rng.expovariate(1 / self.kind.patience) if self.rng.random() < 0.8 else 0
         with trio.move_on_after(seconds) as self.scope:
-            data = await receive(self.stream, self.rng)
-        if self.scope.cancelled_caught:
-            self.account.faults["cancelled receives"] += 1
-        if self.scope.cancel_called and data:
-            self.account.faults["receives that got bytes although cancelled"] += 1
-        if data is None:
-            return True
-        if not data:
-            return False
+            data = await receive(self.doing, self.stream, self.rng)
+        faults = self.account.faults
+        faults["cancelled receives"] += self.scope.cancelled_caught
+        faults["receives that got bytes although cancelled"] += bool(
+            self.scope.cancel_called and data
+        )
         # What comes in the moment of a reset comes as far as it gets; it is nobody's business.
-        if not (self.acknowledged and self.name == "reset"):
+        if data and not (self.acknowledged and self.name == "reset"):
             self.ledger.enter(data)
-        return True
+        return data is None or bool(data)
 
     async def react(self, nursery: trio.Nursery) -> None:
         """Do what the connection's kind asks for at this point."""
-        complete = self.ledger.missing == 0
-        if self.name == "reset" and complete and not self.acknowledged:
+        if self.name == "urgent" and self.ledger.position == self.size // 2:
+            await self.receive_urgent()
+        elif self.ledger.missing or self.acknowledged:
+            return
+        elif self.name == "reset":
             self.acknowledged = True
             await self.stream.send_all(b"a")
-        elif self.name == "vanish" and complete and not self.acknowledged:
+        elif self.name == "vanish":
             self.acknowledged = True
             nursery.start_soon(self.close_soon)
-        elif self.name == "urgent" and self.ledger.position == self.size // 2:
-            await self.receive_urgent()
 
     async def receive_urgent(self) -> None:
         if self.urgent_tried:
@@ -203,17 +195,78 @@ async def cancel_late(account: Account, rng: random.Random) -> None:
                 connection.scope.cancel()
 
 
-def _is_reset(error: BaseException) -> bool:
-    cause = error if isinstance(error, OSError) else error.__cause__
-    return isinstance(cause, (ConnectionResetError, ConnectionAbortedError))
-
-
-async def keep_open(account: Account, port: int, seeds: Callable[[], int], until: float) -> None:
+async def keep_open(account: Account, port: int, seed: Callable[[], int], until: float) -> None:
     """Have a connection at all times until then, one after the other."""
     while trio.current_time() < until:
-        connection = Connection(account, seeds())
+        connection = Connection(account, seed())
         try:
             await connection.run(port)
         except OSError as exc:
             account.failures.append(f"cannot connect: {exc!r}")
             await trio.sleep(1)
+
+
+async def watch(account: Account, most: dict[str, int], wanted: int, until: float) -> None:
+    """Note each second how much there is at once, and end the process if it is stuck."""
+    for second in itertools.count():
+        engines = [connection.stream.socket.receiver.engine for connection in account.active]
+        operations = [getattr(engine, "operation", None) for engine in engines]
+        in_kernel = sum(each is not None and each.is_in_kernel for each in operations)
+        most["connections"] = max(most["connections"], len(account.active))
+        most["receives in the kernel"] = max(most["receives in the kernel"], in_kernel)
+        if second % 10 == 0:
+            print(
+                f"{second:4} s: {len(account.active)} of {wanted} connections open, "
+                f"{account.opened} opened so far, {account.checked:,} bytes checked",
+                flush=True,
+            )
+        if trio.current_time() > until + LAST_BYTES + STUCK:
+            # One that cannot even be cancelled: all there is to do is to say so and to end.
+            for connection in account.active:
+                print("FAILURE: stuck:", connection, flush=True)
+            os._exit(1)
+        await trio.sleep(1)
+
+
+async def soak(
+    port: int,
+    seconds: float,
+    connections: int,
+    seed: Callable[[], int],
+    account: Account,
+    most: dict[str, int],
+) -> None:
+    """Keep so many connections open for so long, and then see them to their ends."""
+    async with trio.open_nursery() as watching:
+        until = trio.current_time() + seconds
+        watching.start_soon(watch, account, most, connections, until)
+        watching.start_soon(cancel_late, account, random.Random(seed()))
+        with trio.CancelScope(deadline=until + LAST_BYTES) as scope:
+            async with trio.open_nursery() as nursery:
+                for _ in range(connections):
+                    nursery.start_soon(keep_open, account, port, seed, until)
+                await trio.sleep_until(until)
+                async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                    await stream.send_all(b"hurry\n")
+        if scope.cancelled_caught:
+            account.failures.append(f"connections were still open after {LAST_BYTES} s")
+        watching.cancel_scope.cancel()
+
+
+def main(port: int, seconds: float, connections: int, first: int) -> int:
+    raise_file_limit()
+    seed = itertools.count(first).__next__
+    account = Account()
+    most = {"connections": 0, "receives in the kernel": 0}
+    warming_up = seconds * WARMING_UP
+    trio.run(soak, port, warming_up, connections, seed, account, most)
+    before = held()
+    trio.run(soak, port, seconds - warming_up, connections, seed, account, most)
+    print("at once, at the most:", ", ".join(f"{n:,} {name}" for name, n in most.items()))
+    if most["connections"] < LOAD * connections:
+        account.failures.append(f"there were not {connections} connections at once")
+    return report(account, before, "bytes", WANTED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))
