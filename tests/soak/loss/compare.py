@@ -26,15 +26,10 @@ from typing import Any
 from tools import packages
 from tools.children import SET_UP, WINDOWS_PYTHON, child
 
-from .measure import MARK, PAUSE, PIECE, TOTAL
+from .program import MARK, PAUSE, PIECE, TOTAL
 
 RESULTS = Path(__file__).parents[3] / "docs" / "loss-results.inc"
-PROGRAMS = {
-    "asyncio": "asyncio_program",
-    "winloop": "asyncio_program",
-    "trio": "trio_program",
-    "trio_wsarecv": "trio_program",
-}
+LIBRARIES = ("asyncio", "winloop", "trio", "trio_wsarecv")
 OURS = "trio_wsarecv"
 DEADLINE = 240.0  # seconds for each
 CANCELLED = 100  # receives of each, at the least
@@ -51,12 +46,12 @@ def send(listener: socket.socket) -> None:
 
 def measure(name: str, python: list[str]) -> dict[str, Any] | None:
     """Run one program and return its answer, or None if it gave none."""
-    environ = {**os.environ, "PYTHONPATH": search_path()}
+    path = [str(packages.ensure("benchmarks/requirements.txt")), os.environ.get("PYTHONPATH", "")]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        sender = threading.Thread(target=send, args=(listener,), daemon=True)
-        sender.start()
-        arguments = [name, str(listener.getsockname()[1])]
-        command = [*python, "-m", f"tests.soak.loss.{PROGRAMS[name]}", *arguments]
+        threading.Thread(target=send, args=(listener,), daemon=True).start()
+        port = str(listener.getsockname()[1])
+        command = [*python, "-m", "tests.soak.loss.program", name, port]
         with child(command, DEADLINE, stdout=subprocess.PIPE, env=environ) as process:
             output, _ = process.communicate()
     for line in output.splitlines():
@@ -67,11 +62,6 @@ def measure(name: str, python: list[str]) -> dict[str, Any] | None:
     return None
 
 
-def search_path() -> str:
-    path = [str(packages.ensure("benchmarks/requirements.txt")), os.environ.get("PYTHONPATH", "")]
-    return os.pathsep.join(filter(None, path))
-
-
 def system(native: bool) -> str:
     if native or sys.platform == "win32":
         return sys.platform
@@ -79,55 +69,40 @@ def system(native: bool) -> str:
     return f"Windows CPython on Wine {version.split()[0].removeprefix('wine-')}"
 
 
-def row(answer: dict[str, Any]) -> tuple[str, str, str, str, str]:
-    lost = TOTAL - answer["received"]
-    figures = (answer["cancelled"], answer["received"], lost)
-    cancelled, received, lost_text = (f"{figure:,}" for figure in figures)
-    return answer["library"], cancelled, received, lost_text, f"{lost / TOTAL:.2%}"
-
-
 HEADER = ("Library", "Receives cancelled", "Bytes received", "Bytes lost", "Of all")
 
 
-def as_text(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
-    lines = []
-    for cells in (HEADER, *rows):
-        first, *rest = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-        lines.append("  ".join([cells[0].ljust(len(first)), *rest]))
-    return "\n".join(lines)
+def row(answer: dict[str, Any]) -> tuple[str, ...]:
+    lost = TOTAL - answer["received"]
+    figures = (f"{figure:,}" for figure in (answer["cancelled"], answer["received"], lost))
+    return answer["library"], *figures, f"{lost / TOTAL:.2%}"
 
 
 def as_rst(rows: list[tuple[str, ...]], where: str) -> str:
     lines = [
         ".. Written by tests/soak/loss/compare.py --write.",
-        "",
-        f"Of {TOTAL:,} bytes, measured on {where}:",
-        "",
-        ".. list-table::",
-        "   :header-rows: 1",
-        "   :class: figures",
-        "",
+        f"\nOf {TOTAL:,} bytes, measured on {where}:\n",
+        ".. list-table::\n   :header-rows: 1\n   :class: figures\n",
     ]
-    for cells in (HEADER, *rows):
-        first, *rest = cells
+    for first, *rest in (HEADER, *rows):
         lines += [f"   * - {first}", *(f"     - {cell}" for cell in rest)]
     return "\n".join(lines) + "\n"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="loss", description=__doc__)
-    parser.add_argument("libraries", nargs="*", metavar="LIBRARY", help=", ".join(PROGRAMS))
+    parser.add_argument("libraries", nargs="*", metavar="LIBRARY", help=", ".join(LIBRARIES))
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}, too")
     parser.add_argument("--native", action="store_true", help="this Python, not one on Windows")
     options = parser.parse_args()
     python = [sys.executable] if options.native else list(WINDOWS_PYTHON)
     if not options.native:
         subprocess.run([*python, "-c", "pass"], check=True, timeout=SET_UP)
-    answers = {name: measure(name, python) for name in options.libraries or PROGRAMS}
-    rows: list[tuple[str, ...]] = [row(answer) for answer in answers.values() if answer]
+    answers = {name: measure(name, python) for name in options.libraries or LIBRARIES}
+    rows = [row(answer) for answer in answers.values() if answer]
     print(f"Of {TOTAL:,} bytes, on {system(options.native)}:")
-    print(as_text(rows))
+    for first, *rest in (HEADER, *rows):
+        print(f"{first:42}", *(f"{cell:>18}" for cell in rest))
     if options.write:
         RESULTS.write_text(as_rst(rows, system(options.native)), encoding="utf-8")
     if None in answers.values():
