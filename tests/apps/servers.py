@@ -6,14 +6,12 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tests.programs import environment
 from tools.children import child
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 #: Seconds that a server may live.
 DEADLINE = 300.0
@@ -21,43 +19,35 @@ DEADLINE = 300.0
 PATIENCE = 30.0
 #: Any free port.
 FREE = "127.0.0.1:0"
-PATCHED = ("-m", "trio_wsarecv", "run")
 
 
 class Server:
-    """A server that has been started.
+    """A server that answers on so many addresses.
 
     Attributes:
       urls: where it answers, by scheme.
       log: what it has written to its standard error.
     """
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], addresses: int) -> None:
         self.urls: dict[str, str] = {}
         self.log: list[str] = []
         self._process = process
-        self._reader = threading.Thread(target=self._read, daemon=True)
-
-    def start(self, number: int) -> None:
-        """Wait until it answers on so many addresses."""
-        assert self._process.stderr is not None
-        while len(self.urls) < number:
-            line = self._process.stderr.readline()
-            self.log.append(line)
-            assert line, self.log
-            if found := re.search(r"Running on ((https?)://\S+)", line):
+        stderr: Any = process.stderr
+        while len(self.urls) < addresses:
+            self.log.append(stderr.readline())
+            assert self.log[-1], self.log
+            if found := re.search(r"Running on ((https?)://\S+)", self.log[-1]):
                 self.urls[found[2]] = found[1]
+        self._reader = threading.Thread(target=lambda: self.log.extend(stderr), daemon=True)
         self._reader.start()
 
-    def wait(self) -> int:
-        """Wait until it has ended of its own accord, and return its exit status."""
+    def check_end(self) -> None:
+        """Wait until it has ended of its own accord, and see that it did so well."""
         status = self._process.wait(PATIENCE)
         self._reader.join()
-        return status
-
-    def _read(self) -> None:
-        assert self._process.stderr is not None
-        self.log += self._process.stderr
+        assert status == 0, "".join(self.log)
+        assert [line for line in self.log if "[INFO]" not in line] == []
 
 
 @contextmanager
@@ -68,9 +58,7 @@ def serving(
     application: str = "tests.apps.application:app",
 ) -> Iterator[Server]:
     """Serve an application on free ports, for as long as the block lasts."""
-    command = [sys.executable, *PATCHED, "-m", module, "--worker-class=trio"]
+    command = [*(sys.executable, "-m", "trio_wsarecv", "run", "-m", module, "--worker-class=trio")]
     command += [f"--bind={FREE}", *options, application]
     with child(command, DEADLINE, env=environment(), stderr=subprocess.PIPE) as process:
-        server = Server(process)
-        server.start(addresses)
-        yield server
+        yield Server(process, addresses)

@@ -1,4 +1,4 @@
-"""Servers in their other ways to run: to the end while requests are under way, and in workers."""
+"""Servers that are interrupted while requests are under way, and servers with worker processes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_requests_under_way_end_well_when_the_server_is_interrupted(
                     await late.get("/begun")
             assert answers == []
             ending.set()
-        assert server.wait() == 0, "".join(server.log)
+        server.check_end()
     assert {(each["bytes"], each["sha256"]) for each in answers} == {(MIB, digest(MIB))}
     assert len(answers) == UPLOADS
     last = max((each["statistics"] for each in answers), key=lambda each: each["bytes"])
@@ -63,7 +63,6 @@ async def test_requests_under_way_end_well_when_the_server_is_interrupted(
     check_received(before, last, UPLOADS * (MIB - PIECE))
     if on_windows:
         assert last["pended"] > 0  # nothing ever came on the idle connection
-    assert [line for line in server.log if "[INFO]" not in line] == []
 
 
 @pytest.mark.parametrize("module", MODULES)
