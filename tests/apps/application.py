@@ -17,8 +17,9 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 
@@ -26,39 +27,35 @@ import trio_wsarecv
 
 from .content import pieces
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    Scope = dict[str, Any]
-    Receive = Callable[[], Awaitable[dict[str, Any]]]
-    Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-class Record:
-    """Takes down paths, and lets others wait until there are so many."""
+class Record(list[str]):
+    """Paths; others can wait until there are so many."""
 
     def __init__(self) -> None:
-        self._paths: list[str] = []
+        super().__init__()
         self._changed = trio.Event()
 
     def add(self, path: str) -> None:
-        self._paths.append(path)
+        self.append(path)
         self._changed.set()
         self._changed = trio.Event()
 
     async def wait(self, number: int) -> list[str]:
-        while len(self._paths) < number:
+        while len(self) < number:
             await self._changed.wait()
-        return self._paths
+        return self
 
 
-begun = Record()
-gone = Record()
+begun, gone = Record(), Record()
 
 
-async def app(scope: Scope, receive: Receive, send: Send) -> None:
+async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
-        await live(receive, send)
+        for _ in range(2):  # startup and shutdown
+            await send({"type": f"{(await receive())['type']}.complete"})
         return
     path, argument = scope["path"], int(scope["query_string"] or 0)
     if path in ("/upload", "/download", "/wait"):
@@ -80,26 +77,17 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await answer(send)
 
 
-async def live(receive: Receive, send: Send) -> None:
-    while True:
-        what = (await receive())["type"]
-        await send({"type": f"{what}.complete"})
-        if what == "lifespan.shutdown":
-            return
-
-
 async def upload(receive: Receive, send: Send) -> None:
     hash_ = hashlib.sha256()
     nbytes = 0
-    more = True
-    while more:
+    message: dict[str, Any] = {"more_body": True}
+    while message["more_body"]:
         message = await receive()
         if message["type"] == "http.disconnect":
             gone.add("/upload")
             return
         hash_.update(message["body"])
         nbytes += len(message["body"])
-        more = message["more_body"]
     await answer(send, bytes=nbytes, sha256=hash_.hexdigest())
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Protocol
 
 import httpx
 import pytest
@@ -14,10 +15,6 @@ from tests.peers import peer as peer
 
 from .certificates import Certificates, create
 from .servers import FREE, Server, serving
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from contextlib import AbstractAsyncContextManager
 
 
 @pytest.fixture(scope="session")

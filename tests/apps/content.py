@@ -5,10 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import random
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from collections.abc import Iterator
 
 PIECE = 64 << 10
 

@@ -1,15 +1,17 @@
-"""aioquic's core, which does no I/O, on sockets of this package; and a bad network between two."""
+"""aioquic's core, which does no I/O, on sockets of this package, over a bad network."""
 
 from __future__ import annotations
 
 import hashlib
+import random
 import socket
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 from aioquic.buffer import Buffer  # type: ignore[attr-defined]
 from aioquic.quic import events
+from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import pull_quic_header
 
@@ -17,17 +19,10 @@ import trio_wsarecv
 
 from .content import pieces
 
-if TYPE_CHECKING:
-    import random
-
-    from aioquic.quic.configuration import QuicConfiguration
-
 MAX_BATCH, MAX_PACKET = 64, 2048
 STREAM = 0
 GRANULARITY = 0.001  # seconds
 LOST, OVERTAKEN = 0.03, 0.1  # of all datagrams, how many
-
-Address = Any
 
 
 def udp_socket() -> trio_wsarecv.Socket:
@@ -40,28 +35,33 @@ def udp_socket() -> trio_wsarecv.Socket:
 class Peer:
     """One end of a connection, which sends so many bytes while it receives those of the other.
 
+    A client moves to another address in the middle.  Some datagrams do not reach a peer, and others
+    come behind later ones.
+
     Attributes:
       hash: of the bytes received so far.
       complete: set when all have been received.
       addresses: where they came from.
+      lost: how many datagrams were dropped.
+      overtaken: how many came behind later ones.
     """
 
-    def __init__(
-        self, sock: trio_wsarecv.Socket, configuration: QuicConfiguration, nbytes: int
-    ) -> None:
-        self.sock = sock
+    def __init__(self, configuration: QuicConfiguration, nbytes: int, seed: int) -> None:
+        self.sock = udp_socket()
         self.hash = hashlib.sha256()
         self.complete = trio.Event()
-        self.addresses: dict[Address, None] = {}
+        self.addresses: set[Any] = set()
+        self.lost = self.overtaken = 0
         self._configuration = configuration
+        self._random = random.Random(seed)
         self._nbytes = nbytes
         self._received = 0
         self._is_client = configuration.is_client
         self._has_begun = False
         self._connection: QuicConnection | None = None
-        self._migrates_at = nbytes // 2 if self._is_client else inf
+        self._moves_at = nbytes // 2 if self._is_client else inf
 
-    async def run(self, server: Address = None) -> None:
+    async def run(self, server: Any = None) -> None:
         """Talk to the other side until cancelled; a client connects to a server."""
         if server is not None:
             self._connection = QuicConnection(configuration=self._configuration)
@@ -76,16 +76,17 @@ class Peer:
             with trio.CancelScope(deadline=inf if timer is None else max(timer, soon)):
                 batch = await self.sock.recvfrom_many(MAX_BATCH, MAX_PACKET)
             now = trio.current_time()
-            for data, address in batch:
-                self.addresses[address] = None
+            for data, address in self._spoiled(batch):
+                self.addresses.add(address)
                 self._connection = self._connection or self._accept(data)
                 self._connection.receive_datagram(data, address, now)
-            assert self._connection is not None
+            if self._connection is None:
+                continue  # the first datagram was dropped
             if timer is not None and timer <= now:
                 self._connection.handle_timer(now)
             self._take_events(self._connection)
-            if self._received >= self._migrates_at:
-                self._migrates_at = inf
+            if self._received >= self._moves_at:
+                self._moves_at = inf
                 self._connection.change_connection_id()
                 self.sock.close()
                 self.sock = udp_socket()
@@ -94,6 +95,15 @@ class Peer:
     async def _flush(self) -> None:
         assert self._connection is not None
         await self.sock.sendto_many(self._connection.datagrams_to_send(trio.current_time()))
+
+    def _spoiled(self, batch: list[trio_wsarecv.Datagram]) -> list[trio_wsarecv.Datagram]:
+        kept = [each for each in batch if self._random.random() >= LOST]
+        self.lost += len(batch) - len(kept)
+        for index in range(len(kept) - 1):
+            if self._random.random() < OVERTAKEN:
+                kept[index : index + 2] = reversed(kept[index : index + 2])
+                self.overtaken += 1
+        return kept
 
     def _accept(self, data: bytes) -> QuicConnection:
         header = pull_quic_header(Buffer(data=data), host_cid_length=8)
@@ -116,52 +126,3 @@ class Peer:
                 self.hash.update(event.data)
                 if event.end_stream:
                     self.complete.set()
-
-
-class Relay:
-    """Passes datagrams on between clients and a server, but not all of them, nor all in order.
-
-    Each client has a socket of its own towards the server, as behind a router.
-
-    Attributes:
-      sock: where clients send to.
-      lost: how many datagrams were dropped.
-      overtaken: how many came behind later ones.
-    """
-
-    def __init__(self, server: Address, random: random.Random) -> None:
-        self.sock = udp_socket()
-        self.lost = self.overtaken = 0
-        self._server = server
-        self._random = random
-        self._towards_server: dict[Address, trio_wsarecv.Socket] = {}
-
-    async def run(self) -> None:
-        """Pass on until cancelled."""
-        async with trio.open_nursery() as nursery:
-            while True:
-                batch = self._spoil(await self.sock.recvfrom_many(MAX_BATCH, MAX_PACKET))
-                for data, client in batch:
-                    if client not in self._towards_server:
-                        self._towards_server[client] = udp_socket()
-                        nursery.start_soon(self._answer, client)
-                    await self._towards_server[client].sendto_many([(data, self._server)])
-
-    async def _answer(self, client: Address) -> None:
-        sock = self._towards_server[client]
-        while True:
-            batch = self._spoil(await sock.recvfrom_many(MAX_BATCH, MAX_PACKET))
-            await self.sock.sendto_many([(data, client) for data, _ in batch])
-
-    def _spoil(self, batch: list[trio_wsarecv.Datagram]) -> list[trio_wsarecv.Datagram]:
-        kept = [each for each in batch if self._random.random() >= LOST]
-        self.lost += len(batch) - len(kept)
-        for index in range(len(kept) - 1):
-            if self._random.random() < OVERTAKEN:
-                kept[index : index + 2] = reversed(kept[index : index + 2])
-                self.overtaken += 1
-        return kept
-
-    def close(self) -> None:
-        for sock in (self.sock, *self._towards_server.values()):
-            sock.close()

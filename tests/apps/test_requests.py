@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
 import trio
 
 import trio_wsarecv
+from tests.peers import HostilePeer
 
+from .conftest import Connect
 from .content import digest, pieces
 from .received import check_received, on_windows
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from tests.peers import HostilePeer
-
-    from .conftest import Connect
-    from .servers import Server
+from .servers import Server
 
 MIB = 1 << 20
 LARGE = 64 * MIB

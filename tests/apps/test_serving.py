@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
 import trio
 
+from .conftest import Connect
 from .content import PIECE, digest, pieces
 from .received import check_received, on_windows
 from .servers import serving
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from .conftest import Connect
 
 MIB = 1 << 20
 UPLOADS = 20
