@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import assert_checkpoints
 
 from tests.peers import Counted, pattern
 from tests.receiving import winerror
@@ -48,25 +47,6 @@ async def test_a_receive_takes_all_that_waits_in_one_piece(
     for nbytes in (1, 5000, 256 * 1024):
         sock.peer.send(pattern(nbytes))
         assert await sock.recv(1 << 20) == pattern(nbytes)
-
-
-async def test_a_receive_is_a_checkpoint_and_can_be_cancelled(
-    simulation: Simulation, sock: SocketOverSimulation
-) -> None:
-    sock.peer.send(b"data")
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        await sock.recv(100)
-    assert scope.cancelled_caught
-    with assert_checkpoints():
-        assert await sock.recv(2) == b"da"
-    with trio.move_on_after(0):
-        await SocketStream(sock).receive_exactly(10)
-    assert await sock.recv(100) == b"ta"
-    sock.peer.reset()
-    with assert_checkpoints(), pytest.raises(ConnectionResetError) as caught:
-        await sock.recv(100)
-    assert winerror(caught.value) == WinsockError.WSAECONNRESET
 
 
 async def test_a_receive_whose_socket_is_closed_before_its_task_runs_again(

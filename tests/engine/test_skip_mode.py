@@ -11,15 +11,13 @@ import trio
 from tests.peers import Counted
 from tests.receiving import RECEIVES, SENDER, SENDER_ADDRESS, result_of
 from tests.simulation import Call, Simulation
-from tests.simulation.behaviour import FlagsOut, InlineIosb
+from tests.simulation.behaviour import InlineIosb
 from tests.simulation.request import Result
 from trio_wsarecv import (
-    MsgFlag,
     Socket,
     SocketFactory,
     SocketStream,
     from_stdlib_socket,
-    wsarecv,
 )
 from trio_wsarecv._install import _patch
 from trio_wsarecv._winsock.codes import NtStatus
@@ -46,23 +44,6 @@ async def test_a_receive_of_a_datagram_that_waits_needs_no_packet(
         assert call.value == expected
     assert simulation.events == ["set modes", *["receive"] * 3]
     assert (counted.immediate, counted.pended, counted.overlapped) == (3, 0, 3)
-
-
-@pytest.mark.parametrize("flags_out", FlagsOut)
-@pytest.mark.parametrize("flags_in", [0, MsgFlag.MSG_PUSH_IMMEDIATE])
-async def test_bytes_and_flags_are_those_of_the_call_itself(
-    simulation: Simulation, flags_in: int, flags_out: FlagsOut
-) -> None:
-    simulation.behave(inline_iosb=InlineIosb.LEFT_PENDING, flags_out=flags_out)
-    sock = simulation.stream(made_here=True)
-    sock.peer.send(b"part", NtStatus.RECEIVE_PARTIAL)
-    sock.peer.send(b"rest")
-    told = MsgFlag(0) if flags_out is FlagsOut.LEFT else MsgFlag.MSG_PARTIAL
-    for data, flags in ((b"part", told), (b"rest", MsgFlag(0))):
-        buffer = bytearray(10)
-        call = await simulation.begin(wsarecv, sock, [buffer], flags_in)
-        assert call.value == (4, flags)
-        assert buffer == data + bytes(6)
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNSPEC])

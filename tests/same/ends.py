@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
+import select
 import socket
 import ssl
-import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -15,12 +14,12 @@ from typing import Any
 import trio
 
 import trio_wsarecv
+from tests.hostile import RESET_ON_CLOSE
 
 from .outcome import WHOLE, account_for, of_data
 from .program import DATAGRAMS, SENDERS, TLS
 
 ADDRESS = ("127.0.0.1", 0)
-RESET_ON_CLOSE = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)
 
 
 @cache
@@ -148,11 +147,8 @@ class Senders:
     def drain(self) -> None:
         """Receive what has come, before the kernel has no more room."""
         for sock in self._sockets:
-            sock.setblocking(False)
-            with suppress(BlockingIOError):
-                while True:
-                    self.received.append(sock.recv(2048))
-            sock.setblocking(True)
+            while select.select([sock], [], [], 0)[0]:
+                self.received.append(sock.recv(2048))
 
     def close(self) -> None:
         for sock in self._sockets:
@@ -233,35 +229,18 @@ class End:
         self.sent += nbytes
         return pattern(self.sent - nbytes, nbytes)
 
-    def receiver(self, call: str, size: int, flags: int) -> Callable[[], Awaitable[bytes | str]]:
-        """Return what receives bytes; with the sender of a datagram, these are words."""
-
-        async def receive_some() -> bytes:
+    async def receive(self, call: str, size: int, flags: int) -> bytes | str:
+        """Receive bytes; with the sender of a datagram, these are words."""
+        if call == "receive_some":
             return bytes(await self.stream.receive_some(size))
-
-        async def recv() -> bytes:
-            return await self.sock.recv(size, flags)
-
-        async def recv_into() -> bytes:
-            buffer = bytearray(size)
-            return bytes(buffer[: await self.sock.recv_into(buffer, 0, flags)])
-
-        async def recvfrom() -> bytes | str:
-            data, address = await self.sock.recvfrom(size, flags)
-            return self._named(data, address)
-
-        async def recvfrom_into() -> bytes | str:
-            buffer = bytearray(size)
-            nbytes, address = await self.sock.recvfrom_into(buffer, 0, flags)
-            return self._named(bytes(buffer[:nbytes]), address)
-
-        calls = (receive_some, recv, recv_into, recvfrom, recvfrom_into)
-        return {each.__name__: each for each in calls}[call]
-
-    def _named(self, data: bytes, address: object) -> bytes | str:
-        if self.kind != DATAGRAMS:
-            return data
-        return f"{of_data(data)} from {self.senders.addresses.index(address)}"
+        buffer, method = bytearray(size), getattr(self.sock, call)
+        into = call.endswith("_into")
+        result = await (method(buffer, 0, flags) if into else method(size, flags))
+        data, *sender = result if isinstance(result, tuple) else (result,)
+        data = bytes(buffer[:data]) if into else data
+        if not sender or self.kind != DATAGRAMS:
+            return bytes(data)
+        return f"{of_data(data)} from {self.senders.addresses.index(sender[0])}"
 
     def take(self, burst: int, result: bytes | str) -> None:
         """Note what was received."""

@@ -275,14 +275,15 @@ class Play:
 
     async def _receive(self, end: End, receive: Receive, scope: trio.CancelScope) -> None:
         what = f"{receive.call}({receive.size})@{self._burst}"
-        function = end.receiver(receive.call, receive.size, socket.MSG_PEEK if receive.peek else 0)
+        flags = socket.MSG_PEEK if receive.peek else 0
+        function = partial(end.receive, receive.call, receive.size, flags)
         above = 0 if receive.frames is None else await room() - receive.frames
         end.receiving += 1
         try:
             with scope:
                 for number in range(receive.times):
                     which = f"{what} #{number:02}" if number else what
-                    call = function if receive.frames is None else partial(descend, above, function)
+                    call = partial(descend, above, function) if receive.frames else function
                     if not await self._receive_once(end, receive, call, which):
                         break
                     above += 1  # as a parser of what is nested does

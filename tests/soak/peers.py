@@ -25,10 +25,8 @@ So the kernel never has to drop one.
 
 from __future__ import annotations
 
-import os
 import random
 import socket
-import struct
 import sys
 import threading
 import zlib
@@ -37,13 +35,14 @@ from typing import Any
 
 import trio
 
+from tests.hostile import RESET_ON_CLOSE
+
 from .account import raise_file_limit
 from .payload import LARGEST, SMALLEST, URGENT, datagram, payload, trailer
 
 PAUSE = 1.0  # seconds between the bytes of a drip, at the most
 MOMENT = 1.0  # seconds
 AFTERMATH = 10_000  # bytes that come just before a reset
-RESET_ON_CLOSE = struct.pack("ii" if os.name == "posix" else "hh", 1, 0)
 
 #: How many datagrams may wait in a receive buffer.  The kernel counts more than their bytes.
 BURSTS = {"flood": 64, "oversized": 2, "spoof": 64, "vanish": 8, "echo": 64}
