@@ -1,8 +1,8 @@
-"""Plays a program on both, and says in what they differ.
+"""Plays a program on stock Trio and on the package, and reports how they differ.
 
 Where an outcome depends on the order in which Trio runs its tasks, stock Trio plays the program
 with many seeds of its scheduler, and the package may do what stock Trio did for any of them.  But a
-run that ends badly or never, and bytes that are lost, are faults whatever stock Trio does.
+run that ends with an error or never, and lost bytes, are faults whatever stock Trio does.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from .program import Close, Program, Receive
 
 #: How often stock Trio plays a program on which the two differ, at first.
 MOST = 40
-#: And before that is said: it may be that many steps each have two orders.
+#: And how often before a difference is reported, since many steps may each have two orders.
 THOROUGH = 300
-#: How often it may crash: each time a process has to be started again.
+#: How often it may crash, which takes a new process each time.
 CRASHES = 8
-#: Counted where there was nothing to compare with: stock Trio never came to the end.
+#: Counted where there was nothing to compare with, since stock Trio crashed each time.
 CRASHED = "stock Trio crashed"
 #: No burst has this number.
 NEVER = 1 << 30
@@ -48,11 +48,11 @@ class Problem:
 
 @dataclass
 class Comparison:
-    """In what the two differ.
+    """How the two differ.
 
     Attributes:
-      problems: what must not be.
-      tolerated: how often each of the predicates held.
+      problems: differences that are not allowed.
+      tolerated: how often each predicate allowed a difference.
       receives: how many receives the package has made.
     """
 
@@ -82,7 +82,7 @@ class Oracle:
         self._closes = any(isinstance(each, Close) for burst in bursts for each in burst)
 
     def judge(self, outcome: Outcome) -> Comparison:
-        """Compare an outcome of the package with those of stock Trio, more of them if need be."""
+        """Compare an outcome of the package with those of stock Trio; get more of them if needed."""
         parts = outcome.parts()
         comparison = Comparison(receives=outcome.receives)
         if outcome.ended != WELL:
@@ -102,36 +102,35 @@ class Oracle:
             comparison.tolerated[CRASHED] += 1
             return comparison
 
-        tolerated_from = NEVER
-        elsewhere: set[str] = set()  # the sockets of which other receives got the data
-        cancelled: set[int] = set()  # the groups that an allowed difference may have ended
-        unclear: list[tuple[str, list[Case]]] = []
+        def add(kind: str, name: str) -> None:
+            comparison.problems.append(Problem(kind, self._described(name, parts.get(name))))
+
+        first = NEVER  # the first burst with an allowed difference
+        elsewhere: set[str] = set()  # sockets whose data other receives got
+        cancelled: set[int] = set()  # groups that an allowed difference may have ended
+        unclear: list[tuple[str, Case]] = []
         for name in sorted(unseen, key=lambda name: name.endswith(BYTES)):
-            part = parts.get(name)
-            if name.endswith(BYTES) and name.removesuffix(f", {BYTES}") in elsewhere:
-                continue  # how much is left when it is closed is another amount, too
             if name.endswith(BYTES):
-                kind = f"{BYTES}: {part}"
-                comparison.problems.append(Problem(kind, self._described(name, part)))
+                # Where other receives got the data, less or more of it is left at the closing.
+                if name.removesuffix(f", {BYTES}") not in elsewhere:
+                    add(f"{BYTES}: {parts.get(name)}", name)
                 continue
-            cases = self._cases(name, part or ())
+            cases = self._cases(name, parts.get(name) or ())
             if name.startswith("group"):
-                if cases[0].number < tolerated_from:
-                    problem = Problem(cases[0].kind, self._described(name, part))
-                    comparison.problems.append(problem)
+                if cases[0].number < first:
+                    add(cases[0].kind, name)
             elif predicate := allowed(cases):
                 comparison.tolerated[predicate] += 1
                 if self._closes:
                     elsewhere.add(name)
-                tolerated_from = min(tolerated_from, cases[0].number)
+                first = min(first, cases[0].number)
                 cancelled |= {each.group for each in self._receives(name) if not each.caught}
             else:
-                unclear.append((name, cases))
-        for name, cases in unclear:
+                unclear.append((name, cases[0]))
+        for name, case in unclear:
             groups = {each.group for each in self._receives(name)}
-            if cases[0].number < tolerated_from or groups.isdisjoint(cancelled):
-                problem = Problem(cases[0].kind, self._described(name, parts.get(name)))
-                comparison.problems.append(problem)
+            if case.number < first or groups.isdisjoint(cancelled):
+                add(case.kind, name)
         return comparison
 
     def _receives(self, name: str) -> list[Receive]:
@@ -139,7 +138,7 @@ class Oracle:
         return self._program.receives(int(name.split()[1]))
 
     def _unseen(self, parts: dict[str, Any]) -> list[str]:
-        # The parts that stock Trio has never shown so, sockets first.
+        # The parts that differ from every outcome of stock Trio, sockets first.
         names = {name for each in (parts, *self._outcomes) for name in each}
         unseen = (
             name
@@ -149,7 +148,7 @@ class Oracle:
         return sorted(unseen, reverse=True)
 
     def _cases(self, name: str, part: Any) -> list[Case]:
-        # Where this part differs from the outcomes of stock Trio that it is like the longest.
+        # Where this part differs from those outcomes of stock Trio that match it the longest.
         number = int(name.split()[1])
         cases = [
             first_difference(self._program, number, part, each.get(name, ()))
@@ -167,7 +166,7 @@ class Oracle:
 
 
 def _is_as_good(part: Any, stock: Any) -> bool:
-    # Whether nothing is lost, and what comes behind the last byte is the same; or all is the same.
+    # Whether nothing is lost and the same follows the last byte, or the parts are equal.
     if not isinstance(part, str):
         return bool(part == stock)
     account, _, end = part.partition(", then ")
