@@ -1,4 +1,4 @@
 """Random programs, each run on stock Trio and on this package; both must do the same.
 
-Stock Trio is the oracle.  What may differ is listed in `differences`, and there is nothing else.
+Stock Trio is the oracle.  The allowed differences are listed in `differences`.
 """

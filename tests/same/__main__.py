@@ -26,17 +26,17 @@ from .program import Program
 from .shrink import shrink
 from .workers import workers
 
-#: How often the package plays a program again on which the two differed.
+#: How often the package plays a program again after a difference.
 AGAIN = 50
-#: Seconds that it may take to make it smaller.
+#: Seconds to shrink it.
 SHRINKING = 60.0
-#: How often each of the two plays it while it is made smaller.
+#: How often each of the two plays it while it is shrunk.
 WHILE_SHRINKING = 12
 
 
 @dataclass
 class Session:
-    """Many programs, and what came of them.
+    """Many programs and their results.
 
     Attributes:
       plain: plays programs on stock Trio.
@@ -44,7 +44,7 @@ class Session:
       programs: how many were compared.
       receives: how many receives the package has made.
       tolerated: how often each predicate allowed a difference.
-      different: what was not allowed, and how often.
+      different: differences that are not allowed, and how often.
       once: how many programs differed once, and never again.
     """
 
@@ -57,9 +57,9 @@ class Session:
     once: int = 0
 
     def check(self, program: Program, name: str, schedules: Iterable[int] = (0,)) -> None:
-        """Compare what both do with a program, and print in what they differ.
+        """Play a program on both, and print how they differ.
 
-        The package plays it for each of these seeds of the scheduler, until the two differ.
+        The package plays it with each of these scheduler seeds, until the two differ.
         """
         oracle = Oracle(self.plain, program, MOST)
         for schedule in schedules:
@@ -72,7 +72,7 @@ class Session:
         self.tolerated += comparison.tolerated
         if comparison.kinds <= self.different.keys():
             self.different.update(comparison.kinds)
-            return  # there was none, or another program for the same is not worth the time
+            return  # no difference, or one that has been shown before
         oracle.most = THOROUGH
         comparison = oracle.judge(outcome)
         if not comparison.problems:
@@ -87,7 +87,7 @@ class Session:
 
         def fails(smaller: Program) -> bool:
             nonlocal shown
-            for _ in range(2):  # not by chance: the smallest program is to fail when replayed
+            for _ in range(2):  # twice, so that a replay of the smallest program fails too
                 found = compare(self.plain, self.patched, smaller, WHILE_SHRINKING, WHILE_SHRINKING)
                 if found.kinds.isdisjoint(again.kinds):
                     return False
@@ -116,7 +116,7 @@ class Session:
 
 
 def is_deep(program: Program) -> bool:
-    """Say whether a program receives near the recursion limit, where stock Trio, too, can crash."""
+    """Tell whether a program receives near the recursion limit, where stock Trio can crash too."""
     return any(each.frames is not None for each in program.receives())
 
 

@@ -82,7 +82,7 @@ class Oracle:
         self._closes = any(isinstance(each, Close) for burst in bursts for each in burst)
 
     def judge(self, outcome: Outcome) -> Comparison:
-        """Compare an outcome of the package with those of stock Trio; get more of them if needed."""
+        """Compare an outcome of the package with those of stock Trio, and get more if needed."""
         parts = outcome.parts()
         comparison = Comparison(receives=outcome.receives)
         if outcome.ended != WELL:
@@ -111,7 +111,7 @@ class Oracle:
         unclear: list[tuple[str, Case]] = []
         for name in sorted(unseen, key=lambda name: name.endswith(BYTES)):
             if name.endswith(BYTES):
-                # Where other receives got the data, less or more of it is left at the closing.
+                # If other receives got the data, another amount of it may be left at the close.
                 if name.removesuffix(f", {BYTES}") not in elsewhere:
                     add(f"{BYTES}: {parts.get(name)}", name)
                 continue
@@ -134,7 +134,7 @@ class Oracle:
         return comparison
 
     def _receives(self, name: str) -> list[Receive]:
-        # Those on the socket of a part.
+        # Those on the socket of this part.
         return self._program.receives(int(name.split()[1]))
 
     def _unseen(self, parts: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""All in which a program may do something else than on stock Trio.  There is no other tolerance.
+"""Every allowed difference from stock Trio.  There is no other tolerance.
 
 Each predicate says in its docstring what changes for a program, in a sentence of the docs.  It gets
 the first burst in which the package did on a socket what stock Trio never does.  From there on the
@@ -18,7 +18,7 @@ from .program import DATAGRAMS, Burst, Cancel, Close, Peer, Program, Receive, Sh
 
 T = TypeVar("T", Peer, Close, Shutdown)
 
-#: With stock Trio a receive whose data came before the close may try once more, and fail so.
+#: On stock Trio, a receive whose data came before the close may try again and fail with these.
 CLOSED = ("ClosedResourceError", "OSError 10038", "ClosedResourceError from OSError 10038")
 ENDED = (CANCELLED, *CLOSED)
 BUSY = "BusyResourceError"
@@ -28,7 +28,7 @@ RESET = "ConnectionResetError 10054"
 
 @dataclass(frozen=True)
 class Case:
-    """Where the two part.
+    """The first burst in which a socket did something else on the two.
 
     Attributes:
       program: the program.
@@ -51,7 +51,7 @@ class Case:
 
     @property
     def kind(self) -> str:
-        """Say what differs, without numbers."""
+        """Name the difference, without numbers."""
         mine, theirs = (
             ", ".join(sorted({_kind(entry) for entry in entries})) or "nothing"
             for entries in (self.package - self.stock, self.stock - self.package)
@@ -132,7 +132,7 @@ def reset_on_old_wine(case: Case) -> bool:
     )
 
 
-#: What may differ.
+#: All predicates.
 DIFFERENCES: tuple[Callable[[Case], bool], ...] = (
     data_beats_cancel_and_close,
     first_bytes_end_a_receive,
@@ -157,7 +157,7 @@ def allowed(cases: Iterable[Case]) -> str | None:
 def first_difference(
     program: Program, socket: int, package: Iterable[Entry], stock: Iterable[Entry]
 ) -> Case:
-    """Return where two different histories of a socket or group part."""
+    """Return the first burst in which two different histories of a socket or group differ."""
     mine, theirs = Counter(package), Counter(stock)
     number = min(entry.burst for entry in (mine - theirs) + (theirs - mine))
 
@@ -179,14 +179,14 @@ def _receives(case: Case) -> list[Receive]:
 
 
 def _competes(case: Case) -> bool:
-    # Whether a task receives behind one that waits since an earlier burst, or that goes on to.
+    # Whether a task receives after one that has waited since an earlier burst, or receives on.
     now = receives_of(case.burst, case.socket)
     before = len(_receives(case)) - len(now)
     return bool(before and now) or (len(now) > 1 and any(each.times > 1 for each in now))
 
 
 def _only(case: Case, result: str) -> bool:
-    # Whether the package gives just this instead.
+    # Whether this is the only result that the package gives instead.
     return {entry.result for entry in case.package - case.stock} == {result}
 
 

@@ -28,7 +28,7 @@ def _pattern() -> bytes:
 
 
 def pattern(start: int, nbytes: int) -> bytes:
-    """Return bytes that are hardly ever the same in another place."""
+    """Return random bytes that depend on the place."""
     return _pattern()[start : start + nbytes]
 
 
@@ -61,12 +61,12 @@ class LocalPeer:
         self._sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Reset the connection; from a process of Wine that may arrive as an end."""
+        """Reset the connection; from a Wine process this may arrive as an end of the stream."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         self._sock.close()
 
     def received(self) -> bytes:
-        """Return what has come in by now."""
+        """Return what has arrived by now."""
         self._sock.setblocking(False)
         data = b""
         with suppress(OSError):
@@ -79,7 +79,7 @@ class LocalPeer:
 
 
 class TlsPeer(LocalPeer):
-    """A peer in this process that talks TLS, and reads only what it is asked for."""
+    """A TLS peer in this process, which reads from its socket in `received` only."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock)
@@ -97,7 +97,7 @@ class TlsPeer(LocalPeer):
         self._attempt(self._tls.unwrap)
 
     def _attempt(self, function: Callable[[], object]) -> bool:
-        # Sends what a function of TLS wants to send; returns whether it has come to its end.
+        # Calls a TLS function and sends its output; returns whether it has finished.
         wants_more = False
         try:
             function()
@@ -123,7 +123,7 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
     authority = trustme.CA()
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.num_tickets = 0  # these would be there to receive, before any data
+    server.num_tickets = 0  # they would arrive before any data
     authority.issue_cert("localhost").configure_cert(server)
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(client)
@@ -145,7 +145,7 @@ class Senders:
         self._sockets[sender].sendto(data, self._address)
 
     def drain(self) -> None:
-        """Receive what has come, before the kernel has no more room."""
+        """Receive what has arrived, before the kernel runs out of room."""
         for sock in self._sockets:
             while select.select([sock], [], [], 0)[0]:
                 self.received.append(sock.recv(2048))
@@ -164,7 +164,7 @@ class End:
       stream: a stream on it, if it is no socket for datagrams.
       sent: how many bytes the peer has sent, or how many datagrams.
       chunks: what was received, and in which bursts.
-      touched: whether a part of what was sent may rightly be lost.
+      touched: whether a part of what was sent may be lost.
       taken: how many receives got something.
       finished: whether the peer sends nothing more.
       receiving: the number of tasks that receive.
@@ -222,7 +222,7 @@ class End:
         self.stream = trio.SocketStream(sock)
 
     def next_bytes(self, nbytes: int) -> bytes:
-        """Return what the peer sends next; of datagrams, each begins with its number."""
+        """Return what the peer sends next; a datagram begins with its number."""
         if self.kind == DATAGRAMS:
             self.sent += 1
             return b"%03d:" % self.sent + pattern(self.sent, nbytes)
@@ -230,7 +230,7 @@ class End:
         return pattern(self.sent - nbytes, nbytes)
 
     async def receive(self, call: str, size: int, flags: int) -> bytes | str:
-        """Receive bytes; with the sender of a datagram, these are words."""
+        """Receive; a datagram with its sender is described in words."""
         if call == "receive_some":
             return bytes(await self.stream.receive_some(size))
         buffer, method = bytearray(size), getattr(self.sock, call)
@@ -249,7 +249,7 @@ class End:
             self.chunks.append((burst, result))
 
     def account(self, *, to_the_end: bool) -> str:
-        """Say whether what was received, and what the peer was sent, is what it has to be."""
+        """Report whether what was received, and what the peer got, is complete and in order."""
         if self.kind == DATAGRAMS:
             self.senders.drain()
             if sorted(self.senders.received) != sorted(self.datagrams):
@@ -273,7 +273,7 @@ class End:
 async def send_many(
     sock: trio.socket.SocketType, datagrams: list[tuple[bytes, tuple[str, int]]]
 ) -> int:
-    """Send by `Socket.sendto_many`, or on stock Trio by what that is to be like."""
+    """Send by `Socket.sendto_many`, or on stock Trio by an equivalent."""
     if isinstance(sock, trio_wsarecv.Socket):
         return await sock.sendto_many(datagrams)
     await trio.lowlevel.checkpoint_if_cancelled()
@@ -291,7 +291,7 @@ async def send_many(
 
 
 async def send_message(sock: trio.socket.SocketType, data: bytes) -> int:
-    """Send by `Socket.sendmsg`, or on stock Trio by what that is to be like."""
+    """Send by `Socket.sendmsg`, or on stock Trio by an equivalent."""
     if isinstance(sock, trio_wsarecv.Socket):
         return await sock.sendmsg([data[:1], bytearray(), memoryview(data)[1:]])
     return await sock.send(data)

@@ -1,4 +1,4 @@
-"""Makes programs from a seed, above all those in which things happen at the same time."""
+"""Generates programs from a seed, mostly ones in which several things happen at once."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ SIZES = (0, 1, 2, 10, 100, 1024, 1025, 4096, 16384, 65536)
 SIZE_WEIGHTS = (1, 4, 4, 8, 4, 2, 3, 4, 3, 4)
 AMOUNTS = (1, 2, 3, 10, 100, 1024, 1025, 5000, 60_000)
 AMOUNT_WEIGHTS = (6, 4, 4, 4, 4, 2, 2, 3, 1)
-#: None, at once, before the next turn of a busy loop, and never.
+#: None, immediate, before the next turn of a busy loop, and never reached.
 DEADLINES = (None, 0.0, 0.0005, 0.001, 50.0)
 DEADLINE_WEIGHTS = (12, 1, 1, 1, 1)
 GROUPS = 3
-#: So many receives of one task, one after the other, take all that is there.
+#: As many receives in a row take all the data.
 LONG = 15
 MOST_FRAMES = 60
-#: Where most receives fail or just do not.
+#: Around the limit where most receives begin to fail.
 USUAL_FRAMES = (4, 20)
 
-#: What a burst may consist of: things that meet.
+#: What a burst may consist of: steps that meet.
 MEETINGS = (
     *("receive", "send", "send, cancel", "cancel, close", "cancel, send, receive"),
     *("cancel, receive", "receive, receive", "receive, receive, send", "close, receive"),
@@ -50,13 +50,13 @@ MEETINGS = (
     *("drip", "hand on"),
 )
 
-#: And in a program that receives near the recursion limit, where stock Trio, too, can crash.
+#: The same in a program that receives near the recursion limit, where stock Trio can crash too.
 DEEP = ("deep, send", "send, deep", "receive, deep, send", "deep, cancel", "deep, close")
 DEEP_PROGRAMS = 0.25
 
 
 class Generator:
-    """Makes one program."""
+    """Generates one program."""
 
     def __init__(self, seed: int) -> None:
         self._rng = random.Random(seed)
@@ -155,7 +155,7 @@ class Generator:
         (size,) = rng.choices(SIZES, SIZE_WEIGHTS)
         (deadline,) = rng.choices(DEADLINES, DEADLINE_WEIGHTS)
         if kind == TLS and deadline:
-            deadline = 50.0  # others may run in the middle of it, and take their time
+            deadline = 50.0  # other tasks may run in the middle, for long
         chosen: dict[str, object] = {
             "group": rng.randrange(GROUPS),
             "call": call,
@@ -167,7 +167,7 @@ class Generator:
         }
         receive = Receive(self._names, socket, **{**chosen, **options})  # type: ignore[arg-type]
         others = self._receives[socket]
-        # Two that go on for long meet in more orders than stock Trio could ever show.
+        # Two long series would meet in more orders than stock Trio could ever show.
         if any(each.times == LONG for each in others) or (receive.times == LONG and others[1:]):
             receive = replace(receive, times=1)
         self._receives[socket].append(receive)
@@ -175,5 +175,5 @@ class Generator:
 
 
 def generate(seed: int) -> Program:
-    """Make the program of this seed."""
+    """Generate the program of this seed."""
     return Generator(seed).program()

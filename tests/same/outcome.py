@@ -1,4 +1,4 @@
-"""What came of a program, in words that do not depend on addresses, times, or object identity."""
+"""The outcome of a program, in words without addresses, times, or object identities."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-#: How the runs of a program should end.
+#: How all runs of a program should end.
 WELL = "well"
-#: What should have become of all bytes.
+#: The account of a socket on which no byte is missing.
 WHOLE = "whole"
 BYTES = "bytes"
-#: What comes of a receive, or a nursery, that is cancelled.
+#: The result of a receive or a nursery that is cancelled.
 CANCELLED = "cancelled"
 
 
 class Entry(NamedTuple):
-    """One thing that came of an operation.
+    """One result of an operation.
 
     Attributes:
-      burst: the number of the burst in which.
-      what: the operation, without what tells two alike apart.
-      result: what came of it.
+      burst: the number of the burst in which it came.
+      what: the operation, without what tells two equal ones apart.
+      result: the result.
     """
 
     burst: int
@@ -31,11 +31,11 @@ class Entry(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What came of a program.
+    """The outcome of a program.
 
     Attributes:
       ended: how the runs ended.
-      histories: for each socket ("socket 0") and group ("group 0"), what came of its operations.
+      histories: for each socket ("socket 0") and group ("group 0"), the results of its operations.
       accounts: for each socket, whether all bytes are accounted for.
       receives: how many receives have ended.
     """
@@ -49,7 +49,7 @@ class Outcome:
         self.histories.setdefault(whose, []).append(entry)
 
     def parts(self) -> dict[str, Any]:
-        """Return what is compared, each part by itself."""
+        """Return the parts that are compared."""
         parts: dict[str, Any] = {
             whose: tuple(sorted(entries)) for whose, entries in self.histories.items()
         }
@@ -57,15 +57,17 @@ class Outcome:
 
 
 def of_data(data: bytes | str) -> str:
-    """Put received bytes into words, if they are not yet."""
+    """Describe received bytes in words, unless they are words already."""
     if isinstance(data, str):
         return data
     return f"{len(data)} bytes {zlib.crc32(data):08x}" if data else "end"
 
 
 def of_error(error: BaseException) -> str:
-    """Put an exception into words: its type, its Winsock error, and what it is made of."""
-    parts = getattr(error, "exceptions", ())  # of a group, a class that Python 3.10 does not have
+    """Describe an exception: its type, its Winsock error, and its parts or cause."""
+    parts = getattr(
+        error, "exceptions", ()
+    )  # of an exception group, which Python 3.10 does not have
     if parts:
         return f"{type(error).__name__}[{', '.join(sorted(map(of_error, parts)))}]"
     winerror = getattr(error, "winerror", None) or getattr(error, "errno", None)
@@ -75,7 +77,7 @@ def of_error(error: BaseException) -> str:
 
 
 def account_for(chunks: list[tuple[int, bytes]], sent: bytes, *, to_the_end: bool) -> str:
-    """Say whether what was received is what was sent, in order.
+    """Report whether what was received is what was sent, in order.
 
     Args:
       chunks: what was received, and in which bursts; in one burst, tasks may run in any order.
@@ -91,7 +93,7 @@ def account_for(chunks: list[tuple[int, bytes]], sent: bytes, *, to_the_end: boo
 def _continues(
     chunks: list[tuple[int, bytes]], sent: bytes, start: int, *, to_the_end: bool
 ) -> bool:
-    # Tries the chunks of the first burst that there is in every order that fits.
+    # Tries the chunks of the first burst in every order that fits.
     if not chunks:
         return start == len(sent) or not to_the_end
     burst = chunks[0][0]

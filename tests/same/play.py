@@ -1,4 +1,4 @@
-"""Plays a program in this process, as any program on Trio, and notes what comes of it."""
+"""Plays a program in this process with Trio, and records its outcome."""
 
 from __future__ import annotations
 
@@ -31,19 +31,20 @@ from .program import (
     Shutdown,
 )
 
-#: How often a byte goes through the kernel and the completion port until all before it has, too: a
-#: poll and the receive that follows it, on either side of a step.
+#: How often a byte passes through the kernel and the completion port until everything before it
+#: has: a poll and the receive that follows it, on either side of a step.
 ROUNDS = 3
-#: Seconds to the next look at whether all deadlines are over that are no longer than this.
+#: Seconds between two checks whether all short deadlines have passed.
 LATE = 0.001
+#: Seconds from which a deadline is not short.
 AMPLE = 1.0
-#: Seconds that what was sent may take, in the end.
+#: Seconds that the rest of the data may take in the end.
 PATIENCE = 3.0
 
 #: The last datagram.
 LAST = b"last"
 
-#: The Winsock error of a datagram that does not fit, and is gone.
+#: The Winsock error of a datagram that does not fit and is lost.
 TOO_LARGE = 10040
 
 ERRORS = (
@@ -56,7 +57,7 @@ ERRORS = (
 
 
 class Sentinel:
-    """A connection whose bytes come after all that was sent before them."""
+    """A connection whose bytes arrive after everything that was sent before."""
 
     def __init__(self) -> None:
         self._near, self._far = stdlib_pair()
@@ -68,7 +69,7 @@ class Sentinel:
 
 
 class Play:
-    """A program under way."""
+    """A program that is being played."""
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class Play:
         self._short = 0
 
     async def run(self, number: int) -> None:
-        """Play one run of the program; the last one accounts for all bytes."""
+        """Play one run of the program, and after the last account for all bytes."""
         async with trio.open_nursery() as self._root:
             if not number:
                 for kind in self.program.sockets:
@@ -147,7 +148,7 @@ class Play:
         self.outcome.note(whose, Entry(self._burst, what, result))
 
     def _perform(self, operation: Operation) -> None:
-        # Does what it does now, without a checkpoint, or starts a task that does.
+        # Performs it now, without a checkpoint, or starts a task that does.
         match operation:
             case Cancel(name=int(name)):
                 if name in self._scopes:
@@ -223,7 +224,7 @@ class Play:
 
     async def _be_busy(self, rounds: int) -> None:
         for _ in range(rounds):
-            time.sleep(0.001)  # noqa: ASYNC251 - it is what others have to put up with
+            time.sleep(0.001)  # noqa: ASYNC251 - other tasks have to cope with it
             await trio.lowlevel.checkpoint()
 
     async def _drip(self, end: End, nbytes: int) -> None:
@@ -248,7 +249,7 @@ class Play:
             while rest:
                 rest = rest[await send_message(end.sock, rest) :]
         except trio.Cancelled:
-            if data in end.own:  # there is room, so it was cancelled before it began
+            if data in end.own:  # the kernel has room, so it was cancelled before it began
                 end.own.remove(data)
             raise
         except ERRORS as exc:
@@ -286,7 +287,7 @@ class Play:
                     call = partial(descend, above, function) if receive.frames else function
                     if not await self._receive_once(end, receive, call, which):
                         break
-                    above += 1  # as a parser of what is nested does
+                    above += 1  # like a parser of nested data
         except ERRORS:
             if not receive.caught:
                 raise
@@ -296,7 +297,7 @@ class Play:
     async def _receive_once(
         self, end: End, receive: Receive, function: Callable[[], Awaitable[bytes | str]], what: str
     ) -> bool:
-        # Returns whether there may be more.
+        # Returns whether more data may come.
         name = self._name(end)
         self.outcome.receives += 1
         seconds = inf if receive.deadline is None else receive.deadline
@@ -312,7 +313,7 @@ class Play:
                     end.taken += 1
                 raise
             self._note(name, what, of_data(result))
-            if receive.size and not receive.peek:  # nothing is received into no room
+            if receive.size and not receive.peek:  # without room nothing is received
                 end.take(self._burst, result)
             return bool(result)
         return True
@@ -326,7 +327,7 @@ class Play:
             self._short -= seconds < AMPLE
 
     async def _account(self, name: str, end: End) -> None:
-        # Receives what is left; then nothing may be missing.
+        # Receives the rest, after which nothing may be missing.
         if end.sock.fileno() == -1:
             self.outcome.accounts[name] = end.account(to_the_end=False)
             return
@@ -347,7 +348,7 @@ class Play:
                 try:
                     data = await end.sock.recv(65536)
                 except OSError as exc:
-                    # One that a receive has taken for which it was too large, and that failed then.
+                    # A failed receive took this datagram, which was too large for it.
                     if getattr(exc, "winerror", None) != TOO_LARGE:
                         raise
                     data = b""
@@ -362,7 +363,7 @@ class Play:
 
 
 async def room(used: int = 0) -> int:
-    """Return how many frames there are from here to the recursion limit."""
+    """Return how many frames are left to the recursion limit."""
     try:
         return await room(used + 1)
     except RecursionError:
@@ -370,5 +371,5 @@ async def room(used: int = 0) -> int:
 
 
 async def descend(frames: int, function: Callable[[], Awaitable[bytes | str]]) -> bytes | str:
-    """Call a function that many frames further down."""
+    """Call a function this many frames further down."""
     return await (descend(frames - 1, function) if frames > 0 else function())

@@ -1,8 +1,8 @@
 """A program as plain data: sockets, and runs of bursts of operations; to JSON and back.
 
-All operations of a burst happen in one step of one task: there is no checkpoint between them.
-After each burst everything settles.  A program has one `trio.run` for each of its runs, and its
-sockets live on from one to the next.
+All operations of a burst happen in one step of one task, without a checkpoint between them.  After
+each burst everything settles.  A program calls `trio.run` for each of its runs; the sockets stay
+open from one to the next.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Receive:
       size: how much it asks for.
       times: how often it receives, one after the other.
       deadline: the seconds that each receive may take; None without a deadline.
-      frames: how far below the recursion limit it receives, in frames, each time a frame nearer;
-        None if far enough.
+      frames: how many frames below the recursion limit it receives, each time one nearer; None if
+        far enough.
       caught: whether the task keeps its errors; otherwise they leave it for the nursery.
       peek: whether the data stays.
     """
@@ -52,7 +52,7 @@ class Receive:
 
 @dataclass(frozen=True)
 class Cancel:
-    """Cancel the task of one `Receive`, or else a nursery, or else all, one after the other."""
+    """Cancel the task of one `Receive`, or a nursery, or all nurseries one after the other."""
 
     name: int | None = None
     group: int | None = None
@@ -84,10 +84,10 @@ class Shutdown:
 
 @dataclass(frozen=True)
 class Peer:
-    """The peer acts: "send"; "finish" for the end of the stream; "reset" if it is hostile; "drip".
+    """The peer acts: "send"; "finish" ends the stream; "reset" if it is hostile; "drip".
 
-    Of several peers of a socket for datagrams, one sends one datagram.  A task has a peer "drip"
-    byte after byte, with a checkpoint after each.
+    A socket for datagrams has several peers, of which one sends one datagram.  "drip" is a task in
+    which the peer sends byte after byte, with a checkpoint after each.
     """
 
     socket: int
@@ -120,7 +120,7 @@ class Busy:
 
 @dataclass(frozen=True)
 class HandOn:
-    """Put another socket object in the place of one that nobody receives on."""
+    """Replace the socket object, unless somebody receives on it: by "detach" or "dup"."""
 
     socket: int
     how: str = "detach"

@@ -1,4 +1,4 @@
-"""Makes a program that fails as small as it can be, by leaving out bursts, then operations."""
+"""Shrinks a program that fails, by leaving out bursts, then operations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIMPLER = ("frames", "times", "deadline", "peek", "caught", "call", "size", "gro
 
 
 def shrink(program: Program, fails: Callable[[Program], bool], seconds: float = inf) -> Program:
-    """Return a program that still fails and of which nothing can be left out, if there is time."""
+    """Return the smallest program found in time that still fails."""
     until = time.monotonic() + seconds
     while True:
         for smaller in _smaller(program):

@@ -1,4 +1,4 @@
-"""Random programs do the same as on stock Trio; and what shows that would show the opposite."""
+"""Random programs do the same as on stock Trio, and the comparison itself finds differences."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def players() -> Iterator[tuple[Worker, Worker]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_programs(part: int, players: tuple[Worker, Worker]) -> None:
-    """A failure has printed the smallest program, and the command that replays it."""
+    """A failure prints the smallest program, and the command that replays it."""
     faulthandler.cancel_dump_traceback_later()  # the workers have deadlines of their own
     count = PROGRAMS // PARTS
     first = part * count if "CI" in os.environ else random.randrange(1 << 32)
@@ -62,7 +62,7 @@ def test_random_programs(part: int, players: tuple[Worker, Worker]) -> None:
 
 
 class Scripted:
-    """Plays every program alike: with one outcome, or with several in turn."""
+    """Plays every program with the same outcome, or with several in turn."""
 
     def __init__(self, *outcomes: Outcome) -> None:
         self._outcomes = outcomes
@@ -82,7 +82,7 @@ def entry(result: str) -> Entry:
 
 
 def problems(plain: Outcome, patched: Outcome, program: Program) -> list[str]:
-    """Return what is said of two outcomes that always come."""
+    """Return the problems reported for two outcomes that always come."""
     comparison = compare(Scripted(plain), Scripted(patched), program)
     return [f"{each.kind}\n{each.text}" for each in comparison.problems]
 

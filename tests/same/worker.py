@@ -1,7 +1,7 @@
 """Plays programs in a process of its own: ``python -m tests.same.worker PORT [--patched]``.
 
-It connects to that port, and answers each program and seed for Trio's scheduler by an outcome.
-Meanwhile it may ask for something that only a peer outside of Wine can do.
+It connects to that port, and answers each program and scheduler seed with an outcome.  Meanwhile it
+may ask for something that only a peer outside of Wine can do.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from .outcome import WELL, Outcome, of_error
 from .play import Play, Sentinel
 from .program import Program
 
-#: Low, so that reaching it takes little time; a program needs much less.
+#: Low, so that it is reached soon; a program needs much less.
 RECURSION_LIMIT = 300
 
-#: Seconds after which a program that goes on shows where it is.
+#: Seconds after which a program that still runs shows its stack.
 HANGING = 8.0
 
 
 class RemotePeer:
-    """A peer in the process that started this one, or what makes them."""
+    """A peer in the process that started this one, or the object that makes peers there."""
 
     def __init__(self, connection: Any, number: int | None = None) -> None:
         self._connection = connection
@@ -88,7 +88,7 @@ def main(port: str, *options: str) -> None:
         faulthandler.cancel_dump_traceback_later()
         connection.send(outcome)
         if outcome.ended != WELL:
-            os._exit(0)  # nothing here can be relied on any more
+            os._exit(0)  # this process is in an unknown state
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Starts the processes that play programs, asks them, and starts them again when they fail."""
+"""Starts the processes that play programs, and restarts them when they fail."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIFETIME = 24 * 3600.0
 
 
 class Peers:
-    """The far ends of a program's connections that are not in its own process."""
+    """The peers of a program that are not in its own process."""
 
     def __init__(self) -> None:
         self._listener = listen()
@@ -62,7 +62,7 @@ class Worker:
         self._connection: Any = None
 
     def play(self, program: Program, schedule: int) -> Outcome:
-        """Have a program played with this seed for Trio's scheduler."""
+        """Have a program played with this scheduler seed."""
         request: Any = (program, schedule)
         try:
             connection = self._connection or self._start()
@@ -107,7 +107,7 @@ class Worker:
 
 @contextmanager
 def workers(*options: str) -> Iterator[tuple[Worker, Worker]]:
-    """Give one process with plain Trio, and one with these options, usually with this package."""
+    """Give a process with stock Trio, and one with these options, usually with this package."""
     plain, patched = Worker(), Worker(*options)
     try:
         yield plain, patched
