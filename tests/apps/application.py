@@ -32,7 +32,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Record(list[str]):
-    """Paths; others can wait until there are so many."""
+    """A list of paths; tasks can wait until it is so long."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,5 +128,5 @@ async def begin(send: Send, kind: bytes, nbytes: int) -> None:
 
 @trio.lowlevel.enable_ki_protection
 def interrupt() -> None:
-    """Interrupt, but not this task: Trio gives it to the one that waits for it."""
+    """Interrupt the server: Trio delivers it to the main task, not to this one."""
     signal.raise_signal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""A certificate for this machine, as files that any program can read."""
+"""A certificate for this machine, in files."""
 
 from __future__ import annotations
 

@@ -24,11 +24,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="session")
 def server(certificates: Certificates) -> Iterator[Server]:
-    """One server for all, which must end well after all."""
+    """One server for all tests, which must exit without errors after them."""
     files = (f"--certfile={certificates.server}", f"--keyfile={certificates.server}")
     with serving("--workers=0", *files, f"--insecure-bind={FREE}", addresses=2) as server:
         yield server
-        with suppress(httpx.HTTPError):  # it has ended already, of which the log tells more
+        with suppress(httpx.HTTPError):  # it has ended already; the log says why
             httpx.post(f"{server.urls['http']}/stop", trust_env=False)
         server.check_end()
 
@@ -41,7 +41,7 @@ class Connect(Protocol):
 
 @pytest.fixture
 def connect(certificates: Certificates) -> Connect:
-    """Return what gives a client, in whose run Trio makes our sockets."""
+    """Return a function that gives a client, on sockets of this package."""
     trust = ssl.create_default_context(cafile=certificates.authority)
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What is sent in large, either way: bytes that differ with their place, and their digest."""
+"""Large contents of requests and responses, and their digests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PIECE = 64 << 10
 
 
 def pieces(nbytes: int) -> Iterator[bytes]:
-    """Give so many bytes in all, the same ones each time."""
+    """Give this many bytes in all, always the same."""
     source = random.Random(nbytes)
     for start in range(0, nbytes, PIECE):
         yield source.randbytes(min(PIECE, nbytes - start))

@@ -1,4 +1,4 @@
-"""aioquic's core, which does no I/O, on sockets of this package, over a bad network."""
+"""aioquic's sans-I/O core on sockets of this package, over a bad network."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def udp_socket() -> trio_wsarecv.Socket:
 
 
 class Peer:
-    """One end of a connection, which sends so many bytes while it receives those of the other.
+    """One end of a connection, which sends and receives so many bytes.
 
-    A client moves to another address in the middle.  Some datagrams do not reach a peer, and others
-    come behind later ones.
+    A client moves to another address in the middle.  Some datagrams are lost, and others come after
+    later ones.
 
     Attributes:
       hash: of the bytes received so far.
@@ -71,7 +71,7 @@ class Peer:
             batch: list[trio_wsarecv.Datagram] = []
             timer = self._connection.get_timer() if self._connection else None
             # A receive that the timer cancels has taken nothing.  A timer may stay due until
-            # something has been received, so there is some time for that.
+            # something has been received, so the receive gets some time.
             soon = trio.current_time() + GRANULARITY
             with trio.CancelScope(deadline=inf if timer is None else max(timer, soon)):
                 batch = await self.sock.recvfrom_many(MAX_BATCH, MAX_PACKET)

@@ -1,4 +1,4 @@
-"""What the statistics of a process have to say for it to have received as it should."""
+"""A check of the statistics of a process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ on_windows = sys.platform == "win32"
 def check_received(
     before: Mapping[str, int], after: Mapping[str, int], nbytes: int, *, failures: int = 0
 ) -> None:
-    """See that a process received so many bytes, at the least, by the overlapped engine.
+    """Check that a process received at least so many bytes by the overlapped engine.
 
     Off Windows nothing is patched, and nothing is counted.
 
@@ -27,6 +27,6 @@ def check_received(
         return
     assert gained["bytes"] >= nbytes, gained
     assert gained["failed"] <= failures, gained
-    # Where a peer is quicker, few receives have to wait, or none does.
+    # If a peer is quicker, few receives or none have to wait.
     assert after["wsarecv_calls"] >= after["overlapped"] > 0, after
     assert (after["overlapped_sockets"] > 0, after["readiness_sockets"]) == (True, 0), after

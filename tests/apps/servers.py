@@ -43,7 +43,7 @@ class Server:
         self._reader.start()
 
     def check_end(self) -> None:
-        """Wait until it has ended of its own accord, and see that it did so well."""
+        """Wait until it has ended by itself, and check that it did so without errors."""
         status = self._process.wait(PATIENCE)
         self._reader.join()
         assert status == 0, "".join(self.log)

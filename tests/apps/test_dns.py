@@ -53,7 +53,7 @@ def names(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def ask(port: str, *arguments: str, host: str = "127.0.0.1") -> str:
-    """Ask by dig, which checks that the answer is well-formed and from whom it asked."""
+    """Ask by dig, which checks the form and the sender of the answer."""
     command = [*ASK, f"@{host}", "-p", port, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
@@ -133,7 +133,7 @@ def test_no_query_of_many_is_lost(names: str, tmp_path: Path, way: str, seconds:
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_it_is_answered_from_the_address_that_was_asked(python: str) -> None:
-    # Wine sends from any address of the interface, which dig does not take for an answer.
+    # Wine sends from any address of the interface, and dig refuses such an answer.
     hosts = ["127.0.0.1", "::1"]
     if python == "native":
         hosts += ["127.0.0.2", "127.77.77.77", "127.0.0.1"]

@@ -1,4 +1,4 @@
-"""httpx here, Hypercorn in a process of its own: many requests, large ones, and abandoned ones."""
+"""httpx here and Hypercorn in its own process: many, large, and abandoned requests."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from .servers import Server
 
 MIB = 1 << 20
 LARGE = 64 * MIB
-LARGE_IN_FRAMES = 16 * MIB  # HTTP/2 says "go on" every few kilobytes, and takes its time
+LARGE_IN_FRAMES = 16 * MIB  # HTTP/2 is slower: flow control every few kilobytes
 REQUESTS = 300
 WIDE = 4096
 
 
 @pytest.fixture
 def large(way: str) -> int:
-    """How many bytes are many, in this way to talk."""
+    """How many bytes are many with this protocol."""
     return LARGE_IN_FRAMES if way == "http2" else LARGE
 
 

@@ -1,4 +1,4 @@
-"""Servers that are interrupted while requests are under way, and servers with worker processes."""
+"""Servers that are interrupted during requests, and servers with worker processes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_requests_under_way_end_well_when_the_server_is_interrupted(
             for _ in range(UPLOADS):
                 nursery.start_soon(upload)
             before = (await client.get(f"/begun?{UPLOADS}")).json()["statistics"]
-            # A server that is about to end closes the connections that have no request.
+            # A server that shuts down closes the connections without a request.
             async with await trio.open_tcp_stream(url.host, url.port or 80) as idle:
                 await client.post("/stop")
                 assert await idle.receive_some() == b""
@@ -56,10 +56,10 @@ async def test_requests_under_way_end_well_when_the_server_is_interrupted(
     assert {(each["bytes"], each["sha256"]) for each in answers} == {(MIB, digest(MIB))}
     assert len(answers) == UPLOADS
     last = max((each["statistics"] for each in answers), key=lambda each: each["bytes"])
-    # Of each, the first piece may have come before.
+    # The first piece of each may have arrived before.
     check_received(before, last, UPLOADS * (MIB - PIECE))
     if on_windows:
-        assert last["pended"] > 0  # nothing ever came on the idle connection
+        assert last["pended"] > 0  # the idle connection never got data
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -90,17 +90,17 @@ ALLOWED = (
 
 @dataclass(eq=False)
 class UnderWay:
-    """A receive that has not ended, and whether no other has been under way meanwhile."""
+    """A pending receive, and whether it has been the only one."""
 
     alone: bool
 
 
 class Machine(ABC):
-    """One example under way.
+    """One example that is being played.
 
     Attributes:
-      calls: the receives that have been begun.
-      active: whether one of them has the receive side, from its start to its end.
+      calls: the receives that have been started.
+      active: those that have not returned yet.
     """
 
     def __init__(
@@ -117,26 +117,26 @@ class Machine(ABC):
 
     @abstractmethod
     async def receive(self, how: str, nbytes: int) -> None:
-        """Receive, and compare what that gives with what should come."""
+        """Receive, and compare the result with what is expected."""
 
     @abstractmethod
     def peer_does(self, step: Step) -> None:
-        """Do what the peer does."""
+        """Perform a step of the peer."""
 
     def may_be_refused(self, error: WinsockError | None) -> bool:
-        """Tell whether a refusal leaves the example an end."""
+        """Tell whether the example can still end after this error."""
         return True
 
     @abstractmethod
     async def receive_the_rest(self) -> None:
-        """Receive all that has not been received, and see that nothing is missing."""
+        """Receive the rest, and check that nothing is missing."""
 
     @property
     def pending(self) -> list[Call]:
         return [call for call in self.calls if not call.done]
 
     async def _call(self, how: str, nbytes: int) -> None:
-        # A receive is refused only if another was under way, which had a turn to end.
+        # A receive is refused only if another was pending.
         this = UnderWay(alone=not self.active)
         for other in self.active:
             other.alone = False
@@ -191,7 +191,7 @@ class Machine(ABC):
         assert not self.endpoint.closed_on_a_receive
 
     async def finish(self) -> None:
-        """End everything, and see that nothing was left behind."""
+        """End everything, and check that nothing was left behind."""
         simulation = self.simulation
         simulation.behave(cancel=CancelAnswer.ABORTED, seed=None, message_faults=False)
         await simulation.step()
@@ -223,7 +223,7 @@ async def _play(
 
 
 def _run(machine_of: Callable[[CrashingClock], Machine], steps: list[Step]) -> None:
-    # In a frame of its own, so that nothing of an exception holds on to the tasks.
+    # In its own frame, so that no exception keeps the tasks alive.
     clock = CrashingClock()
     if CRASH in steps:
         with pytest.raises(trio.TrioInternalError):
@@ -234,11 +234,11 @@ def _run(machine_of: Callable[[CrashingClock], Machine], steps: list[Step]) -> N
 
 
 async def nothing() -> None:
-    """Do nothing, and let nobody else do anything."""
+    """Do nothing, without a checkpoint."""
 
 
 def plays(machine: Callable[..., Machine], steps: Sequence[Step]) -> Any:
-    """Return a test that plays examples on a machine, in modes, behaviours and orders of all kinds.
+    """Return a test that plays examples on a machine, in any mode, behaviour and order of steps.
 
     Args:
       machine: called with the simulation, the clock, and whether the package made the socket.
@@ -246,7 +246,7 @@ def plays(machine: Callable[..., Machine], steps: Sequence[Step]) -> Any:
     """
     step = st.sampled_from(steps)
 
-    # Trio's own tasks cannot end in peace when the run does not.
+    # After a crash of the run, Trio's own tasks cannot end properly.
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     @pytest.mark.parametrize("turn", range(4))
     @settings(
@@ -260,8 +260,8 @@ def plays(machine: Callable[..., Machine], steps: Sequence[Step]) -> Any:
     )
     def test(turn: int, behaviour: Behaviour, made_here: bool, steps: list[Step]) -> None:
         with simulated_winsock() as simulation, pytest.MonkeyPatch.context() as patch:
-            # Each receive is looked at before the next one begins: its last checkpoint would let
-            # that begin first.
+            # Each result is checked before the next receive begins, which the last checkpoint
+            # of a receive would let begin first.
             patch.setattr(receive, "cancel_shielded_checkpoint", nothing)
             simulation.behave(behaviour)
             _run(lambda clock: machine(simulation, clock, made_here), steps)

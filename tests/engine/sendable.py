@@ -1,4 +1,4 @@
-"""What can be sent, and what cannot, for Hypothesis to draw from."""
+"""Hypothesis strategies for what can be sent and what cannot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A signal handler that raises at any step of a receive does no harm beyond that receive."""
+"""A signal handler that raises at any step of a receive harms only that receive."""
 
 from __future__ import annotations
 
@@ -128,16 +128,16 @@ DATAGRAMS: dict[str, Receive] = {
     "recvfrom_many": lambda sock: sock.recvfrom_many(3, 1000),
     "MSG_PEEK": lambda sock: sock.recv(1000, MsgFlag.MSG_PEEK),
 }
-#: How the data comes: while the receive waits, or before it; and how Windows reports the latter.
+#: How the data is received: by a pending receive, inline with or without a packet, or by readiness.
 WAYS = ("pending", "inline", "skip mode", "by readiness")
-#: The functions in which data is lost with the answer of a call that has received at once, as with
-#: stock Trio; and those in which it is if no packet tells of it.
+#: The functions in which the data of a call that has received inline is lost with its result, as
+#: with stock Trio; and those in which it is lost if there is no packet.
 LOSING = ("receive_nonblocking", "_drain")
 LOSING_WITHOUT_PACKET = (*LOSING, "_submit", "receive")
 
 
 class Example:
-    """One receive that is interrupted at one of its steps, and what comes after it."""
+    """One receive that is interrupted at one of its steps, and the checks after it."""
 
     def __init__(self, simulation: Simulation, how: str, way: str, *, is_stream: bool) -> None:
         self.simulation = simulation
@@ -181,7 +181,7 @@ class Example:
         if not steps.where:
             assert call.value
         elif self.how == "recvfrom_many" and call.succeeded:
-            # What there was is returned, and the error comes next.
+            # What there was is returned, and the next receive raises the error.
             assert self.sock.receiver.pushed_back.error
             self.sock.receiver.pushed_back.error = None
         else:
@@ -189,7 +189,7 @@ class Example:
         return bool(steps.where)
 
     async def check(self, where: str) -> None:
-        """See that there is nothing to complain about, and that all goes on."""
+        """Check that nothing is wrong, and that other receives work."""
         simulation, sock = self.simulation, self.sock
         simulation.check()
         assert not simulation.kernel.outstanding, "a packet is still to come"
@@ -205,7 +205,7 @@ class Example:
             await self.check_datagrams()
 
     async def check_lending(self) -> None:
-        # Of two receives that are large, each has memory of its own.
+        # Two large receives do not share memory.
         sockets = await make_flows(self.simulation, 2)
         async with trio.open_nursery() as nursery:
             for sock in sockets:
@@ -215,7 +215,7 @@ class Example:
             nursery.cancel_scope.cancel()
 
     async def check_bytes(self, where: str) -> None:
-        # What comes next is what has come last, or all of it: never a part of it, or twice.
+        # The next receive gets all of the data, or none of it if the first had got it.
         self.sock.peer.send(b"more")
         self.sock.peer.send_end()
         received = b""

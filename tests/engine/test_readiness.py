@@ -19,13 +19,13 @@ PEEK = MsgFlag.MSG_PEEK
 
 @pytest.fixture
 def sock(simulation: Simulation) -> SocketOverSimulation:
-    """A connection that is received on by readiness."""
+    """A connection that the readiness engine serves."""
     sock = simulation.stream()
     sock.peer.ifs_handles = False
     return sock
 
 
-async def test_of_two_receives_that_data_wakes_one_waits_again(
+async def test_of_two_receives_woken_by_data_one_waits_again(
     simulation: Simulation, sock: SocketOverSimulation
 ) -> None:
     sockets = [sock, sock.dup()]
@@ -97,7 +97,7 @@ PEEKS: dict[str, Any] = {
 async def test_a_peek_that_has_to_wait_takes_nothing(
     simulation: Simulation, kind: str, flags_out: FlagsOut
 ) -> None:
-    # Each attempt is given the flag anew: a call may clear it.
+    # The flag is set again for each attempt, since a call may clear it.
     simulation.behave(flags_out=flags_out)
     sock = simulation.stream()
     call = await simulation.begin(PEEKS[kind], sock)

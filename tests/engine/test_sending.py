@@ -1,4 +1,4 @@
-"""Sending many datagrams on the simulation: what is sent, what waits, and what an error tells."""
+"""`Socket.sendto_many` on the simulation: what is sent, when it waits, and how it fails."""
 
 from __future__ import annotations
 
@@ -291,7 +291,7 @@ async def test_however_a_call_ends_it_tells_how_many_were_sent(plan: list[Step],
         assert not error or sending.is_expected(error)
         assert isinstance(error, FrozenError) or getattr(error, "sent", count) == len(sent)
         assert sent == sending.good[: len(sent)]
-        # Of the good ones, only the last can have been refused, for the call ended with it.
+        # The call may have ended with the last of the good ones.
         assert len(sending.good) - len(sent) <= 1
         outgoing.room = None
         outgoing.refusals.clear()

@@ -1,4 +1,4 @@
-"""`Socket.sendmsg` on the simulation: which call it makes, what waits, and what is refused."""
+"""`Socket.sendmsg` on the simulation: which call it makes, when it waits, and what it refuses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NAME = sockaddr_in(b"\xc0\0\2\1", 53)
 
 
 class Resolver(trio.abc.HostnameResolver):
-    """Gives these addresses one after the other, and notes what was asked; then there are none."""
+    """Returns these addresses one after the other, then fails; records what was asked."""
 
     def __init__(self, *addresses: tuple[Any, ...]) -> None:
         self.asked: list[Any] = []

@@ -1,4 +1,4 @@
-"""Signal handlers that raise between submit and sleep: the packet is waited for all the same."""
+"""Signal handlers that raise between submit and sleep: the packet is still awaited."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from trio_wsarecv._winsock.codes import NtStatus
 
 Interrupted = Callable[[str], AbstractContextManager[None]]
 
-#: When the handler runs: as the call that submits a receive returns, as the task begins to wait for
-#: the packet, and as the receive is cancelled because of that.
+#: When the handler runs: when the call that submits a receive returns, when the task begins to wait
+#: for the packet, and when the receive is cancelled because of that.
 every_moment = pytest.mark.parametrize("moment", ["call", "wait", "call, cancel", "wait, cancel"])
 before_the_wait = pytest.mark.parametrize("moment", ["call", "wait"])
 
@@ -38,7 +38,7 @@ def interrupted(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> Inte
         "wait": (simulation, "on_wait"),
         "cancel": (simulation.kernel32, "on_call"),
     }
-    # No exception gets through a function pointer, as a provider gives it for this function.
+    # An exception cannot pass through the function pointer that a provider gives for this function.
     monkeypatch.setattr(
         "trio_wsarecv._engine.winsock.wsarecvmsg_function", lambda _: simulation.ws2_32.WSARecvMsg
     )
@@ -69,9 +69,9 @@ def interrupted(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> Inte
     return interrupted
 
 
-#: When the data arrives: before the receive; while it is being cancelled, as Windows may answer
-#: that; or behind it.
-ARRIVALS = ("before", *CancelAnswer, "behind")
+#: When the data arrives: before the receive; while it is cancelled, with each answer of Windows; or
+#: after it.
+ARRIVALS = ("before", *CancelAnswer, "after")
 
 
 @both_modes
@@ -97,7 +97,7 @@ async def test_an_interrupted_receive_waits_for_its_packet_and_leaves_its_data_t
         sock.peer.send(data, *(() if is_stream else (SENDER,)))
 
     # A receive that completes inline in skip mode has no packet to wait for.  If it is interrupted
-    # as the call returns, its data is lost with the answer, as with stock Trio.
+    # when the call returns, its data is lost with the result, as with stock Trio.
     has_packet = not (made_here and arrival == "before")
     # If cancelling finds nothing after an interrupted call, the packet is there or never comes.
     comes_at_once = moment.startswith("call") and arrival in ("before", CancelAnswer.NOT_FOUND)
@@ -121,7 +121,7 @@ async def test_an_interrupted_receive_waits_for_its_packet_and_leaves_its_data_t
         call = await simulation.begin(receive, sock)
         simulation.check()
         assert call.done is comes_at_once or arrival == "before"
-        if arrival not in ("before", "behind", CancelAnswer.NOT_FOUND):
+        if arrival not in ("before", "after", CancelAnswer.NOT_FOUND):
             arrive(b"data")
         await simulation.step()
     if not has_packet and moment.startswith("wait"):
@@ -132,7 +132,7 @@ async def test_an_interrupted_receive_waits_for_its_packet_and_leaves_its_data_t
     if has_packet:
         simulation.check_quiet()
     simulation.deliver_automatically()
-    if arrival == "behind" or not has_packet:
+    if arrival == "after" or not has_packet:
         arrive(b"data")
     for data in (b"data", b"more"):
         if is_stream:

@@ -1,4 +1,4 @@
-"""Skip mode: a socket that was made here gets no packet for what completes inline."""
+"""Skip mode: a socket made by the package gets no packet for a receive that completes inline."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from trio_wsarecv._winsock.codes import NtStatus
 
 @pytest.mark.parametrize("inline_iosb", InlineIosb)
 @pytest.mark.parametrize("method", [*RECEIVES, "recvfrom_many", "recvmsg_many"])
-async def test_a_receive_of_a_datagram_that_waits_needs_no_packet(
+async def test_receiving_a_datagram_that_has_arrived_needs_no_packet(
     simulation: Simulation, method: str, inline_iosb: InlineIosb
 ) -> None:
     simulation.behave(inline_iosb=inline_iosb)
@@ -47,7 +47,7 @@ async def test_a_receive_of_a_datagram_that_waits_needs_no_packet(
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNSPEC])
-async def test_sockets_of_both_families_of_the_internet_have_it_and_no_others(
+async def test_only_ipv4_and_ipv6_sockets_have_it(
     simulation: Simulation, family: socket.AddressFamily
 ) -> None:
     sock = simulation.stream(made_here=True, family=family)
@@ -95,7 +95,7 @@ def one_byte_at_a_time(capacity: int, flags: int) -> Result:
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-async def test_a_flood_of_inline_completions_leaves_other_tasks_their_turn(
+async def test_other_tasks_run_during_a_flood_of_inline_completions(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, cancelled: bool
 ) -> None:
     sock = simulation.stream(made_here=True)
@@ -106,8 +106,8 @@ async def test_a_flood_of_inline_completions_leaves_other_tasks_their_turn(
     while not exact.done:
         await trio.lowlevel.checkpoint()
         turns += 1
-        # Other tasks run once in 32 receives, and when all is there; which is first, Trio
-        # draws by lot.
+        # Other tasks run once in 32 receives, and after the last; Trio chooses the order at
+        # random.
         received = simulation.events.count("receive")
         assert exact.done or not received % 32 or received == 5000
         if cancelled and turns == 10:
@@ -126,7 +126,7 @@ async def test_a_flood_of_inline_completions_leaves_other_tasks_their_turn(
 async def test_whoever_shares_the_connection_receives_by_readiness(
     simulation: Simulation, how: str
 ) -> None:
-    # They share the mode, which cannot be taken back, and the port.
+    # They share the mode, which cannot be unset, and the port.
     sock = simulation.stream(made_here=True)
     counted = Counted()
     sock.peer.send(b"data")

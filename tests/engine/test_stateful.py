@@ -1,7 +1,7 @@
-"""Connections in every order of events that Hypothesis can think of, on every kind of Windows.
+"""Connections in any order of events that Hypothesis draws, with any behaviour of Windows.
 
-However the events come, what the program receives is what the peer sent as far as it got, and
-nothing happens that would end a real run.
+In any order the program receives what the peer has sent, and nothing happens that would end a real
+run.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ class Connection(Machine):
         self.urgent_receives = 0
 
     def taken(self) -> bytes:
-        """What this task has taken out of the kernel since it was asked last."""
+        """Return what this task has taken out of the kernel since the last call."""
         data: bytes = self.endpoint.taken.pop(trio.lowlevel.current_task(), b"")
         return data
 
     async def call(self, how: str, nbytes: int) -> bytes:
-        """Receive; what a buffer has behind the bytes asked for stays as it is."""
+        """Receive; check that a buffer is not changed behind the bytes asked for."""
         parts = [bytearray(nbytes // 2), bytearray(nbytes - nbytes // 2)]
         buffer = bytearray(b"\xaa" * nbytes)
         try:
@@ -107,8 +107,8 @@ class Connection(Machine):
         assert data == self.taken() == URGENT
 
     def may_be_refused(self, error: WinsockError | None) -> bool:
-        # For want of memory an urgent byte would be received by readiness: where other data waits,
-        # that asks again and again, as it does in stock Trio.
+        # Without memory an urgent byte would be received by readiness, which never sleeps while
+        # other data waits, as in stock Trio.
         return error != WinsockError.WSAENOBUFS or not self.urgent_receives
 
     async def receive(self, how: str, nbytes: int) -> None:
@@ -133,7 +133,7 @@ class Connection(Machine):
                 self.kept += left
             raise
         assert len(result) == nbytes or how not in ("exactly", "exactly_into")
-        kept = self.kept  # now, for another receive may have come between
+        kept = self.kept  # now, since another receive may have run meanwhile
         lead = self.given(result, self.taken())
         assert lead or not kept or closed or self.closed
         return len(result)
@@ -180,7 +180,7 @@ class Connection(Machine):
                 if not await self.receive_in_line("recv", 1 << 16):
                     break
             except OSError:
-                continue  # one that had to wait for its bytes to be received
+                continue  # an error that came with bytes
         assert not self.kept
         assert self.all_taken == self.sent
 

@@ -1,4 +1,4 @@
-"""Datagrams in every order of events that Hypothesis can think of, on every kind of Windows.
+"""Datagrams in any order of events that Hypothesis draws, with any behaviour of Windows.
 
 Each datagram has a number, in its data, in its sender's port and in its control message.  However
 the events come, each is received once and in order, with its own sender and control message, or
@@ -22,7 +22,7 @@ from .machine import COMMON, Machine, Step, plays, receives
 
 @dataclass(frozen=True)
 class Datagram:
-    """What has been sent, and what it comes with."""
+    """A datagram that has been sent, with its sender and control message."""
 
     number: int
     data: bytes
@@ -156,7 +156,7 @@ class Conversation(Machine):
         return how == "recvmsg without room" and kind in winsock._without_messages
 
     def next(self, *, takes: bool) -> Datagram | NtStatus:
-        """What has to come next."""
+        """Return what has to be received next."""
         return self.sent.pop(0) if takes else self.sent[0]
 
     def check_rest(self, how: str, flags: int, datagram: Datagram, rest: list[Any]) -> None:
@@ -166,8 +166,8 @@ class Conversation(Machine):
             if ancillary is not None:
                 cut, told = how in CONTROL_SIZES, bool(flags & CTRUNC)
                 assert ancillary == ([] if cut else datagram.ancillary)
-                # Where WSARecvMsg does not work, nothing tells of ancillary data.  It may have
-                # worked when this receive began.
+                # Without WSARecvMsg, no flag tells about ancillary data; it may have worked when
+                # this receive began.
                 assert told is cut or (cut and self.without_messages(how))
 
     async def parts(self, how: str, nbytes: int) -> tuple[Any, ...]:

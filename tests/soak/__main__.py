@@ -1,4 +1,4 @@
-"""Starts the soak tests, of streams and of datagrams, one after the other.
+"""Runs the soak test of streams, then that of datagrams.
 
 Each has its peers in a process of this system, and the process under test: a Windows CPython, or
 with ``--native`` this Python.
@@ -16,15 +16,15 @@ from pathlib import Path
 
 from tools.children import SET_UP, WINDOWS_PYTHON, child
 
-#: Seconds that all may take beyond the time asked for, set-up excluded.
+#: Seconds that a test may take longer than the time asked for, without set-up.
 GRACE = 150.0
-#: Datagrams that are received in a second at least, on a slow machine.
+#: Datagrams per second that even a slow machine receives.
 SLOWEST = 2000
 
 
 @contextmanager
 def peers() -> Iterator[list[str]]:
-    """Start the far ends, and give their ports, of streams and of datagrams."""
+    """Start the peers, and give their ports for streams and for datagrams."""
     command = [sys.executable, "-m", "tests.soak.peers"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -35,14 +35,14 @@ def peers() -> Iterator[list[str]]:
 
 
 def passes(name: str, python: list[str], limit: float, *arguments: object) -> bool:
-    """Run a soak test for no longer than this; return whether it passes."""
+    """Run a soak test with a time limit in seconds; return whether it passes."""
     command = [*python, "-u", "-m", f"tests.soak.{name}", *map(str, arguments)]
     with child(command, limit) as process:
         return process.wait() == 0
 
 
 def dropped() -> int:
-    """Count the datagrams that this kernel had no room for, in all its sockets."""
+    """Count the datagrams that this kernel has dropped for lack of room, on all sockets."""
     table = Path("/proc/net/snmp")
     if not table.exists():
         return 0

@@ -1,4 +1,4 @@
-"""What a soak test has seen, what its process holds, and what it prints in the end."""
+"""What a soak test has seen, the resources that its process holds, and its final report."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from trio_wsarecv._winsock.operation import Operation, State
 
 #: Seconds that the system may take to free what was closed.
 PATIENCE = 5.0
-#: What memory may grow by without being called a leak, in bytes.
+#: Bytes by which memory may grow without being called a leak.
 MEMORY = 16 << 20
 SHOWN = 20
 
 if sys.platform == "win32":
     import ctypes
 
-    #: Handle values that are looked at; Windows gives out low ones first.
+    #: Handle values that are tried; Windows uses low ones first.
     VALUES = range(4, 1 << 16, 4)
 
     def count_handles() -> int:
         if known := psutil.Process().num_handles():
             return known
-        # Wine 8.0 does not know.
+        # Wine 8.0 does not tell.
         is_open = ctypes.windll.kernel32.GetHandleInformation
         flags = ctypes.byref(ctypes.c_ulong())
         return sum(bool(is_open(ctypes.c_void_p(value), flags)) for value in VALUES)
@@ -45,22 +45,22 @@ else:
         return psutil.Process().num_fds()
 
     def raise_file_limit() -> None:
-        """Have as many connections as the system allows."""
+        """Allow as many connections as the system does."""
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @dataclass
 class Account:
-    """What came of all connections or conversations.
+    """Results of all connections or conversations.
 
     Attributes:
       opened: how many there were.
-      active: those that there are.
+      active: those that are open.
       faults: what was done to them, and how often.
-      checked: bytes or datagrams that were received and are what was sent.
+      checked: bytes or datagrams that were received as they were sent.
       lost: those that were sent and never received.
-      failures: whatever must not be.
+      failures: descriptions of everything that went wrong.
     """
 
     opened: int = 0
@@ -72,7 +72,7 @@ class Account:
 
 
 def held() -> dict[str, int]:
-    """Return what this process holds now."""
+    """Return the resources that this process holds."""
     gc.collect()
     operations = [thing for thing in gc.get_objects() if isinstance(thing, Operation)]
     return {
@@ -85,7 +85,7 @@ def held() -> dict[str, int]:
 
 
 def growth(before: dict[str, int]) -> list[str]:
-    """Say what this process holds more of than before, after some patience."""
+    """Describe what this process still holds more of than before, after some seconds."""
     deadline = time.monotonic() + PATIENCE
     while True:
         more = {name: now - before[name] for name, now in held().items()}
@@ -97,13 +97,13 @@ def growth(before: dict[str, int]) -> list[str]:
 
 
 def report(account: Account, before: dict[str, int], what: str, wanted: Iterable[str]) -> int:
-    """Print what came of it all, and return the exit status.
+    """Print the report, and return the exit status.
 
     Args:
-      account: what came of it.
-      before: what the process held.
-      what: that was checked, in the plural.
-      wanted: the faults of which there must have been some.
+      account: the results.
+      before: what the process held before.
+      what: what was checked, in the plural.
+      wanted: the faults that must have occurred.
     """
     failures = account.failures + growth(before)
     failures += [f"nothing was done of: {name}" for name in wanted if not account.faults[name]]

@@ -26,11 +26,11 @@ from .peers import BURSTS
 SOCKETS = 20
 #: How many datagrams a conversation may have.
 LENGTHS = {"flood": 2000, "oversized": 50, "spoof": 2000, "vanish": 50, "echo": 2000}
-#: How many of them another task ends.
+#: The share of conversations whose socket another task closes.
 CLOSED = 0.1
 #: Seconds that a receive may last on average, before it is cancelled.
 PATIENCE = 0.001
-#: Seconds in which a datagram has to come.
+#: Seconds within which a datagram has to arrive.
 STUCK = 30.0
 #: Seconds that an ICMP message may take; not every system wakes a receive for it.
 ICMP = 0.05
@@ -48,7 +48,7 @@ class Received(NamedTuple):
 async def receive(
     sock: trio_wsarecv.Socket, rng: random.Random, *, whole: bool = False
 ) -> list[Received]:
-    """Receive in some way, with more room or less; or `whole` datagrams, with their senders."""
+    """Receive by a random call with random room; or `whole` datagrams, with their senders."""
     room = rng.choice((1500, LARGEST) if whole else (SMALLEST, 300, 1500, LARGEST))
     if rng.random() < 0.5:
         batch = await sock.recvfrom_many(rng.choice((2, 7, 64)), room)
@@ -65,7 +65,7 @@ async def receive(
 
 
 async def send_back(sock: trio_wsarecv.Socket, rng: random.Random, batch: list[Received]) -> int:
-    """Send datagrams back in some way; return how often that was cancelled."""
+    """Send datagrams back by a random call; return how often that was cancelled."""
     datagrams = [(each.data, each.address) for each in batch]
     cancelled = 0
     while datagrams:
@@ -89,10 +89,10 @@ async def send_back(sock: trio_wsarecv.Socket, rng: random.Random, batch: list[R
 
 
 class Conversations(Account):
-    """What came of all conversations.
+    """Results of all conversations.
 
     Attributes:
-      wanted: how many datagrams are still to be asked for.
+      wanted: how many datagrams have not been asked for yet.
     """
 
     def __init__(self, wanted: int) -> None:
@@ -118,7 +118,7 @@ class Conversation:
         return f"{self.kind}, {self.ledger.received} of {self.count} datagrams received"
 
     async def run(self, port: int) -> None:
-        """Have it all sent, and receive it."""
+        """Ask the peer for the datagrams, and receive them."""
         stdlib = socket.socket(type=socket.SOCK_DGRAM)
         stdlib.bind(("127.0.0.1", 0))
         with trio_wsarecv.from_stdlib_socket(stdlib) as sock:
@@ -208,7 +208,7 @@ async def soak(account: Conversations, port: int, rng: random.Random) -> None:
 
 def main(port: int, datagrams: int, seed: int) -> int:
     rng = random.Random(seed)
-    trio.run(soak, Conversations(datagrams // 10), port, rng)  # to get warm
+    trio.run(soak, Conversations(datagrams // 10), port, rng)  # to warm up
     before = held()
     account = Conversations(datagrams)
     trio.run(soak, account, port, rng)

@@ -1,10 +1,10 @@
-"""What is sent in the soak tests, as both sides know it.
+"""What is sent in the soak tests, known to both sides.
 
-On a connection it is a stretch of one long row of random bytes, from an offset of the connection's
-own on, so that a byte that is lost, repeated, out of place or from another connection shows.  A
-trailer follows with the number of these bytes and their checksum, as the sender counted them.
+A connection carries a section of one long sequence of random bytes, from its own offset, so that a
+byte that is lost, repeated, out of place or from another connection is noticed.  A trailer follows
+with the number of bytes and their checksum, as the sender counted them.
 
-A datagram says who sent it and which of theirs it is: ``SENDER NUMBER FILLING``.
+A datagram has its sender and its number in front: ``SENDER NUMBER FILLING``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 #: How many different offsets there are; a payload may be as long.
 LENGTH = 1_000_003
-#: Not to be found in a payload at the place where it is sent.
+#: The out-of-band byte.
 URGENT = b"!"
 
 _ROW = random.Random(2026).randbytes(LENGTH)

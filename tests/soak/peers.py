@@ -1,4 +1,4 @@
-"""The far ends: ``python -m tests.soak.peers``, outside of the process under test.
+"""The peers: ``python -m tests.soak.peers``, outside of the process under test.
 
 It prints the ports that it listens on, for streams and for datagrams, and ends with its standard
 input.  A connection begins with a line ``KIND OFFSET SIZE``, and its payload and trailer come
@@ -10,16 +10,16 @@ input.  A connection begins with a line ``KIND OFFSET SIZE``, and its payload an
 * ``reset``: all at once; when the other side acknowledges that, some more, and a reset,
 * ``vanish``: all at once, and then nothing, not even the end.
 
-The line ``hurry`` has all drips send the rest at once, those that begin a moment later, too.
+The line ``hurry`` makes all drips send the rest at once, those that begin a moment later too.
 
 A datagram ``KIND COUNT ID`` begins a conversation: ``COUNT`` datagrams are sent from a socket of
-its own.  After each burst it waits for the datagram ``ack N ID``, which tells how many have come.
+its own.  After each burst it waits for the datagram ``ack N ID``, with the number received so far.
 So the kernel never has to drop one.
 
 * ``flood``: small datagrams, many at a time,
-* ``oversized``: large ones among them, for which hardly anybody has room,
+* ``oversized``: large ones among them, larger than most buffers,
 * ``spoof``: those of another socket among them, which is a sender of its own,
-* ``vanish``: some, and then the socket is closed, so that what is sent there meets nobody,
+* ``vanish``: some, and then the socket is closed, so that sending there fails,
 * ``echo``: small ones, each of which has to come back, in order and once, instead of the ``ack``.
 """
 
@@ -41,7 +41,7 @@ from .account import raise_file_limit
 from .payload import LARGEST, SMALLEST, URGENT, datagram, payload, trailer
 
 PAUSE = 1.0  # seconds between the bytes of a drip, at the most
-MOMENT = 1.0  # seconds
+MOMENT = 1.0  # seconds that a hurry lasts
 AFTERMATH = 10_000  # bytes that come just before a reset
 
 #: How many datagrams may wait in a receive buffer.  The kernel counts more than their bytes.
@@ -115,7 +115,7 @@ async def converse(kind: str, count: int, name: str, address: Any) -> None:
             if kind == "echo":
                 for data in expected:
                     if await one.recv(LARGEST) != data:
-                        return  # and so the other side misses the rest
+                        return  # so that the other side misses the rest
             else:
                 while await acknowledged.receive() < sum(sent):
                     pass

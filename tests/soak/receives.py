@@ -1,4 +1,4 @@
-"""Every way to receive bytes from a stream, with an eye on the buffers."""
+"""Every call that receives bytes from a stream, with checks of its buffers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ CANARY = b"\xa5" * 64
 
 
 class BufferFault(Exception):
-    """A buffer was written to where it must not be, or kept longer than it may be."""
+    """A buffer was written to in the wrong place, or is exported for too long."""
 
 
 async def receive(how: str, stream: SocketStream, rng: random.Random) -> bytes:
-    """Receive in this way; a buffer is not written to beyond its bytes, and is free afterwards."""
+    """Receive by this call; check that nothing is written behind a buffer or stays exported."""
     size = rng.choice(SIZES)
     buffer = bytearray(size) + CANARY
     parts = [bytearray(rng.choice((0, 1, 3, 1000))) for _ in range(rng.randrange(1, 5))]

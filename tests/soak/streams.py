@@ -1,6 +1,6 @@
 """Streams under test: ``python -m tests.soak.streams PORT SECONDS CONNECTIONS SEED``.
 
-Many connections at a time, each until every byte of it is accounted for.
+Many connections at a time; on each, every byte is checked.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from .receives import WAYS, BufferFault, receive
 
 #: Seconds that the last bytes may take, once the peer has been told to hurry.
 LAST_BYTES = 40.0
-#: And seconds that it may take to cancel what has not ended then.
+#: Seconds that cancelling the rest may take after that.
 STUCK = 10.0
-#: How much of the connections asked for must have been open at once.
+#: The share of the connections asked for that must have been open at once.
 LOAD = 0.9
-#: How much of the time is for getting warm, before what is held is looked at.
+#: The share of the time for warming up, before the resources are measured.
 WARMING_UP = 0.25
-#: How many connections another task closes while they are received on.
+#: The share of connections that another task closes during a receive.
 CLOSED = 0.1
 
 
@@ -122,7 +122,7 @@ class Connection:
             while await self.receive_once():
                 await self.react(nursery)
         except (OSError, trio.BrokenResourceError) as exc:
-            # Calls of the socket that come after the closing get an OSError.
+            # Calls on a closed socket raise OSError.
             cause = exc if isinstance(exc, OSError) else exc.__cause__
             is_reset = isinstance(cause, (ConnectionResetError, ConnectionAbortedError))
             if not self.is_closed and not (self.acknowledged and is_reset):
@@ -134,7 +134,7 @@ class Connection:
             self.account.failures.append(f"{self}: {exc}")
 
     async def receive_once(self) -> bool:
-        """Receive in some way, for some time; return whether there is more to come."""
+        """Receive by a random call with a random timeout; return whether more may come."""
         self.doing = self.rng.choice(WAYS)
         data = None
         seconds = self.rng.expovariate(1 / self.kind.patience) if self.rng.random() < 0.8 else 0
@@ -145,13 +145,13 @@ class Connection:
         faults["receives that got bytes although cancelled"] += bool(
             self.scope.cancel_called and data
         )
-        # What comes in the moment of a reset comes as far as it gets; it is nobody's business.
+        # Data sent just before a reset may or may not arrive.
         if data and not (self.acknowledged and self.name == "reset"):
             self.ledger.enter(data)
         return data is None or bool(data)
 
     async def react(self, nursery: trio.Nursery) -> None:
-        """Do what the connection's kind asks for at this point."""
+        """Do what this kind of connection needs at this point."""
         if self.name == "urgent" and self.ledger.position == self.size // 2:
             await self.receive_urgent()
         elif self.ledger.missing or self.acknowledged:
@@ -169,8 +169,8 @@ class Connection:
         self.urgent_tried = True
         self.doing = "receive_urgent"
         buffer = bytearray(1)
-        # Only here, at its place in the stream.  Where that has been passed, and the stream has
-        # ended, Wine 8.0 wakes such a receive for nothing, again and again, and does little else.
+        # Only at its place in the stream: after that place and the end of the stream, Wine 8.0
+        # wakes such a receive again and again without data.
         with trio.move_on_after(self.rng.uniform(0, 0.2)):
             try:
                 received, _ = await wsarecv(self.stream.socket, [buffer], MsgFlag.MSG_OOB)
@@ -183,9 +183,9 @@ class Connection:
 
 
 async def cancel_late(account: Account, rng: random.Random) -> None:
-    """Keep the thread busy now and then, and cancel receives that may have ended meanwhile.
+    """Block the thread now and then, and cancel receives that may have completed meanwhile.
 
-    What comes from the network in such a moment, Trio does not know of yet.
+    Trio does not know yet what has arrived from the network in that time.
     """
     while True:
         await trio.sleep(rng.uniform(0, 0.1))
@@ -196,7 +196,7 @@ async def cancel_late(account: Account, rng: random.Random) -> None:
 
 
 async def keep_open(account: Account, port: int, seed: Callable[[], int], until: float) -> None:
-    """Have a connection at all times until then, one after the other."""
+    """Run one connection after the other until then."""
     while trio.current_time() < until:
         connection = Connection(account, seed())
         try:
@@ -207,7 +207,7 @@ async def keep_open(account: Account, port: int, seed: Callable[[], int], until:
 
 
 async def watch(account: Account, most: dict[str, int], wanted: int, until: float) -> None:
-    """Note each second how much there is at once, and end the process if it is stuck."""
+    """Record the load every second, and end the process if it is stuck."""
     for second in itertools.count():
         engines = [connection.stream.socket.receiver.engine for connection in account.active]
         operations = [getattr(engine, "operation", None) for engine in engines]
@@ -221,7 +221,7 @@ async def watch(account: Account, most: dict[str, int], wanted: int, until: floa
                 flush=True,
             )
         if trio.current_time() > until + LAST_BYTES + STUCK:
-            # One that cannot even be cancelled: all there is to do is to say so and to end.
+            # It cannot even be cancelled.
             for connection in account.active:
                 print("FAILURE: stuck:", connection, flush=True)
             os._exit(1)
@@ -236,7 +236,7 @@ async def soak(
     account: Account,
     most: dict[str, int],
 ) -> None:
-    """Keep so many connections open for so long, and then see them to their ends."""
+    """Keep so many connections open for so long, and then receive what is left."""
     async with trio.open_nursery() as watching:
         until = trio.current_time() + seconds
         watching.start_soon(watch, account, most, connections, until)

@@ -1,4 +1,4 @@
-"""Whole programs that were never told of trio_wsarecv.
+"""Whole programs that do not know trio_wsarecv.
 
 The tests run them under ``python -m trio_wsarecv run``.
 """

@@ -1,4 +1,4 @@
-"""How many bytes are lost when receives are cancelled at random, here and elsewhere.
+"""How many bytes several libraries lose when receives are cancelled at random.
 
 ``python -m tests.soak.loss.compare`` runs the same job in four libraries.
 """

@@ -31,8 +31,8 @@ from .program import MARK, PAUSE, PIECE, TOTAL
 RESULTS = Path(__file__).parents[3] / "docs" / "loss-results.inc"
 LIBRARIES = ("asyncio", "winloop", "trio", "trio_wsarecv")
 OURS = "trio_wsarecv"
-DEADLINE = 240.0  # seconds for each
-CANCELLED = 100  # receives of each, at the least
+DEADLINE = 240.0  # seconds for each program
+CANCELLED = 100  # the fewest cancelled receives that say anything
 
 
 def send(listener: socket.socket) -> None:

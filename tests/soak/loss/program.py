@@ -1,7 +1,7 @@
-"""Receives in one library, and cancels: ``program.py LIBRARY PORT``.
+"""Receives with one library, and cancels receives: ``program.py LIBRARY PORT``.
 
-LIBRARY is asyncio or winloop, which are asked for ``loop.sock_recv``, or trio or trio_wsarecv,
-which are asked for a stream's ``receive_some``.  On Windows, asyncio's own loop is the proactor,
+LIBRARY is asyncio or winloop, which receive by ``loop.sock_recv``, or trio or trio_wsarecv, which
+receive by a stream's ``receive_some``.  On Windows, asyncio's own loop is the proactor,
 whose receives are overlapped.
 """
 
@@ -25,18 +25,18 @@ import trio_wsarecv
 
 TOTAL = 32 << 20
 PIECE = 16 << 10
-#: Seconds that one receive may take before it is cancelled, at the most.
+#: The most seconds until a receive is cancelled.
 PATIENCE = 0.002
-#: Seconds between two pieces, at the most.
+#: The most seconds between two pieces.
 PAUSE = 0.008
 
-#: What the line with the answer begins with.
+#: The beginning of the line with the answer.
 MARK = "loss"
 
 
 @dataclass
 class Answer:
-    """What became of the bytes.
+    """The result.
 
     Attributes:
       library: what received them, with its version.
@@ -49,7 +49,7 @@ class Answer:
     received: int = 0
 
     async def receive_all(self, receive: Callable[[float], Awaitable[bytes | None]]) -> None:
-        """Receive to the end by a function that gives None when its time is over."""
+        """Receive to the end by a function that returns None when it timed out."""
         while (data := await receive(random.uniform(0, PATIENCE))) != b"":
             if data is None:
                 self.cancelled += 1
