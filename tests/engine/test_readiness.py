@@ -111,7 +111,7 @@ async def test_a_peek_that_has_to_wait_takes_nothing(
 
 
 @pytest.mark.parametrize("made_here", [False, True])
-async def test_a_peek_leaves_the_data_and_is_not_overlapped(
+async def test_peeking_leaves_the_data_where_it_is_and_is_not_overlapped(
     simulation: Simulation, made_here: bool
 ) -> None:
     sock = simulation.stream(made_here=made_here)
