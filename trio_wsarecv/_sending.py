@@ -61,7 +61,8 @@ class SendCalls:
 
         Whatever is raised after the first check of the arguments, `trio.Cancelled` included, has
         the attribute ``sent``: how many datagrams were sent.  So the one that could not be sent is
-        ``datagrams[exc.sent]``.  Other tasks run after every 64 datagrams.
+        ``datagrams[exc.sent]``; but `ConnectionRefusedError`, on a connected socket on Linux, is
+        about one that was sent earlier.  Other tasks run after every 64 datagrams.
 
         Source: `socket.socket.sendto`.
         """

@@ -39,8 +39,9 @@ T = TypeVar("T")
 class Socket(DatagramCalls, SendCalls, _TrioSocket):
     """A `trio.socket.SocketType` that receives by overlapped ``WSARecv``.
 
-    Create one with `from_stdlib_socket`, or let Trio create them, by `install` or `patch_trio`.
-    Everything but receiving is as in Trio.  Every call that receives raises
+    `SocketFactory` creates one on every system, and `from_stdlib_socket` makes one of an existing
+    socket.  `install` and `patch_trio` let Trio create them on Windows.  Everything but receiving
+    is as in Trio.  Every call that receives raises
 
     * `OSError` as `socket.socket.recv` does: `ConnectionResetError` if the peer has reset the
       connection; if a datagram does not fit and the call returns no flags, the beginning of the

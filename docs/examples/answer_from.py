@@ -95,20 +95,23 @@ async def answer_one(
 async def answer_all(sock: trio_wsarecv.Socket, counts: Counter[str]) -> None:
     while True:
         messages = await sock.recvmsg_many(MAX_BATCH, MAX_QUERY, CONTROL_SIZE)
-        for query, ancdata, _, client in messages:
-            counts[await answer_one(sock, query, ancdata, client)] += 1
+        for query, ancdata, flags, client in messages:
+            if flags & socket.MSG_TRUNC:
+                counts["too long"] += 1
+            else:
+                counts[await answer_one(sock, query, ancdata, client)] += 1
 
 
 async def main(port: int = 0) -> None:
     """Answer queries until cancelled."""
     counts: Counter[str] = Counter()
     try:
-        async with trio.open_nursery() as nursery:
-            with open_socket(socket.AF_INET, port) as sock:
-                port = sock.getsockname()[1]
-                with open_socket(socket.AF_INET6, port) as six:
+        with open_socket(socket.AF_INET, port) as sock:
+            port = sock.getsockname()[1]
+            with open_socket(socket.AF_INET6, port) as six:
+                print("listening on port", port, flush=True)
+                async with trio.open_nursery() as nursery:
                     nursery.start_soon(answer_all, six, counts)
-                    print("listening on port", port, flush=True)
                     await answer_all(sock, counts)
     finally:
         print(dict(counts))

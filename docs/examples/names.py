@@ -100,7 +100,7 @@ async def serve_tcp(stream: trio_wsarecv.SocketStream) -> None:
 
 
 def udp_socket() -> trio_wsarecv.Socket:
-    return trio_wsarecv.from_stdlib_socket(socket.socket(type=socket.SOCK_DGRAM))
+    return trio_wsarecv.SocketFactory().socket(type=socket.SOCK_DGRAM)
 
 
 async def serve(port: int, task_status: trio.TaskStatus[tuple[str, int]]) -> None:

@@ -47,7 +47,7 @@ async def receive_loop(sock: trio_wsarecv.Socket) -> None:
 
 
 def udp_socket() -> trio_wsarecv.Socket:
-    return trio_wsarecv.from_stdlib_socket(socket.socket(type=socket.SOCK_DGRAM))
+    return trio_wsarecv.SocketFactory().socket(type=socket.SOCK_DGRAM)
 
 
 async def send_burst(identifier: bytes, packets: int, server: tuple[str, int]) -> None:

@@ -10,7 +10,7 @@ LONGEST = 512
 
 
 def udp_socket() -> trio_wsarecv.Socket:
-    return trio_wsarecv.from_stdlib_socket(socket.socket(type=socket.SOCK_DGRAM))
+    return trio_wsarecv.SocketFactory().socket(type=socket.SOCK_DGRAM)
 
 
 async def serve(sock: trio_wsarecv.Socket) -> None:
