@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -185,14 +185,17 @@ async def test_a_task_that_is_interrupted_in_line_leaves_it(
 ) -> None:
     sock, first = await cancelled_receive(simulation)
 
-    class Line(deque[Any]):
-        def append(self, entry: Any) -> None:
-            super().append(entry)
-            if len(self) == 1:
-                raise Stop
+    class Line(dict[Any, Any]):
+        def __setitem__(self, task: Any, ends: Any) -> None:
+            super().__setitem__(task, ends)
+            raise Stop
 
-    monkeypatch.setattr("trio_wsarecv._engine.claim.deque", Line)
-    second = await simulation.begin(sock.recv, 100)
+    engine = sock.receiver.engine
+    assert engine is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.claim, "line", Line())
+        second = await simulation.begin(sock.recv, 100)
+        assert not engine.claim.line
     assert isinstance(second.error, Stop)
     await simulation.step()
     assert first.cancelled
@@ -220,6 +223,40 @@ async def test_a_task_that_is_interrupted_as_its_turn_comes_passes_it_on(
     await simulation.step()
     assert third.value == b"data"
     await check_next(simulation, sock)
+
+
+@pytest.mark.parametrize("left", range(2, 16))
+async def test_a_task_near_the_recursion_limit_leaves_a_line_with_others_in_it(
+    simulation: Simulation, left: int
+) -> None:
+    sock, first = await cancelled_receive(simulation)
+    second = await simulation.begin(sock.recv, 100)
+    third = simulation.call(receive_near_the_limit, sock, left)
+    await simulation.run()
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert first.cancelled
+    assert second.value == b"data"
+    sock.peer.send(b"more")
+    await simulation.step()
+    if third.succeeded:
+        assert third.value == b"more"
+    else:
+        assert isinstance(third.error, RecursionError)
+        assert await sock.recv(100) == b"more"
+    assert not is_claimed(sock)
+
+
+async def receive_near_the_limit(sock: SocketOverSimulation, left: int) -> bytes:
+    """Receive with so many frames left to the recursion limit."""
+    depth, frame = 0, inspect.currentframe()
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+
+    async def descend(frames: int) -> bytes:
+        return await (descend(frames - 1) if frames else sock.recv(100))
+
+    return await descend(sys.getrecursionlimit() - depth - left)
 
 
 async def test_the_recursion_limit_is_restored_if_a_signal_handler_runs_as_it_is_raised(

@@ -18,7 +18,6 @@ beside the other one.
 from __future__ import annotations
 
 import weakref
-from collections import deque
 
 import outcome
 import trio
@@ -31,8 +30,8 @@ class Claim:
 
     Attributes:
       taken: whether a task has it.
-      line: the tasks that wait for their turn; None before the first.  Each entry has the task and,
-        if it came while a receive waited for data, how many ends had been requested by then.
+      line: the tasks that wait for their turn, in order.  For a task that came while a receive
+        waited for data, how many ends had been requested by then; else None.
     """
 
     __slots__ = ("_asleep", "_ends", "_given_to", "line", "taken")
@@ -44,7 +43,8 @@ class Claim:
         self._ends = 0  # how often the end of a receive has been requested
         # A strong reference would keep the tasks of a crashed run from ever being finalized.
         self._asleep: weakref.ref[trio.lowlevel.Task] | None = None
-        self.line: deque[tuple[trio.lowlevel.Task, int | None]] | None = None
+        # A task near the recursion limit can leave a dict: that takes no frame and no comparison.
+        self.line: dict[trio.lowlevel.Task, int | None] = {}
 
     def is_waiting(self) -> bool:
         """Return whether its task waits for data, and the end of that has not been requested."""
@@ -61,8 +61,12 @@ class Claim:
 
     def _refuse(self) -> None:
         while self.line:
-            error = outcome.Error(busy_error())
-            trio.lowlevel.reschedule(self.line.popleft()[0], error)
+            task, _ = self._pop_first()
+            trio.lowlevel.reschedule(task, outcome.Error(busy_error()))
+
+    def _pop_first(self) -> tuple[trio.lowlevel.Task, int | None]:
+        task = next(iter(self.line))
+        return task, self.line.pop(task)
 
     def ends(self) -> None:
         """Note that the end of the receive has been requested."""
@@ -89,18 +93,15 @@ class Claim:
             self.taken = True
             return ends is None
         task = trio.lowlevel.current_task()
-        if self.line is None:
-            self.line = deque()
-        entry = task, ends
         try:
-            self.line.append(entry)
+            self.line[task] = ends
             await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
             return ends is None
-        except BaseException:  # of a signal handler, for example
-            if entry in self.line:
-                self.line.remove(entry)
+        except BaseException:  # a RecursionError, or of a signal handler
+            if task in self.line:
+                del self.line[task]
             elif self._given_to is task:
-                self.release()
+                port.with_more_frames(self.release)
             raise
 
     def release(self) -> None:
@@ -111,7 +112,7 @@ class Claim:
         self._asleep = self._given_to = None
         self.taken = False
         while self.line and not self.taken:
-            task, ends = self.line.popleft()
+            task, ends = self._pop_first()
             self.taken = ends is None or ends == self._ends
             self._given_to = task if self.taken else None
             turn = outcome.Value(None) if self.taken else outcome.Error(busy_error())
