@@ -17,7 +17,6 @@ from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .cancelling import cancel_at_random
 from .receives import both_engines, complete, datagrams_for, receive_when, value_of, when
 from .test_messages import PKTINFO, PKTINFO_PARSED, TTL, TTL_PARSED
 
@@ -201,9 +200,3 @@ async def test_datagrams_are_counted(simulation: Simulation, pending: bool, engi
     for call in (calls[2], calls[3], calls[3]):
         await value_of(simulation, call)
     assert (counted.datagrams, counted.truncated, counted.batches) == (7, 2, 3)
-
-
-@pytest.mark.parametrize("seed", range(8))
-@both
-async def test_no_datagram_is_lost_to_a_cancellation(receive: Receive, seed: int) -> None:
-    await cancel_at_random(seed, lambda sock: receive(sock, 3, 100))

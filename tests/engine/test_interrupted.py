@@ -119,21 +119,25 @@ async def test_bytes_are_kept_whatever_a_signal_handler_raises(
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"),
+    ("status", "came", "expected"),
     [
-        (NtStatus.CONNECTION_RESET, [b"some", ConnectionResetError]),
-        (NtStatus.INSUFFICIENT_RESOURCES, [b"some", b"data"]),
+        (NtStatus.CONNECTION_RESET, b"some", [b"some", ConnectionResetError]),
+        (NtStatus.CONNECTION_RESET, b"", [ConnectionResetError]),
+        # Another receive may have the memory that this one lacked.
+        (NtStatus.INSUFFICIENT_RESOURCES, b"some", [b"some", b"data"]),
+        (NtStatus.INSUFFICIENT_RESOURCES, b"", [b"data"]),
     ],
 )
-async def test_an_interrupted_receive_leaves_bytes_and_the_error_behind_them(
+async def test_an_interrupted_receive_leaves_its_bytes_and_its_error_to_the_next(
     simulation: Simulation,
     monkeypatch: pytest.MonkeyPatch,
     status: NtStatus,
+    came: bytes,
     expected: list[Any],
 ) -> None:
     sock = simulation.stream()
     call = await simulation.begin(sock.recv, 100)
-    sock.peer.end(status, b"some")
+    sock.peer.end(status, came)
     with monkeypatch.context() as patch:
         patch.setattr(JUDGE, once(judge, RecursionError))
         await simulation.step()
@@ -146,21 +150,6 @@ async def test_an_interrupted_receive_leaves_bytes_and_the_error_behind_them(
         else:
             with pytest.raises(each):
                 await sock.recv(100)
-
-
-async def test_no_memory_of_an_interrupted_receive_is_no_error_of_the_next(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    sock.peer.end(NtStatus.INSUFFICIENT_RESOURCES)
-    with monkeypatch.context() as patch:
-        patch.setattr(JUDGE, once(judge, RecursionError))
-        await simulation.step()
-    assert isinstance(call.error, RecursionError)
-    simulation.deliver_automatically()
-    sock.peer.send(b"data")
-    assert await sock.recv(100) == b"data"
 
 
 async def cancelled_receive(simulation: Simulation) -> tuple[SocketOverSimulation, Call]:
