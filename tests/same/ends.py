@@ -276,17 +276,20 @@ async def send_many(
     """Send by `Socket.sendto_many`, or on stock Trio by an equivalent."""
     if isinstance(sock, trio_wsarecv.Socket):
         return await sock.sendto_many(datagrams)
-    await trio.lowlevel.checkpoint_if_cancelled()
     sent = 0
     try:
+        await trio.lowlevel.checkpoint_if_cancelled()
         for data, address in datagrams:
+            if sent and sent % 64 == 0:
+                await trio.lowlevel.checkpoint()
             sock._sock.sendto(data, address)  # type: ignore[attr-defined]
             sent += 1
-    except OSError as exc:
+    except BaseException as exc:
         exc.sent = sent  # type: ignore[attr-defined]
+        if isinstance(exc, OSError):
+            await trio.lowlevel.cancel_shielded_checkpoint()
         raise
-    finally:
-        await trio.lowlevel.cancel_shielded_checkpoint()
+    await trio.lowlevel.cancel_shielded_checkpoint()
     return sent
 
 

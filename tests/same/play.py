@@ -267,12 +267,15 @@ class Play:
         name, sent = self._name(end), 0
         try:
             sent = await send_many(end.sock, datagrams)
+            self._note(name, "send", f"{sent} sent")
+        except trio.Cancelled as exc:
+            sent = exc.sent  # type: ignore[attr-defined]
+            raise
         except ERRORS as exc:
             sent = exc.sent  # type: ignore[union-attr]
             self._note(name, "send", f"{of_error(exc)} behind {sent}")
-        else:
-            self._note(name, "send", f"{sent} sent")
-        end.datagrams += [data for data, _ in datagrams[:sent]]
+        finally:
+            end.datagrams += [data for data, _ in datagrams[:sent]]
 
     async def _receive(self, end: End, receive: Receive, scope: trio.CancelScope) -> None:
         what = f"{receive.call}({receive.size})@{self._burst}"

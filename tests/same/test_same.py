@@ -158,6 +158,18 @@ def test_an_allowed_difference_may_end_a_group(caught: bool) -> None:
     assert bool(problems(plain, patched, program)) is caught
 
 
+@pytest.mark.parametrize("extra", ["", ", OSError 1"])
+def test_a_group_may_raise_what_its_receives_raised_and_nothing_else(extra: str) -> None:
+    receives = [Receive(1, 0, group=2, caught=False), Receive(2, 1, group=2, caught=False)]
+    program = Program(["made", "made"], [[list(receives), [SENT]]])
+    busy = {"socket 0": [BUSY], "group 2": [entry("ExceptionGroup[BusyResourceError]")]}
+    reset = {"socket 1": [RESET], "group 2": [entry(f"ExceptionGroup[{RESET.result}]")]}
+    both = entry(f"ExceptionGroup[BusyResourceError, {RESET.result}{extra}]")
+    patched = Outcome(histories={**busy, **reset, "group 2": [both]}, receives=2)
+    plain = Scripted(Outcome(histories={**busy, "socket 1": [RESET]}), Outcome(histories=reset))
+    assert bool(compare(plain, Scripted(patched), program).problems) is bool(extra)
+
+
 def case(program: Program, package: list[Entry], stock: list[Entry]) -> Case:
     return Case(program, 1, 0, Counter(package), Counter(stock))
 
