@@ -19,7 +19,7 @@ def size_and_flags(size: Any, flags: Any) -> tuple[int, int] | None:
     """Return two integers; None if the standard library has to raise its own error."""
     try:
         size, flags = operator.index(size), operator.index(flags)
-    except TypeError:
+    except Exception:  # `__index__` may raise any
         return None
     return (size, flags) if 0 <= size <= sys.maxsize and 0 <= flags <= _MAX_INT else None
 
@@ -31,7 +31,7 @@ def buffer_size_and_flags(buffer: Buffer, nbytes: Any, flags: Any) -> tuple[int,
     """
     try:
         size = writable_size(buffer)
-    except (TypeError, BufferError):
+    except (TypeError, BufferError, ValueError):  # a view that was released is a ValueError
         return None
     if type(nbytes) is type(flags) is int and nbytes == flags == 0:  # the usual case, made fast
         return size, 0

@@ -70,14 +70,15 @@ class DatagramCalls:
         """
         nbytes, control_size, flags = message_arguments(bufsize, ancbufsize, flags)
         if self._has_nothing_to_wait_for([nbytes]):
-            await checkpoint_at_once()
+            await self._receive_nothing()
             return b"", [], 0, None
         if refusal := self._refusal(flags, [nbytes]):
             await checkpoint_at_once()
             raise winsock_error(refusal)
         request: Message | WholeMessage
         if flags & _WAITALL and not self._has_recvmsg:
-            request = WholeMessage(nbytes, control_size, flags & ~_WAITALL)
+            # Not capped: it takes as many receives as it needs.
+            request = WholeMessage(operator.index(bufsize), control_size, flags & ~_WAITALL)
         else:
             request = Message(nbytes, control_size, flags)
         message: ReceivedMessage = await receive(self.stdlib, self.receiver, request)
@@ -110,7 +111,7 @@ class DatagramCalls:
             raise TypeError(str(exc)) from None
         _, control_size, flags = message_arguments(0, ancbufsize, flags)
         if self._has_nothing_to_wait_for(sizes):
-            await checkpoint_at_once()
+            await self._receive_nothing()
             return 0, [], 0, None
         if refusal := self._refusal(flags, sizes):
             await checkpoint_at_once()
@@ -190,6 +191,11 @@ class DatagramCalls:
     def _has_nothing_to_wait_for(self, sizes: Sequence[int]) -> bool:
         # There is no room for data.
         return self.receiver.is_stream and not any(sizes) and not self._has_recvmsg
+
+    async def _receive_nothing(self) -> None:
+        await checkpoint_at_once()
+        if self.stdlib.fileno() == -1:
+            raise winsock_error(WinsockError.WSAENOTSOCK)
 
     def _refusal(self, flags: int, sizes: Sequence[int]) -> WinsockError | None:
         # Returns the error of a call that Windows does not allow.

@@ -117,7 +117,12 @@ class _DefaultFactory:
         self._ours = SocketFactory()
 
     def get(self, default: None) -> trio.abc.SocketFactory:
-        return self.variable.get(default) or self._ours
+        factory = self.variable.get(default)
+        return self._ours if factory is None else factory
+
+    def set(self, factory: trio.abc.SocketFactory | None) -> None:
+        """Set the variable: called by Trio's function if a program imported it before the patch."""
+        self.variable.set(factory)
 
     def set_custom_socket_factory(
         self, socket_factory: trio.abc.SocketFactory | None

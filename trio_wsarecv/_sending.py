@@ -55,7 +55,7 @@ class SendCalls:
           OSError: as from `socket.socket.sendto`, for the first one that cannot be sent.
           ValueError: a host is not a numeric address of the socket's family, or the socket is of
               type ``SOCK_STREAM``.
-          TypeError: what `socket.socket.sendto` does not take either.
+          TypeError: what `socket.socket.sendto` does not take either, or a host that is not a str.
           trio.BusyResourceError: another task is waiting to send on this socket.
           trio.ClosedResourceError: another task closed this socket during the call.
 
@@ -110,9 +110,11 @@ class SendCalls:
         control = lay_out_ancillary(ancdata)
         _, _, flags = message_arguments(0, 0, flags)
         family = self.stdlib.family
-        # Trio's own `sendto` resolves a name, too.
-        if isinstance(address, tuple) and len(address) > 1 and not is_numeric(family, address[0]):
-            address = await self._resolved(*address)
+        # Trio's own `sendto` resolves the names of hosts and services, too.
+        if isinstance(address, tuple) and len(address) > 1:
+            host, port, *_ = address
+            if not (isinstance(host, str) and isinstance(port, int) and is_numeric(family, host)):
+                address = await self._resolved(*address)
         name = b"" if address is None else lay_out_address(family, address)
         if control and self.receiver.is_stream:
             await checkpoint_at_once()
@@ -120,8 +122,9 @@ class SendCalls:
         attempt = partial(send_nonblocking, self.stdlib, buffers, control, flags, name)
         return await send(self.stdlib, attempt)
 
-    async def _resolved(self, host: str, port: Any, *rest: int) -> tuple[Any, ...]:
+    async def _resolved(self, host: Any, port: Any, *rest: int) -> tuple[Any, ...]:
         sock = self.stdlib
+        host = "255.255.255.255" if host == "<broadcast>" else host
         found = await trio.socket.getaddrinfo(
             host or None, port, sock.family, sock.type, sock.proto
         )

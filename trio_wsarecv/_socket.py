@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import socket
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
@@ -61,6 +60,7 @@ class Socket(DatagramCalls, SendCalls, _TrioSocket):
         super().__init__(sock)  # type: ignore[call-arg]
         self.stdlib = sock
         self.receiver: Receiver = receiver_of(sock)
+        self._was_shut_down = False  # for sending, before this object took its handle over
 
     @property
     def engine(self) -> str:
@@ -203,6 +203,11 @@ class Socket(DatagramCalls, SendCalls, _TrioSocket):
         """Return whether a receive would return immediately."""
         return self.receiver.pushed_back.something or super().is_readable()
 
+    @property
+    def did_shutdown_SHUT_WR(self) -> bool:
+        """Whether the connection was shut down for sending."""
+        return self._was_shut_down or super().did_shutdown_SHUT_WR
+
     def shutdown(self, flag: int) -> None:
         """Shut the connection down, as `socket.socket.shutdown`."""
         super().shutdown(flag)
@@ -213,7 +218,7 @@ class Socket(DatagramCalls, SendCalls, _TrioSocket):
     def detach(self) -> int:
         """Detach the handle without closing it, and return it.
 
-        Data that was pushed back, as by a cancelled exact receive, stays with this object.
+        Data that was pushed back, as by a cancelled exact receive, is lost: receive it before.
 
         Raises:
           trio.BusyResourceError: a task is receiving on this socket.
@@ -244,9 +249,7 @@ def adopt(sock: trio.socket.SocketType) -> Socket:
     if isinstance(sock, Socket):
         return sock
     own = Socket(socket.socket(sock.family, sock.type, sock.proto, sock.detach()))
-    if sock.did_shutdown_SHUT_WR:
-        with suppress(OSError):  # some systems refuse the second time
-            own.shutdown(socket.SHUT_WR)
+    own._was_shut_down = sock.did_shutdown_SHUT_WR
     return own
 
 

@@ -114,7 +114,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         if not 0 <= nbytes <= size:
             raise ValueError("nbytes must not be negative or larger than the buffer")
         if not size:
-            await checkpoint_at_once()
+            await self._receive_nothing()
             return 0
         sock = self.socket
         try:
@@ -144,7 +144,7 @@ class SocketStream(trio.abc.HalfCloseableStream):
         if nbytes < 0:
             raise ValueError("nbytes must not be negative")
         if not nbytes:
-            await checkpoint_at_once()
+            await self._receive_nothing()
             return b""
         sock = self.socket
         try:
@@ -171,13 +171,18 @@ class SocketStream(trio.abc.HalfCloseableStream):
         """
         nbytes = writable_size(buffer)
         if not nbytes:
-            await checkpoint_at_once()
+            await self._receive_nothing()
             return
         sock = self.socket
         try:
             await receive(sock.stdlib, sock.receiver, Exactly(buffer, nbytes))
         except OSError as exc:
             raise stream_error(exc) from exc
+
+    async def _receive_nothing(self) -> None:
+        await checkpoint_at_once()
+        if self.socket.fileno() == -1:
+            raise trio.ClosedResourceError("this socket was already closed")
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of the data, as `trio.abc.SendStream.send_all`."""
@@ -195,10 +200,10 @@ class SocketStream(trio.abc.HalfCloseableStream):
         """Close the socket.  A task that is receiving gets `trio.ClosedResourceError`."""
         await self._sending.aclose()
 
-    def setsockopt(self, level: int, option: int, value: Any, *length: int) -> None:
+    def setsockopt(self, level: int, option: int, value: Any, length: int | None = None) -> None:
         """Set a socket option, as `socket.socket.setsockopt`."""
-        self.socket.setsockopt(level, option, value, *length)
+        self._sending.setsockopt(level, option, value, length)  # type: ignore[arg-type]
 
-    def getsockopt(self, level: int, option: int, *buffersize: int) -> Any:
+    def getsockopt(self, level: int, option: int, buffersize: int = 0) -> Any:
         """Return a socket option, as `socket.socket.getsockopt`."""
-        return self.socket.getsockopt(level, option, *buffersize)
+        return self._sending.getsockopt(level, option, buffersize)

@@ -11,12 +11,21 @@ import pytest
 import trio
 
 from tests.peers import pattern
-from tests.receiving import RECEIVES, SENDER, Receive, every_receive, is_claimed, winerror
+from tests.receiving import (
+    RECEIVES,
+    SENDER,
+    SENDER_ADDRESS,
+    Receive,
+    every_receive,
+    is_claimed,
+    winerror,
+)
 from tests.simulation import Call, Simulation
 from tests.simulation.behaviour import IosbWrite
 from tests.simulation.request import Request
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
+from trio_wsarecv._winsock import datagram
 from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.datagram import DatagramOperation
 from trio_wsarecv._winsock.operation import Operation
@@ -294,3 +303,43 @@ async def test_the_count_of_the_second_call_of_a_large_receive_is_clamped(
     sock.peer.send(pattern(5000))
     for asked in (4000, 6000):
         assert len(await sock.recv(asked)) <= asked
+
+
+@pytest.mark.parametrize("method", ["recvfrom", "recvmsg"])
+async def test_the_lengths_of_addresses_and_control_data_are_clamped(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    sizes = []
+
+    def note(name: str) -> None:
+        function = getattr(datagram, name)
+
+        def parse(data: bytes) -> Any:
+            sizes.append(len(data))
+            return function(data)
+
+        monkeypatch.setattr(datagram, name, parse)
+
+    note("parse_address")
+    note("parse_ancillary")
+    ws2_32 = simulation.ws2_32
+    recvfrom, recvmsg = ws2_32.WSARecvFrom, ws2_32.WSARecvMsg
+
+    def long_name(*arguments: Any) -> int:
+        result: int = recvfrom(*arguments)
+        arguments[6][0] = MUCH
+        return result
+
+    def long_message(handle: int, message: Any, *arguments: Any) -> int:
+        result: int = recvmsg(handle, message, *arguments)
+        message.namelen = message.Control.len = MUCH
+        return result
+
+    monkeypatch.setattr(ws2_32, "WSARecvFrom", long_name)
+    monkeypatch.setattr("trio_wsarecv._engine.winsock.wsarecvmsg_function", lambda _: long_message)
+    sock = simulation.datagrams(made_here=True)
+    sock.peer.send(b"data", SENDER)
+    received = await getattr(sock, method)(100, *([100] if method == "recvmsg" else []))
+    assert (received[0], received[-1]) == (b"data", SENDER_ADDRESS)
+    assert max(sizes) <= 4096
+    assert sizes[-1] == 128

@@ -168,6 +168,25 @@ async def test_a_large_receive_notices_a_close(simulation: Simulation, made_here
     assert sock.peer.handles == 0
 
 
+@both_kinds
+async def test_a_close_in_the_same_step_as_a_shutdown_decides(
+    simulation: Simulation, is_stream: bool
+) -> None:
+    sock = (simulation.stream if is_stream else simulation.datagrams)()
+    task: list[trio.lowlevel.Task] = []
+
+    async def receive() -> bytes:
+        task.append(trio.lowlevel.current_task())
+        return await sock.recv(100)
+
+    call = await simulation.begin(receive)
+    trio.lowlevel.add_instrument(AfterFirstStep(sock.close, task[0]))
+    sock.shutdown(socket.SHUT_RDWR)
+    await simulation.step()
+    assert isinstance(call.error, trio.ClosedResourceError)
+    assert sock.peer.handles == 0
+
+
 def leave(sock: SocketOverSimulation, what: str) -> None:
     """Leave bytes or an error to the next receive, which needs no engine then."""
     if what == "bytes":

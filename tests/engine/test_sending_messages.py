@@ -153,6 +153,14 @@ async def test_a_name_is_resolved_as_by_trios_own_sendto(simulation: Simulation)
     await six.sendmsg([b"data"], (), 0, ("name.invalid", 53, 0, 7))
     (sent,) = six.peer.outgoing.sent
     assert sent.name.endswith(struct.pack("<I", 7))
+    for address, host in (
+        (("<broadcast>", 53), "255.255.255.255"),
+        ((b"127.0.0.1", 53), "127.0.0.1"),
+        (("127.0.0.1", "53"), "127.0.0.1"),
+    ):
+        await sock.sendmsg([b"data"], (), 0, address)
+        name = struct.pack("!H", 53) + socket.inet_aton(host)
+        assert sock.peer.outgoing.sent[-1].name[2:8] == name
     with pytest.raises(ValueError, match="null"):  # before the resolver is asked
         await sock.sendmsg([b"data"], (), 0, ("name\0invalid", 53))
 

@@ -11,7 +11,7 @@ import trio
 from tests.datagrams import when
 from tests.receiving import RECEIVES, Receive, result_of, winerror
 from tests.simulation import CancelAnswer, Simulation, State
-from trio_wsarecv import SocketStream
+from trio_wsarecv import MsgFlag, SocketStream
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
 from .arrivals import both_kinds, every_choice, make_socket
@@ -178,3 +178,23 @@ async def test_closing_one_handle_leaves_the_other(simulation: Simulation) -> No
     sock.peer.send(b"data!")
     await simulation.step()
     assert call.value == b"data!"
+
+
+async def test_a_message_with_waitall_is_not_capped(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trio_wsarecv._arguments.MAX_WAITING", 4)
+    simulation.deliver_automatically()
+    sock = simulation.stream()
+    sock.peer.send(b"012345")
+    assert (await sock.recvmsg(6, 0, MsgFlag.MSG_WAITALL))[0] == b"012345"
+
+
+async def test_a_message_of_nothing_is_refused_on_a_closed_socket(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    assert await sock.recvmsg(0) == (b"", [], 0, None)
+    sock.close()
+    for receive in (sock.recvmsg(0), sock.recvmsg_into([])):
+        with pytest.raises(OSError, match=r".") as caught:
+            await receive
+        assert winerror(caught.value) == WinsockError.WSAENOTSOCK

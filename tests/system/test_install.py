@@ -200,6 +200,24 @@ async def test_a_program_can_set_and_remove_its_own_factory_although_trio_is_pat
     assert is_made_here()
 
 
+class EmptyFactory(Factory):
+    """A factory that is false."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+async def test_a_function_of_trio_that_was_imported_before_the_patch_sets_a_factory(
+    request: pytest.FixtureRequest,
+) -> None:
+    set_custom_socket_factory = trio.socket.set_custom_socket_factory
+    request.getfixturevalue("patched_anywhere")
+    set_custom_socket_factory(EmptyFactory())
+    assert not is_made_here()
+    set_custom_socket_factory(None)
+    assert is_made_here()
+
+
 @pytest.mark.usefixtures("patched_anywhere")
 def test_a_programs_own_factory_is_for_one_run_only() -> None:
     async def main(own: bool) -> None:

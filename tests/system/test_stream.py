@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import socket
+import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ from tests.receiving import call, on_windows
 
 if TYPE_CHECKING:
     pass
+
+
+RESET_ON_CLOSE = struct.pack("hh" if on_windows else "ii", 1, 0)
 
 
 async def make_stream_pair() -> tuple[trio_wsarecv.SocketStream, trio_wsarecv.SocketStream]:
@@ -112,8 +116,10 @@ async def test_an_exact_receive_cut_short_by_the_end_raises_what_it_received(
         with pytest.raises(trio_wsarecv.IncompleteReceiveError) as caught:
             await call(stream.socket, name, argument)
         assert str(caught.value) == "the stream ended after 9 of 100 bytes"
+        vars(caught.value)["note"] = "in the header"
         for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
             assert (error.partial, error.expected) == (b"only this", 100)
+            assert vars(error)["note"] == "in the header"
         assert isinstance(caught.value, EOFError)
         assert await stream.receive_some() == b""
 
@@ -188,6 +194,46 @@ async def test_a_stream_that_has_sent_its_end_cannot_send_after_it_is_taken_over
         async with trio_wsarecv.SocketStream(plain.socket) as stream:
             with pytest.raises(trio.ClosedResourceError):
                 await stream.send_all(b"data")
+
+
+async def test_a_stream_that_has_sent_its_end_can_do_so_again_after_a_reset() -> None:
+    with stdlib_pair() as (one, other):
+        plain = trio.SocketStream(trio.socket.from_stdlib_socket(one))
+        await plain.send_eof()
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        other.close()
+        async with trio_wsarecv.SocketStream(plain.socket) as stream:
+            assert stream.socket.did_shutdown_SHUT_WR
+            await stream.send_eof()
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        ("receive_exactly", 0),
+        ("receive_exactly_into", bytearray()),
+        ("receive_into", bytearray()),
+        ("receive_some", 1),
+    ],
+)
+async def test_a_receive_on_a_closed_stream_is_refused_even_if_it_is_for_nothing(
+    name: str, argument: Any
+) -> None:
+    stream, other = await make_stream_pair()
+    await other.aclose()
+    await stream.aclose()
+    with trio.testing.assert_checkpoints(), pytest.raises(trio.ClosedResourceError):
+        await getattr(stream, name)(argument)
+
+
+async def test_socket_options_are_taken_as_by_a_stream_of_trio() -> None:
+    with stream_pair() as (stream, _):
+        level, option = socket.SOL_SOCKET, socket.SO_KEEPALIVE
+        stream.setsockopt(level, option, value=b"\1\0\0\0")
+        assert stream.getsockopt(level, option)
+        assert stream.getsockopt(level, option, buffersize=4) != bytes(4)
+        stream.setsockopt(level, option, 0)
+        assert not stream.getsockopt(level, option)
 
 
 async def test_a_socket_that_cannot_be_a_stream_is_refused_and_stays_open() -> None:

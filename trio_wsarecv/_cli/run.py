@@ -20,7 +20,7 @@ import runpy
 import sys
 from contextlib import contextmanager
 from functools import partial
-from importlib.machinery import PathFinder
+from importlib.machinery import PathFinder, SourceFileLoader
 from multiprocessing import spawn
 from textwrap import dedent
 from types import CodeType, ModuleType
@@ -122,6 +122,7 @@ def run_script(path: str, arguments: Sequence[str], *, verbose: bool) -> None:
         module = ModuleType("__main__")
         module.__file__ = filename
         module.__spec__ = spec
+        module.__loader__ = spec.loader if spec else SourceFileLoader("__main__", location)
         module.__package__ = "" if spec else None
         _execute(code, module, [path, *arguments])
 

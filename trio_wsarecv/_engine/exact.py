@@ -30,8 +30,8 @@ class IncompleteReceiveError(EOFError):
         self.partial = partial
         self.expected = expected
 
-    def __reduce__(self) -> tuple[type[IncompleteReceiveError], tuple[bytes, int]]:
-        return type(self), (self.partial, self.expected)
+    def __reduce__(self) -> tuple[type[IncompleteReceiveError], tuple[bytes, int], dict[str, Any]]:
+        return type(self), (self.partial, self.expected), self.__dict__
 
 
 class Exactly(Into):

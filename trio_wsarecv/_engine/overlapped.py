@@ -83,12 +83,12 @@ class OverlappedEngine(WinsockEngine):
                 # Much data is probably there.  Other tasks run before it becomes a large result.
                 await trio.lowlevel.cancel_shielded_checkpoint()
                 self.waited = True
-                if sock.fileno() == -1:
-                    raise closed_error()
         if self._message is None:
             self._message = port.sleep_message(self._abort)
         pended = False
         while True:
+            if self.waited and sock.fileno() == -1:
+                raise closed_error()
             operation = self.operation
             if operation is None or operation.is_message is not request.is_message:
                 operation = self._operation_for(sock, request)
@@ -173,6 +173,7 @@ class OverlappedEngine(WinsockEngine):
                 nbytes = min(nbytes, MIN_RECEIVE_SIZE)
             if flows:
                 self._size, self._small = MIN_RECEIVE_SIZE, 0
+            await trio.lowlevel.cancel_shielded_checkpoint()  # a close right after a shutdown wins
 
     def _submit(self, operation: Operation, request: Request[Any], nbytes: int) -> int:
         # Returns 0 or the Winsock error code; the operation's state says whether a packet follows.
@@ -207,8 +208,7 @@ class OverlappedEngine(WinsockEngine):
         if operation.block is not None:
             self.run.waiting.pop(operation, None)
         if operation.closing:
-            operation.closing = False
-            self._message = None  # it refers to this object
+            operation.closing, self._message = False, None  # the message refers to this object
             close_handle(operation.handle)
         asked, operation.asked = operation.asked, None
         status = operation.overlapped.Internal & STATUS_MASK

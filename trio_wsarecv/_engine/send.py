@@ -84,7 +84,7 @@ async def send_many(sock: socket.socket, datagrams: Iterable[tuple[Buffer, Any]]
             in_a_row += 1
             sent += 1
     except BaseException as exc:
-        with suppress(AttributeError):  # an exception of the program's may be frozen
+        with suppress(Exception):  # an exception of the program's may refuse
             exc.sent = sent  # type: ignore[attr-defined]
         if isinstance(exc, Exception):
             await cancel_shielded_checkpoint()

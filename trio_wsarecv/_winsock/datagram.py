@@ -100,7 +100,7 @@ class DatagramOperation(Operation):
         self.memory.flags = flags
 
     def sender(self) -> Any:
-        return parse_address(ffi.unpack(self._name, self._length[0]))
+        return parse_address(ffi.unpack(self._name, min(self._length[0], STORAGE_SIZE)))
 
     def message(self, flags: int, control_size: int) -> tuple[AncillaryData, int, Any]:
         return [], flags, self.sender()
@@ -147,11 +147,12 @@ class MessageOperation(DatagramOperation):
         return call
 
     def sender(self) -> Any:
-        return parse_address(ffi.unpack(self._name, self._message.namelen))
+        return parse_address(ffi.unpack(self._name, min(self._message.namelen, STORAGE_SIZE)))
 
     def message(self, flags: int, control_size: int) -> tuple[AncillaryData, int, Any]:
         flags = self._message.dwFlags & _MESSAGE_FLAGS | flags & MsgFlag.MSG_TRUNC
-        control = ffi.unpack(self._control, self._message.Control.len)
+        size = min(self._message.Control.len, len(self._control))
+        control = ffi.unpack(self._control, size)
         ancillary = parse_ancillary(control[:control_size])
         # The padding after the last message may be cut off, so messages are counted, not bytes.
         if len(control) > control_size and len(parse_ancillary(control)) > len(ancillary):

@@ -21,6 +21,7 @@ print("name", __name__)
 print("file", globals().get("__file__"))
 print("package", __package__ or None)
 print("spec", __spec__ and __spec__.name)
+print("loader", hasattr(globals().get("__loader__"), "get_data") or not globals().get("__file__"))
 print("doc", __doc__)
 path = sys.path[0]
 print("path", path if sys.argv[0] == "-c" else os.path.normcase(os.path.abspath(path)))
