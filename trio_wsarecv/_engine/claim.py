@@ -38,9 +38,9 @@ class Claim:
 
     def __init__(self) -> None:
         self.taken: bool = False
-        # The task in line that was last given it, until it is released again.
-        self._given_to: trio.lowlevel.Task | None = None
         self._ends = 0  # how often the end of a receive has been requested
+        # The task in line that was given the claim, until it runs.
+        self._given_to: trio.lowlevel.Task | None = None
         # A strong reference would keep the tasks of a crashed run from ever being finalized.
         self._asleep: weakref.ref[trio.lowlevel.Task] | None = None
         # A task near the recursion limit can leave a dict: that takes no frame and no comparison.
@@ -96,6 +96,7 @@ class Claim:
         try:
             self.line[task] = ends
             await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+            self._given_to = None
             return ends is None
         except BaseException:  # a RecursionError, or of a signal handler
             if task in self.line:
