@@ -178,6 +178,11 @@ class Step(NamedTuple):
     value: Any = None
 
 
+async def test_a_stream_has_no_datagrams_to_send(simulation: Simulation) -> None:
+    with pytest.raises(ValueError, match="datagrams"):
+        await simulation.stream().sendto_many([(b"data", None)])
+
+
 class OwnError(Exception):
     """One of the program's."""
 
