@@ -22,8 +22,6 @@ from ._engine.requests import Into, IntoFrom, bytes_from_request, bytes_request
 from ._sending import SendCalls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from typing_extensions import Buffer
 
     _TrioSocket = trio.socket.SocketType
@@ -92,7 +90,7 @@ class Socket(DatagramCalls, SendCalls, _TrioSocket):
         if not type(buflen) is type(flags) is int or flags or not 0 < buflen <= sys.maxsize:
             arguments = size_and_flags(buflen, flags)
             if arguments is None or not arguments[0]:
-                return await self._call_stdlib(self.stdlib.recv, buflen, flags)
+                return await super().recv(buflen, flags)
             buflen, flags = arguments
         data: bytes = await receive(self.stdlib, self.receiver, bytes_request(buflen, flags))
         return data
@@ -117,7 +115,7 @@ class Socket(DatagramCalls, SendCalls, _TrioSocket):
         """
         arguments = buffer_size_and_flags(buffer, nbytes, flags)
         if arguments is None or not arguments[0]:
-            return await self._call_stdlib(self.stdlib.recv_into, buffer, nbytes, flags)
+            return await super().recv_into(buffer, nbytes, flags)
         count: int = await receive(self.stdlib, self.receiver, Into(buffer, *arguments))
         return count
 
@@ -140,7 +138,7 @@ class Socket(DatagramCalls, SendCalls, _TrioSocket):
         if not type(bufsize) is type(flags) is int or flags or not 0 <= bufsize <= sys.maxsize:
             arguments = size_and_flags(bufsize, flags)
             if arguments is None:
-                return await self._call_stdlib(self.stdlib.recvfrom, bufsize, flags)
+                return await super().recvfrom(bufsize, flags)
             bufsize, flags = arguments
         received: tuple[bytes, Any] = await receive(
             self.stdlib, self.receiver, bytes_from_request(bufsize, flags)
@@ -169,19 +167,11 @@ class Socket(DatagramCalls, SendCalls, _TrioSocket):
         """
         arguments = buffer_size_and_flags(buffer, nbytes, flags)
         if arguments is None:
-            return await self._call_stdlib(self.stdlib.recvfrom_into, buffer, nbytes, flags)
+            return await super().recvfrom_into(buffer, nbytes, flags)
         received: tuple[int, Any] = await receive(
             self.stdlib, self.receiver, IntoFrom(buffer, *arguments)
         )
         return received
-
-    async def _call_stdlib(self, function: Callable[..., T], *arguments: Any) -> T:
-        # For arguments with which nothing is received: its result or its error is the right one.
-        await trio.lowlevel.checkpoint_if_cancelled()
-        try:
-            return function(*arguments)
-        finally:
-            await trio.lowlevel.cancel_shielded_checkpoint()
 
     @trio.lowlevel.enable_ki_protection
     async def accept(self) -> tuple[Socket, Any]:

@@ -196,7 +196,6 @@ async def test_every_receive_is_a_checkpoint(simulation: Simulation, engine: str
     with assert_checkpoints():
         assert await sock.recv(100) == b"pushed back"
     empty: list[Receive] = [
-        lambda sock: sock.recv(0),
         lambda sock: SocketStream(sock).receive_exactly(0),
         lambda sock: SocketStream(sock).receive_into(bytearray()),
     ]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import assert_checkpoints
 
 import trio_wsarecv
@@ -308,3 +309,21 @@ async def test_a_huge_request_receives_the_data_and_reserves_little_memory(
             while isinstance(result, (list, tuple)):
                 result = result[0]
             assert result in (b"data", 4)
+
+
+@pytest.mark.parametrize("flags", [-1, -(2**31)])
+async def test_negative_flags_without_data_are_treated_as_by_trio(flags: int) -> None:
+    with socket_pair() as (ours, _), stdlib_pair() as (one, _):
+        outcomes: list[Any] = []
+        for sock in (ours, trio.socket.from_stdlib_socket(one)):
+            async with trio.open_nursery() as nursery:
+                outcomes.append("waits")
+                this = len(outcomes) - 1
+
+                async def receive(sock: Any = sock, this: int = this) -> None:
+                    outcomes[this] = await outcome_of(sock, "recv", 10, flags)
+
+                nursery.start_soon(receive)
+                await trio.testing.wait_all_tasks_blocked()
+                nursery.cancel_scope.cancel()
+        assert outcomes[0] == outcomes[1]
