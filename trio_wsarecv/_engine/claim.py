@@ -18,11 +18,14 @@ beside the other one.
 from __future__ import annotations
 
 import weakref
+from typing import TypeVar
 
 import outcome
 import trio
 
 from . import port
+
+T = TypeVar("T")
 
 
 class Claim:
@@ -44,7 +47,8 @@ class Claim:
         # A strong reference would keep the tasks of a crashed run from ever being finalized.
         self._asleep: weakref.ref[trio.lowlevel.Task] | None = None
         # A task near the recursion limit can leave a dict: that takes no frame and no comparison.
-        self.line: dict[trio.lowlevel.Task, int | None] = {}
+        # Most sockets never need one.
+        self.line: dict[trio.lowlevel.Task, int | None] | None = None
 
     def is_waiting(self) -> bool:
         """Return whether its task waits for data, and the end of that has not been requested."""
@@ -61,12 +65,8 @@ class Claim:
 
     def _refuse(self) -> None:
         while self.line:
-            task, _ = self._pop_first()
+            task, _ = _pop_first(self.line)
             trio.lowlevel.reschedule(task, outcome.Error(busy_error()))
-
-    def _pop_first(self) -> tuple[trio.lowlevel.Task, int | None]:
-        task = next(iter(self.line))
-        return task, self.line.pop(task)
 
     def ends(self) -> None:
         """Note that the end of the receive has been requested."""
@@ -93,6 +93,8 @@ class Claim:
             self.taken = True
             return ends is None
         task = trio.lowlevel.current_task()
+        if self.line is None:
+            self.line = {}
         try:
             self.line[task] = ends
             await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
@@ -113,11 +115,16 @@ class Claim:
         self._asleep = self._given_to = None
         self.taken = False
         while self.line and not self.taken:
-            task, ends = self._pop_first()
+            task, ends = _pop_first(self.line)
             self.taken = ends is None or ends == self._ends
             self._given_to = task if self.taken else None
             turn = outcome.Value(None) if self.taken else outcome.Error(busy_error())
             trio.lowlevel.reschedule(task, turn)
+
+
+def _pop_first(line: dict[trio.lowlevel.Task, T]) -> tuple[trio.lowlevel.Task, T]:
+    task = next(iter(line))
+    return task, line.pop(task)
 
 
 def busy_error() -> trio.BusyResourceError:
