@@ -57,7 +57,7 @@ _NOT_DEFERRED: Final = {WinsockError.WSAEMSGSIZE, WinsockError.WSAENOBUFS}
 class OverlappedEngine(WinsockEngine):
     """Receives on one socket by overlapped operations, one at a time."""
 
-    __slots__ = ("_message", "_pended", "_readiness", "_size", "_small")
+    __slots__ = ("_message", "_pended", "_size", "_small")
 
     def __init__(
         self, sock: socket.socket, mode: Mode, run: Run, claim: Claim, pushed_back: PushedBack
@@ -65,9 +65,8 @@ class OverlappedEngine(WinsockEngine):
         super().__init__(sock, mode, run, claim, pushed_back)
         self._size = MIN_RECEIVE_SIZE
         self._small = 0
-        self._message: object = None
         self._pended = False  # whether the last receive of a stream into our memory waited
-        self._readiness: WinsockReadiness | None = None
+        self._message: object = port.sleep_message(self._abort)
 
     async def receive(self, sock: socket.socket, request: Request[Any], most: int) -> Answer[Any]:
         """Receive one part of what was asked for, or at most ``most`` datagrams."""
@@ -83,8 +82,6 @@ class OverlappedEngine(WinsockEngine):
                 # Much data is probably there.  Other tasks run before it becomes a large result.
                 await trio.lowlevel.cancel_shielded_checkpoint()
                 self.waited = True
-        if self._message is None:
-            self._message = port.sleep_message(self._abort)
         pended = False
         while True:
             if self.waited and sock.fileno() == -1:
@@ -98,20 +95,10 @@ class OverlappedEngine(WinsockEngine):
                     nbytes = self._borrow(operation, nbytes, ask=True)
                 error = self._submit(operation, request, nbytes)
                 if operation.state is _SUBMITTED:
-                    task = trio.lowlevel.current_task()
-                    if error == _IO_PENDING and not self.may_wait:
-                        operation.cancel()
-                    elif error == _IO_PENDING:
-                        if not pended:
-                            counters.pended += 1
+                    if error == _IO_PENDING and self.may_wait and not pended:
+                        counters.pended += 1
                         pended = True
-                        self.claim.waits(task)
-                        if operation.block is not None:
-                            self.run.waiting[operation] = None
-                    await port.packet(operation, task, self.claim, self._message)
-                    self.waited = True
-                    if error != _IO_PENDING:
-                        operation.asked = None  # it had completed before that
+                    await self._wait(operation, error)
                     verdict, received, out = self._outcome(operation)
                 elif error:
                     verdict = Verdict(Result.FAILED, error)
@@ -192,6 +179,21 @@ class OverlappedEngine(WinsockEngine):
         counters.overlapped += 1
         return error
 
+    async def _wait(self, operation: Operation, error: int) -> None:
+        # Waits for the packet of an operation that was submitted with this result.
+        task = trio.lowlevel.current_task()
+        if error == _IO_PENDING:
+            if not self.may_wait:
+                operation.cancel()
+            else:
+                self.claim.waits(task)
+                if operation.block is not None:
+                    self.run.waiting[operation] = None
+        await port.packet(operation, task, self.claim, self._message)
+        self.waited = True
+        if error != _IO_PENDING:
+            operation.asked = None  # it had completed before that
+
     def _abort(self, raise_cancel: Callable[[], NoReturn]) -> Abort:
         # Passes Trio's request to cancel on to the kernel; the packet wakes the task.  Not after a
         # crash of the run: the socket may be finalized by then, and its handle belong to another.
@@ -257,15 +259,12 @@ class OverlappedEngine(WinsockEngine):
     async def _receive_by_readiness(
         self, sock: socket.socket, request: Request[Any], most: int
     ) -> Answer[Any]:
-        if self._readiness is None:
-            self._readiness = WinsockReadiness(
-                sock, Mode.DEFAULT, self.run, self.claim, self.pushed_back
-            )
-        self._readiness.waited, self._readiness.may_wait = False, self.may_wait
+        readiness = WinsockReadiness(sock, Mode.DEFAULT, self.run, self.claim, self.pushed_back)
+        readiness.may_wait = self.may_wait
         try:
-            return await self._readiness.receive(sock, request, most)
+            return await readiness.receive(sock, request, most)
         finally:
-            self.waited = self._readiness.waited
+            self.waited = readiness.waited
 
     async def _recover(self, sock: socket.socket, operation: Operation, exc: BaseException) -> None:
         # Something failed between submit and sleep, or the run has crashed.
