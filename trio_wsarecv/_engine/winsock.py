@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import trio
 
 from .._statistics import counters
-from .._winsock.calls import winsock_error
+from .._winsock import calls
 from .._winsock.codes import WinsockError
 from .._winsock.datagram import DatagramOperation, MessageOperation, wsarecvmsg_function
-from .._winsock.operation import MIN_RECEIVE_SIZE, Operation, State
+from .._winsock.operation import MIN_RECEIVE_SIZE, MSGSIZE, Operation, State
 from .engine import Engine
 from .port import MORE_FRAMES
 from .requests import TRUNCATED
@@ -142,15 +142,17 @@ class WinsockEngine(Engine):
         memory, room = operation.memory, operation.room
         # What fails here is raised by the next call; this one returns the batch.
         try:
+            # Not by `receive_nonblocking`: a call less for each datagram.
+            receive, last_error = operation.nonblocking(), calls.ws2_32.WSAGetLastError
             while len(batch) < most:
                 counters.not_overlapped += 1
-                memory.flags = request.flags
-                error = operation.receive_nonblocking()
-                if error:
+                memory.flags, memory.received = request.flags, 0
+                error = last_error() if receive() else 0
+                if error and error != MSGSIZE:
                     if error != _WOULD_BLOCK and not self._can_do_without_messages(
                         operation, request, error
                     ):
-                        raise winsock_error(error)
+                        raise calls.winsock_error(error)
                     return
                 nbytes, flags = memory.received, 0
                 if nbytes > room:
@@ -186,5 +188,5 @@ class WinsockEngine(Engine):
             more = int(operation.memory.received)
             return min(received + more, wants)
         if error not in _NO_MORE:
-            self.pushed_back.defer(winsock_error(error))
+            self.pushed_back.defer(calls.winsock_error(error))
         return received

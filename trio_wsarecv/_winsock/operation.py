@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MIN_RECEIVE_SIZE: Final = 1024
 
 # A plain integer: the operators of an enum are Python code.
-_MSGSIZE: Final = int(WinsockError.WSAEMSGSIZE)
+MSGSIZE: Final = int(WinsockError.WSAEMSGSIZE)
 
 #: The kernel writes an NTSTATUS into the low half of ``Internal``.
 STATUS_MASK: Final = 0xFFFFFFFF
@@ -227,11 +227,15 @@ class Operation:
           shows whether data is lost, the flags whether control data is.
         """
         self.memory.received = 0
+        error = calls.ws2_32.WSAGetLastError() if self.nonblocking()() else 0
+        return 0 if error == MSGSIZE else error
+
+    def nonblocking(self) -> Callable[[], int]:
+        """Return the call that `receive_nonblocking` makes: of Winsock, with all its arguments."""
         if self._nonblocking is None:
             received = ffi.addressof(self.memory, "received")
             self._nonblocking = self._call(self._buffers or self._own_buffers, received, NULL)
-        error = calls.ws2_32.WSAGetLastError() if self._nonblocking() else 0
-        return 0 if error == _MSGSIZE else error
+        return self._nonblocking
 
     def move_to(self, block: Any, nbytes: int) -> None:
         """Move what has filled the memory into a larger block; the next receive adds to it.
