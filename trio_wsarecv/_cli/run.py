@@ -184,7 +184,7 @@ def run_module(name: str, arguments: Sequence[str], *, verbose: bool) -> None:
     with _program(verbose):
         sys.argv[:] = [name, *arguments]
         try:
-            runpy.run_module(name, run_name="__main__", alter_sys=True)
+            runpy.run_module(name, {"__builtins__": builtins}, "__main__", alter_sys=True)
         except ImportError as exc:
             if _own_part(exc.__traceback__):
                 raise
