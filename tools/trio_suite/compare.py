@@ -11,34 +11,74 @@ these tests.
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from tools.children import SET_UP, WINDOWS_PYTHON, child, end_on_termination
 
-from .suite import HUNG, NOT_RUN, Run, started
-
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
-REPEATS = 8
-#: More tests than this cannot all depend on time.
-REPEATABLE = 5
+#: Modules of `trio._tests` that receive from sockets, or use something that does.
+MODULES = (
+    *("test_socket", "test_ssl", "test_dtls", "test_fakenet", "test_testing", "test_windows_pipes"),
+    *("test_highlevel_generic", "test_highlevel_socket", "test_highlevel_open_tcp_listeners"),
+    *("test_highlevel_open_tcp_stream", "test_highlevel_open_unix_stream"),
+    *("test_highlevel_serve_listeners", "test_highlevel_ssl_helpers"),
+)
 
-#: Tests that may end differently, each with the reason.
-EXPECTED_DIFFERENCES: dict[str, str] = {}
-
-FAILURES = ("failed", "error", HUNG)
-
-PLAIN = "plain Trio"
-PATCHED = "with patch_trio()"
+# As Trio runs them.
+SETTINGS = """\
+[pytest]
+xfail_strict = true
+filterwarnings = error
+faulthandler_timeout = 60
+faulthandler_exit_on_timeout = true
+"""
+PLUGINS = (
+    *("trio._tests.pytest_plugin", "tools.trio_suite.plugin"),
+    *("no:cacheprovider", "no:hypothesispytest", "no:trio"),
+)
 VERSIONS = """\
 import sys, trio
 print("Python", sys.version, "on", sys.platform, "with Trio", trio.__version__, flush=True)
 """
+DEADLINE = 400.0
+REPEATS = 8
+#: More tests than this cannot all depend on time.
+REPEATABLE = 5
+
+
+class Run(NamedTuple):
+    """A run that has ended: of each test how it ended, and why if it did not pass."""
+
+    name: str
+    status: int
+    outcomes: dict[str, tuple[str, str]]
+    statistics: dict[str, int]
+    log: str
+
+    def outcome(self, test: str) -> str:
+        """Return a word of pytest's, or for a test that did not run a text unlike any other."""
+        return self.outcomes.get(test, (f"did not run {self.name}", ""))[0]
+
+    def defect(self, *, overlapped: bool) -> str:
+        """Say why this cannot be compared, if so."""
+        if not self.outcomes or self.status not in (0, 1):
+            return f"{self.name}: status {self.status}\n{quoted(self.log)}"
+        for count in ("overlapped_sockets", "wsarecv_calls"):
+            if bool(self.statistics[count]) != overlapped:
+                return f"{self.name}: {count} {self.statistics[count]}"
+        return ""
 
 
 def main() -> int:
@@ -47,25 +87,31 @@ def main() -> int:
         if process.wait() != 0:
             return 1
     begin = time.monotonic()
-    plain, patched = run_both()
+    plain, patched = run_both([f"trio._tests.{module}" for module in MODULES])
+    print(f"{time.monotonic() - begin:.0f} s")
     for run in (plain, patched):
-        print(f"{run.name + ':':20}{counts(run)}")
-    print(f"{time.monotonic() - begin:.0f} s; {receives(patched)}")
-    if problems := [*defects(plain, overlapped=False), *defects(patched, overlapped=True)]:
-        print(*problems, sep="\n")
+        counter = Counter(outcome for outcome, _ in run.outcomes.values())
+        # Not in pytest's format, for these are not our tests.
+        counts = ", ".join(f"{outcome} {number}" for outcome, number in sorted(counter.items()))
+        print(f"{run.name}: {counts}; {run.statistics}")
+    if defects := [
+        *filter(None, [plain.defect(overlapped=False), patched.defect(overlapped=True)])
+    ]:
+        print(*defects, sep="\n")
         return 1
 
     tests = plain.outcomes.keys() | patched.outcomes.keys()
-    show_failures(plain, patched)
     different = {test for test in tests if plain.outcome(test) != patched.outcome(test)}
-    different -= EXPECTED_DIFFERENCES.keys()
-    if different:
-        print("These ended differently:")
-        show(different, plain, patched)
+    print("Failed both times:")
+    show({test for test in tests - different if plain.outcome(test) == "failed"}, plain, patched)
+    print("Ended differently:")
+    show(different, plain, patched)
+    if len(different) > REPEATABLE:
+        print(quoted(patched.log))
+    else:
         different = check_again(different, patched)
-
     print(
-        f"Trio's own tests, {PATCHED} against {PLAIN}: {len(tests)} compared, "
+        f"Trio's own tests, {patched.name} against {plain.name}: {len(tests)} compared, "
         f"{len(tests) - len(different)} end alike, {len(different)} differ"
     )
     return 1 if different else 0
@@ -73,62 +119,52 @@ def main() -> int:
 
 def check_again(tests: set[str], first: Run) -> set[str]:
     """Run tests again that ended differently, and return those that still do."""
-    if len(tests) > REPEATABLE:
-        print(quoted(first.log))
-        return tests
-    open_cases, repeated = set(tests), set[str]()
-    patched = first
+    repeated = set[str]()
     for attempt in range(1, REPEATS + 1):
+        if not tests:
+            break
         print(f"once more ({attempt} of at most {REPEATS}):")
-        plain, patched = run_both(open_cases)
-        show(open_cases, plain, patched)
-        for test in sorted(open_cases):
-            outcome = plain.outcome(test)
-            if outcome == first.outcome(test) != NOT_RUN:
-                print(f"  alike, because plain Trio now ends so, too: {test}")
-                open_cases.remove(test)
-            elif NOT_RUN in (outcome, patched.outcome(test)) or outcome != patched.outcome(test):
-                repeated.add(test)
-        if not open_cases:
-            return open_cases
-    for test in sorted(open_cases - repeated):
-        print(f"  alike in all {REPEATS} repetitions: {test}")
-    if open_cases & repeated:
-        print(quoted(patched.log))
-    return open_cases & repeated
+        plain, patched = run_both(tests)
+        show(tests, plain, patched)
+        tests = {test for test in tests if plain.outcome(test) != first.outcome(test)}
+        differ = {test for test in tests if plain.outcome(test) != patched.outcome(test)}
+        if differ:
+            print(quoted(patched.log))
+        repeated |= differ
+    return tests & repeated
 
 
-def run_both(only: Collection[str] = ()) -> tuple[Run, Run]:
-    with started(PLAIN, only) as plain, started(PATCHED, only, "--patched") as patched:
-        return plain.wait(), patched.wait()
+def run_both(tests: Collection[str]) -> tuple[Run, Run]:
+    patching = started("with patch_trio()", tests, "--patched")
+    with started("plain Trio", tests) as plain, patching as patched:
+        return plain(), patched()
 
 
-def counts(run: Run) -> str:
-    """Count how the tests ended; not in pytest's format, for these are not our tests."""
-    counter = Counter(run.outcomes.values())
-    return ", ".join(f"{outcome} {number}" for outcome, number in sorted(counter.items()))
+@contextmanager
+def started(name: str, tests: Collection[str], *extra: str) -> Iterator[Callable[[], Run]]:
+    """Start a run, and give a function that waits for its end; that of the block ends it."""
+    options = [*extra, "-c", "pytest.ini", "--rootdir=.", "--run-slow"]
+    options += [option for plugin in PLUGINS for option in ("-p", plugin)]
+    command = [*WINDOWS_PYTHON, "-m", "pytest", *options, "--pyargs", *sorted(tests)]
+    environ = {**os.environ, "PYTEST_ADDOPTS": ""}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as path:
+        folder = Path(path)
+        (folder / "pytest.ini").write_text(SETTINGS)
+        with (
+            (folder / "log").open("wb") as log,
+            child(
+                command, DEADLINE, cwd=folder, env=environ, stdout=log, stderr=subprocess.STDOUT
+            ) as process,
+        ):
 
+            def end() -> Run:
+                status, file = process.wait(), folder / "outcomes.json"
+                results = json.loads(file.read_text()) if file.exists() else {}
+                outcomes, statistics = results.get("outcomes", {}), results.get("statistics", {})
+                text = (folder / "log").read_text("utf-8", "replace")
+                return Run(name, status, outcomes, statistics, text)
 
-def receives(run: Run) -> str:
-    get = run.statistics.get
-    return (
-        f"{run.name}, {get('wsarecv_calls')} calls of WSARecv on {get('overlapped_sockets')} "
-        f"sockets; of all receives {get('immediate')} completed at once, {get('pended')} pended, "
-        f"{get('cancelled')} were cancelled"
-    )
-
-
-def defects(run: Run, *, overlapped: bool) -> Iterator[str]:
-    """Say why a run cannot be compared."""
-    statistics = run.statistics
-    if not run.outcomes or not statistics or run.status not in (0, 1):
-        yield f"{run.name}: status {run.status}\n{quoted(run.log)}"
-    elif (
-        not overlapped
-        == bool(statistics["overlapped_sockets"])
-        == bool(statistics["wsarecv_calls"])
-    ):
-        yield f"{run.name}: {'no' if overlapped else 'an'} overlapped receive"
+            yield end
 
 
 def quoted(log: str) -> str:
@@ -140,16 +176,7 @@ def show(tests: Collection[str], *runs: Run) -> None:
     for test in sorted(tests):
         print(f"  {test}")
         for run in runs:
-            print(f"    {run.name}: {run.outcome(test)}", end="")
-            print(f": {message}" if (message := run.messages.get(test)) else "")
-
-
-def show_failures(plain: Run, patched: Run) -> None:
-    for test, outcome in plain.outcomes.items():
-        if outcome == patched.outcomes.get(test) and outcome in FAILURES:
-            print(f"{outcome} both times: {test}: {plain.messages[test]}")
-            if patched.messages[test] != plain.messages[test]:
-                print(f"  {PATCHED}: {patched.messages[test]}")
+            print(f"    {run.name}:", *run.outcomes.get(test, [run.outcome(test)]))
 
 
 if __name__ == "__main__":
