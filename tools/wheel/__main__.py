@@ -1,24 +1,82 @@
 """Builds the archives into ``dist``, and uses the wheel in environments with nothing else.
 
-These are of this Python and, without ``--native``, of a Windows CPython.
+They are built twice, in two places, with the same bytes.  The second build is from the unpacked
+sdist of the first, which shows that it holds all that building needs.  The environments are of this
+Python and, without ``--native``, of a Windows CPython.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from tools.children import SET_UP, WINDOWS_PYTHON
 
-from .archives import REPOSITORY, build_twice, check
-
+REPOSITORY = Path(__file__).parents[2]
 SMOKE = Path(__file__).with_name("smoke.py")
 DEADLINE = 60.0  # seconds for one run of it
+
+
+def run_module(name: str, *arguments: str | Path, **options: Any) -> None:
+    subprocess.run([sys.executable, "-m", name, *arguments], check=True, **options)
+
+
+def build(source: Path, target: Path) -> tuple[Path, Path]:
+    """Build the sdist, and the wheel from it."""
+    options = ["--installer=uv", f"--outdir={target}", str(source)]
+    command = [sys.executable, "-m", "build", *options]
+    built = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if built.returncode:
+        sys.exit(built.stdout)
+    (wheel,), (sdist,) = target.glob("*-py3-none-any.whl"), target.glob("*.tar.gz")
+    return wheel, sdist
+
+
+def build_twice(target: Path, scratch: Path) -> Path:
+    """Replace this folder by one with the wheel and the sdist, and return the wheel."""
+    wheel, sdist = build(REPOSITORY, scratch / "first")
+    shutil.unpack_archive(sdist, scratch / "unpacked")
+    (unpacked,) = (scratch / "unpacked").iterdir()
+    for one, other in zip((wheel, sdist), build(unpacked, scratch / "second"), strict=True):
+        digests = {hashlib.sha256(file.read_bytes()).hexdigest() for file in (one, other)}
+        print(*digests, one.name, flush=True)
+        if len(digests) > 1 or one.name != other.name:
+            sys.exit(f"the second build differs: {other.name}")
+    run_module("twine", "check", "--strict", wheel, sdist)
+    run_module("check_wheel_contents", wheel)
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(scratch / "first", target)
+    return target / wheel.name
+
+
+def use(wheel: Path, venv: Path, *, windows: bool) -> None:
+    """Install the wheel alone and use it, then with the extra."""
+    print(f"in {'a Windows CPython, on Wine' if windows else sys.platform}:", flush=True)
+    for requirement, *option in (str(wheel),), (f"{wheel}[cli]", "--cli"):
+        if windows:
+            run_module("tools.wine.virtual", venv, requirement, timeout=SET_UP)
+            command = [*WINDOWS_PYTHON]
+        else:
+            python = venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+            run_module("uv", "--quiet", "venv", "--clear", "--python", sys.executable, venv)
+            run_module("uv", "--quiet", "pip", "install", "--python", python, requirement)
+            command = [str(python)]
+        subprocess.run(
+            [*command, "-I", SMOKE, *option],
+            check=True,
+            cwd=venv.parent,
+            env={**os.environ, "WINPYTHON_VENV": str(venv)},
+            stdin=subprocess.DEVNULL,
+            timeout=DEADLINE,
+        )
 
 
 def main() -> int:
@@ -27,50 +85,16 @@ def main() -> int:
     options = parser.parse_args()
     begin = time.monotonic()
     try:
-        wheel, sdist = build_twice(REPOSITORY / "dist")
-        check(wheel, sdist)
         with tempfile.TemporaryDirectory() as folder:
-            use(wheel, Path(folder), windows=False)
+            wheel = build_twice(REPOSITORY / "dist", Path(folder))
+            use(wheel, Path(folder, "native"), windows=False)
             if sys.platform != "win32" and not options.native:
-                use(wheel, Path(folder), windows=True)
+                use(wheel, Path(folder, "windows"), windows=True)
     except subprocess.SubprocessError as exc:
         print("wheel: FAILED:", exc)
         return 1
     print(f"wheel: passed in {time.monotonic() - begin:.0f} s")
     return 0
-
-
-def use(wheel: Path, folder: Path, *, windows: bool) -> None:
-    """Install the wheel alone and use it, then with the extra."""
-    venv = folder / ("windows" if windows else "native")
-    print(f"in {'a Windows CPython, on Wine' if windows else sys.platform}:", flush=True)
-    for requirement, *option in (str(wheel),), (f"{wheel}[cli]", "--cli"):
-        create = create_windows if windows else create_native
-        command = create(venv, requirement)
-        subprocess.run(
-            [*command, "-I", SMOKE, *option],
-            check=True,
-            cwd=folder,
-            env={**os.environ, "WINPYTHON_VENV": str(venv)},
-            stdin=subprocess.DEVNULL,
-            timeout=DEADLINE,
-        )
-
-
-def create_native(venv: Path, requirement: str) -> tuple[str, ...]:
-    """Create a virtual environment of this Python, and return how to start it."""
-    uv = (sys.executable, "-m", "uv", "--quiet")
-    python = str(venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
-    subprocess.run([*uv, "venv", "--clear", "--python", sys.executable, venv], check=True)
-    subprocess.run([*uv, "pip", "install", "--python", python, requirement], check=True)
-    return (python,)
-
-
-def create_windows(venv: Path, requirement: str) -> tuple[str, ...]:
-    """Create a virtual environment of a Windows Python, which WINPYTHON_VENV selects."""
-    virtual = (sys.executable, "-m", "tools.wine.virtual")
-    subprocess.run([*virtual, venv, requirement], check=True, timeout=SET_UP)
-    return WINDOWS_PYTHON
 
 
 if __name__ == "__main__":
