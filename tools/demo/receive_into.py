@@ -6,7 +6,7 @@ from typing import BinaryIO
 import trio
 
 import trio_wsarecv
-from tools.demo.transfer import Download
+from tools.demo.download import Download
 
 BUFFER_SIZE = 256 * 1024
 
