@@ -25,8 +25,7 @@ ASK = ("dig", "+time=10", "+tries=1")
 @pytest.fixture(scope="module", autouse=True)
 def tools() -> None:
     if sys.platform == "linux":
-        from tools.wine.speak import Problem
-        from tools.wine.system import install_missing_packages
+        from tools.wine.system import Problem, install_missing_packages
 
         try:
             install_missing_packages(PACKAGES)

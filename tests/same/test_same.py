@@ -36,7 +36,7 @@ def players() -> Iterator[tuple[Worker, Worker]]:
         pytest.skip("the native run starts Windows processes, and watches them from outside")
     if sys.platform != "win32":
         from tools.wine.environment import ensure
-        from tools.wine.speak import Problem
+        from tools.wine.system import Problem
 
         faulthandler.cancel_dump_traceback_later()  # setting up may take longer than any test
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 assert sys.platform != "win32"
 
 from tools.wine.environment import REPOSITORY  # noqa: E402
-from tools.wine.speak import Problem  # noqa: E402
+from tools.wine.system import Problem  # noqa: E402
 
 from . import chroot  # noqa: E402
 
@@ -38,17 +38,16 @@ python3 -m venv .venv
 def main() -> int:
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     root = Path(home, "trio_wsarecv", "debian", SUITE).absolute()
-    env = chroot.environ()
     try:
         if os.geteuid() != 0:
             raise Problem("a Debian in a folder needs root")
         print(f"Debian 13 in {root} (the first time takes some minutes)", flush=True)
-        chroot.ensure(root, SUITE, env)
+        chroot.ensure(root, SUITE)
         chroot.copy_settings(root)
         shutil.rmtree(root / "trio_wsarecv", ignore_errors=True)
         shutil.copytree(REPOSITORY, root / "trio_wsarecv", ignore=NOT_COPIED)
         script = SCRIPT.format(sessions=" ".join(sys.argv[1:] or ["demo", "tests"]))
-        return chroot.run(root, script, env, DEADLINE)
+        return chroot.run(root, script, DEADLINE)
     except (Problem, subprocess.TimeoutExpired) as problem:
         print(problem, file=sys.stderr)
         return 1

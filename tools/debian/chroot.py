@@ -13,16 +13,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 assert sys.platform != "win32"
 
-from tools.wine.lock import locked  # noqa: E402
-from tools.wine.speak import check_call  # noqa: E402
-from tools.wine.system import APT_INSTALL  # noqa: E402
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from tools.wine.system import APT_INSTALL, check_call, locked  # noqa: E402
 
 NAMESPACES = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 ISOLATED = ["setpriv", "--pdeathsig", "KILL", "unshare", *NAMESPACES]
@@ -34,10 +28,8 @@ chroot "$@"
 exit
 """
 
-
 #: What reaches the registries from this machine: proxies, certificates and package indexes.
 VARIABLES = re.compile(r"(?i:\w+_proxy)|PIP_\w+|UV_\w+|SSL_CERT_\w+|\w+_CA_BUNDLE")
-
 FILES = [
     *("/etc/hosts", "/etc/resolv.conf"),
     *("/etc/ssl/certs/ca-certificates.crt", "/etc/pip.conf"),
@@ -68,7 +60,7 @@ def copy_settings(root: Path) -> None:
     (root / "etc/apt/apt.conf.d/90host").write_bytes(subprocess.check_output(apt))
 
 
-def ensure(root: Path, suite: str, env: Mapping[str, str]) -> None:
+def ensure(root: Path, suite: str) -> None:
     """Install a bare Debian in the folder ``root``, which appears when it is complete.
 
     :raises Problem: that failed; the text says why.
@@ -86,11 +78,11 @@ def ensure(root: Path, suite: str, env: Mapping[str, str]) -> None:
             new = Path(folder, "root")
             # Certificates installed later would overwrite those of this machine.
             options = ["--variant=minbase", "--include=ca-certificates"]
-            check_call([*ISOLATED, "debootstrap", *options, suite, new], env=env)
+            check_call([*ISOLATED, "debootstrap", *options, suite, new], env=environ())
             new.rename(root)
 
 
-def run(root: Path, script: str, env: Mapping[str, str], deadline: float) -> int:
+def run(root: Path, script: str, deadline: float) -> int:
     """Run a shell script there, and return its exit status."""
     command = [*ISOLATED, "sh", "-euc", ENTER, "sh", str(root), "sh", "-euc", script]
-    return subprocess.call(command, env=env, stdin=subprocess.DEVNULL, timeout=deadline)
+    return subprocess.call(command, env=environ(), stdin=subprocess.DEVNULL, timeout=deadline)

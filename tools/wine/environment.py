@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING
 
 assert sys.platform != "win32"
 
-from .lock import locked  # noqa: E402
+from .interpreter import build  # noqa: E402
 from .prefix import windows_path, wine_environ  # noqa: E402
-from .speak import Problem  # noqa: E402
-from .system import install_missing_packages, missing_packages  # noqa: E402
+from .system import Problem, install_missing_packages, locked, missing_packages  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +30,7 @@ REPOSITORY = HERE.parents[1]
 WAITING = "waiting for another process that is setting up"
 SUPPORTED = range(10, 15)  # the minor versions that runtime.txt has
 RECIPE = [
-    *("interpreter.py", "compile.py", "prefix.py", "runtime.txt", "requirements.txt"),
+    *("interpreter.py", "prefix.py", "runtime.txt", "requirements.txt"),
     *("python.c", "bcryptprimitives.c", "site/sitecustomize.py"),
 ]
 
@@ -97,8 +96,6 @@ def ensure() -> WindowsPython:
     if not python.root.exists():
         with locked(cache / "lock", WAITING):
             if not python.root.exists():
-                from .interpreter import build
-
                 build(python.root)
     return python
 

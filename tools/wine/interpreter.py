@@ -5,7 +5,7 @@
 - `Lib/` comes from the running Linux Python of the same minor version, because the pure-Python
   standard library is the same on all systems;
 - `Lib/site-packages/` comes from PyPI (`requirements.txt`), with our own `sitecustomize.py`;
-- `python.exe`, `python3.dll` and `bcryptprimitives.dll` are a few lines of C (`compile.py`).
+- `python.exe` and `bcryptprimitives.dll` are a few lines of C.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import venv
 import zipfile
 from pathlib import Path
 
-from .compile import compile_binaries
-from .prefix import create_prefix
-from .speak import Problem, check_call, say
+assert sys.platform != "win32"
+
+from .prefix import create_prefix  # noqa: E402
+from .system import COMPILER, Problem, check_call, say  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -78,7 +79,14 @@ def create_interpreter(root: Path, scratch: Path) -> None:
     shutil.copy(HERE / "site" / "sitecustomize.py", packages)
 
     say("compiling")
-    compile_binaries(root, scratch, PYTHON)
+    source, library = HERE / "python.c", root / f"{PYTHON}.dll"
+    check_call([COMPILER, "-O2", "-municode", source, library, "-o", root / "python.exe"])
+    # Rust's standard library wants a DLL that Wine 8.0 does not have.
+    source, target = HERE / "bcryptprimitives.c", root / "bcryptprimitives.dll"
+    options = ["-shared", "-nostdlib", "-Wl,-e,DllMain", "-ladvapi32"]
+    check_call([COMPILER, "-O2", source, *options, "-o", target])
+    # Wheels for the stable ABI link to it. Wine sees that it is the same file, so the same DLL.
+    (root / "python3.dll").symlink_to(f"{PYTHON}.dll")
     compileall.compile_dir(root / "Lib", quiet=2, workers=0)
 
 

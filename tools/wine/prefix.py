@@ -5,12 +5,12 @@ from __future__ import annotations
 import filecmp
 import os
 import subprocess
+import sys
 from pathlib import Path, PureWindowsPath
 
-from .speak import check_call, say
+assert sys.platform != "win32"
 
-#: Where Wine's programs are. Debian's packages after Debian 13 have the wineserver in that folder.
-PATH = os.pathsep.join([*os.get_exec_path(), "/usr/lib/x86_64-linux-gnu/wine"])
+from .system import PATH, check_call, say  # noqa: E402
 
 SETTINGS = r"""REGEDIT4
 

@@ -9,52 +9,72 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 assert sys.platform != "win32"
 
+from .environment import WindowsPython, ensure  # noqa: E402
 from .server import end_orphans, start_server  # noqa: E402
-from .speak import Problem, Signalled  # noqa: E402
+from .system import Problem, say  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from types import FrameType
-
-    from .environment import WindowsPython
 
 CHUNK = 1 << 16
 CONTROL_C_EXIT = 0x3A  # the low 8 bits of STATUS_CONTROL_C_EXIT
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def handle_signals() -> None:
-    """Have the first signal to end raise `Signalled`; later ones are ignored during clean-up."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+class Signalled(BaseException):
+    """The first signal to end has come; later ones are ignored during clean-up."""
 
-    def handler(number: int, frame: FrameType | None) -> NoReturn:
-        for each in numbers:
+
+def main(args: Sequence[str]) -> int:
+    """Do what `python ARGS…` does on Windows, and return its exit status."""
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         raise Signalled(number)
 
-    for number in numbers:
+    # Closed standard streams become the null device, so that no pipe gets their numbers.
+    while os.open(os.devnull, os.O_RDWR) <= 2:
+        pass
+    for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
+            signal.signal(number, end)
     # In the background, reading from the terminal then fails instead of stopping this process.
     signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+    try:
+        return run(ensure(), args)
+    except Problem as problem:
+        say(str(problem))
+        return 1
+    except Signalled as signalled:
+        return 128 + int(signalled.args[0])
 
 
 def run(python: WindowsPython, args: Sequence[str]) -> int:
     """Run `python ARGS…` on our own standard streams and return its exit status."""
     server = start_server(python.wineprefix)
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     child = subprocess.Popen(
         # The child ends when we end, and gets a terminal's Ctrl-C from us only.
         ["setpriv", "--pdeathsig", "KILL", *python.command(args)],
         start_new_session=True,
         env={**python.environ(), **terminal_environ()},
         bufsize=0,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        **pipes,
     )
+    passed: list[int] = []
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        """Pass SIGINT on to the program and its children; Wine turns it into CTRL_C_EVENT."""
+        passed.append(number)
+        os.killpg(child.pid, number)
+
+    own = signal.getsignal(signal.SIGINT)
     try:
         assert child.stdin
         assert child.stdout
@@ -65,8 +85,12 @@ def run(python: WindowsPython, args: Sequence[str]) -> int:
             start_copying(child.stdout.fileno(), 1, child.stdout, ended),
             start_copying(child.stderr.fileno(), 2, child.stderr, ended),
         ]
-        with passing_on_interrupts(child.pid) as passed:
+        if own is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, pass_on)
+        try:
             select.select([ended, server], [], [])
+        finally:
+            signal.signal(signal.SIGINT, own)
         if is_readable(server) or (child.wait() != 0 and is_readable(server, 0.1)):
             end_orphans(python.wineprefix)
             raise Problem("the wineserver has died, and with it all Windows processes")
@@ -81,46 +105,15 @@ def run(python: WindowsPython, args: Sequence[str]) -> int:
     return child.returncode if child.returncode >= 0 else 128 - child.returncode
 
 
-@contextlib.contextmanager
-def passing_on_interrupts(group: int) -> Iterator[list[int]]:
-    """Pass SIGINT on to the program and its children, where Wine turns it into CTRL_C_EVENT.
-
-    This yields a list that gets an item for each SIGINT.
-    """
-    passed: list[int] = []
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        passed.append(number)
-        os.killpg(group, number)
-
-    own = signal.getsignal(signal.SIGINT)
-    if own is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, pass_on)
-    try:
-        yield passed
-    finally:
-        signal.signal(signal.SIGINT, own)
-
-
-def open_standard_streams() -> None:
-    """Open the null device for closed standard streams, so that no pipe gets their numbers."""
-    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(number)
-
-
 def terminal_environ() -> dict[str, str]:
     """Tell sitecustomize.py which streams are terminals behind the pipes, and their size."""
     streams = {1: "stdout", 2: "stderr"}
     terminals = {number: name for number, name in streams.items() if os.isatty(number)}
     if not terminals:
         return {}
-    size = os.get_terminal_size(min(terminals))
-    return {
-        "WINPYTHON_TERMINALS": " ".join(terminals.values()),
-        "COLUMNS": str(size.columns),
-        "LINES": str(size.lines),
-    }
+    columns, lines = os.get_terminal_size(min(terminals))
+    names = " ".join(terminals.values())
+    return {"WINPYTHON_TERMINALS": names, "COLUMNS": str(columns), "LINES": str(lines)}
 
 
 def start_copying(source: int, target: int, pipe: IO[bytes], ended: int) -> threading.Thread:

@@ -18,7 +18,7 @@ assert sys.platform != "win32"
 
 from .environment import HERE, ensure  # noqa: E402
 from .prefix import windows_path  # noqa: E402
-from .speak import Problem, check_call, say  # noqa: E402
+from .system import Problem, check_call, say  # noqa: E402
 
 
 def create(folder: Path, requirements: list[str]) -> None:

@@ -16,31 +16,17 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-
 if sys.platform == "win32":
 
-    def run(args: list[str]) -> int:
+    def main(args: list[str]) -> int:
         path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child answers Ctrl-C
         status = subprocess.call([sys.executable, *args], env={**os.environ, "PYTHONPATH": path})
         return status - (1 << 32) if status >> 31 else status  # sys.exit wants it signed
 
 else:
-
-    def run(args: list[str]) -> int:
-        sys.path[0] = str(REPOSITORY)
-        from tools.wine import environment, relay, speak
-
-        relay.open_standard_streams()
-        relay.handle_signals()
-        try:
-            return relay.run(environment.ensure(), args)
-        except speak.Problem as problem:
-            speak.say(str(problem))
-            return 1
-        except speak.Signalled as signalled:
-            return 128 + signalled.number
-
+    sys.path[0] = str(REPOSITORY)
+    from tools.wine.relay import main
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))
