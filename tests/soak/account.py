@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import psutil
@@ -20,6 +20,8 @@ PATIENCE = 5.0
 #: Bytes by which memory may grow without being called a leak.
 MEMORY = 16 << 20
 SHOWN = 20
+#: The share of connections and conversations that another task closes.
+CLOSED = 0.1
 
 if sys.platform == "win32":
     import ctypes
@@ -50,27 +52,6 @@ else:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-@dataclass
-class Account:
-    """Results of all connections or conversations.
-
-    Attributes:
-      opened: how many there were.
-      active: those that are open.
-      faults: what was done to them, and how often.
-      checked: bytes or datagrams that were received as they were sent.
-      lost: those that were sent and never received.
-      failures: descriptions of everything that went wrong.
-    """
-
-    opened: int = 0
-    active: set[Any] = field(default_factory=set)
-    faults: Counter[str] = field(default_factory=Counter)
-    checked: int = 0
-    lost: int = 0
-    failures: list[str] = field(default_factory=list)
-
-
 def held() -> dict[str, int]:
     """Return the resources that this process holds."""
     gc.collect()
@@ -84,42 +65,56 @@ def held() -> dict[str, int]:
     }
 
 
-def growth(before: dict[str, int]) -> list[str]:
-    """Describe what this process still holds more of than before, after some seconds."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        more = {name: now - before[name] for name, now in held().items()}
-        more["bytes of memory"] -= MEMORY
-        grown = [f"holds {number:,} more {name}" for name, number in more.items() if number > 0]
-        if not grown or time.monotonic() > deadline:
-            return grown
-        time.sleep(0.2)
+@dataclass
+class Account:
+    """Results of all connections, or of all conversations.
 
-
-def report(account: Account, before: dict[str, int], what: str, wanted: Iterable[str]) -> int:
-    """Print the report, and return the exit status.
-
-    Args:
-      account: the results.
-      before: what the process held before.
-      what: what was checked, in the plural.
-      wanted: the faults that must have occurred.
+    Attributes:
+      what: what is checked, in the plural: bytes or datagrams.
+      checked: how many of them were received as they were sent.
+      lost: those that were sent and never received.
+      active: the connections that are open.
+      faults: what was done to them, and how often.
+      failures: descriptions of everything that went wrong.
+      before: what the process held after warming up.
     """
-    failures = account.failures + growth(before)
-    failures += [f"nothing was done of: {name}" for name in wanted if not account.faults[name]]
-    print("what was done:")
-    for name, number in sorted(account.faults.items()):
-        print(f"  {number:9,} {name}")
-    print("receives:")
-    statistics = trio_wsarecv.statistics()
-    for each in fields(statistics):
-        print(f"  {getattr(statistics, each.name):9,} {each.name}")
-    for when, amounts in (("before", before), ("after", held())):
-        print(f"held {when}:", ", ".join(f"{number:,} {name}" for name, number in amounts.items()))
-    print(f"{what} checked: {account.checked:,}")
-    print(f"{what} lost: {account.lost:,}")
-    for failure in failures[:SHOWN]:
-        print("FAILURE:", failure)
-    if failures[SHOWN:]:
-        print(f"and {len(failures) - SHOWN} more")
-    return 1 if failures or account.lost or not account.checked else 0
+
+    what: str
+    checked: int = 0
+    lost: int = 0
+    active: set[Any] = field(default_factory=set)
+    faults: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    before: dict[str, int] = field(default_factory=dict)
+
+    def growth(self) -> list[str]:
+        """Describe what this process still holds more of than before, after some seconds."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            more = {name: now - self.before[name] for name, now in held().items()}
+            more["bytes of memory"] -= MEMORY
+            grown = [f"holds {number:,} more {name}" for name, number in more.items() if number > 0]
+            if not grown or time.monotonic() > deadline:
+                return grown
+            time.sleep(0.2)
+
+    def report(self, wanted: Iterable[str]) -> int:
+        """Print the report, and return the exit status; the wanted faults must have occurred."""
+        failures = self.failures + self.growth()
+        failures += [f"nothing was done of: {name}" for name in wanted if not self.faults[name]]
+        for title, numbers in (
+            ("what was done", dict(sorted(self.faults.items()))),
+            ("receives", asdict(trio_wsarecv.statistics())),
+            ("held before", self.before),
+            ("held after", held()),
+        ):
+            print(f"{title}:")
+            for name, number in numbers.items():
+                print(f"  {number:13,} {name}")
+        print(f"{self.what} checked: {self.checked:,}")
+        print(f"{self.what} lost: {self.lost:,}")
+        for failure in failures[:SHOWN]:
+            print("FAILURE:", failure)
+        if failures[SHOWN:]:
+            print(f"and {len(failures) - SHOWN} more")
+        return 1 if failures or self.lost or not self.checked else 0

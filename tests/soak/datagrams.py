@@ -8,41 +8,30 @@ in order, each once, as they were sent.
 from __future__ import annotations
 
 import random
-import socket
 import sys
+from collections import Counter
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import trio
 
 import trio_wsarecv
-from tests.datagrams import METHODS, WITH_ADDRESS, WITHOUT_FLAGS
+from tests.datagrams import METHODS, WITH_ADDRESS, WITHOUT_FLAGS, Received, bound
 from trio_wsarecv import WinsockError
 
-from .account import Account, held, report
-from .payload import LARGEST, SMALLEST, DatagramLedger
-from .peers import BURSTS
+from .account import CLOSED, Account, held
+from .peers import BURSTS, HEADER, LARGEST, SMALLEST, datagram
 
 SOCKETS = 20
 #: How many datagrams a conversation may have.
 LENGTHS = {"flood": 2000, "oversized": 50, "spoof": 2000, "vanish": 50, "echo": 2000}
-#: The share of conversations whose socket another task closes.
-CLOSED = 0.1
 #: Seconds that a receive may last on average, before it is cancelled.
 PATIENCE = 0.001
 #: Seconds within which a datagram has to arrive.
 STUCK = 30.0
 #: Seconds that an ICMP message may take; not every system wakes a receive for it.
 ICMP = 0.05
-
-
-WANTED = ("truncated", "closed by another task", "cancelled receives", "cancelled sends")
-
-
-class Received(NamedTuple):
-    data: bytes
-    address: Any
-    truncated: bool
+WANTED = (*LENGTHS, "truncated", "closed by another task", "cancelled receives", "cancelled sends")
 
 
 async def receive(
@@ -55,13 +44,13 @@ async def receive(
         return [Received(*each, each.truncated) for each in batch]
     method = rng.choice(WITH_ADDRESS if whole else METHODS)
     try:
-        one = await method(sock, room)
+        one: Received = await method(sock, room)
     except OSError as exc:
         if getattr(exc, "winerror", None) != WinsockError.WSAEMSGSIZE:
             raise
         assert method in WITHOUT_FLAGS
         return [Received(exc.partial, None, True)]  # type: ignore[attr-defined]
-    return [Received(one.data, one.address if method in WITH_ADDRESS else None, one.truncated)]
+    return [one if method in WITH_ADDRESS else one._replace(address=None)]
 
 
 async def send_back(sock: trio_wsarecv.Socket, rng: random.Random, batch: list[Received]) -> int:
@@ -88,40 +77,50 @@ async def send_back(sock: trio_wsarecv.Socket, rng: random.Random, batch: list[R
     return cancelled
 
 
-class Conversations(Account):
-    """Results of all conversations.
+class Conversation:
+    """What one peer sends to one socket.
 
     Attributes:
-      wanted: how many datagrams have not been asked for yet.
+      received: the number of datagrams.
+      addresses: where each sender's datagrams come from, if a receive has told.
     """
 
-    def __init__(self, wanted: int) -> None:
-        super().__init__()
-        self.wanted = wanted
-
-
-class Conversation:
-    """What one peer sends to one socket."""
-
-    def __init__(self, account: Conversations, rng: random.Random) -> None:
+    def __init__(self, account: Account, rng: random.Random, most: int) -> None:
         self.account = account
         self.rng = rng
         self.kind = rng.choice(list(LENGTHS))
-        self.count = min(rng.randint(1, LENGTHS[self.kind]), account.wanted)
+        self.count = min(rng.randint(1, LENGTHS[self.kind]), most)
         self.name = f"{rng.getrandbits(64):x}"
-        self.ledger = DatagramLedger()
         self.is_closed = False
-        account.wanted -= self.count
+        self.received = 0
+        self.addresses: dict[int, Any] = {}
+        self._next: Counter[int] = Counter()
         account.faults[self.kind] += 1
 
     def __str__(self) -> str:
-        return f"{self.kind}, {self.ledger.received} of {self.count} datagrams received"
+        return f"{self.kind}, {self.received} of {self.count} datagrams received"
 
-    async def run(self, port: int) -> None:
-        """Ask the peer for the datagrams, and receive them."""
-        stdlib = socket.socket(type=socket.SOCK_DGRAM)
-        stdlib.bind(("127.0.0.1", 0))
-        with trio_wsarecv.from_stdlib_socket(stdlib) as sock:
+    def enter(self, one: Received) -> None:
+        """Enter a datagram, or the beginning of one that did not fit.
+
+        Raises:
+          ValueError: it is not the next one of its sender, or not as it was sent.
+        """
+        sender, number = HEADER.unpack_from(one.data)
+        if number != self._next[sender]:
+            raise ValueError(f"{number} of sender {sender} where {self._next[sender]} was due")
+        if one.data != datagram(sender, number, len(one.data)):
+            raise ValueError(f"{number} of sender {sender} is not as it was sent")
+        if one.address and self.addresses.setdefault(sender, one.address) != one.address:
+            raise ValueError(f"sender {sender} has two addresses")
+        self._next[sender] += 1
+        self.received += 1
+        self.account.faults["truncated"] += one.truncated
+
+    async def run(self, port: int) -> int:
+        """Ask the peer for the datagrams, and receive them; return how many are still wanted."""
+        failures = self.account.failures
+        with trio_wsarecv.from_stdlib_socket(bound()) as sock:
             await sock.sendto(f"{self.kind} {self.count} {self.name}".encode(), ("127.0.0.1", port))
             async with trio.open_nursery() as nursery:
                 if self.rng.random() < CLOSED:
@@ -132,17 +131,17 @@ class Conversation:
                         await self.meet_nobody(sock)
                 except (trio.ClosedResourceError, OSError) as exc:
                     if not self.is_closed:
-                        self.account.failures.append(f"{self}: {exc!r}")
+                        failures.append(f"{self}: {exc!r}")
                 except ValueError as exc:
-                    self.account.failures.append(f"{self}: {exc}")
+                    failures.append(f"{self}: {exc}")
                 nursery.cancel_scope.cancel()
-        rest = self.count - self.ledger.received
-        self.account.checked += self.ledger.received
-        if self.is_closed:
-            self.account.wanted += rest
-        elif rest:
+        rest = self.count - self.received
+        self.account.checked += self.received
+        if rest and not self.is_closed:
             self.account.lost += rest
-            self.account.failures.append(f"{self}: {rest} are missing")
+            failures.append(f"{self}: {rest} are missing")
+            return 0
+        return rest
 
     async def close_soon(self, sock: trio_wsarecv.Socket) -> None:
         await trio.sleep(self.rng.expovariate(50))
@@ -151,31 +150,28 @@ class Conversation:
         sock.close()
 
     async def receive_all(self, sock: trio_wsarecv.Socket, port: int) -> None:
-        ledger, faults = self.ledger, self.account.faults
+        faults = self.account.faults
         with trio.move_on_after(STUCK) as stuck:
-            while ledger.received < self.count:
+            while self.received < self.count:
                 batch: list[Received] = []
                 seconds = self.rng.choice((0, self.rng.expovariate(1 / PATIENCE), STUCK))
                 with trio.move_on_after(seconds) as scope:
                     batch = await receive(sock, self.rng, whole=self.kind == "echo")
                 faults["cancelled receives"] += scope.cancelled_caught
-                faults["receives that got datagrams although cancelled"] += bool(
-                    scope.cancel_called and batch
-                )
+                if not batch:
+                    continue
+                faults["receives that got datagrams although cancelled"] += scope.cancel_called
                 for each in batch:
-                    ledger.enter(each.data, each.address)
-                    faults["truncated"] += each.truncated
+                    self.enter(each)
+                stuck.deadline = trio.current_time() + STUCK
                 if self.kind == "echo":
                     faults["cancelled sends"] += await send_back(sock, self.rng, batch)
-                whole = ledger.received % BURSTS[self.kind] == 0 or ledger.received == self.count
-                if batch and whole and self.kind != "echo":
-                    line = f"ack {ledger.received} {self.name}"
+                elif self.received % BURSTS[self.kind] == 0 or self.received == self.count:
+                    line = f"ack {self.received} {self.name}"
                     await sock.sendto(line.encode(), ("127.0.0.1", port))
-                if batch:
-                    stuck.deadline = trio.current_time() + STUCK
 
     async def meet_nobody(self, sock: trio_wsarecv.Socket) -> None:
-        address = self.ledger.addresses.get(0)
+        address = self.addresses.get(0)
         if address is None:
             return
         await sock.connect(address)
@@ -188,10 +184,16 @@ class Conversation:
         self.account.faults["ICMP messages"] += 1
 
 
-async def soak(account: Conversations, port: int, rng: random.Random) -> None:
+async def soak(account: Account, port: int, datagrams: int, rng: random.Random) -> None:
+    wanted = datagrams
+
     async def converse(rng: random.Random) -> None:
-        while account.wanted:
-            await Conversation(account, rng).run(port)
+        nonlocal wanted
+        while wanted:
+            conversation = Conversation(account, rng, wanted)
+            wanted -= conversation.count
+            rest = await conversation.run(port)
+            wanted += rest
 
     async def watch() -> None:
         while True:
@@ -207,12 +209,11 @@ async def soak(account: Conversations, port: int, rng: random.Random) -> None:
 
 
 def main(port: int, datagrams: int, seed: int) -> int:
-    rng = random.Random(seed)
-    trio.run(soak, Conversations(datagrams // 10), port, rng)  # to warm up
-    before = held()
-    account = Conversations(datagrams)
-    trio.run(soak, account, port, rng)
-    return report(account, before, "datagrams", (*LENGTHS, *WANTED))
+    rng, account = random.Random(seed), Account("datagrams")
+    trio.run(soak, account, port, datagrams // 10, rng)  # to warm up
+    account.before = held()
+    trio.run(soak, account, port, datagrams, rng)
+    return account.report(WANTED)
 
 
 if __name__ == "__main__":

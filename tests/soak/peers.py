@@ -1,20 +1,21 @@
 """The peers: ``python -m tests.soak.peers``, outside of the process under test.
 
 It prints the ports that it listens on, for streams and for datagrams, and ends with its standard
-input.  A connection begins with a line ``KIND OFFSET SIZE``, and its payload and trailer come
+input.
 
-* ``drip``: in single bytes, with random pauses,
-* ``flood``: all at once,
-* ``half``: all at once with the end of the stream; this side goes on listening,
+A connection begins with a line ``KIND OFFSET SIZE``.  It gets a section of one long sequence of
+random bytes, from its own offset, so that a byte that is lost, repeated, out of place or from
+another connection is noticed.  These bytes come
+
+* ``drip``: one at a time, with random pauses,
+* ``flood``: all at once, then the end of the stream; this side goes on listening,
 * ``urgent``: with an out-of-band byte in the middle,
 * ``reset``: all at once; when the other side acknowledges that, some more, and a reset,
 * ``vanish``: all at once, and then nothing, not even the end.
 
-The line ``hurry`` makes all drips send the rest at once, those that begin a moment later too.
-
 A datagram ``KIND COUNT ID`` begins a conversation: ``COUNT`` datagrams are sent from a socket of
-its own.  After each burst it waits for the datagram ``ack N ID``, with the number received so far.
-So the kernel never has to drop one.
+its own, each with its sender and its number in front.  After each burst it waits for the datagram
+``ack N ID``, with the number received so far.  So the kernel never has to drop one.
 
 * ``flood``: small datagrams, many at a time,
 * ``oversized``: large ones among them, larger than most buffers,
@@ -27,9 +28,9 @@ from __future__ import annotations
 
 import random
 import socket
+import struct
 import sys
 import threading
-import zlib
 from contextlib import suppress
 from typing import Any
 
@@ -38,55 +39,53 @@ import trio
 from tests.hostile import RESET_ON_CLOSE
 
 from .account import raise_file_limit
-from .payload import LARGEST, SMALLEST, URGENT, datagram, payload, trailer
 
+LENGTH = 1_000_003  # how many different offsets there are; a payload may be as long
+ROW = memoryview(2 * random.Random(2026).randbytes(LENGTH))
+URGENT = b"!"
 PAUSE = 1.0  # seconds between the bytes of a drip, at the most
-MOMENT = 1.0  # seconds that a hurry lasts
 AFTERMATH = 10_000  # bytes that come just before a reset
 
+HEADER = struct.Struct(">HI")  # of a datagram: sender and number
+#: The sizes of the smallest datagram, and of the largest there can be over IPv4.
+SMALLEST, LARGEST = HEADER.size, 65_507
+SMALL = 1200  # bytes of most datagrams, at the most
 #: How many datagrams may wait in a receive buffer.  The kernel counts more than their bytes.
 BURSTS = {"flood": 64, "oversized": 2, "spoof": 64, "vanish": 8, "echo": 64}
-SMALL = 1200  # bytes of most datagrams, at the most
 SILENCE = 60.0  # seconds after which the other side must have closed its socket
 
-hurried = trio.Event()
 acknowledgements: dict[str, trio.MemorySendChannel[int]] = {}
 
 
+def datagram(sender: int, number: int, size: int) -> bytes:
+    """Return a datagram of so many bytes."""
+    offset = number % 60_000
+    return HEADER.pack(sender, number) + ROW[offset : offset + size - SMALLEST]
+
+
 async def serve_stream(stream: trio.SocketStream) -> None:
-    global hurried
     with suppress(trio.BrokenResourceError):
         async with stream:
             line = b""
             while not line.endswith(b"\n"):
-                data = await stream.receive_some(100)
-                if not data:
-                    return
-                line += data
-            if line == b"hurry\n":
-                hurried.set()
-                await trio.sleep(MOMENT)
-                hurried = trio.Event()
-            else:
-                kind, offset, size = line.decode().split()
-                await behave(stream, kind, int(offset), int(size))
+                line += await stream.receive_some(100) or b"\n"
+            if words := line.split():
+                kind, offset, size = words
+                await behave(stream, kind.decode(), ROW[int(offset) :][: int(size)])
 
 
-async def behave(stream: trio.SocketStream, kind: str, offset: int, size: int) -> None:
-    data = payload(offset, 0, size)
+async def behave(stream: trio.SocketStream, kind: str, data: memoryview) -> None:
     if kind == "drip":
-        event = hurried
-        for i in range(size):
-            with trio.move_on_after(random.uniform(0, PAUSE)):
-                await event.wait()
+        for i in range(len(data)):
+            await trio.sleep(random.uniform(0, PAUSE))
             await stream.send_all(data[i : i + 1])
     elif kind == "urgent":
-        await stream.send_all(data[: size // 2])
+        half = len(data) // 2
+        await stream.send_all(data[:half])
         await stream.socket.send(URGENT, socket.MSG_OOB)
-        await stream.send_all(data[size // 2 :])
+        await stream.send_all(data[half:])
     else:
         await stream.send_all(data)
-    await stream.send_all(trailer(size, zlib.crc32(data)))
     if kind == "reset":
         if await stream.receive_some(1):
             await stream.send_all(bytes(AFTERMATH))

@@ -16,13 +16,12 @@ from typing import NamedTuple
 import trio
 
 import trio_wsarecv
-from trio_wsarecv import MsgFlag, wsarecv
+from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, wsarecv
 
-from .account import Account, held, raise_file_limit, report
-from .payload import LENGTH, URGENT, StreamLedger
-from .receives import WAYS, BufferFault, receive
+from .account import CLOSED, Account, held, raise_file_limit
+from .peers import LENGTH, ROW, URGENT
 
-#: Seconds that the last bytes may take, once the peer has been told to hurry.
+#: Seconds that the last bytes may take.
 LAST_BYTES = 40.0
 #: Seconds that cancelling the rest may take after that.
 STUCK = 10.0
@@ -30,8 +29,6 @@ STUCK = 10.0
 LOAD = 0.9
 #: The share of the time for warming up, before the resources are measured.
 WARMING_UP = 0.25
-#: The share of connections that another task closes during a receive.
-CLOSED = 0.1
 
 
 class Kind(NamedTuple):
@@ -51,14 +48,58 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "drip": Kind(3, 5, 40, 0.5),
-    "flood": Kind(1, 100_000, 900_000, 0.02),
-    "half": Kind(1, 0, 50_000, 0.5),
+    "drip": Kind(3, 5, 30, 0.5),
+    "flood": Kind(2, 1, 500_000, 0.05),
     "urgent": Kind(1, 2, 50_000, 0.5),
     "reset": Kind(1, 1, 50_000, 0.5),
     "vanish": Kind(1, 1, 20_000, 0.5),
 }
 WANTED = (*KINDS, "closed by another task", "cancelled receives")
+
+AT_ONCE = "connections at once, at the most"
+
+WAYS = ("receive_some", "recv", "receive_into", "exactly", "exactly_into", "scattered")
+SIZES = (1, 2, 100, 1500, 10_000, 65_536)
+CANARY = b"\xa5" * 64
+
+
+class Fault(Exception):
+    """Bytes are wrong, or a buffer was written to in the wrong place, or is exported too long."""
+
+
+async def receive(how: str, stream: SocketStream, rng: random.Random) -> bytes:
+    """Receive by this call; check that nothing is written behind a buffer or stays exported."""
+    size = rng.choice(SIZES)
+    buffer = bytearray(size) + CANARY
+    parts = [bytearray(rng.choice((0, 1, 3, 1000))) for _ in range(rng.randrange(1, 5))]
+    parts.append(bytearray(size))
+    try:
+        match how:
+            case "receive_some":
+                return await stream.receive_some(rng.choice((None, size)))
+            case "recv":
+                return await stream.socket.recv(size)
+            case "receive_into":
+                return bytes(buffer[: await stream.receive_into(buffer, size)])
+            case "exactly":
+                return await stream.receive_exactly(size)
+            case "exactly_into":
+                with memoryview(buffer)[:size] as view:
+                    await stream.receive_exactly_into(view)
+                return bytes(buffer[:size])
+        flags = rng.choice((MsgFlag(0), MsgFlag.MSG_WAITALL))
+        received, _ = await wsarecv(stream.socket, parts, flags)
+        return b"".join(parts)[:received]
+    except IncompleteReceiveError as exc:
+        return exc.partial
+    finally:
+        if not buffer.endswith(CANARY):
+            raise Fault("something wrote behind the bytes asked for")
+        try:
+            for each in (buffer, *parts):
+                each.append(0)
+        except BufferError:
+            raise Fault("a buffer is still exported") from None
 
 
 class Connection:
@@ -71,19 +112,18 @@ class Connection:
         self.kind = KINDS[self.name]
         self.size = rng.randint(self.kind.smallest, self.kind.largest)
         self.offset = rng.randrange(LENGTH)
-        self.ledger = StreamLedger(self.offset, self.size)
+        self.position = 0
         self.is_closed = False
         self.acknowledged = False
         self.urgent_tried = False
         self.doing = "nothing yet"
         self.scope = trio.CancelScope()
-        self.stream: trio_wsarecv.SocketStream
+        self.stream: SocketStream
 
     async def run(self, port: int) -> None:
         """Open it and receive until it ends."""
         account = self.account
         self.stream = await trio_wsarecv.open_tcp_stream("127.0.0.1", port)
-        account.opened += 1
         account.faults[self.name] += 1
         account.active.add(self)
         try:
@@ -96,17 +136,24 @@ class Connection:
                 nursery.cancel_scope.cancel()
         finally:
             account.active.remove(self)
-            account.checked += self.ledger.position
-            if not self.is_closed and self.ledger.missing > 0:
-                account.lost += self.ledger.missing
-                account.failures.append(f"{self}: {self.ledger.missing} bytes are missing")
+            account.checked += self.position
+            if not self.is_closed and self.position < self.size:
+                account.lost += self.size - self.position
+                account.failures.append(f"{self}: bytes are missing")
             self.stream.socket.close()
 
     def __str__(self) -> str:
         return (
-            f"{self.name}, {self.ledger.position} of {self.ledger.total} bytes received, "
+            f"{self.name}, {self.position} of {self.size} bytes received, "
             f"last seen in {self.doing}" + (", closed by another task" if self.is_closed else "")
         )
+
+    def enter(self, data: bytes) -> None:
+        """Account for bytes that have been received."""
+        end = min(self.position + len(data), self.size)
+        if data != ROW[self.offset + self.position : self.offset + end]:
+            raise Fault("wrong bytes, or more than the peer has sent")
+        self.position = end
 
     async def close_soon(self) -> None:
         await trio.sleep(self.rng.expovariate(1 / self.kind.patience))
@@ -130,7 +177,7 @@ class Connection:
         except trio.ClosedResourceError:
             if not self.is_closed:
                 self.account.failures.append(f"{self}: closed by nobody")
-        except (ValueError, BufferFault) as exc:
+        except Fault as exc:
             self.account.failures.append(f"{self}: {exc}")
 
     async def receive_once(self) -> bool:
@@ -147,14 +194,14 @@ class Connection:
         )
         # Data sent just before a reset may or may not arrive.
         if data and not (self.acknowledged and self.name == "reset"):
-            self.ledger.enter(data)
+            self.enter(data)
         return data is None or bool(data)
 
     async def react(self, nursery: trio.Nursery) -> None:
         """Do what this kind of connection needs at this point."""
-        if self.name == "urgent" and self.ledger.position == self.size // 2:
+        if self.name == "urgent" and self.position == self.size // 2:
             await self.receive_urgent()
-        elif self.ledger.missing or self.acknowledged:
+        elif self.position < self.size or self.acknowledged:
             return
         elif self.name == "reset":
             self.acknowledged = True
@@ -179,7 +226,7 @@ class Connection:
             if received:
                 self.account.faults["out-of-band bytes received"] += 1
                 if buffer != URGENT:
-                    raise ValueError(f"the out-of-band byte is {bytes(buffer)!r}")
+                    raise Fault(f"the out-of-band byte is {bytes(buffer)!r}")
 
 
 async def cancel_late(account: Account, rng: random.Random) -> None:
@@ -206,20 +253,13 @@ async def keep_open(account: Account, port: int, seed: Callable[[], int], until:
             await trio.sleep(1)
 
 
-async def watch(account: Account, most: dict[str, int], wanted: int, until: float) -> None:
+async def watch(account: Account, wanted: int, until: float) -> None:
     """Record the load every second, and end the process if it is stuck."""
     for second in itertools.count():
-        engines = [connection.stream.socket.receiver.engine for connection in account.active]
-        operations = [getattr(engine, "operation", None) for engine in engines]
-        in_kernel = sum(each is not None and each.is_in_kernel for each in operations)
-        most["connections"] = max(most["connections"], len(account.active))
-        most["receives in the kernel"] = max(most["receives in the kernel"], in_kernel)
+        account.faults[AT_ONCE] = max(account.faults[AT_ONCE], len(account.active))
         if second % 10 == 0:
-            print(
-                f"{second:4} s: {len(account.active)} of {wanted} connections open, "
-                f"{account.opened} opened so far, {account.checked:,} bytes checked",
-                flush=True,
-            )
+            load = f"{len(account.active)} of {wanted} connections open"
+            print(f"{second:4} s: {load}, {account.checked:,} bytes checked", flush=True)
         if trio.current_time() > until + LAST_BYTES + STUCK:
             # It cannot even be cancelled.
             for connection in account.active:
@@ -229,25 +269,17 @@ async def watch(account: Account, most: dict[str, int], wanted: int, until: floa
 
 
 async def soak(
-    port: int,
-    seconds: float,
-    connections: int,
-    seed: Callable[[], int],
-    account: Account,
-    most: dict[str, int],
+    account: Account, port: int, seconds: float, connections: int, seed: Callable[[], int]
 ) -> None:
     """Keep so many connections open for so long, and then receive what is left."""
     async with trio.open_nursery() as watching:
         until = trio.current_time() + seconds
-        watching.start_soon(watch, account, most, connections, until)
+        watching.start_soon(watch, account, connections, until)
         watching.start_soon(cancel_late, account, random.Random(seed()))
         with trio.CancelScope(deadline=until + LAST_BYTES) as scope:
             async with trio.open_nursery() as nursery:
                 for _ in range(connections):
                     nursery.start_soon(keep_open, account, port, seed, until)
-                await trio.sleep_until(until)
-                async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-                    await stream.send_all(b"hurry\n")
         if scope.cancelled_caught:
             account.failures.append(f"connections were still open after {LAST_BYTES} s")
         watching.cancel_scope.cancel()
@@ -255,17 +287,14 @@ async def soak(
 
 def main(port: int, seconds: float, connections: int, first: int) -> int:
     raise_file_limit()
-    seed = itertools.count(first).__next__
-    account = Account()
-    most = {"connections": 0, "receives in the kernel": 0}
+    seed, account = itertools.count(first).__next__, Account("bytes")
     warming_up = seconds * WARMING_UP
-    trio.run(soak, port, warming_up, connections, seed, account, most)
-    before = held()
-    trio.run(soak, port, seconds - warming_up, connections, seed, account, most)
-    print("at once, at the most:", ", ".join(f"{n:,} {name}" for name, n in most.items()))
-    if most["connections"] < LOAD * connections:
+    trio.run(soak, account, port, warming_up, connections, seed)
+    account.before = held()
+    trio.run(soak, account, port, seconds - warming_up, connections, seed)
+    if account.faults[AT_ONCE] < LOAD * connections:
         account.failures.append(f"there were not {connections} connections at once")
-    return report(account, before, "bytes", WANTED)
+    return account.report(WANTED)
 
 
 if __name__ == "__main__":
