@@ -16,7 +16,7 @@ from typing import Final
 
 from tools import packages
 
-from . import against, build, figures, machine, plan, plots, results
+from . import against, figures, machine, plan, plots, results
 from .plan import AGAINST, FULL, QUICK, Plan
 from .subjects import start_python
 
@@ -83,9 +83,9 @@ def main() -> None:
         return not options.only or any(key.startswith(each) for each in options.only)
 
     begin = time.monotonic()
-    build.ensure_tools()
+    machine.ensure_tools()
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        raw = build.build("raw", Path(scratch), build.ON_WINDOWS, "-lws2_32")
+        raw = machine.build("raw", Path(scratch), "-lws2_32")
         folder = packages.ensure("benchmarks/requirements.txt")
         scale = QUICK if quick else AGAINST if commit else FULL
         what = Plan(raw, folder, scale, want)

@@ -15,9 +15,9 @@ from typing import Final
 
 import psutil
 
-from . import wrk
 from .processes import REPOSITORY, Child, processor_seconds
 from .table import Figure, Table
+from .web import ask
 from .works import REQUESTS, processor_per
 
 SCRIPT: Final = REPOSITORY / "docs" / "examples" / "all_cores.py"
@@ -44,7 +44,7 @@ class Server:
     def turn(self) -> tuple[float, float, float, float]:
         """Have a new client make requests for a while; return a figure for each table below."""
         before, spent = processor_seconds(*self._pids), os.times()
-        count, seconds = wrk.ask(self._url, CONNECTIONS, SECONDS, "echo")
+        count, seconds = ask(self._url, CONNECTIONS, SECONDS, "echo")
         workers = processor_seconds(*self._pids) - before
         client = sum(os.times()[2:4]) - sum(spent[2:4])
         for _ in range(CONNECTIONS):

@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import psutil
 
@@ -33,10 +33,30 @@ from .processes import REPOSITORY, ProcessError
 if sys.platform != "win32":
     from tools.wine.environment import ensure
     from tools.wine.prefix import windows_path as windows_path
+    from tools.wine.system import COMMANDS, COMPILER, install_missing_packages
 
     ALLOWED = os.sched_getaffinity(0)  # at import, because a machine can be inside another one
 else:
     windows_path = str
+    COMPILER = "gcc"
+
+SOURCES: Final = Path(__file__).parent / "native"
+#: Debian's packages with the tools, besides those that the Windows CPython needs.
+TOOLS: Final = {"gcc": ["gcc", "libc6-dev"], "wrk": ["wrk"]}
+
+
+def ensure_tools() -> None:
+    """Install the tools that are missing, where that is possible."""
+    if sys.platform == "linux":
+        install_missing_packages({**COMMANDS, **TOOLS})
+
+
+def build(name: str, folder: Path, *options: str, compiler: str = COMPILER) -> Path:
+    """Compile what is written in C, by default for Windows."""
+    target, warnings = folder / f"{name}.exe", ("-Wall", "-Wextra", "-Werror")
+    command = [compiler, "-O2", *warnings, str(SOURCES / f"{name}.c"), "-o", str(target), *options]
+    subprocess.run(command, check=True)
+    return target
 
 
 class Machine(NamedTuple):

@@ -31,10 +31,9 @@ from trio_wsarecv._engine import choose, port
 from trio_wsarecv._winsock import calls
 from trio_wsarecv._winsock.provider import Provider
 
-from .build import build
-from .names import OURS, STOCK
+from .machine import build
 from .processes import ProcessError
-from .table import Figure, Table
+from .table import OURS, STOCK, Figure, Table
 
 assert sys.platform != "win32"
 
@@ -177,7 +176,7 @@ def measure() -> list[Table]:
     before, stand_in = os.sched_getaffinity(0), Port()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
-        library = str(build("do_nothing", Path(folder), "gcc", "-shared", "-fPIC"))
+        library = str(build("do_nothing", Path(folder), "-shared", "-fPIC", compiler="gcc"))
         winsock = calls.ffi.dlopen(library)
         for module, name, replacement in (
             (calls, "ws2_32", winsock),

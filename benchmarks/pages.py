@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from .names import OURS, SCHEMES
 from .results import Result, Results
-from .table import MARK, Row
+from .table import MARK, OURS, SCHEMES, Row
 
 Rows = Mapping[str, Mapping[str, Row]]
 

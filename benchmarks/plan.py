@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from . import counting, machine, profiles, rounds, waiting, web
+from . import machine, profiles, rounds, waiting, web
 from .machine import Machine
-from .names import OURS, RAW, RUN, SCHEMES, STOCK, STOCK_DATAGRAMS
 from .subjects import started, subjects, takes_part
-from .table import Table
+from .table import OURS, RAW, RUN, SCHEMES, STOCK, STOCK_DATAGRAMS, Table
 from .works import BURSTS, IDLE, WORKS, Work
 
 # With thousands of connections: Wine has no handles for those of all subjects.
@@ -50,7 +49,7 @@ def on_windows(where: Machine, plan: Plan) -> Iterator[Table]:
     """Measure all that runs on Windows."""
     raw, packages, scale, want = plan
     if want("calls"):
-        yield from counting.measure(where, scale.receives)
+        yield from profiles.count(where, scale.receives)
     works = [work for work in WORKS if want(work.key)]
     for base in (STOCK, STOCK_DATAGRAMS):
         yield from _do(where, plan, [w for w in works if w.base == base and not w.needs_machine])
@@ -71,7 +70,7 @@ def on_windows(where: Machine, plan: Plan) -> Iterator[Table]:
             if want(scheme):
                 yield from web.measure(where, raw.parent, scheme, scale.turns)
         if want("where"):
-            yield from profiles.measure(where)
+            yield from profiles.times(where)
 
 
 def _do(where: Machine, plan: Plan, works: Sequence[Work]) -> Iterator[Table]:

@@ -11,9 +11,8 @@ import textwrap
 from pathlib import Path
 from typing import Any, Final
 
-from .names import OURS, RAW, RUN, SOCKET
 from .results import Result, Results
-from .table import MARK, digits
+from .table import MARK, OURS, RAW, RUN, SOCKET, digits
 
 #: The keys of the tables that the documentation shows as plots.
 PLOTS: Final = (

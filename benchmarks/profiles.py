@@ -1,11 +1,13 @@
-"""Where the time of receives and of web requests goes, by cProfile in the Windows CPython.
+"""What receives and web requests consist of, by profilers in the Windows CPython.
 
-The profiler adds time to every call of a Python function, so Python's shares are upper bounds.  C
-functions and the standard library count with their caller.
+For single receives the calls are counted.  For works and web servers `cProfile` shows where the
+time goes.  It adds time to every call of a Python function, so Python's shares are upper bounds.
+C functions and the standard library count with their caller.
 """
 
 from __future__ import annotations
 
+import json
 import pstats
 import tempfile
 from collections import Counter
@@ -13,20 +15,32 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from . import wrk
 from .machine import Machine, windows_path
 from .processes import REPOSITORY, Child
-from .session import Session
+from .rounds import Session
 from .subjects import PROGRAMS, start_python
-from .table import Figure, Table
-from .web import CONNECTIONS
+from .table import OURS, RUN, STOCK, Figure, Table
+from .web import CONNECTIONS, ask
 from .works import WORKS
 
-SCRIPT: Final = PROGRAMS.parent / "libraries.py"
+SCRIPT: Final = PROGRAMS.parent / "profiled.py"
 SECONDS: Final = 0.5
 BUSY: Final = ("bulk", "chunks", "frames", "echo-1", "echo-50")
 SHARE: Final = Figure("share of the time", "%")
 COUNT: Final = Figure("calls", "per request")
+
+PER: Final = "per receive"
+COUNTS: Final = {
+    "python": Figure("calls of Python functions", PER),
+    "native": Figure("calls of C functions", PER),
+    "system": Figure("system calls", PER),
+}
+POSTED: Final = {"system": COUNTS["system"], "posted": Figure("bytes posted", PER)}
+MODES: Final = {
+    "waiting": ("a receive that has to wait", COUNTS),
+    "inline": ("a receive whose data is there", COUNTS),
+    "burst": ("a 64-byte message after a burst of 2 MiB", POSTED),
+}
 
 REST: Final = "the program, and the rest"
 #: What the calls of the system and of cffi count as, by parts of the profiler's names for them.
@@ -55,7 +69,7 @@ def kind(function: tuple[str, int, str]) -> str | None:
     """Return what the time of a function counts as; None if it counts with its caller."""
     path, _, name = function
     path = path.replace("\\", "/")
-    native = path == "~" or path.endswith("/benchmarks/libraries.py")
+    native = path == "~" or path.endswith("/benchmarks/profiled.py")
     kinds, text = (CALLS, name) if native else (FILES, path)
     return next((kind for kind, parts in kinds.items() if any(p in text for p in parts)), None)
 
@@ -85,12 +99,12 @@ def tables(key: str, title: str, profile: Path, requests: int = 1) -> tuple[Tabl
     return share, often
 
 
-def measure(where: Machine) -> Iterator[Table]:
+def times(where: Machine) -> Iterator[Table]:
     """Profile the works that have no pauses, and Hypercorn at full load."""
 
     def profiled(*program: str, run: bool = False) -> Child:
         script, *arguments = program
-        return start_python(where, SCRIPT, profile, PROGRAMS / script, *arguments, run=run)
+        return start_python(where, SCRIPT, "time", profile, PROGRAMS / script, *arguments, run=run)
 
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         profile = Path(folder, "profile")
@@ -106,6 +120,19 @@ def measure(where: Machine) -> Iterator[Table]:
         for name in ("Trio", "run"):
             server = profiled("http_app.py", run=name == "run")
             (port,) = server.expect("port")
-            requests, _ = wrk.ask(f"http://127.0.0.1:{port:.0f}/", CONNECTIONS, 2)
+            requests, _ = ask(f"http://127.0.0.1:{port:.0f}/", CONNECTIONS, 2)
             server.finish()
             yield from tables(f"http-{name}", f"Hypercorn, {name}", profile, requests)
+
+
+def count(machine: Machine, receives: int) -> Iterator[Table]:
+    """Count for stock Trio, for this package, and for Trio under ``run``."""
+    for mode, (title, figures) in MODES.items():
+        tables = {key: Table(f"calls-{mode}-{key}", title, figures[key]) for key in figures}
+        for name, kind, run in ((STOCK, STOCK, False), (OURS, OURS, False), (RUN, STOCK, True)):
+            child = start_python(machine, SCRIPT, "calls", kind, mode, str(receives), run=run)
+            counts = json.loads(child.answer("calls"))
+            child.finish()
+            for key, table in tables.items():
+                table.add(name, counts.get(key, 0))
+        yield from tables.values()

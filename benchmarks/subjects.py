@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from .machine import Machine, windows_path
-from .names import BARE, CALLS, LOOPS, OURS, RAW, RAW_SKIP, RUN, RUN_DATAGRAMS, SOCKET, STOCK
-from .names import STOCK_DATAGRAMS as STOCK_DATAGRAMS
 from .processes import Child
+from .table import BARE, CALLS, LOOPS, OURS, RAW, RAW_SKIP, RUN, RUN_DATAGRAMS, SOCKET, STOCK
+from .table import STOCK_DATAGRAMS as STOCK_DATAGRAMS
 
 PROGRAMS: Final = Path(__file__).parent / "programs"
 

@@ -1,4 +1,4 @@
-"""Results: a table for each figure of a work, with a row for each subject."""
+"""Results: a table for each figure of a work, with a row for each subject; and their names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from .names import STOCK
+STOCK: Final = "trio"
+SOCKET: Final = "trio.socket, recv_into"
+OURS: Final = "trio_wsarecv"
+RUN: Final = "trio_wsarecv run"
+LOOPS: Final = ("asyncio", "winloop")
+RAW: Final = "raw C"
+RAW_SKIP: Final = "raw C, skip on success"
+
+STOCK_DATAGRAMS: Final = "trio recvfrom"
+RUN_DATAGRAMS: Final = f"{RUN} recvfrom"
+CALLS: Final = ("recvfrom", "recvfrom_into", "recvfrom_many", "sendto_many", "recvmsg")
+BARE: Final = "trio wait_overlapped"
+
+SCHEMES: Final = ("http", "https")
 
 MARK: Final = "*"  # of a figure that something other than the subject has limited
 

@@ -19,11 +19,10 @@ from typing import Final
 import psutil
 
 from . import machine
-from .names import LOOPS, OURS, RAW, RUN, STOCK
 from .processes import Child
-from .session import Session
+from .rounds import Session
 from .subjects import started, subjects, takes_part
-from .table import Figure, Table
+from .table import LOOPS, OURS, RAW, RUN, STOCK, Figure, Table
 from .works import IDLE, MEMORY, Work
 
 FEW: Final = 50

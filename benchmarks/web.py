@@ -7,7 +7,9 @@ are new each time; accepting them counts with the requests.
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,14 +20,13 @@ import psutil
 
 from tests.apps.certificates import create
 
-from . import wrk
 from .machine import Machine, windows_path
-from .processes import Child, processor_seconds
-from .rounds import alternating
-from .session import QUIET
+from .processes import Child, ProcessError, processor_seconds
+from .rounds import QUIET, alternating
 from .table import Table
 from .works import REQUESTS, processor_per
 
+SCRIPTS: Final = Path(__file__).with_name("lua")
 CONNECTIONS: Final = 20
 MODERATE_SECONDS: Final = 2
 BUSY_SECONDS: Final = 1
@@ -46,6 +47,23 @@ SERVERS: Final = {
 }
 
 
+def ask(url: str, connections: int, seconds: int, script: str = "report") -> tuple[int, float]:
+    """Have wrk make requests on connections that it keeps, by default as fast as it can.
+
+    Returns how many were answered, and in how many seconds.
+    """
+    options = ["--threads=1", f"--connections={connections}", f"--duration={seconds}s"]
+    command = ["wrk", *options, f"--script={SCRIPTS / script}.lua", url]
+    environ = {**os.environ, "LUA_PATH": f"{SCRIPTS}/?.lua"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    for line in done.stdout.splitlines():
+        if line.startswith("bench"):
+            _, requests, microseconds, errors = line.split()
+            if not float(errors):
+                return int(requests), float(microseconds) / 1e6
+    raise ProcessError(f"{' '.join(command)}: wrong answers, or none\n{done.stdout}{done.stderr}")
+
+
 class Server(NamedTuple):
     """A server that runs."""
 
@@ -58,7 +76,7 @@ class Server(NamedTuple):
         process, pids = psutil.Process(self.child.pid), (self.child.pid, wine)
         process.resume()
         before = processor_seconds(*pids)
-        requests, spent = wrk.ask(self.url, CONNECTIONS, seconds, script)
+        requests, spent = ask(self.url, CONNECTIONS, seconds, script)
         time.sleep(QUIET)  # for what follows the last answer
         used = processor_seconds(*pids) - before
         process.suspend()

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from .names import STOCK, STOCK_DATAGRAMS
 from .programs import BATCH, BURST, DATAGRAM_SIZE, DATAGRAMS, MESSAGE, PIECE, ROUND
-from .table import Figure
+from .table import STOCK, STOCK_DATAGRAMS, Figure
 
 MIB: Final = 1 << 20
 RATE: Final = 1000  # messages per second, all connections together

@@ -1,26 +1,33 @@
-"""Counts what Python does for one receive, in the Windows CPython; no clock is involved.
+"""Profiles a receive or a program, in the Windows CPython.
 
-usage: calls.py trio|trio_wsarecv waiting|inline|burst RECEIVES
+usage: profiled.py calls trio|trio_wsarecv waiting|inline|burst RECEIVES
+       profiled.py time TARGET SCRIPT ARGUMENTS
 
-"waiting": a thread sends each message only when the receive is waiting, so every receive pends and
-wakes the run loop once.  "inline": everything has been sent before, so no receive has to wait.
-"burst": the same as "waiting", just after a burst.
+"calls" counts what Python does for one receive of a stream that ``open_tcp_stream`` made.  In
+"waiting" a thread sends each message only when the receive is waiting, so every receive pends and
+wakes the run loop once.  In "inline" everything has been sent before, so no receive has to wait.
+"burst" is the same as "waiting", just after a burst.  `sys.setprofile`, in the thread of the run,
+counts all that happens from one receive to the next: the receive itself, and what Trio does to put
+the task to sleep and to run it again.  So are the bytes of the buffers that the kernel gets.
 
-The stream is one that ``open_tcp_stream`` made.  `sys.setprofile`, in the thread of the run, counts
-all that happens from one receive to the next: the receive itself, and what Trio does to put the
-task to sleep and to run it again.  Calls of Windows are counted as Trio and the package make them,
-and so are the bytes of the buffers that the kernel gets.
+"time" profiles the main function of a subject by cProfile.
+
+Profilers do not see calls of a DLL by cffi, but they see calls of a wrapper.  So all functions that
+Trio and this package call are wrapped.
 """
 
 from __future__ import annotations
 
+import cProfile
 import json
 import queue
+import runpy
 import socket
 import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -28,14 +35,49 @@ from typing import Any, Final
 import trio
 
 import trio_wsarecv
-from benchmarks import libraries
 from benchmarks.programs import BURST, MESSAGE
+
+#: The types of cffi's libraries, with declarations of its own and with generated ones.
+TYPES: Final = {"FFILibrary", "Lib"}
+
+
+class Library:
+    """A library, with each of its functions wrapped."""
+
+    def __init__(self, library: Any, wrap: Callable[[str, Any], Any]) -> None:
+        self._library = library
+        self._wrap = wrap
+
+    def __getattr__(self, name: str) -> Any:
+        function = self._wrap(name, getattr(self._library, name))
+        setattr(self, name, function)
+        return function
+
+
+def wrap_all(wrap: Callable[[str, Any], Any]) -> None:
+    """Wrap the functions of all libraries that Trio's modules and ours have."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in {"trio", "trio_wsarecv"}:
+            for attribute, value in list(vars(module).items()):
+                if type(value).__name__ in TYPES:
+                    setattr(module, attribute, Library(value, wrap))
+
+
+def visible(name: str, function: Any) -> Any:
+    """Return a Python function of that name that calls the function."""
+
+    def call(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    call.__code__ = call.__code__.replace(co_name=name)
+    return call
+
 
 PAUSE: Final = 0.01  # seconds from the end of one receive to the next message
 WARM_UP: Final = 5
 
 #: Not a part of the program: this module, the wrappers, and what only Wine needs.
-LEFT_OUT: Final = {"calls.py", "libraries.py", "sitecustomize.py"}
+LEFT_OUT: Final = {"profiled.py", "sitecustomize.py"}
 #: The functions of the system that a receive may need.
 SYSTEM: Final = {"WSARecv", "GetQueuedCompletionStatusEx", "DeviceIoControl", "CancelIoEx"}
 
@@ -73,7 +115,7 @@ def send_when_asked(sock: socket.socket, asked: queue.SimpleQueue[None]) -> None
 
 async def measure(kind: str, mode: str, count: int) -> Counter[str]:
     counts = Counts()
-    libraries.wrap_all(counts.wrap)
+    wrap_all(counts.wrap)
     package: Any = trio if kind == "trio" else trio_wsarecv
     with socket.create_server(("127.0.0.1", 0)) as listener:
         stream = await package.open_tcp_stream(*listener.getsockname())
@@ -106,12 +148,21 @@ async def measure(kind: str, mode: str, count: int) -> Counter[str]:
     return counts.copy()  # before the end of the run adds to it
 
 
-def main() -> None:
-    kind, mode, count = sys.argv[1:]
+def count_calls(kind: str, mode: str, count: str) -> None:
     counts = trio.run(measure, kind, mode, int(count))
     result = {name: number / int(count) for name, number in counts.items()}
     print("bench calls", json.dumps(result))
 
 
+def measure_time(target: str, *arguments: str) -> None:
+    sys.argv[:] = arguments
+    main = runpy.run_path(arguments[0])["main"]
+    wrap_all(visible)
+    with cProfile.Profile() as profile:
+        trio.run(main)
+    profile.dump_stats(target)
+
+
 if __name__ == "__main__":
-    main()
+    command, *rest = sys.argv[1:]
+    (count_calls if command == "calls" else measure_time)(*rest)
