@@ -77,12 +77,14 @@ def subjects(machine: Machine, raw: Path) -> list[Subject]:
 
 
 @contextmanager
-def started(subjects: Iterable[Subject]) -> Iterator[dict[str, Child]]:
-    """Start the processes of all these subjects; they end with the block."""
+def started(subjects: Iterable[Subject], *, kill: bool = False) -> Iterator[dict[str, Child]]:
+    """Start the processes of all these subjects; they end with the block, or are killed then."""
     with ExitStack() as stack:
         children = {}
         for subject in subjects:
             environ, folder = subject.machine.environ, subject.machine.folder
             children[subject.name] = child = Child(subject.command, environ, folder)
             stack.callback(child.finish)
+            if kill:
+                stack.callback(child.kill)  # which is called first
         yield children

@@ -12,7 +12,6 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -23,6 +22,7 @@ from tests.apps.certificates import create
 from .machine import Machine, windows_path
 from .processes import Child, ProcessError, processor_seconds
 from .rounds import QUIET, alternating
+from .subjects import Subject, python, started
 from .table import Table
 from .works import REQUESTS, processor_per
 
@@ -83,26 +83,21 @@ class Server(NamedTuple):
         return requests / spent, 1e6 * used / requests
 
 
-@contextmanager
-def started(where: Machine, certificate: Path | None) -> Iterator[dict[str, Server]]:
-    """Start all servers, for HTTPS if there is a certificate; they end with the block."""
-    with ExitStack() as stack:
-        children = {}
-        for name, options in SERVERS.items():
-            command = [*where.launcher, where.python, *options, f"{PROGRAMS}.http_app:app"]
-            if certificate:
-                prefix = "--ssl-" if "uvicorn" in options else "--"
-                file = windows_path(certificate)
-                command += [f"{prefix}certfile={file}", f"{prefix}keyfile={file}"]
-            children[name] = child = Child(command, where.environ, where.folder)
-            stack.callback(child.finish)
-            stack.callback(child.kill)  # which is called first
-        servers = {}
-        for name, child in children.items():
-            while not (found := re.search(r"(?i)running on (https?://[\d.]+:\d+)", child.line(""))):
-                pass
-            servers[name] = Server(child, f"{found[1]}/")
-        yield servers
+def servers(where: Machine, certificate: Path | None) -> Iterator[Subject]:
+    """Give all servers, for HTTPS if there is a certificate."""
+    for name, options in SERVERS.items():
+        command = [*options, f"{PROGRAMS}.http_app:app"]
+        if certificate:
+            prefix = "--ssl-" if "uvicorn" in options else "--"
+            file = windows_path(certificate)
+            command += [f"{prefix}certfile={file}", f"{prefix}keyfile={file}"]
+        yield Subject(name, python(where, *command), where)
+
+
+def url(child: Child) -> str:
+    while not (found := re.search(r"(?i)running on (https?://[\d.]+:\d+)", child.line(""))):
+        pass
+    return f"{found[1]}/"
 
 
 def measure(where: Machine, folder: Path, scheme: str, turns: int) -> list[Table]:
@@ -113,13 +108,14 @@ def measure(where: Machine, folder: Path, scheme: str, turns: int) -> list[Table
     busy = Table(f"{scheme}-busy", full, REQUESTS, TRIO)
     spent = Table(f"{scheme}-busy-processor", full, processor, TRIO)
     certificate = create(folder).server if scheme == "https" else None
-    with started(where, certificate) as servers:
-        for server in servers.values():
+    with started(servers(where, certificate), kill=True) as children:
+        running = {name: Server(child, url(child)) for name, child in children.items()}
+        for server in running.values():
             server.visit(BUSY_SECONDS, where.server)  # for warming up
-        for name in alternating(servers, turns):
-            _, used = servers[name].visit(MODERATE_SECONDS, where.server, "moderately")
+        for name in alternating(running, turns):
+            _, used = running[name].visit(MODERATE_SECONDS, where.server, "moderately")
             moderate.add(name, used)
-            requests, used = servers[name].visit(BUSY_SECONDS, where.server)
+            requests, used = running[name].visit(BUSY_SECONDS, where.server)
             busy.add(name, requests)
             spent.add(name, used)
     return [moderate, busy, spent]

@@ -3,8 +3,7 @@
 Under Wine this shows nothing: memory is not locked there, and a system call is a round trip to
 another process.  A peer in another process sends each message of 64 bytes back.  A receive *waits*
 if it is submitted before its message has arrived, otherwise the message *is there* and the receive
-succeeds inline; without skip mode, a packet follows then, too.  The last rows measure Trio's
-sockets and ours.
+succeeds inline; without skip mode, a packet follows then, too.
 """
 
 from __future__ import annotations
@@ -18,16 +17,12 @@ import sys
 import time
 from collections import defaultdict
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import trio
-
-import trio_wsarecv
 from trio_wsarecv._winsock.calls import NULL, ffi, kernel32, ws2_32
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 assert sys.platform == "win32", "this is about Windows"
 import _overlapped  # type: ignore[import-not-found]  # noqa: E402
@@ -46,28 +41,8 @@ while data := sock.recv(65536):
 """
 
 
-class Figures:
-    """What messages cost: processor time and latency."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-        self.began = time.process_time()
-
-    @contextmanager
-    def message(self) -> Iterator[None]:
-        """Time one message."""
-        begin = time.perf_counter()
-        yield
-        self.times.append(time.perf_counter() - begin)
-
-    def microseconds(self) -> tuple[float, float]:
-        """Return the processor time of a message, and the median of the latency."""
-        spent = time.process_time() - self.began
-        return spent / len(self.times) * 1e6, statistics.median(self.times) * 1e6
-
-
 class Way(NamedTuple):
-    """A way to receive by an overlapped ``WSARecv``, without the package."""
+    """A way to receive by an overlapped ``WSARecv``."""
 
     kind: str
     size: int
@@ -79,37 +54,6 @@ class Way(NamedTuple):
         memory = f"{self.size // KIB} KiB{' and the overflow area' if self.area else ''}"
         mode = "skip mode" if self.skips else "default mode"
         return f"{self.kind} {'waits' if self.waits else 'is there'}, {memory}, {mode}"
-
-    def measure(self, count: int) -> Figures:
-        """Receive this many messages."""
-        with connected(self.kind) as sock:
-            handle = sock.fileno()
-            port = _overlapped.CreateIoCompletionPort(_overlapped.INVALID_HANDLE_VALUE, 0, 0, 1)
-            _overlapped.CreateIoCompletionPort(handle, port, 0, 0)
-            if self.skips:
-                kernel32.SetFileCompletionNotificationModes(handle, 1)
-            memory: Any = ffi.new("RECEIVE *")
-            blocks = [ffi.new("char[]", size) for size in (self.size, self.area) if size]
-            buffers: Any = ffi.new("WSABUF[]", [(len(block), block) for block in blocks])
-            overlapped = ffi.addressof(memory, "overlapped")
-            received, flags = ffi.addressof(memory, "received"), ffi.addressof(memory, "flags")
-
-            def receive() -> bool:
-                memory.flags = 0
-                arguments = (buffers, len(blocks), received, flags, overlapped, NULL)
-                return bool(ws2_32.WSARecv(handle, *arguments)) or not self.skips
-
-            figures = Figures()
-            for _ in range(count):
-                with figures.message():
-                    packet_follows = self.waits and receive()
-                    sock.send(MESSAGE)
-                    if not self.waits:
-                        select.select([sock], [], [])
-                        packet_follows = receive()
-                    if packet_follows:
-                        _overlapped.GetQueuedCompletionStatus(port, 60_000)
-            return figures
 
 
 @contextmanager
@@ -134,34 +78,36 @@ def connected(kind: str) -> Iterator[socket.socket]:
                 peer.kill()
 
 
-async def with_trio(kind: str, wrap: Callable[[socket.socket], Any], count: int) -> Figures:
-    """Receive this many messages by Trio's socket or ours."""
-    with connected(kind) as plain, wrap(plain) as sock:
-        figures = Figures()
-        for _ in range(count):
-            with figures.message():
-                await sock.send(MESSAGE)
-                await sock.recv(64 * KIB)
-    return figures
+def measure(way: Way, sock: socket.socket, count: int) -> tuple[float, float]:
+    """Receive so many messages; return what one costs in µs: processor time, median latency."""
+    handle = sock.fileno()
+    port = _overlapped.CreateIoCompletionPort(_overlapped.INVALID_HANDLE_VALUE, 0, 0, 1)
+    _overlapped.CreateIoCompletionPort(handle, port, 0, 0)
+    if way.skips:
+        kernel32.SetFileCompletionNotificationModes(handle, 1)
+    memory: Any = ffi.new("RECEIVE *")
+    blocks = [ffi.new("char[]", size) for size in (way.size, way.area) if size]
+    buffers: Any = ffi.new("WSABUF[]", [(len(block), block) for block in blocks])
+    overlapped = ffi.addressof(memory, "overlapped")
+    received, flags = ffi.addressof(memory, "received"), ffi.addressof(memory, "flags")
 
+    def receive() -> bool:
+        memory.flags = 0
+        arguments = (buffers, len(blocks), received, flags, overlapped, NULL)
+        return bool(ws2_32.WSARecv(handle, *arguments)) or not way.skips
 
-def run_trio(kind: str, wrap: Callable[[socket.socket], Any], count: int) -> Figures:
-    return trio.run(with_trio, kind, wrap, count)
-
-
-def subjects() -> dict[str, Callable[[int], Figures]]:
-    """Return everything to measure, by name."""
-    ways = [Way("stream", kib * KIB) for kib in (1, 4, 16, 64, 256)]
-    sizes = [kib * KIB for kib in (1, 4, 16, 64)]
-    ways += [Way("datagram", size, area) for area in (0, AREA) for size in sizes]
-    for kind, area in (("stream", 0), ("datagram", AREA)):
-        ways += [Way(kind, KIB, area, skips, waits=False) for skips in (False, True)]
-    found: dict[str, Callable[[int], Figures]] = {str(way): way.measure for way in ways}
-    wraps = {"stock Trio": trio.socket.from_stdlib_socket, "ours": trio_wsarecv.from_stdlib_socket}
-    for kind in KINDS:
-        for name, wrap in wraps.items():
-            found[f"{kind}, {name}"] = partial(run_trio, kind, wrap)
-    return found
+    times, spent = [], time.process_time()
+    for _ in range(count):
+        begin = time.perf_counter()
+        packet_follows = way.waits and receive()
+        sock.send(MESSAGE)
+        if not way.waits:
+            select.select([sock], [], [])
+            packet_follows = receive()
+        if packet_follows:
+            _overlapped.GetQueuedCompletionStatus(port, 60_000)
+        times.append(time.perf_counter() - begin)
+    return (time.process_time() - spent) / count * 1e6, statistics.median(times) * 1e6
 
 
 def main() -> None:
@@ -170,14 +116,19 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=20_000, help="in each round")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    ways = [Way("stream", kib * KIB) for kib in (1, 4, 16, 64, 256)]
+    ways += [Way("datagram", kib * KIB, area) for area in (0, AREA) for kib in (1, 4, 16, 64)]
+    for kind, area in (("stream", 0), ("datagram", AREA)):
+        ways += [Way(kind, KIB, area, skips, waits=False) for skips in (False, True)]
     rounds = defaultdict(list)
     for _ in range(options.rounds):
-        for name, measure in subjects().items():
-            rounds[name].append(measure(options.messages).microseconds())
+        for way in ways:
+            with connected(way.kind) as sock:
+                rounds[way].append(measure(way, sock, options.messages))
     print("subject\tprocessor time, µs per message\tlatency, µs")
-    for name, figures in rounds.items():
+    for way, figures in rounds.items():
         medians = (statistics.median(each) for each in zip(*figures, strict=True))
-        print(name, *(f"{median:.2f}" for median in medians), sep="\t")
+        print(way, *(f"{median:.2f}" for median in medians), sep="\t")
 
 
 if __name__ == "__main__":
