@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter
-from contextlib import suppress
 from typing import Any
 
 import trio
@@ -24,13 +23,11 @@ from .peers import BURSTS, HEADER, LARGEST, SMALLEST, datagram
 
 SOCKETS = 20
 #: How many datagrams a conversation may have.
-LENGTHS = {"flood": 2000, "oversized": 50, "spoof": 2000, "vanish": 50, "echo": 2000}
+LENGTHS = {"flood": 2000, "oversized": 50, "spoof": 2000, "echo": 2000}
 #: Seconds that a receive may last on average, before it is cancelled.
 PATIENCE = 0.001
 #: Seconds within which a datagram has to arrive.
 STUCK = 30.0
-#: Seconds that an ICMP message may take; not every system wakes a receive for it.
-ICMP = 0.05
 WANTED = (*LENGTHS, "truncated", "closed by another task", "cancelled receives", "cancelled sends")
 
 
@@ -127,8 +124,6 @@ class Conversation:
                     nursery.start_soon(self.close_soon, sock)
                 try:
                     await self.receive_all(sock, port)
-                    if self.kind == "vanish":
-                        await self.meet_nobody(sock)
                 except (trio.ClosedResourceError, OSError) as exc:
                     if not self.is_closed:
                         failures.append(f"{self}: {exc!r}")
@@ -169,19 +164,6 @@ class Conversation:
                 elif self.received % BURSTS[self.kind] == 0 or self.received == self.count:
                     line = f"ack {self.received} {self.name}"
                     await sock.sendto(line.encode(), ("127.0.0.1", port))
-
-    async def meet_nobody(self, sock: trio_wsarecv.Socket) -> None:
-        address = self.addresses.get(0)
-        if address is None:
-            return
-        await sock.connect(address)
-        with suppress(ConnectionResetError, ConnectionRefusedError):
-            for _ in range(2):
-                await sock.send(b"anybody there?")
-                with trio.move_on_after(ICMP):
-                    await sock.recv(100)
-            return
-        self.account.faults["ICMP messages"] += 1
 
 
 async def soak(account: Account, port: int, datagrams: int, rng: random.Random) -> None:

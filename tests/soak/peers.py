@@ -20,7 +20,6 @@ its own, each with its sender and its number in front.  After each burst it wait
 * ``flood``: small datagrams, many at a time,
 * ``oversized``: large ones among them, larger than most buffers,
 * ``spoof``: those of another socket among them, which is a sender of its own,
-* ``vanish``: some, and then the socket is closed, so that sending there fails,
 * ``echo``: small ones, each of which has to come back, in order and once, instead of the ``ack``.
 """
 
@@ -51,7 +50,7 @@ HEADER = struct.Struct(">HI")  # of a datagram: sender and number
 SMALLEST, LARGEST = HEADER.size, 65_507
 SMALL = 1200  # bytes of most datagrams, at the most
 #: How many datagrams may wait in a receive buffer.  The kernel counts more than their bytes.
-BURSTS = {"flood": 64, "oversized": 2, "spoof": 64, "vanish": 8, "echo": 64}
+BURSTS = {"flood": 64, "oversized": 2, "spoof": 64, "echo": 64}
 SILENCE = 60.0  # seconds after which the other side must have closed its socket
 
 acknowledgements: dict[str, trio.MemorySendChannel[int]] = {}

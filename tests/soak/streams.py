@@ -19,7 +19,7 @@ import trio_wsarecv
 from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, wsarecv
 
 from .account import CLOSED, Account, held, raise_file_limit
-from .peers import LENGTH, ROW, URGENT
+from .peers import LENGTH, ROW
 
 #: Seconds that the last bytes may take.
 LAST_BYTES = 40.0
@@ -115,7 +115,6 @@ class Connection:
         self.position = 0
         self.is_closed = False
         self.acknowledged = False
-        self.urgent_tried = False
         self.doing = "nothing yet"
         self.scope = trio.CancelScope()
         self.stream: SocketStream
@@ -167,7 +166,14 @@ class Connection:
     async def receive_all(self, nursery: trio.Nursery) -> None:
         try:
             while await self.receive_once():
-                await self.react(nursery)
+                if self.position < self.size or self.acknowledged:
+                    continue
+                if self.name == "reset":
+                    self.acknowledged = True
+                    await self.stream.send_all(b"a")
+                elif self.name == "vanish":
+                    self.acknowledged = True
+                    nursery.start_soon(self.close_soon)
         except (OSError, trio.BrokenResourceError) as exc:
             # Calls on a closed socket raise OSError.
             cause = exc if isinstance(exc, OSError) else exc.__cause__
@@ -187,46 +193,14 @@ class Connection:
         seconds = self.rng.expovariate(1 / self.kind.patience) if self.rng.random() < 0.8 else 0
         with trio.move_on_after(seconds) as self.scope:
             data = await receive(self.doing, self.stream, self.rng)
-        faults = self.account.faults
-        faults["cancelled receives"] += self.scope.cancelled_caught
-        faults["receives that got bytes although cancelled"] += bool(
-            self.scope.cancel_called and data
-        )
+        self.account.faults["cancelled receives"] += self.scope.cancelled_caught
         # Data sent just before a reset may or may not arrive.
         if data and not (self.acknowledged and self.name == "reset"):
+            self.account.faults["receives that got bytes although cancelled"] += (
+                self.scope.cancel_called
+            )
             self.enter(data)
         return data is None or bool(data)
-
-    async def react(self, nursery: trio.Nursery) -> None:
-        """Do what this kind of connection needs at this point."""
-        if self.name == "urgent" and self.position == self.size // 2:
-            await self.receive_urgent()
-        elif self.position < self.size or self.acknowledged:
-            return
-        elif self.name == "reset":
-            self.acknowledged = True
-            await self.stream.send_all(b"a")
-        elif self.name == "vanish":
-            self.acknowledged = True
-            nursery.start_soon(self.close_soon)
-
-    async def receive_urgent(self) -> None:
-        if self.urgent_tried:
-            return
-        self.urgent_tried = True
-        self.doing = "receive_urgent"
-        buffer = bytearray(1)
-        # Only at its place in the stream: after that place and the end of the stream, Wine 8.0
-        # wakes such a receive again and again without data.
-        with trio.move_on_after(self.rng.uniform(0, 0.2)):
-            try:
-                received, _ = await wsarecv(self.stream.socket, [buffer], MsgFlag.MSG_OOB)
-            except OSError:
-                return
-            if received:
-                self.account.faults["out-of-band bytes received"] += 1
-                if buffer != URGENT:
-                    raise Fault(f"the out-of-band byte is {bytes(buffer)!r}")
 
 
 async def cancel_late(account: Account, rng: random.Random) -> None:

@@ -155,15 +155,14 @@ def judge_cancelled(report: dict[str, Any]) -> None:
             f"   receives that pended: {report['pended_first']}; cancelled by CancelIoEx: "
             f"{report['cancelled']}, after {report['seconds']:.2f} s",
             f"   OVERLAPPED.Internal {status:#x}, WSAGetOverlappedResult {code} ({name})",
-            f"   in the program: {report['exception']}; the next receive on the connection "
-            f"{'got' if report['next'] else 'did NOT get'} its data",
+            f"   caught by the cancel scope: {report['caught']}; the next receive on the "
+            f"connection {'got' if report['next'] else 'did NOT get'} its data",
         )
     )
     expect("receives that pended", report["pended_first"], 1)
     expect("receives that were cancelled", report["cancelled"], 1)
     expect("status of the OVERLAPPED", status, STATUS_CANCELLED)
     expect("WSAGetOverlappedResult", code, WinsockError.WSA_OPERATION_ABORTED)
-    expect("exception", report["exception"], "trio.Cancelled")
     expect("caught by the cancel scope", report["caught"], True)
     expect("the next receive got its data", report["next"], True)
 

@@ -15,7 +15,6 @@ import random
 import socket
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -34,30 +33,19 @@ PAUSE = 0.008
 MARK = "loss"
 
 
-@dataclass
-class Answer:
-    """The result.
+async def receive_all(receive: Callable[[float], Awaitable[bytes | None]]) -> tuple[int, int]:
+    """Receive to the end by a function that returns None when it timed out.
 
-    Attributes:
-      library: what received them, with its version.
-      cancelled: how many receives ended in cancellation.
-      received: how many bytes they gave in all.
+    Returns how many receives were cancelled, and how many bytes they gave in all.
     """
-
-    library: str
-    cancelled: int = 0
-    received: int = 0
-
-    async def receive_all(self, receive: Callable[[float], Awaitable[bytes | None]]) -> None:
-        """Receive to the end by a function that returns None when it timed out."""
-        while (data := await receive(random.uniform(0, PATIENCE))) != b"":
-            if data is None:
-                self.cancelled += 1
-            else:
-                self.received += len(data)
+    cancelled = received = 0
+    while (data := await receive(random.uniform(0, PATIENCE))) != b"":
+        cancelled += data is None
+        received += len(data or b"")
+    return cancelled, received
 
 
-async def by_asyncio(port: int, answer: Answer) -> None:
+async def by_asyncio(port: int) -> tuple[int, int]:
     loop = asyncio.get_running_loop()
 
     async def receive(seconds: float) -> bytes | None:
@@ -71,35 +59,35 @@ async def by_asyncio(port: int, answer: Answer) -> None:
 
     with socket.create_connection(("127.0.0.1", port)) as sock:
         sock.setblocking(False)
-        await answer.receive_all(receive)
+        return await receive_all(receive)
 
 
-async def by_trio(port: int, answer: Answer) -> None:
+async def by_trio(port: int) -> tuple[int, int]:
     async def receive(seconds: float) -> bytes | None:
         with trio.move_on_after(seconds):
             return bytes(await stream.receive_some(PIECE))
         return None
 
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-        await answer.receive_all(receive)
+        return await receive_all(receive)
 
 
 def main(name: str, port: int) -> None:
-    answer = Answer(f"trio {trio.__version__}")
+    library = f"trio {trio.__version__}"
     if name == "trio_wsarecv":
         trio_wsarecv.patch_trio()
-        answer.library = f"trio_wsarecv {trio_wsarecv.__version__}, {answer.library}"
+        library = f"trio_wsarecv {trio_wsarecv.__version__}, {library}"
     if name.startswith("trio"):
-        trio.run(by_trio, port, answer)
+        counts = trio.run(by_trio, port)
         calls = trio_wsarecv.statistics().wsarecv_calls
         if sys.platform == "win32" and bool(calls) is not (name == "trio_wsarecv"):
             raise RuntimeError(f"{calls} calls of WSARecv: this was not {name}")
     else:
         loop: Any = importlib.import_module(name).new_event_loop()
         own = f"asyncio ({type(loop).__name__}), Python {platform.python_version()}"
-        answer.library = own if name == "asyncio" else f"{name} {version(name)}"
-        loop.run_until_complete(by_asyncio(port, answer))
-    print(MARK, json.dumps(asdict(answer)), flush=True)
+        library = own if name == "asyncio" else f"{name} {version(name)}"
+        counts = loop.run_until_complete(by_asyncio(port))
+    print(MARK, json.dumps([library, *counts]), flush=True)
 
 
 if __name__ == "__main__":
