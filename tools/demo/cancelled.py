@@ -42,8 +42,8 @@ async def main(host: str, port: str) -> None:
             "pended_first": trio_wsarecv.statistics().pended,
             "caught": scope.cancelled_caught,
             "seconds": seconds,
-            "status": operation and operation.status,
-            "code": operation and result_of(operation),
+            "status": operation.status if operation else 0,
+            "code": result_of(operation) if operation else 0,
         }
 
         await stream.send_all(WORD)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import termios
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,11 +35,12 @@ pytestmark = pytest.mark.slow
 
 WINPYTHON = [sys.executable, str(REPOSITORY / "tools" / "wine" / "winpython.py")]
 DEADLINE = 50
-#: Programs with a child, which has the same last argument.
+#: Programs with a child, which has the same last argument.  A busy one does not notice by itself
+#: that the wineserver has died.
 SLEEPING_FAMILY = """
 import subprocess, sys, time
-subprocess.Popen([sys.executable, "-c", "import time; time.sleep(99)", sys.argv[1]])
-print("started", flush=True)
+code = "print('started', flush=True)\\nwhile True: pass"
+subprocess.Popen([sys.executable, "-c", code, sys.argv[1]])
 time.sleep(99)
 """
 INTERRUPTED_FAMILY = """
@@ -138,6 +139,15 @@ def test_bytes_are_copied_when_they_come_and_an_open_stdin_is_not_waited_for() -
             assert process.stdout.read(2) == f"{step}\r".encode()
             process.stdin.write(b"\n")
         assert process.wait(DEADLINE) == 0
+
+
+def test_output_that_nobody_has_read_yet_is_not_lost_at_the_end() -> None:
+    code = "import os; os.write(1, bytes(100_000))"
+    with subprocess.Popen([*WINPYTHON, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        assert len(process.stdout.read()) == 100_000
 
 
 def test_a_closed_stdin_is_empty() -> None:
