@@ -18,23 +18,19 @@ assert sys.platform != "win32"
 
 from .environment import HERE, ensure  # noqa: E402
 from .prefix import windows_path  # noqa: E402
-from .system import Problem, check_call, say  # noqa: E402
+from .system import Problem, check_call  # noqa: E402
 
 
 def create(folder: Path, requirements: list[str]) -> None:
-    """Make the virtual environment; an old one is deleted.
-
-    :raises Problem: it cannot be made; the text says why.
-    """
+    """Make the virtual environment; an old one is deleted."""
     shutil.rmtree(folder, ignore_errors=True)
     home = ensure().home
     scripts, packages = folder / "Scripts", folder / "Lib" / "site-packages"
     scripts.mkdir(parents=True)
     for file in (home / "python.exe", *home.glob("*.dll")):
         (scripts / file.name).symlink_to(file)
-    settings = {"home": windows_path(home), "include-system-site-packages": "false"}
-    lines = [f"{name} = {value}\n" for name, value in settings.items()]
-    (folder / "pyvenv.cfg").write_text("".join(lines), encoding="utf-8")
+    settings = f"home = {windows_path(home)}\ninclude-system-site-packages = false\n"
+    (folder / "pyvenv.cfg").write_text(settings, encoding="utf-8")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     target = ["--target", str(packages), "--only-binary=:all:"]
     target += ["--python-platform=windows", f"--python-version={version}"]
@@ -42,16 +38,9 @@ def create(folder: Path, requirements: list[str]) -> None:
     shutil.copy(HERE / "site" / "sitecustomize.py", packages)
 
 
-def main() -> int:
-    folder, *requirements = sys.argv[1:]
+if __name__ == "__main__":
     os.environ.pop("WINPYTHON_VENV", None)
     try:
-        create(Path(folder), requirements)
+        create(Path(sys.argv[1]), sys.argv[2:])
     except Problem as problem:
-        say(str(problem))
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        sys.exit(f"winpython: {problem}")
