@@ -102,10 +102,9 @@ def main() -> int:
 
     tests = plain.outcomes.keys() | patched.outcomes.keys()
     different = {test for test in tests if plain.outcome(test) != patched.outcome(test)}
-    print("Failed both times:")
-    show({test for test in tests - different if plain.outcome(test) == "failed"}, plain, patched)
-    print("Ended differently:")
-    show(different, plain, patched)
+    failed = {test for test in tests - different if plain.outcome(test) == "failed"}
+    show("failed both times", failed, plain, patched)
+    show("ended differently", different, plain, patched)
     if len(different) > REPEATABLE:
         print(quoted(patched.log))
     else:
@@ -123,9 +122,8 @@ def check_again(tests: set[str], first: Run) -> set[str]:
     for attempt in range(1, REPEATS + 1):
         if not tests:
             break
-        print(f"once more ({attempt} of at most {REPEATS}):")
         plain, patched = run_both(tests)
-        show(tests, plain, patched)
+        show(f"once more, {attempt} of at most {REPEATS} times", tests, plain, patched)
         tests = {test for test in tests if plain.outcome(test) != first.outcome(test)}
         differ = {test for test in tests if plain.outcome(test) != patched.outcome(test)}
         if differ:
@@ -172,9 +170,9 @@ def quoted(log: str) -> str:
     return textwrap.indent(log, "  | ", lambda line: True)
 
 
-def show(tests: Collection[str], *runs: Run) -> None:
+def show(title: str, tests: Collection[str], *runs: Run) -> None:
     for test in sorted(tests):
-        print(f"  {test}")
+        print(f"{title}: {test}")
         for run in runs:
             print(f"    {run.name}:", *run.outcomes.get(test, [run.outcome(test)]))
 
