@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import gc
 import json
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,9 +68,10 @@ def pytest_runtest_teardown() -> Generator[None, object, object]:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call" or not report.passed:
-        file, _, name = report.nodeid.partition("::")
+        module = Path(report.location[0]).stem  # which the other name lacks for foreign folders
+        name = report.nodeid.rpartition("::")[2]
         message = str(getattr(report.longrepr, "reprcrash", ""))
-        outcomes[f"trio._tests.{PurePosixPath(file).stem}::{name}"] = (report.outcome, message)
+        outcomes[f"trio._tests.{module}::{name}"] = (report.outcome, message)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
