@@ -20,11 +20,11 @@ from tqdm import tqdm
 
 from tools.children import end_on_termination
 
-from .compare import MOST, THOROUGH, Comparison, Oracle, Player, compare
+from .compare import Comparison, Player, compare
 from .generate import generate
 from .program import Program
 from .shrink import shrink
-from .workers import workers
+from .worker import workers
 
 #: How often the package plays a program again after a difference.
 AGAIN = 50
@@ -56,40 +56,30 @@ class Session:
     different: Counter[str] = field(default_factory=Counter)
     once: int = 0
 
-    def check(self, program: Program, name: str, schedules: Iterable[int] = (0,)) -> None:
-        """Play a program on both, and print how they differ.
-
-        The package plays it with each of these scheduler seeds, until the two differ.
-        """
-        oracle = Oracle(self.plain, program, MOST)
-        for schedule in schedules:
-            outcome = self.patched.play(program, schedule)
-            comparison = oracle.judge(outcome)
-            if comparison.problems:
-                break
+    def check(self, program: Program, name: str, times: int = 1) -> None:
+        """Play a program this many times on both, until they differ, and print how."""
+        comparison = compare(self.plain, self.patched, program, times)
         self.programs += 1
         self.receives += comparison.receives
         self.tolerated += comparison.tolerated
-        if comparison.kinds <= self.different.keys():
-            self.different.update(comparison.kinds)
+        if comparison.problems.keys() <= self.different.keys():
+            self.different.update(comparison.problems.keys())
             return  # no difference, or one that has been shown before
-        oracle.most = THOROUGH
-        comparison = oracle.judge(outcome)
-        if not comparison.problems:
-            return
-        again = compare(self.plain, self.patched, program, AGAIN, THOROUGH)
+        again = compare(self.plain, self.patched, program, AGAIN)
         if not again.problems:
             self.once += 1
             self._show(f"{name}: this has not happened again in {AGAIN} times", program, comparison)
             return
-        self.different.update(again.kinds)
+        self.different.update(again.problems.keys())
         shown = again
 
         def fails(smaller: Program) -> bool:
             nonlocal shown
             for _ in range(2):  # twice, so that a replay of the smallest program fails too
-                found = compare(self.plain, self.patched, smaller, WHILE_SHRINKING, WHILE_SHRINKING)
-                if found.kinds.isdisjoint(again.kinds):
+                found = compare(
+                    self.plain, self.patched, smaller, WHILE_SHRINKING, (WHILE_SHRINKING,)
+                )
+                if found.problems.keys().isdisjoint(again.problems):
                     return False
             shown = found
             return True
@@ -103,7 +93,7 @@ class Session:
 
     def _show(self, title: str, program: Program, comparison: Comparison) -> None:
         replay = f"python -m tests.same --replay {shlex.quote(program.to_json())}"
-        problems = [line for each in comparison.problems for line in (each.kind, each.text)]
+        problems = [line for problem in comparison.problems.items() for line in problem]
         tqdm.write("\n".join(["", title, str(program), *problems, f"replay: {replay}"]))
 
     def __str__(self) -> str:
@@ -134,9 +124,9 @@ def main() -> int:
     seed = random.randrange(1 << 32) if options.seed is None else options.seed
     until = time.monotonic() + (options.seconds or inf)
     with workers(*(() if options.control else ("--patched",))) as (plain, patched):
-        session = Session(plain, patched)
+        session = Session(plain.play, patched.play)
         if options.replay:
-            session.check(Program.from_json(options.replay), "replayed", range(AGAIN))
+            session.check(Program.from_json(options.replay), "replayed", AGAIN)
         else:
             print(f"same: --seed {seed}", flush=True)
             seeds: Iterable[int] = itertools.count(seed)

@@ -52,11 +52,13 @@ class Case:
     @property
     def kind(self) -> str:
         """Name the difference, without numbers."""
-        mine, theirs = (
-            ", ".join(sorted({_kind(entry) for entry in entries})) or "nothing"
-            for entries in (self.package - self.stock, self.stock - self.package)
-        )
-        return f"{mine} instead of {theirs}"
+
+        def kinds(entries: Counter[Entry]) -> str:
+            results = (entry.result for entry in entries)
+            found = {"data" if " bytes " in result else result for result in results}
+            return ", ".join(sorted(found)) or "nothing"
+
+        return f"{kinds(self.package - self.stock)} instead of {kinds(self.stock - self.package)}"
 
 
 def data_beats_cancel_and_close(case: Case) -> bool:
@@ -103,8 +105,13 @@ def other_recursion_limit(case: Case) -> bool:
 def waiting_receive_gets_the_data(case: Case) -> bool:
     """A receive that waits gets the data that arrives, even if another task begins to receive
     before the waiting task runs."""
+    now = receives_of(case.burst, case.socket)
+    before = len(_receives(case)) - len(now)
+    # A task receives after one that has waited since an earlier burst, or receives on.
+    competes = (before and now) or (len(now) > 1 and any(each.times > 1 for each in now))
     got_data = any(_is_data(entry) for entry in case.package)
-    return _competes(case) and (got_data or not _only(case, BUSY))
+    only_refused = {entry.result for entry in case.package - case.stock} == {BUSY}
+    return bool(competes) and (got_data or not only_refused)
 
 
 def refused_a_step_later(case: Case) -> bool:
@@ -178,22 +185,5 @@ def _receives(case: Case) -> list[Receive]:
     return [each for burst in bursts for each in receives_of(burst, case.socket)]
 
 
-def _competes(case: Case) -> bool:
-    # Whether a task receives after one that has waited since an earlier burst, or receives on.
-    now = receives_of(case.burst, case.socket)
-    before = len(_receives(case)) - len(now)
-    return bool(before and now) or (len(now) > 1 and any(each.times > 1 for each in now))
-
-
-def _only(case: Case, result: str) -> bool:
-    # Whether this is the only result that the package gives instead.
-    return {entry.result for entry in case.package - case.stock} == {result}
-
-
 def _is_data(entry: Entry) -> bool:
-    words = (" bytes ", "end", TOO_LARGE)
-    return any(word in entry.result for word in words)
-
-
-def _kind(entry: Entry) -> str:
-    return "data" if " bytes " in entry.result else entry.result
+    return any(word in entry.result for word in (" bytes ", "end", TOO_LARGE))

@@ -79,41 +79,20 @@ class LocalPeer:
 
 
 class TlsPeer(LocalPeer):
-    """A TLS peer in this process, which reads from its socket in `received` only."""
+    """A TLS peer in this process."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__(sock)
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = contexts()[0].wrap_bio(self._in, self._out, server_side=True)
+    _early = b""
 
     def shake_hands(self) -> None:
-        while not self._attempt(self._tls.do_handshake):
-            self._in.write(self._sock.recv(65536))
-
-    def send(self, data: bytes) -> None:
-        self._attempt(lambda: self._tls.write(data))
+        self._sock = contexts()[0].wrap_socket(self._sock, server_side=True)
 
     def finish(self) -> None:
-        self._attempt(self._tls.unwrap)
-
-    def _attempt(self, function: Callable[[], object]) -> bool:
-        # Calls a TLS function and sends its output; returns whether it has finished.
-        wants_more = False
-        try:
-            function()
-        except ssl.SSLWantReadError:
-            wants_more = True
-        if data := self._out.read():
-            self._sock.sendall(data)
-        return not wants_more
+        self._early = self.received()  # which the end of the stream would have to come behind
+        with suppress(ssl.SSLWantReadError):  # the other side has not answered
+            self._sock.unwrap()  # type: ignore[attr-defined]
 
     def received(self) -> bytes:
-        self._in.write(super().received())
-        data = b""
-        with suppress(ssl.SSLError):
-            while part := self._tls.read(65536):
-                data += part
-        return data
+        return self._early + super().received()
 
 
 @cache

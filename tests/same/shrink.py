@@ -1,17 +1,16 @@
-"""Shrinks a program that fails, by leaving out bursts, then operations."""
+"""Shrinks a program that fails, by leaving out parts of its JSON."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from math import inf
 from typing import Any
 
-from .program import Burst, Program, Receive
-
-#: The attributes of a receive that may have their defaults instead.
-SIMPLER = ("frames", "times", "deadline", "peek", "caught", "call", "size", "group")
+from .program import Program
 
 
 def shrink(program: Program, fails: Callable[[Program], bool], seconds: float = inf) -> Program:
@@ -29,36 +28,28 @@ def shrink(program: Program, fails: Callable[[Program], bool], seconds: float = 
 
 
 def _smaller(program: Program) -> Iterator[Program]:
-    # The larger steps first.
-    runs = program.runs
-    if len(runs) > 1:
-        yield from (replace(program, runs=rest) for rest in _shorter(runs))
     if len(program.sockets) > 1:
         yield from (_without_socket(program, each) for each in range(len(program.sockets)))
-    for r, run in enumerate(runs):
-        yield from (replace(program, runs=_with(runs, r, rest)) for rest in _shorter(run))
-    for r, run in enumerate(runs):
-        for b, burst in enumerate(run):
-            for other in (*_shorter(burst), *_simpler(burst)):
-                yield replace(program, runs=_with(runs, r, _with(run, b, other)))
+    data = json.loads(program.to_json())
+    for runs in _with_less(data["runs"]):
+        with suppress(TypeError, ValueError):  # an operation without what it needs
+            yield Program.from_json(json.dumps({**data, "runs": runs}))
 
 
-def _shorter(items: list[Any]) -> Iterator[list[Any]]:
-    for index in range(len(items)):
-        yield items[:index] + items[index + 1 :]
-
-
-def _with(items: list[Any], index: int, item: Any) -> list[Any]:
-    return [*items[:index], item, *items[index + 1 :]]
-
-
-def _simpler(burst: Burst) -> Iterator[Burst]:
-    for index, each in enumerate(burst):
-        if isinstance(each, Receive):
-            usual = Receive(each.name, each.socket)
-            for simpler in (replace(each, **{name: getattr(usual, name)}) for name in SIMPLER):
-                if simpler != each:
-                    yield _with(burst, index, simpler)
+def _with_less(data: Any) -> Iterator[Any]:
+    # Leaves out one thing of a structure: first a large one, at last one argument of an operation.
+    if not isinstance(data, (list, dict)):
+        return
+    keys = list(data) if isinstance(data, dict) else range(len(data))
+    for key in keys:
+        smaller = data.copy()
+        del smaller[key]
+        yield smaller
+    for key in keys:
+        for less in _with_less(data[key]):
+            smaller = data.copy()
+            smaller[key] = less
+            yield smaller
 
 
 def _without_socket(program: Program, socket: int) -> Program:
