@@ -18,8 +18,8 @@ and unchanged until it no longer needs it.  `Simulation.check` raises all such c
 from .behaviour import Behaviour as Behaviour
 from .behaviour import CancelAnswer as CancelAnswer
 from .calls import Call as Call
-from .crash import CrashingClock as CrashingClock
+from .calls import CrashingClock as CrashingClock
+from .endpoints import State as State
 from .patches import simulated_winsock as simulated_winsock
 from .simulation import Simulation as Simulation
 from .sockets import SimulatedSocket as SimulatedSocket
-from .stream import State as State

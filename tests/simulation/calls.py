@@ -1,7 +1,8 @@
-"""A call in a task of its own."""
+"""A call in a task of its own, and a run that ends as by a fault inside Trio."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -57,3 +58,25 @@ class Call:
         return isinstance(self.outcome, outcome.Error) and isinstance(
             self.outcome.error, trio.Cancelled
         )
+
+
+class CrashingClock(trio.abc.Clock):
+    """A clock that fails when told to: Trio's loop ends, and its tasks stay unfinished."""
+
+    def __init__(self) -> None:
+        self._crash = False
+
+    def crash(self) -> None:
+        """End the run when Trio reads the clock again."""
+        self._crash = True
+
+    def start_clock(self) -> None:
+        pass
+
+    def current_time(self) -> float:
+        if self._crash:
+            raise RuntimeError("the clock has stopped")
+        return time.perf_counter()
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        return deadline - self.current_time()

@@ -1,9 +1,6 @@
-"""Error codes of Windows, and the exceptions that Python and Trio raise for them."""
+"""Error codes of Windows."""
 
 from __future__ import annotations
-
-import errno
-import sys
 
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
@@ -30,16 +27,3 @@ def is_error(status: int) -> bool:
 
 class ThreadBlocked(Exception):
     """The call blocks the thread until something arrives, and nothing can arrive meanwhile."""
-
-
-def windows_error(code: int) -> OSError:
-    text = f"[simulated] {code}"
-    if sys.platform == "win32":
-        return OSError(0, text, None, code)
-    try:
-        number = getattr(errno, WinsockError(code).name.removeprefix("WSA"))
-    except ValueError:
-        number = errno.EINVAL
-    error = OSError(number, text)
-    error.winerror = code  # type: ignore[attr-defined,unused-ignore]
-    return error

@@ -1,29 +1,39 @@
-"""The state of the kernel: which handle stands for what, and the receives that it has.
+"""The kernel: which handle stands for which socket, and the receives that it has.
 
-A receive that has been accepted queues one packet, unless it completes inline in skip mode, its
-event has the low bit set, or its socket has no port.  The data is in the buffers when it
-completes; ``Internal`` and ``InternalHigh`` may be written later, when the packet is dequeued.
-Until then the kernel has the ``OVERLAPPED``, and its address must not be used for anything else.
+Several handles may stand for one socket, which ends with the last of them.  It can be associated
+with one completion port in its life, and skip mode, once set, stays set.
+
+A receive that fails inline has not run: no packet follows.  Receives that are accepted complete in
+the order in which they were submitted, with data, the end of the stream or an error.  One that has
+been accepted queues one packet, unless it completes inline in skip mode, its event has the low bit
+set, or its socket has no port.  The data is in the buffers when it completes; ``Internal`` and
+``InternalHigh`` may be written later, when the packet is dequeued.  Until then the kernel has the
+``OVERLAPPED``, and its address must not be used for anything else.
 """
 
 from __future__ import annotations
 
+import socket
+import weakref
+from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
-from trio_wsarecv._winsock.codes import NtStatus, WinsockError
+import trio
 
-from .behaviour import Behaviour, InlineIosb, IosbWrite
-from .errors import windows_error
+from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
+from trio_wsarecv._winsock.status import os_error
+
+from .behaviour import Behaviour, CancelAnswer, InlineIosb, IosbWrite, ShortControl, TooLong
+from .errors import INLINE_ERRORS, ThreadBlocked, is_error
 from .memory import Memory
-
-if TYPE_CHECKING:
-    from .endpoint import Endpoint
-    from .packets import Packet
-    from .request import Request, Result
+from .port import PacketQueue
+from .request import Request, Result
+from .sending import Outgoing
 
 FIRST_HANDLE = 0x7000_0004
+CANCELLED = Result(NtStatus.CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,6 @@ class Kernel:
       outstanding: by the address of its ``OVERLAPPED``, each receive whose packet has not been
           dequeued.
       wake_readers: called when a socket may have become readable.
-      current_port: returns the port of the current `trio.run`, or None.
     """
 
     def __init__(self, behaviour: Behaviour) -> None:
@@ -61,7 +70,6 @@ class Kernel:
         self._received_into: dict[int, Request] = {}
         self._free: list[int] = []
         self.wake_readers: Callable[[], None] = lambda: None
-        self.current_port: Callable[[], object] = lambda: None
 
     @property
     def choices(self) -> Behaviour:
@@ -72,7 +80,8 @@ class Kernel:
         self.complaints.append(what)
 
     def error(self, code: int) -> OSError:
-        return windows_error(code)
+        """Return what the standard library raises for an error of Windows."""
+        return os_error(code, f"[simulated] {code}")
 
     def open_handle(self, endpoint: Endpoint) -> int:
         """Return a new handle: the value that was closed last, if there is one."""
@@ -97,9 +106,6 @@ class Kernel:
     def endpoint(self, handle: int) -> Endpoint | None:
         return self._handles.get(handle)
 
-    def open_handles(self) -> int:
-        return len(self._handles)
-
     def is_simulated(self, handle: int) -> bool:
         return handle >= FIRST_HANDLE
 
@@ -118,46 +124,12 @@ class Kernel:
         self.outstanding[request.address] = request
         request.begin()
 
-    def finish(self, request: Request, result: Result, *, inline: bool = False) -> None:
-        """Write what a receive has received, and post its packet.
-
-        Args:
-          request: the receive.
-          result: how it ends.
-          inline: whether it completes inline, so that the call does not report "pending".
-        """
-        packet = request.endpoint.gets_packet(inline=inline) and not request.event & 1
-        if not packet:
-            del self.outstanding[request.address]
-        for fault in request.faults(self.memory):
-            self.complain(fault)
-        if self.memory.holder(request.address, 1) is None:
-            return  # writing there could crash this process
-        if request.disturbed():
-            self.complain("the memory of a receive was written to while the kernel had it")
-        request.complete(result)
-        if self._writes_iosb(request, result, packet=packet, inline=inline):
-            request.write_iosb()
-        if packet:
-            request.endpoint.post(request.address)
-
-    def _writes_iosb(self, request: Request, result: Result, *, packet: bool, inline: bool) -> bool:
-        if request.event or not request.endpoint.is_associated:
-            return True
-        choices = self.choices
-        if not inline:
-            return not packet or choices.iosb is IosbWrite.AT_COMPLETION
-        if result.status == NtStatus.BUFFER_OVERFLOW:
-            return choices.overflow_iosb is InlineIosb.WRITTEN
-        return choices.inline_iosb is InlineIosb.WRITTEN
-
-    def dequeued(self, packet: Packet) -> None:
+    def dequeued(self, address: int) -> None:
         """Write what is written when a packet is dequeued."""
-        request = self.outstanding.get(packet.address)
-        if request is None or packet.key != request.endpoint.key:
-            return  # not the packet of a receive
-        del self.outstanding[packet.address]
-        self.log.append(Event("dequeue", request.handle, packet.address))
+        request = self.outstanding.pop(address, None)
+        if request is None:
+            return  # the simulation has forgotten this receive
+        self.log.append(Event("dequeue", request.handle, address))
         if not request.done:
             self.complain("a packet was dequeued before its receive had completed")
         elif not request.iosb_written and self.memory.holder(request.address, 1) is not None:
@@ -175,3 +147,259 @@ class Kernel:
                 state = "whose packet is still to come" if request.done else "in the kernel"
                 return f"belongs to a receive {state}"
         return None
+
+
+class Endpoint(ABC):
+    """One socket in the kernel, and what the peer has done to it.
+
+    Attributes:
+      ifs_handles: whether the provider's handles are handles of the file system.
+      chain_length: how many providers there are, one on top of the other.
+      overlapped_io: whether the socket was made for overlapped I/O.
+      blocking: whether a call without an ``OVERLAPPED`` waits.
+      refusals: the Winsock errors with which the next calls fail inline.
+      requests: the receives that the kernel has, in order.
+      handles: how many handles of this process stand for it.
+      foreign_handles: how many handles of other processes stand for it.
+      skips_on_success: whether it is in skip mode.
+      is_shut: whether its receiving side has been shut down.
+      closed_on_a_receive: whether the last handle was closed while the kernel had a receive.
+      taken: by task, what receives have taken out of the kernel; tests pop it.
+      outgoing: its sending side.
+      peer_saw: how the connection ended for the peer: "end" or "reset".
+    """
+
+    kind: socket.SocketKind
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.ifs_handles = True
+        self.chain_length = 1
+        self.overlapped_io = True
+        self.blocking = False
+        self.refusals: deque[WinsockError] = deque()
+        self.requests: list[Request] = []
+        self.outgoing = Outgoing(is_stream=self.is_stream)
+        self.handles = 0
+        self.foreign_handles = 0
+        self.skips_on_success = False
+        self._port: weakref.ref[PacketQueue] | None = None
+        self.is_shut = False
+        self.peer_saw: str | None = None
+        self.closed_on_a_receive = False
+        # A reference to a task would keep it alive after its run.
+        self.taken = weakref.WeakKeyDictionary[trio.lowlevel.Task, bytes]()
+
+    @property
+    def is_associated(self) -> bool:
+        return self._port is not None
+
+    def associate(self, port: PacketQueue) -> None:
+        """Have the packets go to a port, for as long as that exists."""
+        self._port = weakref.ref(port)
+
+    @abstractmethod
+    def take(self, capacity: int, flags: MsgFlag) -> Result | None:
+        """Take what a receive gets now; None: it has to wait."""
+
+    @abstractmethod
+    def has_data(self) -> bool:
+        """Tell whether bytes have arrived that have not been received."""
+
+    @abstractmethod
+    def is_readable(self) -> bool:
+        """Tell whether the socket polls readable."""
+
+    @abstractmethod
+    def refusal(self, flags: MsgFlag) -> WinsockError | None:
+        """Return the error of a receive that the state of the socket does not allow."""
+
+    @abstractmethod
+    def shutdown(self, how: int) -> None:
+        """Shut down one side or both; pending receives stay pending."""
+
+    @property
+    def is_stream(self) -> bool:
+        return self.kind == socket.SOCK_STREAM
+
+    def arrived(self) -> None:
+        """Process what has come from the peer, unless the kernel is not prompt."""
+        if self.kernel.choices.prompt:
+            self.settle()
+        self.kernel.wake_readers()
+
+    def request(
+        self, handle: int, address: int, buffers: list[tuple[int, int]], flags: MsgFlag
+    ) -> Request:
+        """Make a receive on this socket."""
+        return Request(self.kernel.memory, self.is_stream, handle, address, buffers, flags)
+
+    def _refusal(self, request: Request) -> int | None:
+        return self.refusals.popleft() if self.refusals else self.refusal(request.flags)
+
+    def submit(self, request: Request) -> int:
+        """Accept a receive; return what the call reports, 0 or an error code."""
+        if error := self._refusal(request):
+            return error
+        choices = self.kernel.choices
+        now = not self.requests and choices.prompt
+        result = self._take(request) if now else None
+        if result is not None and is_error(result.status):
+            return INLINE_ERRORS[result.status]
+        if result is None and not self.overlapped_io:
+            raise ThreadBlocked
+        self.kernel.accept(request)
+        if result is None:
+            self.requests.append(request)
+            return WinsockError.WSA_IO_PENDING
+        self._note(request, result.data)
+        too_long = result.status == NtStatus.BUFFER_OVERFLOW
+        pends = choices.always_pends or (too_long and choices.too_long is TooLong.PENDS)
+        pends = pends and self.overlapped_io
+        self._complete(request, result, inline=not pends)
+        return WinsockError.WSA_IO_PENDING if pends else INLINE_ERRORS.get(result.status, 0)
+
+    def _take(self, request: Request) -> Result | None:
+        result = self.take(request.capacity, request.flags)
+        if result is None or not request.message or result.status != NtStatus.SUCCESS:
+            return result
+        fits = len(result.control) <= request.control_size
+        if fits or self.kernel.choices.short_control is ShortControl.SUCCESS:
+            return result
+        return replace(result, status=NtStatus.BUFFER_OVERFLOW)
+
+    def receive(self, request: Request) -> Result | int:
+        """Receive without an ``OVERLAPPED``; return the result or an error code."""
+        if error := self._refusal(request):
+            return error
+        if not self.blocking:
+            request.flags &= ~MsgFlag.MSG_WAITALL  # it cannot wait without an OVERLAPPED
+        result = None if self.requests else self._take(request)
+        if result is None:
+            if self.blocking:
+                raise ThreadBlocked
+            return WinsockError.WSAEWOULDBLOCK
+        if is_error(result.status):
+            return INLINE_ERRORS[result.status]
+        if not request.flags & MsgFlag.MSG_PEEK:
+            self._note(request, result.data)
+        return result
+
+    def _note(self, request: Request, data: bytes) -> None:
+        task = request.task() if request.task else None
+        if task is not None:
+            self.taken[task] = self.taken.get(task, b"") + data
+
+    def settle(self) -> None:
+        """Finish all receives that can be finished now."""
+        for request in tuple(self.requests):
+            result = self._result(request)
+            if result is not None:
+                self._finish(request, result)
+
+    def _result(self, request: Request) -> Result | None:
+        if request.answer is None:
+            return self._take(request) if request is self.requests[0] else None
+        if request.answer is CancelAnswer.COMPLETES:
+            return self._take(request) or CANCELLED
+        keeps = request.answer is CancelAnswer.ABORTED_WITH_BYTES
+        if keeps or request.flags & MsgFlag.MSG_WAITALL:
+            return self._what_came(request, NtStatus.CANCELLED)
+        return CANCELLED
+
+    def _what_came(self, request: Request, status: int) -> Result:
+        # Bytes come with any status; an empty datagram could not be told from nothing.
+        flags = request.flags & ~MsgFlag.MSG_WAITALL
+        if self.has_data():
+            result = self.take(request.capacity, flags | MsgFlag.MSG_PEEK)
+            if result and result.data:
+                self.take(request.capacity, flags)
+                return replace(result, status=status)
+        return Result(status)
+
+    def _finish(self, request: Request, result: Result) -> None:
+        self.requests.remove(request)
+        self._note(request, result.data)
+        self._complete(request, result, inline=False)
+
+    def _complete(self, request: Request, result: Result, *, inline: bool) -> None:
+        # Writes what a receive has received, and posts its packet.  If it completes inline, the
+        # call does not report "pending".
+        kernel = self.kernel
+        port = self._port() if self._port else None
+        packet = self.is_associated and not (
+            (inline and self.skips_on_success) or request.event & 1
+        )
+        if not packet:
+            del kernel.outstanding[request.address]
+        for fault in request.faults():
+            kernel.complain(fault)
+        if kernel.memory.holder(request.address, 1) is None:
+            return  # writing there could crash this process
+        if request.disturbed():
+            kernel.complain("the memory of a receive was written to while the kernel had it")
+        request.complete(result)
+        if self._writes_iosb(request, result, packet=packet, inline=inline):
+            request.write_iosb()
+        if packet and port is not None:
+            port.post(request.address)
+
+    def _writes_iosb(self, request: Request, result: Result, *, packet: bool, inline: bool) -> bool:
+        if request.event or not self.is_associated:
+            return True
+        choices = self.kernel.choices
+        if not inline:
+            return not packet or choices.iosb is IosbWrite.AT_COMPLETION
+        if result.status == NtStatus.BUFFER_OVERFLOW:
+            return choices.overflow_iosb is InlineIosb.WRITTEN
+        return choices.inline_iosb is InlineIosb.WRITTEN
+
+    def end(self, status: int, data: bytes = b"") -> None:
+        """End the oldest receive with this status and these bytes."""
+        self._finish(self.requests[0], Result(status, data))
+
+    def end_with_what_came(self, status: int) -> None:
+        """End the oldest receive with this status and what has arrived."""
+        request = self.requests[0]
+        self._finish(request, self._what_came(request, status))
+
+    def cancel(self, address: int) -> bool:
+        """Carry out ``CancelIoEx``; return whether it finds a receive.
+
+        Args:
+          address: of the ``OVERLAPPED``; 0 means all receives.
+        """
+        choices = self.kernel.choices
+        found = False
+        for request in tuple(self.requests):
+            if address in (0, request.address):
+                found |= self._cancel(request, choices.cancel)
+        if found and self.is_stream and choices.cancels_neighbours:
+            for request in self.requests:
+                request.answer = request.answer or CancelAnswer.ABORTED
+        if found and choices.prompt:
+            self.settle()
+        return found
+
+    def _cancel(self, request: Request, answer: CancelAnswer) -> bool:
+        if answer is CancelAnswer.NOT_FOUND:
+            result = self._take(request)
+            if result is not None:
+                self._finish(request, result)
+                return False
+        request.answer = request.answer or answer
+        return True
+
+    def close(self) -> None:
+        """Do what closing the last handle of this process does."""
+        self.closed_on_a_receive = bool(self.requests)
+        choices = self.kernel.choices
+        if self.foreign_handles:
+            status: int = NtStatus.CANCELLED
+        else:
+            unread = self.has_data() or (choices.closing_resets and bool(self.requests))
+            self.peer_saw = self.peer_saw or ("reset" if unread and self.is_stream else "end")
+            usual = NtStatus.CONNECTION_ABORTED if self.is_stream else NtStatus.CANCELLED
+            status = usual if choices.closed is None else choices.closed
+        for request in tuple(self.requests):
+            self._finish(request, Result(status))

@@ -33,7 +33,7 @@ def simulated_winsock(seed: int | None = None) -> Iterator[Simulation]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "ws2_32", simulation.ws2_32, raising=False)
         patch.setattr(calls, "kernel32", simulation.kernel32, raising=False)
-        patch.setattr(port, "completion_port", simulation.completion_port)
+        patch.setattr(port, "completion_port", simulation)
         patch.setattr(choose, "on_windows", True)
         patch.setattr(datagram, "_functions", {})
         patch.setattr(winsock, "_without_messages", set())

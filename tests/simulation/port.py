@@ -7,20 +7,34 @@ without a task ends the run.
 
 from __future__ import annotations
 
-import enum
+from collections import deque
 from collections.abc import Callable
 
 import outcome
 import trio
 
-from .packets import Packet, PacketQueue
 
+class PacketQueue:
+    """A completion port.  A packet is the address of its ``OVERLAPPED``.
 
-class Key(enum.Enum):
-    """What a packet is about."""
+    Args:
+      dequeued: called with every packet that is dequeued, before it is returned.
+    """
 
-    WAIT_OVERLAPPED = enum.auto()
-    LATE_CANCEL = enum.auto()
+    def __init__(self, dequeued: Callable[[int], None]) -> None:
+        self.queue: deque[int] = deque()
+        self._dequeued = dequeued
+
+    def post(self, address: int) -> None:
+        self.queue.append(address)
+
+    def dequeue(self) -> int | None:
+        """Take one packet, as ``GetQueuedCompletionStatus``; None if there is none."""
+        if not self.queue:
+            return None
+        address = self.queue.popleft()
+        self._dequeued(address)
+        return address
 
 
 class Port(PacketQueue):
@@ -31,13 +45,13 @@ class Port(PacketQueue):
       posted: called after every packet that is posted.
     """
 
-    def __init__(self, dequeued: Callable[[Packet], None], posted: Callable[[], None]) -> None:
+    def __init__(self, dequeued: Callable[[int], None], posted: Callable[[], None]) -> None:
         super().__init__(dequeued)
         self.waiters: dict[int, trio.lowlevel.Task] = {}
         self._posted = posted
 
-    def post(self, packet: Packet) -> None:
-        super().post(packet)
+    def post(self, address: int) -> None:
+        super().post(address)
         self._posted()
 
     def dispatch(self) -> None:
@@ -46,28 +60,16 @@ class Port(PacketQueue):
         Raises:
           trio.TrioInternalError: the run ends, as it would in Trio.
         """
-        packet = self.dequeue()
-        assert packet is not None
-        waiter = self.waiters.pop(packet.address, None)
-        if packet.key is Key.WAIT_OVERLAPPED:
-            if waiter is None:
-                raise trio.TrioInternalError("a packet that no task waits for")
-            trio.lowlevel.reschedule(waiter, outcome.Value(packet.address))
-        elif waiter is not None:
-            raise trio.TrioInternalError(
-                f"failed to cancel overlapped I/O in {waiter.name} "
-                "and didn't receive the completion either"
-            )
+        address = self.dequeue()
+        assert address is not None
+        waiter = self.waiters.pop(address, None)
+        if waiter is None:
+            raise trio.TrioInternalError("a packet that no task waits for")
+        trio.lowlevel.reschedule(waiter, outcome.Value(address))
 
-    async def wait(self, address: int, cancel_io: Callable[[], bool]) -> object:
-        """Wait for a packet, with the abort function of `trio.lowlevel.wait_overlapped`."""
+    async def wait(self, address: int) -> object:
+        """Wait for a packet.  The package has an abort function of its own, so this has none."""
         if address in self.waiters:
             raise trio.BusyResourceError("another task is already waiting on that lpOverlapped")
         self.waiters[address] = trio.lowlevel.current_task()
-
-        def abort(_: object) -> trio.lowlevel.Abort:
-            if not cancel_io():
-                self.post(Packet(address, Key.LATE_CANCEL))
-            return trio.lowlevel.Abort.FAILED
-
-        return await trio.lowlevel.wait_task_rescheduled(abort)
+        return await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)

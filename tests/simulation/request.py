@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus
 
-from .memory import address_of, peek, poke, real
-
-if TYPE_CHECKING:
-    from .behaviour import CancelAnswer
-    from .endpoint import Endpoint
-    from .memory import Memory
+from .behaviour import CancelAnswer
+from .memory import Memory, address_of, peek, poke, real
 
 SNAPSHOT = 4096
 
@@ -55,6 +51,8 @@ class Request:
     """A receive that was submitted.
 
     Attributes:
+      memory: all that the package has given to the kernel.
+      is_stream: whether it is for bytes without boundaries.
       address: of the ``OVERLAPPED``, or 0.
       buffers: address and size of each, in order.
       flags: what the caller asked for.
@@ -67,7 +65,8 @@ class Request:
       iosb_written: whether ``Internal`` and ``InternalHigh`` have been written.
     """
 
-    endpoint: Endpoint
+    memory: Memory
+    is_stream: bool
     handle: int
     address: int
     buffers: list[tuple[int, int]]
@@ -114,12 +113,12 @@ class Request:
             regions.append(("control data", control, message.Control.len if control else 0))
         return regions
 
-    def faults(self, memory: Memory) -> list[str]:
+    def faults(self) -> list[str]:
         """Say what is wrong with the memory that this receive is to write to."""
         return [
             f"the {what} of a receive {fault}"
             for what, address, size in self.regions()
-            if size and (fault := memory.fault(address, size))
+            if size and (fault := self.memory.fault(address, size))
         ]
 
     def overlaps(self, address: int, size: int) -> bool:
@@ -134,11 +133,10 @@ class Request:
 
     def _contents(self) -> list[bytes]:
         # Without the shared area, to which several receives write at the same time.
-        memory = self.endpoint.kernel.memory
         return [
             peek(address, min(size, SNAPSHOT))
             for address, size in self.buffers
-            if not memory.is_shared(address)
+            if not self.memory.is_shared(address)
         ]
 
     def disturbed(self) -> bool:
@@ -162,7 +160,7 @@ class Request:
             part, rest = rest[:size], rest[size:]
             poke(address, part)
         assert not rest
-        if self.endpoint.is_stream:
+        if self.is_stream:
             return  # Winsock writes no sender
         if self.sender:
             length = real.cast("int32_t *", self.sender_size)

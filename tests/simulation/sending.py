@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trio_wsarecv._winsock.codes import WinsockError
 
-from .memory import address_of, peek, real
-
-if TYPE_CHECKING:
-    from .kernel import Kernel
-
-SOCKET_ERROR = -1
 MAX_UDP_DATA = 65507
 
 
@@ -71,72 +64,6 @@ class Outgoing:
             self.room -= nbytes if self.is_stream else 1
         self.sent.append(replace(sending, data=sending.data[:nbytes]))
         return nbytes
-
-
-class SendCalls:
-    """The functions of ``ws2_32.dll`` that send."""
-
-    _kernel: Kernel
-    _fail: Callable[[int], int]
-
-    def WSASend(self, s: int, *arguments: Any) -> int:
-        buffers, count, sent, flags, *waiting = arguments
-        return self._send("WSASend", s, buffers, count, sent, flags, waiting)
-
-    def WSASendTo(self, s: int, *arguments: Any) -> int:
-        buffers, count, sent, flags, name, namelen, *waiting = arguments
-        address = self._read("address", name, namelen)
-        return self._send("WSASendTo", s, buffers, count, sent, flags, waiting, address)
-
-    def WSASendMsg(self, s: int, *arguments: Any) -> int:
-        message, flags, sent, *waiting = arguments
-        control = message.Control
-        if self._kernel.choices.message_faults or bool(control.buf) != bool(control.len):
-            return self._fail(WinsockError.WSAEFAULT)
-        endpoint = self._kernel.endpoint(s)
-        if endpoint is not None and endpoint.is_stream:
-            return self._fail(WinsockError.WSAEINVAL)
-        if address_of(control.buf) % real.sizeof("uintptr_t"):
-            self._kernel.complain("a control buffer is not aligned")
-        buffers, count = message.lpBuffers, message.dwBufferCount
-        address = self._read("address", message.name, message.namelen)
-        data = self._read("control data", control.buf, control.len)
-        return self._send("WSASendMsg", s, buffers, count, sent, flags, waiting, address, data)
-
-    def _read(self, what: str, pointer: Any, nbytes: int) -> bytes:
-        if not nbytes:
-            return b""
-        if fault := self._kernel.memory.fault(address_of(pointer), nbytes):
-            self._kernel.complain(f"the {what} of a send {fault}")
-            return b""
-        return peek(address_of(pointer), nbytes)
-
-    def _send(
-        self,
-        call: str,
-        handle: int,
-        buffers: Any,
-        count: int,
-        sent: Any,
-        flags: int,
-        waiting: list[Any],
-        name: bytes = b"",
-        control: bytes = b"",
-    ) -> int:
-        if any(waiting):
-            self._kernel.complain("a send was given an OVERLAPPED or a completion routine")
-        endpoint = self._kernel.endpoint(handle)
-        if endpoint is None:
-            self._kernel.complain("a send was made on a handle that is not open")
-            return self._fail(WinsockError.WSAENOTSOCK)
-        if not count:
-            return self._fail(WinsockError.WSAEINVAL)
-        data = b"".join(self._read("buffer", buffers[i].buf, buffers[i].len) for i in range(count))
-        nbytes = endpoint.outgoing.take(Sent(call, data, name, control, flags))
-        if nbytes < 0:
-            return self._fail(-nbytes)
-        sent[0] = nbytes
-        return 0
 
 
 def sockaddr_in(host: bytes, port: int) -> bytes:

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from mmap import mmap
-from types import SimpleNamespace
 from typing import Any
 
 import outcome
@@ -24,27 +23,23 @@ from trio_wsarecv._engine.memory import MAX_RECEIVE_SIZE
 
 from .behaviour import Behaviour
 from .calls import Call
-from .datagrams import Datagrams
-from .endpoint import Endpoint
+from .endpoints import Datagrams, State, Stream
 from .errors import ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER
-from .kernel import Kernel
-from .kernel32 import Kernel32
-from .port import Key, Port
-from .readers import Readers, Writers
+from .kernel import Endpoint, Kernel
+from .port import Port
+from .readiness import Waiters
 from .sockets import SimulatedSocket, SocketOverSimulation
-from .stream import State, Stream
-from .winsock import Ws2
+from .winsock import Kernel32, Ws2
 
 
 class Simulation:
-    """A Windows of its own.
+    """A Windows of its own.  The package uses it in place of `trio.lowlevel`'s completion port.
 
     Attributes:
       behaviour: its free choices.
       kernel: its state.
       ws2_32: replaces the DLL of that name.
       kernel32: likewise.
-      completion_port: replaces `trio.lowlevel` in the package.
       readers: the tasks that wait for a socket to become readable.
       writers: the tasks that wait for a socket to become writable.
       driver: the task that delivers packets.  If it waits for one itself, packets are delivered
@@ -57,16 +52,11 @@ class Simulation:
     def __init__(self, seed: int | None = None) -> None:
         self.behaviour = Behaviour(seed=seed)
         self.kernel = Kernel(self.behaviour)
-        self.readers = Readers(self.kernel)
-        self.writers = Writers(self.kernel)
+        self.readers = Waiters(self.kernel, lambda sock: sock.peer.is_readable())
+        self.writers = Waiters(self.kernel, lambda sock: sock.peer.outgoing.is_writable())
         self.kernel.wake_readers = self.readers.wake
-        self.kernel.current_port = self._current_port
         self.ws2_32 = Ws2(self.kernel)
         self.kernel32 = Kernel32(self.kernel)
-        self.completion_port = SimpleNamespace(
-            register_with_iocp=self._register_for_package,
-            wait_overlapped=lambda *arguments: self.wait_overlapped(*arguments),
-        )
         self._ports: trio.lowlevel.RunVar[Port] = trio.lowlevel.RunVar("simulated port")
         self._automatic = False
         self._nursery: Callable[[], trio.Nursery | None] = lambda: None
@@ -120,9 +110,6 @@ class Simulation:
         except LookupError:
             self._ports.set(Port(self.kernel.dequeued, self._posted))
             return self._ports.get()
-
-    def _current_port(self) -> Port | None:
-        return self.port if trio.lowlevel.in_trio_run() else None
 
     def behave(self, behaviour: Behaviour | None = None, **choices: Any) -> None:
         """Change how this Windows behaves.
@@ -240,12 +227,6 @@ class Simulation:
         assert len(exports) == len(blocks), "a buffer is still exported"
         assert all(each.size == MAX_RECEIVE_SIZE for each in blocks)
 
-    def _register_for_package(self, handle: int, /) -> None:
-        self.register_with_iocp(handle)
-        endpoint = self.kernel.endpoint(handle)
-        assert endpoint is not None
-        endpoint.registered_with = weakref.ref(self.port)
-
     def register_with_iocp(self, handle: int, /) -> None:
         endpoint = self.kernel.endpoint(handle)
         if endpoint is None:
@@ -253,7 +234,7 @@ class Simulation:
             raise self.kernel.error(code)
         if endpoint.is_associated or not endpoint.overlapped_io:
             raise self.kernel.error(ERROR_INVALID_PARAMETER)
-        endpoint.associate(self.port, Key.WAIT_OVERLAPPED)
+        endpoint.associate(self.port)
 
     async def wait_overlapped(self, handle: int, lpOverlapped: int, /) -> object:
         self.on_wait()
@@ -263,6 +244,4 @@ class Simulation:
             raise trio.TrioInternalError("no packet will ever come")
         if self.driver and self.driver() is trio.lowlevel.current_task():
             self.deliver_automatically()
-        return await self.port.wait(
-            lpOverlapped, lambda: bool(self.kernel32.cancel(handle, lpOverlapped))
-        )
+        return await self.port.wait(lpOverlapped)

@@ -1,8 +1,4 @@
-"""The standard library's socket on the model, and the package's `Socket` around that.
-
-Once the package has associated a socket with the completion port of a run, all receives on it in
-that run have to be overlapped.  The model complains of others.
-"""
+"""The standard library's socket on the model, and the package's `Socket` around that."""
 
 from __future__ import annotations
 
@@ -15,16 +11,13 @@ from trio_wsarecv._engine.receiver import receiver_of
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 from trio_wsarecv._winsock.parse import lay_out_address
 
-from .request import Request
+from .endpoints import Stream
+from .kernel import Endpoint, Kernel
+from .request import Result
 from .sending import Sent
-from .stream import Stream
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-    from .endpoint import Endpoint
-    from .kernel import Kernel
-    from .request import Result
 
 # The values of Windows.
 SOL_SOCKET = 0xFFFF
@@ -77,9 +70,6 @@ class SimulatedSocket:
     def dup(self) -> SimulatedSocket:
         return SimulatedSocket(self._kernel, self._live(), self.family)
 
-    def gettimeout(self) -> float | None:
-        return self.timeout
-
     def settimeout(self, timeout: float | None) -> None:
         self.timeout = timeout
         self._live().blocking = timeout is None
@@ -98,8 +88,6 @@ class SimulatedSocket:
             flags = XP1_IFS_HANDLES if endpoint.ifs_handles else 0
             info = struct.pack("<I36xI", flags, endpoint.chain_length)
             return info.ljust(SIZE_OF_PROTOCOL_INFOW, b"\0")
-        if (level, option) == (SOL_SOCKET, SO_OOBINLINE):
-            return int(getattr(endpoint, "urgent_inline", False))
         return 0
 
     def setsockopt(self, level: int, option: int, value: Any, *length: int) -> None:
@@ -108,17 +96,14 @@ class SimulatedSocket:
             endpoint.urgent_inline = bool(value)
 
     def recv(self, nbytes: int, flags: int = 0) -> bytes:
-        if nbytes < 0:
-            raise ValueError("negative buffersize in recv")
         return self._receive(nbytes, flags).data
 
     def _receive(self, nbytes: int, flags: int) -> Result:
         endpoint = self._live()
-        port = endpoint.registered_with and endpoint.registered_with()
-        if nbytes and port and port is self._kernel.current_port():
-            self._kernel.complain("an associated socket was received on by the standard library")
-        request = Request(endpoint, self._handle, 0, [(0, nbytes)], MsgFlag(flags))
+        request = endpoint.request(self._handle, 0, [(0, nbytes)], MsgFlag(flags))
         result = endpoint.receive(request)
+        if not isinstance(result, Result):
+            raise self._kernel.error(result)
         if result.status == NtStatus.BUFFER_OVERFLOW:
             raise self._kernel.error(WinsockError.WSAEMSGSIZE)
         return result
@@ -132,10 +117,6 @@ class SimulatedSocket:
                 raise TypeError("recv_into() argument must be read-write bytes-like object")
             if not view.c_contiguous:
                 raise BufferError("memoryview: underlying buffer is not C-contiguous")
-            if nbytes < 0:
-                raise ValueError("negative buffersize in recv_into")
-            if nbytes > view.nbytes:
-                raise ValueError("buffer too small for requested bytes")
             result = self._receive(nbytes or view.nbytes, flags)
             view.cast("B")[: len(result.data)] = result.data
             return len(result.data), NO_SENDER if self._endpoint.is_stream else result.sender

@@ -1,4 +1,4 @@
-"""``ws2_32.dll``: the calls, between the package's memory and the kernel.
+"""The DLLs: the calls, between the package's memory and the kernel.
 
 A call that fails does not write ``OVERLAPPED.InternalHigh`` and the byte count, and leaves
 ``Internal`` with STATUS_PENDING or as it was.
@@ -13,12 +13,20 @@ from typing import Any
 from trio_wsarecv._winsock.codes import MsgFlag, WinsockError
 
 from .behaviour import FlagsOut
-from .errors import INLINE_ERRORS, ThreadBlocked
-from .kernel import Event, Kernel
-from .memory import address_of, real
-from .request import Request
-from .sending import SOCKET_ERROR, SendCalls
+from .errors import (
+    ERROR_INVALID_HANDLE,
+    ERROR_INVALID_PARAMETER,
+    ERROR_NOT_FOUND,
+    INLINE_ERRORS,
+    ThreadBlocked,
+)
+from .kernel import Endpoint, Event, Kernel
+from .memory import address_of, peek, real
+from .request import Request, Result
+from .sending import Sent
 
+SOCKET_ERROR = -1
+FILE_SKIP_COMPLETION_PORT_ON_SUCCESS = 1
 SIO_GET_EXTENSION_FUNCTION_POINTER = 0xC8000006
 SOCKADDR_SIZE = 16
 
@@ -36,7 +44,7 @@ STATUS_FLAGS = {
 }
 
 
-class Ws2(SendCalls):
+class Ws2:
     """The functions of ``ws2_32.dll``.
 
     Attributes:
@@ -66,7 +74,7 @@ class Ws2(SendCalls):
         code = 0 if count else WinsockError.WSAEINVAL
         if request is not None:
             request.sender, request.sender_size = address_of(sender), address_of(sender_size)
-            if sender and not request.endpoint.is_stream and sender_size[0] < SOCKADDR_SIZE:
+            if sender and not request.is_stream and sender_size[0] < SOCKADDR_SIZE:
                 code = WinsockError.WSAEFAULT
         return self._receive(request, code, received, routine, flags=flags)
 
@@ -79,11 +87,35 @@ class Ws2(SendCalls):
         code = 0
         if request is not None:
             request.message = address_of(message)
-            if request.endpoint.is_stream:
+            if request.is_stream:
                 code = WinsockError.WSAEOPNOTSUPP
             elif message.Control.buf and not message.Control.len:
                 code = WinsockError.WSAEFAULT
         return self._receive(request, code, received, routine, flags=None)
+
+    def WSASend(self, s: int, *arguments: Any) -> int:
+        buffers, count, sent, flags, *waiting = arguments
+        return self._send("WSASend", s, buffers, count, sent, flags, waiting)
+
+    def WSASendTo(self, s: int, *arguments: Any) -> int:
+        buffers, count, sent, flags, name, namelen, *waiting = arguments
+        address = self._read("address", name, namelen)
+        return self._send("WSASendTo", s, buffers, count, sent, flags, waiting, address)
+
+    def WSASendMsg(self, s: int, *arguments: Any) -> int:
+        message, flags, sent, *waiting = arguments
+        control = message.Control
+        if self._kernel.choices.message_faults or bool(control.buf) != bool(control.len):
+            return self._fail(WinsockError.WSAEFAULT)
+        endpoint = self._kernel.endpoint(s)
+        if endpoint is not None and endpoint.is_stream:
+            return self._fail(WinsockError.WSAEINVAL)
+        if address_of(control.buf) % real.sizeof("uintptr_t"):
+            self._kernel.complain("a control buffer is not aligned")
+        buffers, count = message.lpBuffers, message.dwBufferCount
+        address = self._read("address", message.name, message.namelen)
+        data = self._read("control data", control.buf, control.len)
+        return self._send("WSASendMsg", s, buffers, count, sent, flags, waiting, address, data)
 
     def WSAIoctl(self, s: int, code: int, *arguments: Any) -> int:
         given, given_size, result, result_size, returned, _, _ = arguments
@@ -117,29 +149,26 @@ class Ws2(SendCalls):
         if endpoint is None:
             self._kernel.complain("a receive was submitted on a handle that is not open")
             return None
-        return Request(
-            endpoint,
-            handle,
-            address_of(overlapped),
-            [(address_of(buffers[i].buf), buffers[i].len) for i in range(count)],
-            MsgFlag(flags),
-        )
+        targets = [(address_of(buffers[i].buf), buffers[i].len) for i in range(count)]
+        address = address_of(overlapped)
+        return endpoint.request(handle, address, targets, MsgFlag(flags))
 
     def _receive(
         self, request: Request | None, code: int, received: Any, routine: Any, *, flags: Any
     ) -> int:
-        if request is None:
+        endpoint = self._kernel.endpoint(request.handle) if request else None
+        if request is None or endpoint is None:
             return self._fail(WinsockError.WSAENOTSOCK)
         flags_out = self._kernel.choices.flags_out
         if flags is not None and flags_out is FlagsOut.ZEROED:
             flags[0] = 0
-        if faults := request.faults(self._kernel.memory):
+        if faults := request.faults():
             self._kernel.complaints.extend(faults)
             code = WinsockError.WSAEFAULT
         if request.address:
-            code = self._submit(request, code, received, routine)
+            code = self._submit(endpoint, request, code, received, routine)
         elif not code:
-            code = self._receive_without_overlapped(request)
+            code = self._receive_without_overlapped(endpoint, request)
         if code in (0, WinsockError.WSAEMSGSIZE) and request.result is not None and received:
             received[0] = len(request.result.data)
         if code:
@@ -148,11 +177,13 @@ class Ws2(SendCalls):
             flags[0] = STATUS_FLAGS.get(request.result.status, 0)
         return 0
 
-    def _submit(self, request: Request, code: int, received: Any, routine: Any) -> int:
-        kernel, endpoint = self._kernel, request.endpoint
+    def _submit(
+        self, endpoint: Endpoint, request: Request, code: int, received: Any, routine: Any
+    ) -> int:
+        kernel = self._kernel
         kernel.log.append(Event("receive", request.handle, request.address))
         if kernel.strict:
-            self._check(request, received, routine)
+            self._check(endpoint, request, received, routine)
         if routine and endpoint.is_associated:
             code = WinsockError.WSAEINVAL
         internal = request.overlapped.Internal
@@ -167,9 +198,8 @@ class Ws2(SendCalls):
         self.on_call()
         return code
 
-    def _check(self, request: Request, received: Any, routine: Any) -> None:
-        endpoint, complain = request.endpoint, self._kernel.complain
-        skips = endpoint.skips_on_success
+    def _check(self, endpoint: Endpoint, request: Request, received: Any, routine: Any) -> None:
+        complain, skips = self._kernel.complain, endpoint.skips_on_success
         if received and not skips:
             complain("an overlapped receive was given a place for the byte count")
         if skips and not received and not request.message:
@@ -179,10 +209,91 @@ class Ws2(SendCalls):
         if not endpoint.overlapped_io or not endpoint.is_associated:
             complain("a receive was submitted whose packet could never come")
 
-    def _receive_without_overlapped(self, request: Request) -> int:
-        try:
-            result = request.endpoint.receive(request)
-        except OSError as exc:
-            return int(getattr(exc, "winerror", 0))
+    def _receive_without_overlapped(self, endpoint: Endpoint, request: Request) -> int:
+        result = endpoint.receive(request)
+        if not isinstance(result, Result):
+            return result
         request.complete(result)
         return INLINE_ERRORS.get(result.status, 0)
+
+    def _read(self, what: str, pointer: Any, nbytes: int) -> bytes:
+        if not nbytes:
+            return b""
+        if fault := self._kernel.memory.fault(address_of(pointer), nbytes):
+            self._kernel.complain(f"the {what} of a send {fault}")
+            return b""
+        return peek(address_of(pointer), nbytes)
+
+    def _send(
+        self,
+        call: str,
+        handle: int,
+        buffers: Any,
+        count: int,
+        sent: Any,
+        flags: int,
+        waiting: list[Any],
+        name: bytes = b"",
+        control: bytes = b"",
+    ) -> int:
+        if any(waiting):
+            self._kernel.complain("a send was given an OVERLAPPED or a completion routine")
+        endpoint = self._kernel.endpoint(handle)
+        if endpoint is None:
+            self._kernel.complain("a send was made on a handle that is not open")
+            return self._fail(WinsockError.WSAENOTSOCK)
+        if not count:
+            return self._fail(WinsockError.WSAEINVAL)
+        data = b"".join(self._read("buffer", buffers[i].buf, buffers[i].len) for i in range(count))
+        nbytes = endpoint.outgoing.take(Sent(call, data, name, control, flags))
+        if nbytes < 0:
+            return self._fail(-nbytes)
+        sent[0] = nbytes
+        return 0
+
+
+class Kernel32:
+    """The functions of ``kernel32.dll``.
+
+    Attributes:
+      on_call: called at the beginning of every cancellation.
+      last_error: the code of the last call that failed.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self.last_error = 0
+        self.on_call: Callable[[], None] = lambda: None
+
+    def CancelIoEx(self, hFile: int, lpOverlapped: Any, /) -> int:
+        self.on_call()
+        return self.cancel(hFile, address_of(lpOverlapped))
+
+    def cancel(self, handle: int, address: int) -> int:
+        self._kernel.log.append(Event("cancel", handle, address))
+        endpoint = self._kernel.endpoint(handle)
+        if endpoint is None:
+            self._kernel.complain("a closed handle was given to CancelIoEx")
+            self.last_error = ERROR_INVALID_HANDLE
+            return 0
+        if endpoint.cancel(address):
+            return 1
+        self.last_error = ERROR_NOT_FOUND
+        return 0
+
+    def SetFileCompletionNotificationModes(self, FileHandle: int, Flags: int, /) -> int:
+        self._kernel.log.append(Event("set modes", FileHandle))
+        endpoint = self._kernel.endpoint(FileHandle)
+        if endpoint is None:
+            self.last_error = ERROR_INVALID_HANDLE
+            return 0
+        if not self._kernel.choices.skip_mode:
+            self.last_error = ERROR_INVALID_PARAMETER
+            return 0
+        if Flags & FILE_SKIP_COMPLETION_PORT_ON_SUCCESS:
+            if self._kernel.strict and not endpoint.is_associated:
+                self._kernel.complain("skip mode was set for a socket without a port")
+            if endpoint.chain_length != 1 or not endpoint.ifs_handles:
+                self._kernel.complain("skip mode was set although a layer may queue packets")
+            endpoint.skips_on_success = True  # which cannot be unset
+        return 1

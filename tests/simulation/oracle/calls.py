@@ -8,16 +8,14 @@ from typing import Any, TypeAlias
 import pytest
 
 from tests.simulation import Simulation, State
-from tests.simulation.datagrams import Datagrams
+from tests.simulation.endpoints import Datagrams, Stream
 from tests.simulation.errors import ERROR_NOT_FOUND
 from tests.simulation.kernel import Kernel
 from tests.simulation.memory import address_of, peek, poke, real
-from tests.simulation.packets import PacketQueue
+from tests.simulation.port import PacketQueue
 from tests.simulation.sockets import SimulatedSocket
-from tests.simulation.stream import Stream
 from trio_wsarecv._winsock.codes import WinsockError
 
-KEY = 125
 #: An event; with the low bit set, the same event and no packet.
 EVENT, EVENT_WITHOUT_PACKET = 0x0104, 0x0105
 UNTOUCHED = 0xDEADBEEF
@@ -131,7 +129,7 @@ class Winsock:
         return self.associates() if associated else self
 
     def associates(self) -> Winsock:
-        self.endpoint.associate(self.port, KEY)
+        self.endpoint.associate(self.port)
         return self
 
     def own(self, action: str, *arguments: Any) -> Winsock:
@@ -230,11 +228,10 @@ class Winsock:
 
     def dequeue(self) -> Receive | None:
         """Take one packet, as ``GetQueuedCompletionStatus``; None means WAIT_TIMEOUT."""
-        packet = self.port.dequeue()
-        if packet is None:
+        address = self.port.dequeue()
+        if address is None:
             return None
-        assert packet.key == KEY
-        [receive] = (each for each in self.made if address_of(each.overlapped) == packet.address)
+        [receive] = (each for each in self.made if address_of(each.overlapped) == address)
         return receive
 
     def no_packet(self) -> Winsock:

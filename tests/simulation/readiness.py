@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import outcome
@@ -12,12 +13,18 @@ from trio_wsarecv._winsock.codes import WinsockError
 from .kernel import Kernel
 
 
-class Readers:
-    """The tasks that wait for sockets to become readable."""
+class Waiters:
+    """The tasks that wait for sockets to become ready.
 
-    def __init__(self, kernel: Kernel) -> None:
+    Args:
+      kernel: the kernel.
+      is_ready: tells whether a socket is.
+    """
+
+    def __init__(self, kernel: Kernel, is_ready: Callable[[Any], bool]) -> None:
         self._kernel = kernel
-        self._of_each_run = trio.lowlevel.RunVar[dict[Any, trio.lowlevel.Task]]("simulated readers")
+        self._is_ready = is_ready
+        self._of_each_run = trio.lowlevel.RunVar[dict[Any, trio.lowlevel.Task]]("simulated waiters")
 
     @property
     def _tasks(self) -> dict[Any, trio.lowlevel.Task]:
@@ -26,9 +33,6 @@ class Readers:
         tasks = self._of_each_run.get({})
         self._of_each_run.set(tasks)
         return tasks
-
-    def _is_ready(self, sock: Any) -> bool:
-        return bool(sock.peer.is_readable())
 
     async def wait(self, sock: Any) -> None:
         tasks = self._tasks
@@ -56,10 +60,3 @@ class Readers:
         if task is not None:
             error = trio.ClosedResourceError("another task closed this fd")
             trio.lowlevel.reschedule(task, outcome.Error(error))
-
-
-class Writers(Readers):
-    """The tasks that wait for sockets to become writable."""
-
-    def _is_ready(self, sock: Any) -> bool:
-        return bool(sock.peer.outgoing.is_writable())
