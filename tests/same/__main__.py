@@ -36,14 +36,9 @@ WHILE_SHRINKING = 12
 
 @dataclass
 class Session:
-    """Many programs and their results.
+    """Many programs and their results: the counts of a `Comparison`, and of what differed.
 
     Attributes:
-      plain: plays programs on stock Trio.
-      patched: plays them on the package.
-      programs: how many were compared.
-      receives: how many receives the package has made.
-      tolerated: how often each predicate allowed a difference.
       different: differences that are not allowed, and how often.
       once: how many programs differed once, and never again.
     """

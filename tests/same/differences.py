@@ -30,12 +30,7 @@ RESET = "ConnectionResetError 10054"
 class Case:
     """The first burst in which a socket did something else on the two.
 
-    Attributes:
-      program: the program.
-      number: the number of the burst.
-      socket: the number of the socket.
-      package: what came of the operations in this burst on the package.
-      stock: what came of them on stock Trio.
+    `number` is that of the burst.  `package` and `stock` are what came of its operations.
     """
 
     program: Program

@@ -22,14 +22,12 @@ from .program import DATAGRAMS, SENDERS, TLS
 ADDRESS = ("127.0.0.1", 0)
 
 
-@cache
-def _pattern() -> bytes:
-    return random.Random(0).randbytes(1 << 20)
+PATTERN = random.Random(0).randbytes(1 << 20)
 
 
 def pattern(start: int, nbytes: int) -> bytes:
     """Return random bytes that depend on the place."""
-    return _pattern()[start : start + nbytes]
+    return PATTERN[start : start + nbytes]
 
 
 def listen() -> socket.socket:
@@ -138,14 +136,11 @@ class End:
     """A socket under test, with its peer and with what has been sent and received.
 
     Attributes:
-      kind: how it was made.
       sock: the socket; by `HandOn` another one takes its place.
-      stream: a stream on it, if it is no socket for datagrams.
       sent: how many bytes the peer has sent, or how many datagrams.
       chunks: what was received, and in which bursts.
       touched: whether a part of what was sent may be lost.
       taken: how many receives got something.
-      finished: whether the peer sends nothing more.
       receiving: the number of tasks that receive.
       own: what was sent to the peer.
       datagrams: what was sent to the peers.

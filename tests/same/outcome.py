@@ -16,15 +16,10 @@ CANCELLED = "cancelled"
 
 
 class Entry(NamedTuple):
-    """One result of an operation.
-
-    Attributes:
-      burst: the number of the burst in which it came.
-      what: the operation, without what tells two equal ones apart.
-      result: the result.
-    """
+    """One result of an operation, and the number of the burst in which it came."""
 
     burst: int
+    #: The operation, without what tells two equal ones apart.
     what: str
     result: str
 
@@ -65,10 +60,8 @@ def of_data(data: bytes | str) -> str:
 
 def of_error(error: BaseException) -> str:
     """Describe an exception: its type, its Winsock error, and its parts or cause."""
-    parts = getattr(
-        error, "exceptions", ()
-    )  # of an exception group, which Python 3.10 does not have
-    if parts:
+    # Python 3.10 has no exception groups.
+    if parts := getattr(error, "exceptions", ()):
         return f"{type(error).__name__}[{', '.join(sorted(map(of_error, parts)))}]"
     winerror = getattr(error, "winerror", None) or getattr(error, "errno", None)
     cause = error.__cause__

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 from math import inf
 from typing import Any
@@ -304,7 +303,8 @@ class Play:
         name = self._name(end)
         self.outcome.receives += 1
         seconds = inf if receive.deadline is None else receive.deadline
-        with trio.move_on_after(seconds), self._noted_if_short(seconds):
+        self._short += seconds < AMPLE
+        with trio.move_on_after(seconds):
             try:
                 result = await function()
             except trio.Cancelled:
@@ -315,19 +315,13 @@ class Play:
                 if getattr(exc, "winerror", None) == TOO_LARGE and not receive.peek:
                     end.taken += 1
                 raise
+            finally:
+                self._short -= seconds < AMPLE
             self._note(name, what, of_data(result))
             if receive.size and not receive.peek:  # without room nothing is received
                 end.take(self._burst, result)
             return bool(result)
         return True
-
-    @contextmanager
-    def _noted_if_short(self, seconds: float) -> Iterator[None]:
-        self._short += seconds < AMPLE
-        try:
-            yield
-        finally:
-            self._short -= seconds < AMPLE
 
     async def _account(self, name: str, end: End) -> None:
         # Receives the rest, after which nothing may be missing.
