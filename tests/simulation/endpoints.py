@@ -31,7 +31,6 @@ class Stream(Endpoint):
     and received with ``MSG_OOB``, one at a time, unless ``SO_OOBINLINE`` is set.
 
     Attributes:
-      state: of the connection.
       ended: whether the peer has ended the stream.
       failure: how the connection has failed, or None.
       urgent_inline: SO_OOBINLINE.
@@ -147,9 +146,6 @@ class Datagrams(Endpoint):
     """A UDP socket: a receive takes one datagram, or the error that an ICMP message brings.
 
     A datagram that does not fit fills the buffers, empty ones too, and the rest is lost.
-
-    Attributes:
-      is_bound: whether it has an address.
     """
 
     kind = socket.SOCK_DGRAM

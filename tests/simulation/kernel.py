@@ -49,7 +49,6 @@ class Kernel:
     """The state of the kernel.
 
     Attributes:
-      behaviour: its free choices, as the test has set them.
       complaints: what the package did wrong.
       log: what the package did.
       strict: whether to complain of what Windows allows but this package must not do.
@@ -159,13 +158,10 @@ class Endpoint(ABC):
       blocking: whether a call without an ``OVERLAPPED`` waits.
       refusals: the Winsock errors with which the next calls fail inline.
       requests: the receives that the kernel has, in order.
-      handles: how many handles of this process stand for it.
       foreign_handles: how many handles of other processes stand for it.
-      skips_on_success: whether it is in skip mode.
       is_shut: whether its receiving side has been shut down.
       closed_on_a_receive: whether the last handle was closed while the kernel had a receive.
       taken: by task, what receives have taken out of the kernel; tests pop it.
-      outgoing: its sending side.
       peer_saw: how the connection ended for the peer: "end" or "reset".
     """
 

@@ -25,12 +25,7 @@ SNAPSHOT = 4096
 class Result:
     """How a receive ends.
 
-    Attributes:
-      status: the NTSTATUS.
-      data: what is received.
-      sender: a ``SOCKADDR``.
-      control: control messages, one after the other.
-      is_cut: whether ``data`` is a truncated datagram.
+    The sender is a ``SOCKADDR``.  `is_cut` tells whether the data is a truncated datagram.
     """
 
     status: int
@@ -51,15 +46,12 @@ class Request:
     """A receive that was submitted.
 
     Attributes:
-      memory: all that the package has given to the kernel.
-      is_stream: whether it is for bytes without boundaries.
       address: of the ``OVERLAPPED``, or 0.
       buffers: address and size of each, in order.
       flags: what the caller asked for.
       sender: where the sender's address goes, or 0.
       sender_size: where the size of that address goes.
       message: address of the ``WSAMSG``, or 0.
-      task: the task that submitted it.
       answer: how it was cancelled.
       done: whether it has completed.
       iosb_written: whether ``Internal`` and ``InternalHigh`` have been written.

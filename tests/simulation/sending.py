@@ -16,12 +16,7 @@ MAX_UDP_DATA = 65507
 class Sent:
     """What the kernel has taken by one call.
 
-    Attributes:
-      call: the function that was called.
-      data: the bytes.
-      name: the ``SOCKADDR``, or an address as the standard library takes it.
-      control: the control buffer.
-      flags: of the call.
+    The name is a ``SOCKADDR``, or an address as the standard library takes it.
     """
 
     call: str

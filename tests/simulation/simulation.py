@@ -36,12 +36,6 @@ class Simulation:
     """A Windows of its own.  The package uses it in place of `trio.lowlevel`'s completion port.
 
     Attributes:
-      behaviour: its free choices.
-      kernel: its state.
-      ws2_32: replaces the DLL of that name.
-      kernel32: likewise.
-      readers: the tasks that wait for a socket to become readable.
-      writers: the tasks that wait for a socket to become writable.
       driver: the task that delivers packets.  If it waits for one itself, packets are delivered
           automatically from then on.
       on_wait: called at the beginning of every wait for a packet.
