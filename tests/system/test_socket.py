@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import assert_checkpoints, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
 from tests.peers import (
     Counted,
     HostilePeer,
-    cancel_when_waiting,
     push_back,
     receive_when,
     socket_pair,
@@ -24,9 +23,6 @@ from tests.peers import (
 from tests.receiving import (
     RECEIVES,
     STREAM_RECEIVES,
-    Receive,
-    call,
-    every_receive,
     on_windows,
     result_of,
     winerror,
@@ -84,12 +80,6 @@ async def test_it_is_readable_if_a_receive_returns_at_once() -> None:
         assert not sock.is_readable()
 
 
-def bytes_in(result: Any) -> int:
-    """Return how many bytes a receive has given."""
-    first = result[0] if isinstance(result, tuple) else result
-    return len(first) if isinstance(first, bytes) else int(first)
-
-
 @pytest.mark.parametrize("name", RECEIVES)
 async def test_receives_data_that_waits_and_data_that_comes_later(name: str) -> None:
     with stdlib_pair() as (one, other):
@@ -125,67 +115,20 @@ async def test_receives_data_that_waits_and_data_that_comes_later(name: str) -> 
     assert counted.readiness_sockets == (not on_windows)
 
 
-@every_receive
-async def test_every_receive_is_a_checkpoint(receive: Receive) -> None:
-    with socket_pair() as (sock, other):
-        await cancel_when_waiting(lambda: receive(sock))
-        other.sendall(b"data")
-        await trio.lowlevel.wait_readable(sock)
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            await receive(sock)
-        assert scope.cancelled_caught
-        with assert_checkpoints():
-            assert bytes_in(await receive(sock)) == 4
-        sock.close()
-        with assert_checkpoints(), pytest.raises(OSError, match=r"."):
-            await receive(sock)
-
-
-PEEKS: dict[str, tuple[Any, ...]] = {
-    "recv": (100, socket.MSG_PEEK),
-    "recv_into": (bytearray(100), 100, socket.MSG_PEEK),
-    "recvfrom": (100, socket.MSG_PEEK),
-    "recvfrom_into": (bytearray(100), 100, socket.MSG_PEEK),
-    "recvmsg": (100, 0, socket.MSG_PEEK),
-    "recvmsg_into": ([bytearray(100)], 0, socket.MSG_PEEK),
-    "wsarecv": ([bytearray(100)], socket.MSG_PEEK),
-}
-every_peek = pytest.mark.parametrize(("name", "arguments"), PEEKS.items(), ids=PEEKS)
-
-
-@every_peek
-async def test_a_peek_leaves_the_data(name: str, arguments: tuple[Any, ...]) -> None:
-    with socket_pair() as (sock, other):
-
-        async def peek() -> int:
-            return bytes_in(await call(sock, name, *arguments))
-
-        assert await receive_when(True, peek, lambda: other.sendall(b"data")) == 4
-        with assert_checkpoints():
-            assert await peek() == 4
-        assert await sock.recv(100) == b"data"
-        await cancel_when_waiting(peek)
-
-
-@every_receive
-async def test_a_second_receive_is_refused_while_one_waits(receive: Receive) -> None:
+async def test_a_second_receive_is_refused_while_one_waits() -> None:
     with socket_pair() as (sock, other):
         async with trio.open_nursery() as nursery:
-            first = Call(nursery, receive, sock)
+            first = Call(nursery, sock.recv, 100)
             await wait_all_tasks_blocked()
-            for second in RECEIVES.values():
+            for second in (*STREAM_RECEIVES.values(), lambda sock: sock.recv(9, socket.MSG_PEEK)):
                 with pytest.raises(trio.BusyResourceError):
                     await second(sock)
-            for name, arguments in PEEKS.items():
-                with pytest.raises(trio.BusyResourceError):
-                    await call(sock, name, *arguments)
             assert await sock.send(b"sending is not refused") == 22
             other.sendall(b"data")
-        assert bytes_in(first.value) == 4
+        assert first.value == b"data"
 
 
-@pytest.mark.parametrize("name", STREAM_RECEIVES)
+@pytest.mark.parametrize("name", ["recv", "recvmsg", "receive_exactly"])
 async def test_a_reset_is_the_error_that_python_raises(peer: HostilePeer, name: str) -> None:
     counted = Counted()
     async with peer.connect() as stream:
@@ -194,7 +137,7 @@ async def test_a_reset_is_the_error_that_python_raises(peer: HostilePeer, name: 
             await wait_all_tasks_blocked()
             await peer.tell(stream, "reset")
         error: BaseException | None = receiver.error
-        if name not in RECEIVES:  # of a stream
+        if name == "receive_exactly":  # of a stream
             assert isinstance(error, trio.BrokenResourceError)
             error = error.__cause__
         assert isinstance(error, ConnectionResetError)
@@ -207,15 +150,12 @@ async def test_a_reset_is_the_error_that_python_raises(peer: HostilePeer, name: 
 
 
 @pytest.mark.real_windows(wine=(10,))
-@every_receive
-async def test_a_reset_before_the_receive_is_the_same_error(
-    peer: HostilePeer, receive: Receive
-) -> None:
+async def test_a_reset_before_the_receive_is_the_same_error(peer: HostilePeer) -> None:
     async with peer.connect("reset") as stream:
         await trio.lowlevel.wait_readable(stream.socket)
         counted = Counted()
         with pytest.raises(ConnectionResetError) as caught:
-            await receive(stream.socket)
+            await stream.socket.recv(100)
         assert winerror(caught.value) == 10054
         assert (counted.failed, counted.pended) == (1, 0)
         await wait_all_tasks_blocked()  # a packet that nobody waits for would end the run
