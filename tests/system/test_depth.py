@@ -2,21 +2,131 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import inspect
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
 
 import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
 
-from tests.programs import Program
+import trio_wsarecv
+from tests.peers import pattern
+from tests.receiving import RECEIVES, STREAM_RECEIVES, Receive
+from tests.simulation import Call
 
-PROGRAM = str(Path(__file__).parent / "programs" / "depths.py")
-STREAMS = ["recv", "recv adopted", "recv drained", "recv peek", "recv_into", "wsarecv"]
-STREAMS += ["receive_some", "exactly", "exactly cancelled"]
-DATAGRAMS = ["recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "recvfrom_many"]
+LIMIT = 200
+FRAMES = range(LIMIT - 70, LIMIT - 2)  # of the receive's own; Trio and the package need the rest
+DATA = pattern(100)  # as many bytes as each call takes
+MUCH = pattern(2500)  # more than the first receive that waits has room for
+END = b"end"
+
+STREAMS: dict[str, Receive] = {
+    **{how: STREAM_RECEIVES[how] for how in ("recv", "recv_into", "wsarecv", "receive_exactly")},
+    "recv, adopted": lambda sock: sock.recv(100),
+    "recv, much": lambda sock: sock.recv(len(MUCH)),
+    "recv, MSG_PEEK": lambda sock: sock.recv(100, socket.MSG_PEEK),
+    "receive_exactly, cancelled": lambda sock: trio_wsarecv.SocketStream(sock).receive_exactly(101),
+}
+DATAGRAMS: dict[str, Receive] = {
+    **{how: RECEIVES[how] for how in ("recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into")},
+    "recvfrom_many": lambda sock: sock.recvfrom_many(10, 100),
+}
 
 
-@pytest.mark.parametrize("how", ["inline", "waits"])
-@pytest.mark.parametrize("call", STREAMS + DATAGRAMS)
-def test_a_receive_at_any_stack_depth_succeeds_or_fails_alone(call: str, how: str) -> None:
-    program = Program(PROGRAM, call, how)
-    program.end()
-    assert (program.status, program.stdout, program.stderr) == (0, "ok\n", "")
+async def connected(how: str) -> tuple[trio_wsarecv.Socket, socket.socket]:
+    """Return a socket of the package and the socket that sends to it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        if "adopted" in how:  # in default mode
+            sock = trio_wsarecv.from_stdlib_socket(socket.create_connection(listener.getsockname()))
+        else:
+            sock = trio_wsarecv.SocketFactory().socket()
+            await sock.connect(listener.getsockname())
+        return sock, listener.accept()[0]
+
+
+async def datagrams() -> tuple[trio_wsarecv.Socket, socket.socket]:
+    sock = trio_wsarecv.SocketFactory().socket(type=socket.SOCK_DGRAM)
+    await sock.bind(("127.0.0.1", 0))
+    sender = socket.socket(type=socket.SOCK_DGRAM)
+    sender.connect(sock.getsockname())
+    return sock, sender
+
+
+async def at_depth(frames: int, call: Callable[[], Awaitable[Any]]) -> Any:
+    return await (at_depth(frames - 1, call) if frames else call())
+
+
+def bytes_in(result: Any) -> int:
+    """Return how many bytes a receive has given."""
+    match result:
+        case bytes():
+            return len(result)
+        case list():
+            return sum(map(bytes_in, result))
+        case tuple():
+            return bytes_in(result[0])
+    return len(DATA) if result is None else int(result)
+
+
+async def check(how: str, frames: int, *, is_stream: bool, waits: bool, used: bool) -> bool:
+    """Receive at one depth; return whether the stack was enough."""
+    sock, sender = await (connected(how) if is_stream else datagrams())
+    receive = (STREAMS if is_stream else DATAGRAMS)[how]
+    sent = {"recv, much": [MUCH], "recvfrom_many": [DATA, b"more"]}.get(how, [DATA])
+    with sock, sender:
+        if used:  # what a socket creates at its first receive exists then
+            for _ in range(2):
+                sender.send(DATA)
+                await sock.recv(100)
+        async with trio.open_nursery() as nursery:
+            if not waits:
+                for data in sent:
+                    sender.send(data)
+            call = Call(nursery, at_depth, frames, lambda: receive(sock))
+            if waits:
+                await wait_all_tasks_blocked()
+                for data in sent:
+                    sender.send(data)
+            if "cancelled" in how:
+                await wait_all_tasks_blocked()
+                call.scope.cancel()
+        if not (call.succeeded or call.cancelled):
+            assert isinstance(call.error, RecursionError)
+        taken = bytes_in(call.value) if call.succeeded and "PEEK" not in how else 0
+        sender.send(END)
+        left = b""
+        while not left.endswith(END):
+            with suppress(RecursionError):  # of a batch, whose error the next receive raises
+                left += await sock.recv(5000)
+        assert left == b"".join(sent)[taken:] + END
+        return call.succeeded or call.cancelled
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["inline", "waits"])
+@pytest.mark.parametrize(
+    ("is_stream", "how"), [*((True, how) for how in STREAMS), *((False, how) for how in DATAGRAMS)]
+)
+def test_a_receive_at_any_stack_depth_succeeds_or_fails_alone(
+    is_stream: bool, how: str, waits: bool
+) -> None:
+    async def main() -> None:
+        for used in (False, True):
+            for frames in FRAMES:
+                with trio.fail_after(10):
+                    enough = await check(how, frames, is_stream=is_stream, waits=waits, used=used)
+                outcomes.append(enough)
+
+    outcomes: list[bool] = []
+    before = sys.getrecursionlimit()
+    limit = len(inspect.stack(0)) + LIMIT
+    sys.setrecursionlimit(limit)
+    try:
+        trio.run(main)
+        assert sys.getrecursionlimit() == limit
+    finally:
+        sys.setrecursionlimit(before)
+    assert set(outcomes) == {False, True}, outcomes
