@@ -60,14 +60,6 @@ async def made_by_accepting() -> AsyncIterator[Made]:
             await stream.aclose()
 
 
-MADE: dict[str, Any] = {
-    "open_tcp_stream": lambda: made_by_connecting(connect),
-    "SocketFactory": lambda: made_by_connecting(connect_by_factory),
-    "accept": made_by_accepting,
-}
-every_origin = pytest.mark.parametrize("made", MADE.values(), ids=MADE)
-
-
 async def check_receives(sock: trio_wsarecv.Socket, other: socket.socket) -> None:
     """Receive what waits and what comes later, be busy, cancel, and receive a flow."""
     for _ in range(2):
@@ -107,16 +99,23 @@ async def check_close(sock: trio_wsarecv.Socket, other: socket.socket) -> None:
     assert other.recv(10) == b""
 
 
-@every_origin
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: made_by_connecting(connect),
+        lambda: made_by_connecting(connect_by_factory),
+        made_by_accepting,
+    ],
+    ids=["open_tcp_stream", "SocketFactory", "accept"],
+)
 async def test_a_connection_made_here_is_received_on_overlapped(made: Any) -> None:
     async with made() as (stream, other):
         await check_engine(stream.socket, other, overlapped=True)
 
 
 @pytest.mark.parametrize("used", [False, True], ids=["fresh", "received on"])
-@every_origin
-async def test_a_duplicate_is_overlapped_if_it_receives_first(made: Any, used: bool) -> None:
-    async with made() as (stream, other):
+async def test_a_duplicate_is_overlapped_if_it_receives_first(used: bool) -> None:
+    async with made_by_accepting() as (stream, other):
         if used:
             await check_receives(stream.socket, other)
         with stream.socket.dup() as duplicate:
@@ -145,11 +144,10 @@ def by_share(sock: Any) -> socket.socket:
 @pytest.mark.parametrize(
     "hand_on", [detached, by_fromfd, pytest.param(by_share, marks=pytest.mark.windows)]
 )
-@every_origin
 async def test_a_handle_that_is_handed_on_is_received_on_by_readiness(
-    made: Any, hand_on: Callable[[Any], socket.socket]
+    hand_on: Callable[[Any], socket.socket],
 ) -> None:
-    async with made() as (stream, other):
+    async with made_by_accepting() as (stream, other):
         await check_receives(stream.socket, other)
         with from_stdlib_socket(hand_on(stream.socket)) as adopted:
             await check_engine(adopted, other, overlapped=False)
@@ -159,11 +157,9 @@ async def test_a_handle_that_is_handed_on_is_received_on_by_readiness(
             await check_receives(adopted, other)
 
 
-@every_origin
-async def test_a_detached_handle_can_be_a_blocking_socket(made: Any) -> None:
-    async with made() as (stream, other):
+async def test_a_detached_handle_can_be_a_blocking_socket() -> None:
+    async with made_by_accepting() as (stream, other):
         sock = stream.socket
-        await check_receives(sock, other)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(sock.recv, 10)
             await wait_all_tasks_blocked()
@@ -179,37 +175,13 @@ async def test_a_detached_handle_can_be_a_blocking_socket(made: Any) -> None:
                 assert await trio.to_thread.run_sync(stdlib.recv, 100) == b"data"
 
 
-@every_origin
-@pytest.mark.parametrize("rewrapped", [False, True])
-def test_a_socket_is_received_on_by_readiness_in_every_run_but_the_first(
-    made: Any, rewrapped: bool
-) -> None:
-    async def main() -> None:
-        async with made() as (stream, other):
-            sock = stream.socket
-            await check_engine(sock, other, overlapped=True)
-            for _ in range(2):
-                await trio.to_thread.run_sync(trio.run, second_run, sock, other)
-            await check_receives(sock, other)
-
-    async def second_run(sock: trio_wsarecv.Socket, other: socket.socket) -> None:
-        again = from_stdlib_socket(sock.stdlib) if rewrapped else sock
-        await check_engine(again, other, overlapped=False)
-
-    trio.run(main)
-
-
-@pytest.mark.parametrize("wrapped_first", [False, True])
-async def test_wrappers_of_one_socket_share_its_claim_engine_and_bytes(wrapped_first: bool) -> None:
+async def test_wrappers_of_one_socket_share_its_claim_engine_and_bytes() -> None:
     with stdlib_pair() as (one, other):
-        first = from_stdlib_socket(one)
-        if not wrapped_first:
-            await check_receives(first, other)
-        second = from_stdlib_socket(one)
+        first, second = from_stdlib_socket(one), from_stdlib_socket(one)
         counted = Counted()
         await check_receives(second, other)
         await check_receives(first, other)
-        assert counted.overlapped_sockets == (on_windows and wrapped_first)
+        assert counted.overlapped_sockets == on_windows
         async with trio.open_nursery() as nursery:
             nursery.start_soon(first.recv, 10)
             await wait_all_tasks_blocked()
@@ -224,16 +196,26 @@ async def test_wrappers_of_one_socket_share_its_claim_engine_and_bytes(wrapped_f
         assert await from_stdlib_socket(one).recv(10) == b"data"
 
 
-def test_a_socket_in_several_runs() -> None:
-    with stdlib_pair() as (one, other):
-        sock = from_stdlib_socket(one)
+@pytest.mark.parametrize("made_here", [False, True])
+def test_a_socket_in_several_runs(made_here: bool) -> None:
+    made = trio_wsarecv.SocketFactory().socket()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        trio.run(made.connect, listener.getsockname())
+        other, _ = listener.accept()
+    sock = made if made_here else from_stdlib_socket(detached(made))
 
-        async def main(sock: trio_wsarecv.Socket, overlapped: bool) -> None:
-            await check_engine(sock, other, overlapped=overlapped)
+    async def main() -> None:
+        await check_engine(sock, other, overlapped=True)
+        await trio.to_thread.run_sync(trio.run, later, sock)  # although this run goes on
+        await check_receives(sock, other)
 
-        trio.run(main, sock, True)
-        trio.run(main, sock, False)
-        trio.run(main, from_stdlib_socket(one), False)
+    async def later(sock: trio_wsarecv.Socket) -> None:
+        await check_engine(sock, other, overlapped=False)
+
+    with other:
+        trio.run(main)
+        trio.run(later, sock)
+        trio.run(later, from_stdlib_socket(sock.stdlib))
         trio.run(check_close, sock, other)
 
 
@@ -302,11 +284,8 @@ if sys.platform == "win32":
             assert await send(sock, b"answer") == 6
             assert other.recv(100) == b"answer"
 
-    @every_origin
-    async def test_on_a_connection_made_here_operations_that_succeed_at_once_have_no_packet(
-        made: Any,
-    ) -> None:
-        async with made() as (stream, other):
+    async def test_on_a_connection_made_here_what_succeeds_at_once_has_no_packet() -> None:
+        async with made_by_accepting() as (stream, other):
             other.sendall(b"question")
             assert await stream.receive_some() == b"question"
             assert stream.socket.engine == "overlapped"
