@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import socket
 import sys
 from contextlib import AsyncExitStack
 from functools import partial
@@ -15,9 +16,12 @@ import pytest
 import trio
 from tricycle import TextReceiveStream
 
+import trio_wsarecv
 from tests.peers import Counted
 from tests.programs import Program, environment
 from tests.receiving import on_windows
+from tools.children import child
+from tools.windows import WINE
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
@@ -95,3 +99,35 @@ async def test_all_cores_share_one_listening_socket() -> None:
     assert {end[1]: int(end[2]) for end in ends if end} == {
         worker: workers.count(worker) for worker in workers
     }
+
+
+@pytest.mark.skipif(sys.platform not in ("win32", "linux"), reason="other values of the options")
+@pytest.mark.parametrize(
+    ("family", "hosts"),
+    [
+        (socket.AF_INET, ("127.0.0.1", "127.0.0.2", "127.0.0.1", "127.7.7.7")),
+        (socket.AF_INET6, ("::1",)),
+    ],
+)
+async def test_the_example_answers_from_the_address_that_was_asked(
+    family: socket.AddressFamily, hosts: tuple[str, ...]
+) -> None:
+    query = b"\x12\x34\1\0\0\1\0\0\0\0\0\0\6whoami\0\0\x10\0\1"
+    # None of these has an answer, and none of them ends the server.
+    invalid = (b"", b"hello", query[:20], b"\0\0\x80" + query[3:], bytes(60_000))
+    client = trio_wsarecv.from_stdlib_socket(socket.socket(family, socket.SOCK_DGRAM))
+    with (
+        client,
+        child([sys.executable, str(EXAMPLES / "answer_from.py")], 60, stdout=PIPE) as program,
+    ):
+        assert program.stdout is not None
+        port = int((await trio.to_thread.run_sync(program.stdout.readline)).split()[-1])
+        await client.bind(("", 0))
+        for host in hosts:
+            for data in (*invalid, query):
+                await client.sendto(data, (host, port))
+            answer, address = await client.recvfrom(100)
+            assert answer.startswith(query[:2])
+            assert answer.endswith(f"you asked {host}".encode())
+            if not WINE:  # whose sockets send from any address of their interface
+                assert address[:2] == (host, port)

