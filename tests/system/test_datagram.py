@@ -271,7 +271,7 @@ async def test_a_batch_has_datagrams_of_several_senders_in_order(
 async def test_an_error_after_the_first_datagram_is_raised_by_the_next_call(
     pair: Pair, receive: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    message = (b"data", [], 0, pair.sender.getsockname())
+    message: Any = (b"data", [], 0, pair.sender.getsockname())
     answers: list[Any] = [message, ConnectionRefusedError(), message, BlockingIOError()]
 
     def recvmsg(*_: object) -> Any:

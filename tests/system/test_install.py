@@ -30,21 +30,17 @@ def patched() -> Iterator[None]:
     trio_wsarecv.unpatch_trio()
 
 
-async def echo(stream: trio.abc.Stream) -> None:
-    async for data in stream:
-        await stream.send_all(data)
-
-
 async def echo_through() -> list[type]:
     """Use Trio's own functions for TCP, and return the types of the sockets they made."""
     types = []
 
-    async def echo_and_note(stream: trio.SocketStream) -> None:
+    async def echo(stream: trio.SocketStream) -> None:
         types.append(type(stream.socket))
-        await echo(stream)
+        async for data in stream:
+            await stream.send_all(data)
 
     async with trio.open_nursery() as nursery:
-        serve = partial(trio.serve_tcp, echo_and_note, 0, host="127.0.0.1")
+        serve = partial(trio.serve_tcp, echo, 0, host="127.0.0.1")
         listeners = await nursery.start(serve)
         types.append(type(listeners[0].socket))
         stream = await trio.open_tcp_stream(*listeners[0].socket.getsockname())
@@ -84,26 +80,22 @@ def test_install_needs_a_run() -> None:
         trio_wsarecv.install()
 
 
-@pytest.mark.parametrize(
-    ("value", "off"),
-    [(value, True) for value in ("0", "false", "No", " OFF ")]
-    + [(value, False) for value in ("", "1", "True", "yes", "on", "maybe")],
-)
-async def test_the_environment_turns_it_off(
-    value: str, off: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("value", ["0", "1"])
+async def test_the_environment_turns_it_off(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIO_WSARECV", value)
-    if off:
+    if value == "0":
         trio_wsarecv.patch_trio()
     assert sample_type() is stock
     trio_wsarecv.install()
-    assert await echo_through() == [stock if off else expected] * 3
+    assert await echo_through() == [stock if value == "0" else expected] * 3
 
 
 def test_an_unknown_value_is_logged_once_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     _install.turns_off.cache_clear()
-    for value in ("maybe", "maybe", "", "1", "off"):
-        assert _install.turns_off(value) is (value == "off")
+    for value in ("0", "false", "No", " OFF "):
+        assert _install.turns_off(value)
+    for value in ("maybe", "maybe", "", "1", "True", "yes", "on"):
+        assert not _install.turns_off(value)
     (record,) = caplog.records
     assert record.name == "trio_wsarecv"
     assert record.getMessage().startswith("TRIO_WSARECV=maybe is ignored: ")

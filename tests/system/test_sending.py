@@ -70,46 +70,22 @@ async def test_each_datagram_goes_to_its_address(family: socket.AddressFamily) -
             assert {address for _, address in answers} == {sock.getsockname()}
 
 
-@families
-async def test_a_connected_socket_needs_no_addresses(family: socket.AddressFamily) -> None:
-    with trio_wsarecv.from_stdlib_socket(bound(family)) as sock, bound(family) as peer:
-        await sock.connect(peer.getsockname())
-        buffers: list[Any] = [b"one", bytearray(b"two"), memoryview(b"three"), b""]
-        assert await sock.sendto_many((data, None) for data in buffers) == 4
-        assert [data for data, _ in take(peer, 4)] == [b"one", b"two", b"three", b""]
-
-
-async def test_an_unconnected_socket_needs_addresses(pair: Pair) -> None:
-    with pytest.raises(OSError, match=r".") as caught:
-        await pair.sock.sendto_many([(b"data", pair.sender.getsockname()), (b"data", None)])
-    assert caught.value.sent == 1  # type: ignore[attr-defined]
-    if on_windows and not WINE:
-        assert winerror(caught.value) == WinsockError.WSAENOTCONN
-
-
-@pytest.mark.deadline(10)  # no name is resolved
 @pytest.mark.parametrize(
-    ("bad", "error", "reason"),
+    ("data", "host", "error"),
     [
-        ((bytes(65508), ("127.0.0.1", 9)), OSError, "."),
-        ((b"data", ("255.255.255.255", 9)), PermissionError, "."),
-        *(
-            ((b"data", (host, 9)), ValueError, "numeric")
-            for host in ("localhost", "", "<broadcast>")
-        ),
-        ((b"data", ("127.0.0.1\0", 9)), ValueError, "null"),
-        *(((b"data", (host, 9)), TypeError, ".") for host in (None, b"127.0.0.1")),
-        *(((b"data", address), TypeError, ".") for address in ("127.0.0.1", ["127.0.0.1", 9], ())),
-        *(((data, ("127.0.0.1", 9)), TypeError, ".") for data in ("text", None)),
+        (bytes(65508), "127.0.0.1", OSError),
+        (b"data", "255.255.255.255", PermissionError),
+        (b"data", "localhost", ValueError),  # no name is resolved
+        ("text", "127.0.0.1", TypeError),
     ],
-    ids=lambda value: repr(value)[:40],
+    ids=["too large", "broadcast", "a name", "text"],
 )
 async def test_the_error_of_a_datagram_has_the_number_of_those_sent_before(
-    pair: Pair, bad: Any, error: type[Exception], reason: str
+    pair: Pair, data: Any, host: str, error: type[Exception]
 ) -> None:
     address = pair.sender.getsockname()
-    datagrams: list[Any] = [(b"one", address), (b"two", address), bad, (b"4", address)]
-    with assert_checkpoints(), pytest.raises(error, match=reason) as caught:
+    datagrams = [(b"one", address), (b"two", address), (data, (host, 9)), (b"4", address)]
+    with assert_checkpoints(), pytest.raises(error, match=r".") as caught:
         await pair.sock.sendto_many(datagrams)
     if on_windows and error is OSError:
         assert winerror(caught.value) == WinsockError.WSAEMSGSIZE
@@ -117,6 +93,17 @@ async def test_the_error_of_a_datagram_has_the_number_of_those_sent_before(
     assert sent == 2
     assert await pair.sock.sendto_many(datagrams[sent + 1 :]) == 1
     assert [data for data, _ in take(pair.sender, 3)] == [b"one", b"two", b"4"]
+
+
+async def test_only_a_connected_socket_needs_no_addresses(pair: Pair) -> None:
+    with pytest.raises(OSError, match=r".") as caught:
+        await pair.sock.sendto_many([(b"data", None)])
+    if on_windows and not WINE:
+        assert winerror(caught.value) == WinsockError.WSAENOTCONN
+    await pair.sock.connect(pair.sender.getsockname())
+    buffers: list[Any] = [b"one", bytearray(b"two"), memoryview(b"three"), b""]
+    assert await pair.sock.sendto_many((data, None) for data in buffers) == 4
+    assert [data for data, _ in take(pair.sender, 4)] == [b"one", b"two", b"three", b""]
 
 
 if sys.platform != "win32":
@@ -157,13 +144,10 @@ async def test_a_datagram_is_sent_from_several_buffers(family: socket.AddressFam
 
 
 async def test_ancillary_data_is_accepted(pair: Pair) -> None:
-    ttl = socket.IPPROTO_IP, TTL, struct.pack("i", 33)
-    ancillary: list[Any] = [from_address("127.0.0.1"), ttl]
+    ancillary = [from_address("127.0.0.1"), (socket.IPPROTO_IP, TTL, struct.pack("i", 33))]
     address = pair.sender.getsockname()
-    assert await pair.sock.sendmsg([b"da", b"ta"], ancillary, 0, address) == 4
-    assert await pair.sock.sendmsg([b"more"], iter(ancillary[:1]), 0, address) == 4
-    answers = [(data, pair.sock.getsockname()) for data in (b"data", b"more")]
-    assert take(pair.sender, 2) == answers
+    assert await pair.sock.sendmsg([b"da", b"ta"], iter(ancillary), 0, address) == 4
+    assert take(pair.sender, 1) == [(b"data", pair.sock.getsockname())]
 
 
 @shows_what_goes_out
@@ -186,8 +170,9 @@ async def test_ancillary_data_sets_ttl_and_ecn(pair: Pair) -> None:
         # Windows has a control message for the two bits of ECN.
         (socket.IPPROTO_IP, 50 if on_windows else TOS, struct.pack("i", 2)),
     ]
-    await pair.sock.sendmsg([b"data"], ancillary, 0, pair.sender.getsockname())
-    _, received, _, _ = await receiver.recvmsg(100, 100)
+    await pair.sock.sendmsg([b"da", b"ta"], ancillary, 0, pair.sender.getsockname())
+    data, received, _, _ = await receiver.recvmsg(100, 100)
+    assert data == b"data"
     values = {kind: int.from_bytes(data, "little") for _, kind, data in received}
     assert values == {TTL: 33, TOS: 2}
 
