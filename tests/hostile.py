@@ -10,11 +10,9 @@ Each connection to it carries commands, one a line:
 =================  ======================================================================
 send N             send the first N bytes of the pattern
 drip N SIZE PAUSE  the same, in pieces of SIZE bytes with random pauses of up to PAUSE ms
-echo               send back everything received from now on
 fin                send the end of the stream
 reset              reset the connection
 close              close the connection, as does an empty line
-flood SIZE         send SIZE bytes of the pattern again and again until that fails
 dial PORT          connect to that port; what follows is about the new connection
 say WORDS          send a line of text
 hear N             receive N bytes
@@ -71,13 +69,6 @@ def obey(sock: socket.socket, commands: io.RawIOBase) -> bool:
             for start in range(0, len(data), int(size)):
                 sock.sendall(data[start : start + int(size)])
                 time.sleep(random.uniform(0, float(pause)) / 1000)
-        case ["flood", nbytes]:
-            while True:
-                sock.sendall(pattern(int(nbytes)))
-        case ["echo"]:
-            while data := sock.recv(65536):
-                sock.sendall(data)
-            return False
         case ["fin"]:
             sock.shutdown(socket.SHUT_WR)
         case ["reset"]:

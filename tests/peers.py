@@ -6,7 +6,6 @@ import itertools
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path, PureWindowsPath
@@ -148,12 +147,6 @@ async def push_back(sock: trio_wsarecv.Socket, other: socket.socket, data: bytes
     """Cancel an exact receive that has some bytes, so that they are pushed back."""
     receive = trio_wsarecv.SocketStream(sock).receive_exactly
     await cancel_when_waiting(lambda: receive(len(data) + 1), lambda: other.sendall(data))
-
-
-def wait_until_received(buffer: bytearray) -> None:
-    """Wait until the kernel has written to a buffer of zeros; Trio has not seen the packet yet."""
-    while not any(buffer):
-        time.sleep(0.001)
 
 
 class Counted:

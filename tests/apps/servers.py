@@ -1,4 +1,4 @@
-"""Hypercorn and its relative anycorn, unmodified, in a process of their own."""
+"""Hypercorn and its relative anycorn in a process of their own, and what it has received."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from tests.programs import environment
 from tools.children import child
+
+on_windows = sys.platform == "win32"
 
 #: Seconds that a server may live.
 DEADLINE = 300.0
@@ -62,3 +64,27 @@ def serving(
     command += [f"--bind={FREE}", *options, application]
     with child(command, DEADLINE, env=environment(), stderr=subprocess.PIPE) as process:
         yield Server(process, addresses)
+
+
+def check_received(
+    before: Mapping[str, int], after: Mapping[str, int], nbytes: int, *, failures: int = 0
+) -> None:
+    """Check that a process received at least so many bytes by the overlapped engine.
+
+    Off Windows nothing is patched, and nothing is counted.
+
+    Args:
+      before: the statistics at first.
+      after: the statistics then.
+      nbytes: the bytes that have come meanwhile.
+      failures: the receives that may have failed meanwhile.
+    """
+    gained = {name: after[name] - before[name] for name in after}
+    if not on_windows:
+        assert not any(gained.values()), gained
+        return
+    assert gained["bytes"] >= nbytes, gained
+    assert gained["failed"] <= failures, gained
+    # If a peer is quicker, few receives or none have to wait.
+    assert after["wsarecv_calls"] >= after["overlapped"] > 0, after
+    assert (after["overlapped_sockets"] > 0, after["readiness_sockets"]) == (True, 0), after

@@ -17,8 +17,7 @@ from trio_wsarecv import Statistics
 from .certificates import Certificates
 from .conftest import Connect
 from .content import digest
-from .received import check_received, on_windows
-from .servers import Server, serving
+from .servers import Server, check_received, on_windows, serving
 
 PROGRAMS = Path(__file__).parent / "programs"
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"

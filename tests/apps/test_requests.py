@@ -16,8 +16,7 @@ from tests.peers import HostilePeer
 
 from .conftest import Connect
 from .content import digest, pieces
-from .received import check_received, on_windows
-from .servers import Server
+from .servers import Server, check_received, on_windows
 
 MIB = 1 << 20
 LARGE = 64 * MIB

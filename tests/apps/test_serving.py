@@ -11,8 +11,7 @@ import trio
 
 from .conftest import Connect
 from .content import PIECE, digest, pieces
-from .received import check_received, on_windows
-from .servers import serving
+from .servers import check_received, on_windows, serving
 
 MIB = 1 << 20
 UPLOADS = 20

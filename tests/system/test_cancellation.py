@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -10,7 +11,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
-from tests.peers import Counted, HostilePeer, pattern, socket_pair, wait_until_received
+from tests.peers import Counted, HostilePeer, pattern, socket_pair
 from tests.receiving import on_windows
 from tests.simulation import Call
 from trio_wsarecv import SocketStream
@@ -63,6 +64,12 @@ async def test_random_cancellation_loses_no_byte(peer: HostilePeer) -> None:
     assert counted.pended > counted.cancelled
     assert counted.failed == 0
     assert bool(counted.wsarecv_calls) is on_windows
+
+
+def wait_until_received(buffer: bytearray) -> None:
+    """Wait until the kernel has written to a buffer of zeros; Trio has not seen the packet yet."""
+    while not any(buffer):
+        time.sleep(0.001)
 
 
 @pytest.mark.windows
