@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pytest
@@ -43,6 +45,14 @@ def bound(family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_DGRAM)
     sock.bind((LOOPBACK[family], 0))
     return sock
+
+
+@contextmanager
+def connected_datagrams() -> Iterator[tuple[trio_wsarecv.Socket, socket.socket]]:
+    """Give a `Socket`, and a socket of the standard library that is connected to it."""
+    with trio_wsarecv.from_stdlib_socket(bound()) as sock, bound() as other:
+        other.connect(sock.getsockname())
+        yield sock, other
 
 
 class Pair(NamedTuple):

@@ -17,10 +17,20 @@ import trio.testing
 from trio.testing import assert_checkpoints
 
 import trio_wsarecv
-from tests.datagrams import bound
+from tests.datagrams import connected_datagrams
 from tests.peers import Counted, cancel_when_waiting, socket_pair, stdlib_pair, stream_pair
 from tests.receiving import AfterFirstStep, Index, as_text, call, on_windows
 from trio_wsarecv import MsgFlag
+
+
+class Broken:
+    """An object whose every conversion fails."""
+
+    def _fail(self, *_: object) -> Any:
+        raise ZeroDivisionError
+
+    __index__ = __buffer__ = __iter__ = __len__ = _fail
+
 
 READ_ONLY = memoryview(bytes(10))
 STRIDED = memoryview(bytearray(20))[::2]
@@ -28,7 +38,7 @@ STRIDED = memoryview(bytearray(20))[::2]
 LIKE_TRIO: dict[str, list[tuple[Any, ...]]] = {
     "recv": [
         (),
-        *((size,) for size in (None, "10", 1.5, bytearray(10), True, Index(3))),
+        *((size,) for size in (None, "10", 1.5, bytearray(10), True, Index(3), Broken())),
         *((size,) for size in (-1, -(2**31), 2**64, -(2**64))),
         *((10, flags) for flags in (None, "0", 2**31, -(2**64), Index(0))),
         (10, 0, 0),
@@ -36,7 +46,7 @@ LIKE_TRIO: dict[str, list[tuple[Any, ...]]] = {
     "recv_into": [
         (),
         *((buffer,) for buffer in (None, 10, "buffer", [0] * 10, b"", bytes(10), READ_ONLY)),
-        *((buffer,) for buffer in (STRIDED, STRIDED[::-1])),
+        *((buffer,) for buffer in (STRIDED, STRIDED[::-1], Broken())),
         (mmap.mmap(-1, 10, access=mmap.ACCESS_READ),),
         *((bytearray(10), size) for size in (-1, 11, 2**62, 2**64, "5", None, Index(3))),
         *((bytearray(10), 5, flags) for flags in (2**31, "0")),
@@ -77,18 +87,13 @@ async def test_arguments_are_treated_as_by_trio(name: str, arguments: tuple[Any,
 @contextmanager
 def sockets_for(name: str) -> Iterator[list[tuple[trio_wsarecv.Socket, socket.socket]]]:
     """Give a stream and a socket for datagrams, or the one that has the call, and their peers."""
-    with (
-        socket_pair() as stream,
-        trio_wsarecv.from_stdlib_socket(bound()) as sock,
-        bound() as other,
-    ):
-        other.connect(sock.getsockname())
+    with socket_pair() as stream, connected_datagrams() as datagrams:
         if name.endswith("_many"):
-            yield [(sock, other)]
+            yield [datagrams]
         elif name.startswith("receive_") or name == "a stream":
             yield [stream]
         else:
-            yield [stream, (sock, other)]
+            yield [stream, datagrams]
 
 
 REFUSED: dict[tuple[str, type[Exception]], list[tuple[Any, ...]]] = {
@@ -106,6 +111,9 @@ REFUSED: dict[tuple[str, type[Exception]], list[tuple[Any, ...]]] = {
         *((size,) for size in (None, "10", 10.0, bytearray(10))),
         *((10, None), (10, 0, None), (10, 0, 0, 0)),
     ],
+    ("recvmsg", ZeroDivisionError): [(Broken(),), (10, Broken()), (10, 0, Broken())],
+    ("recvmsg_into", ZeroDivisionError): [(Broken(),)],
+    ("wsarecv", ZeroDivisionError): [(Broken(),), ([bytearray(5)], Broken())],
     ("recvmsg", ValueError): [(-1,), (10, -1), (10, 2**31)],
     ("recvmsg", OverflowError): [
         *((2**64,), (-(2**64),), (10, 2**64)),
