@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 import trio
-import trio.testing
-from trio.testing import assert_checkpoints
+from trio.testing import assert_checkpoints, wait_all_tasks_blocked
 
 import trio_wsarecv
 from tests.datagrams import connected_datagrams
 from tests.peers import Counted, cancel_when_waiting, socket_pair, stdlib_pair, stream_pair
 from tests.receiving import AfterFirstStep, Index, as_text, call, on_windows
+from tests.simulation import Call
 from trio_wsarecv import MsgFlag
 
 
@@ -323,16 +323,12 @@ async def test_a_huge_request_receives_the_data_and_reserves_little_memory(
 @pytest.mark.parametrize("flags", [-1, -(2**31)])
 async def test_negative_flags_without_data_are_treated_as_by_trio(flags: int) -> None:
     with socket_pair() as (ours, _), stdlib_pair() as (one, _):
-        outcomes: list[Any] = []
-        for sock in (ours, trio.socket.from_stdlib_socket(one)):
-            async with trio.open_nursery() as nursery:
-                outcomes.append("waits")
-                this = len(outcomes) - 1
-
-                async def receive(sock: Any = sock, this: int = this) -> None:
-                    outcomes[this] = await outcome_of(sock, "recv", 10, flags)
-
-                nursery.start_soon(receive)
-                await trio.testing.wait_all_tasks_blocked()
-                nursery.cancel_scope.cancel()
-        assert outcomes[0] == outcomes[1]
+        async with trio.open_nursery() as nursery:
+            calls = [
+                Call(nursery, outcome_of, sock, "recv", 10, flags)
+                for sock in (ours, trio.socket.from_stdlib_socket(one))
+            ]
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        one_result, other_result = (each.value if each.succeeded else "waits" for each in calls)
+        assert one_result == other_result
