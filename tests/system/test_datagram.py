@@ -289,7 +289,19 @@ async def test_an_error_after_the_first_datagram_is_raised_by_the_next_call(
     assert len(await receive(pair.sock, 9, 100)) == 1
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs sockets of Linux")
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs sockets of Linux")
+
+
+@only_linux  # where a datagram has arrived as soon as it is sent
+@of_batches
+async def test_an_empty_datagram_does_not_end_the_batch(pair: Pair, receive: Batch) -> None:
+    sent = [b"", b"one", b"", b"", b"two", b""]
+    for data in sent:
+        pair.send(data)
+    assert [data for data, *_ in await receive(pair.sock, 9, 100)] == sent
+
+
+@only_linux
 @of_batches
 async def test_the_end_of_a_connection_of_messages_ends_the_batch(receive: Batch) -> None:
     # The end can be received any number of times, so it has to end the batch.
