@@ -14,7 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
 from tests.peers import pattern
-from tests.receiving import RECEIVES, STREAM_RECEIVES, Receive
+from tests.receiving import RECEIVES
 from tests.simulation import Call
 
 LIMIT = 200
@@ -23,14 +23,16 @@ DATA = pattern(100)  # as many bytes as each call takes
 MUCH = pattern(2500)  # more than the first receive that waits has room for
 END = b"end"
 
-STREAMS: dict[str, Receive] = {
-    **{how: STREAM_RECEIVES[how] for how in ("recv", "recv_into", "wsarecv", "receive_exactly")},
+#: Those that begin with "receive" take a `SocketStream`, which needs more frames to be made.
+STREAMS: dict[str, Callable[[Any], Awaitable[Any]]] = {
+    **{how: RECEIVES[how] for how in ("recv", "recv_into", "wsarecv")},
     "recv, adopted": lambda sock: sock.recv(100),
     "recv, much": lambda sock: sock.recv(len(MUCH)),
     "recv, MSG_PEEK": lambda sock: sock.recv(100, socket.MSG_PEEK),
-    "receive_exactly, cancelled": lambda sock: trio_wsarecv.SocketStream(sock).receive_exactly(101),
+    "receive_exactly": lambda stream: stream.receive_exactly(100),
+    "receive_exactly_into, cancelled": lambda stream: stream.receive_exactly_into(bytearray(101)),
 }
-DATAGRAMS: dict[str, Receive] = {
+DATAGRAMS: dict[str, Callable[[Any], Awaitable[Any]]] = {
     **{how: RECEIVES[how] for how in ("recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into")},
     "recvfrom_many": lambda sock: sock.recvfrom_many(10, 100),
 }
@@ -84,6 +86,7 @@ async def check(how: str, frames: int, *, is_stream: bool, waits: bool, used: bo
     sock, sender = await (connected(how) if is_stream else datagrams())
     receive = (STREAMS if is_stream else DATAGRAMS)[how]
     sent = {"recv, much": [MUCH], "recvfrom_many": [DATA, b"more"]}.get(how, [DATA])
+    target = trio_wsarecv.SocketStream(sock) if how.startswith("receive") else sock
     with sock, sender:
         if used:  # what a socket creates at its first receive exists then
             for _ in range(2):
@@ -93,7 +96,7 @@ async def check(how: str, frames: int, *, is_stream: bool, waits: bool, used: bo
             if not waits:
                 for data in sent:
                     sender.send(data)
-            call = Call(nursery, at_depth, frames, lambda: receive(sock))
+            call = Call(nursery, at_depth, frames, lambda: receive(target))
             if waits:
                 await wait_all_tasks_blocked()
                 for data in sent:
