@@ -95,10 +95,20 @@ class OverlappedEngine(WinsockEngine):
                     nbytes = self._borrow(operation, nbytes, ask=True)
                 error = self._submit(operation, request, nbytes)
                 if operation.state is _SUBMITTED:
-                    if error == _IO_PENDING and self.may_wait and not pended:
-                        counters.pended += 1
+                    task = trio.lowlevel.current_task()
+                    if error == _IO_PENDING and not self.may_wait:
+                        operation.cancel()
+                    elif error == _IO_PENDING:
+                        counters.pended += not pended
                         pended = True
-                    await self._wait(operation, error)
+                        self.claim.waits(task)
+                        if operation.block is not None:
+                            self.run.waiting[operation] = None
+                    # Not in a function of its own: `packet` needs a frame less than `prepare`.
+                    await port.packet(operation, task, self.claim, self._message)
+                    self.waited = True
+                    if error != _IO_PENDING:
+                        operation.asked = None  # it had completed before that
                     verdict, received, out = self._outcome(operation)
                 elif error:
                     verdict = Verdict(Result.FAILED, error)
@@ -178,21 +188,6 @@ class OverlappedEngine(WinsockEngine):
         operation.state = _SUBMITTED if follows else _IDLE
         counters.overlapped += 1
         return error
-
-    async def _wait(self, operation: Operation, error: int) -> None:
-        # Waits for the packet of an operation that was submitted with this result.
-        task = trio.lowlevel.current_task()
-        if error == _IO_PENDING:
-            if not self.may_wait:
-                operation.cancel()
-            else:
-                self.claim.waits(task)
-                if operation.block is not None:
-                    self.run.waiting[operation] = None
-        await port.packet(operation, task, self.claim, self._message)
-        self.waited = True
-        if error != _IO_PENDING:
-            operation.asked = None  # it had completed before that
 
     def _abort(self, raise_cancel: Callable[[], NoReturn]) -> Abort:
         # Passes Trio's request to cancel on to the kernel; the packet wakes the task.  Not after a
