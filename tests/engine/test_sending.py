@@ -1,8 +1,10 @@
-"""`Socket.sendto_many` on the simulation: what is sent, when it waits, and how it fails."""
+"""Sending on the simulation: which call is made, when it waits, how it fails and what it refuses."""
 
 from __future__ import annotations
 
+import array
 import socket
+import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -13,24 +15,47 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import assert_checkpoints
 
-from tests.receiving import AfterFirstStep
+from tests.receiving import AfterFirstStep, winerror
 from tests.simulation import Simulation, simulated_winsock
-from tests.simulation.sending import sockaddr_in
+from tests.simulation.sending import Sent, sockaddr_in
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import WinsockError
+from trio_wsarecv._winsock import send as winsock_send
+from trio_wsarecv._winsock.parse import lay_out_address, lay_out_ancillary
 
-from .sendable import HERE, buffers, no_addresses, no_buffers
+HERE, THERE = ("192.0.2.1", 53), ("192.0.2.2", 5353)
+NAME = sockaddr_in(b"\xc0\0\2\1", 53)
+PKTINFO = (0, 19, socket.inet_aton("192.0.2.9") + struct.pack("<I", 0))
+ECN = (0, 50, struct.pack("<i", 2))
+CONTROL = lay_out_ancillary([PKTINFO, ECN])
 
-THERE = ("192.0.2.2", 5353)
-IN_A_ROW = 64  # datagrams that are sent before other tasks run
-
-
-def numbered(count: int) -> list[tuple[bytes, Any]]:
-    return [(b"%d" % number, HERE if number % 2 else THERE) for number in range(count)]
+#: Buffers of every kind that can be sent, and what cannot be sent or sent to.
+buffers = st.one_of(
+    st.binary(max_size=100),
+    st.binary(max_size=100).map(bytearray),
+    st.binary(max_size=100).map(lambda data: memoryview(data)[1:]),
+    st.lists(st.integers(0, 255), max_size=20).map(lambda numbers: array.array("I", numbers)),
+    st.binary(min_size=4, max_size=4).map(lambda data: memoryview(data).cast("B", (2, 2))),
+)
+no_buffers = st.sampled_from([None, 5, 1.5, "text", [], object(), memoryview(b"strided")[::2]])
+NO_ADDRESSES: list[Any] = [
+    *((), "127.0.0.1", b"127.0.0.1", 5, [*HERE], {}, ("192.0.2.1",), ("192.0.2.1", None)),
+    *(("192.0.2.1", -1), ("192.0.2.1", 1 << 16), ("192.0.2.1", 53, 0, 0, 0)),
+    *(("", 53), (None, 53), (5, 53), ([], 53), ("::1", 53)),
+    *(("192.0.2.1\0", 53), ("\ud800", 53), (b"192.0.2.1", 53)),
+]
+no_addresses = st.sampled_from(NO_ADDRESSES)
 
 
 def sent_by(sock: SocketOverSimulation) -> list[tuple[bytes, Any]]:
     return [(each.data, each.name) for each in sock.peer.outgoing.sent]
+
+
+# Many datagrams.
+
+
+def numbered(count: int) -> list[tuple[bytes, Any]]:
+    return [(b"%d" % number, HERE if number % 2 else THERE) for number in range(count)]
 
 
 @pytest.mark.parametrize(("count", "turns"), [(0, 1), (1, 1), (64, 1), (65, 2), (129, 3)])
@@ -47,25 +72,6 @@ async def test_datagrams_are_sent_in_order_and_others_run_after_64_in_a_row(
     assert counter.steps == turns
 
 
-async def test_a_received_batch_can_be_sent_as_it_is(simulation: Simulation) -> None:
-    sock = simulation.datagrams()
-    for number in range(5):
-        sock.peer.send(b"%d" % number, sockaddr_in(b"\xc0\0\2\1", 53))
-    simulation.deliver_automatically()
-    batch = await sock.recvfrom_many(9, 100)
-    assert await sock.sendto_many(batch) == 5
-    assert sent_by(sock) == batch == [(b"%d" % number, HERE) for number in range(5)]
-
-
-async def test_without_an_address_a_datagram_goes_to_the_connected_peer(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.datagrams()
-    assert await sock.sendto_many([(b"one", None), (b"two", HERE), (b"", None)]) == 3
-    calls = [(each.call, each.data) for each in sock.peer.outgoing.sent]
-    assert calls == [("send", b"one"), ("sendto", b"two"), ("send", b"")]
-
-
 async def test_keyboard_interrupts_are_deferred_while_it_sends(simulation: Simulation) -> None:
     def protected(item: Any) -> Iterator[Any]:
         assert trio.lowlevel.currently_ki_protected()
@@ -76,90 +82,80 @@ async def test_keyboard_interrupts_are_deferred_while_it_sends(simulation: Simul
     assert await sock.sendmsg(protected(b"data")) == 4
 
 
-async def test_cancelled_before_it_begins_it_takes_nothing(simulation: Simulation) -> None:
-    sock = simulation.datagrams()
-    datagrams = iter(numbered(3))
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        with pytest.raises(trio.Cancelled) as caught:
-            await sock.sendto_many(datagrams)
-        raise caught.value
-    assert caught.value.sent == 0  # type: ignore[attr-defined]
-    assert list(datagrams) == numbered(3)
-
-
-@pytest.mark.parametrize(("count", "sent"), [(1, 1), (1000, 2 * IN_A_ROW)])
-async def test_a_cancellation_is_seen_between_two_turns_and_not_after_the_last_datagram(
-    simulation: Simulation, count: int, sent: int
+@pytest.mark.parametrize(
+    ("cancelled_at", "count", "sent"),
+    [(None, 3, 0), (0, 1, 1), (100, 1000, 128), (999, 1000, 1000)],
+)
+async def test_a_cancellation_is_seen_at_the_start_and_after_64_datagrams_only(
+    simulation: Simulation, cancelled_at: int | None, count: int, sent: int
 ) -> None:
     sock = simulation.datagrams()
+    scope = trio.CancelScope()
+    taken = []
 
     def cancelling() -> Iterator[tuple[bytes, Any]]:
         for number, each in enumerate(numbered(count)):
-            if number in (count - 1, 100):
+            taken.append(number)
+            if number == cancelled_at:
                 scope.cancel()
             yield each
 
-    with trio.CancelScope() as scope:
-        assert await sock.sendto_many(cancelling()) == count
+    if cancelled_at is None:
+        scope.cancel()
+    with scope:
+        try:
+            await sock.sendto_many(cancelling())
+        except trio.Cancelled as exc:
+            assert exc.sent == sent  # type: ignore[attr-defined]
+            raise
     assert scope.cancelled_caught is (sent < count)
     assert len(sent_by(sock)) == sent
+    assert len(taken) <= sent + 1
+    assert bool(taken) is (cancelled_at is not None)
 
 
-async def test_closing_the_socket_ends_a_send_and_a_receive_that_wait(
+async def test_only_one_task_waits_to_send_and_closing_the_socket_ends_it(
     simulation: Simulation,
 ) -> None:
     sock = simulation.datagrams()
     sock.peer.outgoing.room = 1
     receive = await simulation.begin(sock.recvfrom, 100)
     sending = await simulation.begin(sock.sendto_many, numbered(3))
+    with pytest.raises(trio.BusyResourceError) as caught:
+        await sock.sendto_many(numbered(1))
+    assert caught.value.sent == 0  # type: ignore[attr-defined]
+    with pytest.raises(trio.BusyResourceError):
+        await sock.sendmsg([b"data"])
     sock.close()
     await simulation.step()
     assert isinstance(receive.error, trio.ClosedResourceError)
     assert isinstance(sending.error, trio.ClosedResourceError)
     assert sending.error.sent == 1  # type: ignore[attr-defined]
-
-
-async def test_a_second_task_cannot_wait_to_send(simulation: Simulation) -> None:
-    sock = simulation.datagrams()
-    sock.peer.outgoing.room = 0
-    first = await simulation.begin(sock.sendto_many, numbered(1))
-    with pytest.raises(trio.BusyResourceError) as caught:
-        await sock.sendto_many(numbered(1))
-    assert caught.value.sent == 0  # type: ignore[attr-defined]
-    sock.peer.outgoing.room = None
-    simulation.writers.wake()
-    await simulation.run()
-    assert first.value == 1
+    with assert_checkpoints(), pytest.raises(OSError, match=r".") as not_open:
+        await sock.sendmsg([b"data"])
+    assert winerror(not_open.value) == WinsockError.WSAENOTSOCK
 
 
 class Address(tuple[Any, ...]):
     """An address of a class of the program's."""
 
 
-NAMES = [("example.org", 53), ("localhost", 53), ("", 53), ("127.1", 53), ("::1", 53), Address("n")]
-NO_TUPLES: list[Any] = [(), "127.0.0.1", 5, b"127.0.0.2", [*HERE], (b"127.0.0.1", 1)]
-
-
 @pytest.mark.parametrize(
-    ("address", "error", "message"),
+    ("address", "error"),
     [
-        *((name, ValueError, repr(name[0]) + " is not a numeric") for name in NAMES),
-        *((address, TypeError, r".") for address in NO_TUPLES),
+        *(((name, 53), ValueError) for name in ("example.org", "", "127.1", "::1")),
+        (Address(["localhost", 53]), ValueError),
+        *((address, TypeError) for address in ((), "127.0.0.1", [*HERE], (b"127.0.0.1", 1))),
     ],
 )
 async def test_only_numeric_addresses_are_taken_and_no_name_is_resolved(
-    simulation: Simulation,
-    monkeypatch: pytest.MonkeyPatch,
-    address: Any,
-    error: type[Exception],
-    message: str,
+    simulation: Simulation, address: Any, error: type[Exception]
 ) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", pytest.fail)
     sock = simulation.datagrams()
-    with assert_checkpoints(), pytest.raises(error, match=message) as caught:
+    with assert_checkpoints(), pytest.raises(error) as caught:
         await sock.sendto_many([(b"data", Address(HERE)), (b"data", address)])
     assert caught.value.sent == 1  # type: ignore[attr-defined]
+    assert error is TypeError or str(caught.value).startswith(f"{address[0]!r} is not a numeric")
 
 
 async def test_an_ipv6_socket_takes_ipv6_addresses(simulation: Simulation) -> None:
@@ -171,16 +167,23 @@ async def test_an_ipv6_socket_takes_ipv6_addresses(simulation: Simulation) -> No
         await sock.sendto_many([(b"data", HERE)])
 
 
+async def test_a_stream_has_neither_datagrams_nor_ancillary_data_to_send(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    with pytest.raises(ValueError, match="datagrams"):
+        await sock.sendto_many([(b"data", None)])
+    with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
+        await sock.sendmsg([b"data"], [ECN])
+    assert winerror(caught.value) == WinsockError.WSAEOPNOTSUPP
+    assert sent_by(sock) == []
+
+
 class Step(NamedTuple):
     """What a generator of datagrams does next."""
 
     what: str
     value: Any = None
-
-
-async def test_a_stream_has_no_datagrams_to_send(simulation: Simulation) -> None:
-    with pytest.raises(ValueError, match="datagrams"):
-        await simulation.stream().sendto_many([(b"data", None)])
 
 
 class OwnError(Exception):
@@ -199,12 +202,10 @@ class StubbornError(Exception):
         raise OSError(name)
 
 
-REFUSE_ATTRIBUTES = (FrozenError, StubbornError)
 REFUSALS = (WinsockError.WSAEHOSTUNREACH, WinsockError.WSAECONNRESET, WinsockError.WSAENOBUFS)
 steps = st.one_of(
-    buffers.map(lambda data: Step("send", (data, HERE))),
-    buffers.map(lambda data: Step("send", (data, None))),
-    st.sampled_from([1, 63, 64, 65, 200]).map(lambda count: Step("many", count)),
+    st.tuples(buffers, st.sampled_from([HERE, None])).map(lambda item: Step("send", [item])),
+    st.sampled_from([1, 63, 64, 65, 200]).map(lambda count: Step("send", numbered(count))),
     no_buffers.map(lambda data: Step("bad", (data, HERE))),
     no_addresses.map(lambda address: Step("bad", (b"data", address))),
     st.sampled_from([None, 5, b"data", (), (b"data",), (b"data", HERE, 0)]).map(
@@ -223,14 +224,14 @@ class Sending:
     """A call of `sendto_many` with a generator that follows a plan.
 
     Attributes:
-      good: the data of the datagrams that can be sent.
+      good: the datagrams that can be sent.
       expected: what the current step may end the call with: types, and Winsock errors.
     """
 
     def __init__(self, sock: SocketOverSimulation) -> None:
         self.sock = sock
         self.scope = trio.CancelScope()
-        self.good: list[bytes] = []
+        self.good: list[tuple[bytes, Any]] = []
         self.expected: tuple[Any, ...] = ()
 
     def datagrams(self, plan: list[Step]) -> Iterator[Any]:
@@ -238,9 +239,10 @@ class Sending:
         for what, value in plan:
             match what:
                 case "send":
-                    yield from self._good(value)
-                case "many":
-                    yield from self._good(*((b"%d" % number, HERE) for number in range(value)))
+                    for data, address in value:
+                        self.expected = ()
+                        self.good.append((bytes(data), address or b""))
+                        yield data, address
                 case "bad":
                     self.expected = (TypeError, ValueError, OverflowError, BufferError)
                     yield value
@@ -260,12 +262,6 @@ class Sending:
                     self.sock.close()
                 case "fill":
                     outgoing.room = value
-
-    def _good(self, *datagrams: tuple[Any, Any]) -> Iterator[Any]:
-        for data, address in datagrams:
-            self.expected = ()
-            self.good.append(bytes(data))
-            yield data, address
 
     def is_expected(self, error: BaseException) -> bool:
         if isinstance(error, trio.Cancelled):
@@ -302,7 +298,7 @@ async def test_however_a_call_ends_it_tells_how_many_were_sent(plan: list[Step],
                     if isinstance(exc, trio.Cancelled):
                         raise
             nursery.cancel_scope.cancel()
-        sent = [each.data for each in outgoing.sent]
+        sent = sent_by(sock)
         assert not error or sending.is_expected(error)
         assert isinstance(error, (FrozenError, StubbornError)) or getattr(
             error, "sent", count
@@ -314,3 +310,199 @@ async def test_however_a_call_ends_it_tells_how_many_were_sent(plan: list[Step],
         outgoing.refusals.clear()
         if sock.fileno() != -1:
             assert await sock.sendto_many([(b"next", HERE)]) == 1
+
+
+# One message of several buffers.
+
+
+#: Whether the socket is a stream, the arguments, and what the system is given.
+MESSAGES: dict[str, tuple[bool, tuple[Any, ...], Sent]] = {
+    "a stream": (
+        True,
+        ([b"01", bytearray(b"23"), memoryview(b"45"), b"", b"67"],),
+        Sent("WSASend", b"01234567"),
+    ),
+    "nothing": (True, ([],), Sent("WSASend", b"")),
+    "empty buffers": (True, ([b"", b""],), Sent("WSASend", b"")),
+    "a datagram": (False, ([b"da", b"ta"],), Sent("WSASend", b"data")),
+    "an empty datagram": (False, ([b""],), Sent("WSASend", b"")),
+    "with an address": (
+        False,
+        (iter([b"da", b"ta"]), [], 4, HERE),
+        Sent("WSASendTo", b"data", NAME, flags=4),
+    ),
+    "with ancillary data": (
+        False,
+        ([b"data"], iter([PKTINFO, ECN]), -1),
+        Sent("WSASendMsg", b"data", b"", CONTROL, 0xFFFFFFFF),
+    ),
+    "with both": (
+        False,
+        ([b"data"], [PKTINFO, ECN], 0, HERE),
+        Sent("WSASendMsg", b"data", NAME, CONTROL),
+    ),
+}
+
+
+@pytest.mark.parametrize(("is_stream", "arguments", "expected"), MESSAGES.values(), ids=MESSAGES)
+async def test_a_message_is_sent_by_the_simplest_call_that_can(
+    simulation: Simulation, is_stream: bool, arguments: tuple[Any, ...], expected: Sent
+) -> None:
+    # Where WSASendMsg is broken, only ancillary data cannot be sent.
+    simulation.behave(message_faults=expected.call != "WSASendMsg")
+    sock = simulation.stream() if is_stream else simulation.datagrams()
+    with assert_checkpoints():
+        assert await sock.sendmsg(*arguments) == len(expected.data)
+    assert sock.peer.outgoing.sent == [expected]
+    simulation.behave(message_faults=True)
+    if not is_stream:
+        with pytest.raises(OSError, match=r".") as caught:
+            await sock.sendmsg([b"data"], [ECN], 0, HERE)
+        assert winerror(caught.value) == WinsockError.WSAEFAULT
+        assert len(simulation.ws2_32.ioctls) == 1  # the function is asked for once
+
+
+async def test_a_message_waits_until_there_is_room(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    sock.peer.outgoing.room = 0
+    buffer = bytearray(b"data")
+    call = await simulation.begin(sock.sendmsg, [buffer])
+    assert not call.done
+    buffer += b", and more"  # it is not exported while the task waits
+    sock.peer.outgoing.room = 3
+    simulation.writers.wake()
+    await simulation.run()
+    assert call.value == 3
+    sock.peer.outgoing.room = None
+    assert await sock.sendmsg([memoryview(buffer)[3:]]) == 11
+    assert [each.data for each in sock.peer.outgoing.sent] == [b"dat", b"a, and more"]
+
+
+async def test_a_cancelled_message_has_not_been_sent(simulation: Simulation) -> None:
+    sock = simulation.datagrams()
+    sock.peer.outgoing.room = 0
+    call = await simulation.begin(sock.sendmsg, [b"data"], [ECN], 0, HERE)
+    call.scope.cancel()
+    await simulation.run()
+    assert call.cancelled
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        sock.peer.outgoing.room = None
+        await sock.sendmsg([b"data"])
+    assert scope.cancelled_caught
+    assert sock.peer.outgoing.sent == []
+
+
+class Resolver(trio.abc.HostnameResolver):
+    """Returns these addresses one after the other, then fails; records what was asked."""
+
+    def __init__(self, *addresses: tuple[Any, ...]) -> None:
+        self.asked: list[Any] = []
+        self._addresses = iter(addresses)
+        trio.socket.set_custom_hostname_resolver(self)
+
+    async def getaddrinfo(self, *arguments: Any) -> Any:
+        self.asked.append(arguments)
+        await trio.lowlevel.checkpoint()
+        for address in self._addresses:
+            return [(None, None, 0, "", address), (None, None, 0, "", ("another", 1))]
+        raise OSError("no such name")
+
+    async def getnameinfo(self, *arguments: Any) -> Any:
+        raise NotImplementedError
+
+
+async def test_a_name_is_resolved_as_by_trios_own_sendto(simulation: Simulation) -> None:
+    resolver = Resolver(HERE, ("2001:db8::1", 53, 0, 0))
+    sock = simulation.datagrams()
+    await sock.sendmsg([b"data"], (), 0, ("name.invalid", 53))
+    assert sock.peer.outgoing.sent == [Sent("WSASendTo", b"data", NAME)]
+    assert resolver.asked == [(b"name.invalid", 53, sock.family, sock.type, 0, 0)]
+    six = simulation.datagrams(family=socket.AF_INET6)
+    await six.sendmsg([b"data"], (), 0, ("name.invalid", 53, 0, 7))
+    (sent,) = six.peer.outgoing.sent
+    assert sent.name.endswith(struct.pack("<I", 7))
+    with pytest.raises(ValueError, match="null"):  # before the resolver is asked
+        await sock.sendmsg([b"data"], (), 0, ("name\0invalid", 53))
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        (("<broadcast>", 53), "255.255.255.255"),
+        ((b"127.0.0.1", 53), "127.0.0.1"),
+        (("127.0.0.1", "53"), "127.0.0.1"),
+        (("", 53), "127.0.0.1"),
+    ],
+)
+async def test_an_address_is_understood_as_by_trios_own_sendto(
+    simulation: Simulation, address: Any, host: str
+) -> None:
+    sock = simulation.datagrams()
+    await sock.sendmsg([b"data"], (), 0, address)
+    assert sent_by(sock) == [(b"data", sockaddr_in(socket.inet_aton(host), 53))]
+
+
+@pytest.mark.parametrize(("count", "given"), [(1, 1), (1024, 1024), (1025, 1), (5000, 1)])
+async def test_more_than_1024_buffers_are_joined(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, count: int, given: int
+) -> None:
+    counts = []
+    wsasend = simulation.ws2_32.WSASend
+
+    def counting(s: int, wsabufs: Any, number: int, *rest: Any) -> int:
+        counts.append(number)
+        return wsasend(s, wsabufs, number, *rest)
+
+    monkeypatch.setattr(simulation.ws2_32, "WSASend", counting)
+    sock = simulation.stream()
+    parts = [b"%04d" % number for number in range(count)]
+    assert await sock.sendmsg(iter(parts)) == 4 * count
+    assert sent_by(sock) == [(b"".join(parts), b"")]
+    assert counts == [given]
+
+
+async def test_more_than_one_call_can_count_is_sent_in_parts(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(winsock_send, "_MAX_SEND", 7)
+    sock = simulation.stream()
+    assert await sock.sendmsg([b"0123", b"4567", b"89"]) == 7
+    assert await sock.sendmsg([b"7", b"89"]) == 3
+    assert [each.data for each in sock.peer.outgoing.sent] == [b"0123456", b"789"]
+
+
+odd = st.one_of(st.none(), st.integers(), st.text(max_size=3), st.floats(), st.binary(max_size=3))
+numbers = st.integers(-(1 << 33), 1 << 33)
+messages = st.one_of(
+    st.tuples(numbers, numbers, buffers), st.tuples(odd, odd, odd), st.tuples(odd), odd
+)
+
+
+@given(
+    parts=st.one_of(st.lists(st.one_of(buffers, no_buffers), max_size=6), odd),
+    ancdata=st.one_of(st.just(()), st.lists(messages, max_size=3), odd),
+    flags=st.one_of(st.just(0), numbers, odd),
+    address=st.one_of(st.none(), st.just(HERE), no_addresses),
+    is_refused=st.booleans(),
+)
+async def test_a_message_of_anything_is_sent_whole_or_not_at_all(
+    parts: Any, ancdata: Any, flags: Any, address: Any, is_refused: bool
+) -> None:
+    with simulated_winsock() as simulation:
+        sock = simulation.datagrams()
+        if is_refused:
+            sock.peer.outgoing.refusals.append(WinsockError.WSAECONNRESET)
+        Resolver()
+        try:
+            nbytes = await sock.sendmsg(parts, ancdata, flags, address)
+        except (TypeError, ValueError, OverflowError, BufferError, OSError):
+            assert sock.peer.outgoing.sent == []
+        else:
+            (sent,) = sock.peer.outgoing.sent
+            assert sent.data == b"".join(map(bytes, parts))
+            assert nbytes == len(sent.data)
+            assert sent.name == (b"" if address is None else lay_out_address(sock.family, address))
+        for part in parts if isinstance(parts, list) else ():
+            if isinstance(part, bytearray):
+                part.append(0)  # it is not exported any more
