@@ -13,6 +13,7 @@ from tests.receiving import RECEIVES, Receive, result_of, winerror
 from tests.simulation import CancelAnswer, Simulation, State
 from trio_wsarecv import MsgFlag, SocketStream
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
+from trio_wsarecv._winsock.status import os_error
 
 from .arrivals import both_kinds, every_choice, make_socket
 from .receives import complete, receive_when
@@ -61,16 +62,6 @@ async def test_waiting_data_is_received_with_a_packet_or_without(
     assert simulation.events.count("receive") == 2
 
 
-async def test_the_end_of_the_stream_is_received_again_and_again(
-    simulation: Simulation, made_here: bool
-) -> None:
-    sock = simulation.stream(made_here=made_here)
-    call = await receive_when(simulation, True, sock.peer.send_end, sock.recv, 5)
-    for _ in range(2):
-        assert call.value == b""
-        call = await complete(simulation, sock.recv, 5)
-
-
 @pytest.mark.parametrize("what", ["the mode cannot be set", "a layered provider", "adopted"])
 async def test_without_skip_mode_the_packet_is_awaited(simulation: Simulation, what: str) -> None:
     simulation.behave(skip_mode=what != "the mode cannot be set")
@@ -86,47 +77,14 @@ async def test_without_skip_mode_the_packet_is_awaited(simulation: Simulation, w
     assert ("set modes" in simulation.events) is (what == "the mode cannot be set")
 
 
-@pytest.mark.parametrize("state", [State.UNCONNECTED, State.CONNECTING, State.LISTENING])
-@every_method
-async def test_a_receive_without_a_connection_fails(
-    simulation: Simulation, made_here: bool, state: State, method: str
-) -> None:
-    sock = simulation.stream(made_here=made_here, state=state)
-    call = await simulation.begin(STREAM_RECEIVES[method], sock)
-    assert winerror(call.error.__cause__ or call.error) == WinsockError.WSAENOTCONN
-    with pytest.raises(OSError, match=r"10057"):
-        sock.shutdown(socket.SHUT_RDWR)
-
-
-RESETS = {
-    NtStatus.CONNECTION_RESET: ConnectionResetError,
-    NtStatus.CONNECTION_ABORTED: ConnectionAbortedError,
-}
-
-
-@when
-@pytest.mark.parametrize("status", RESETS)
-@every_method
-async def test_a_reset_is_the_same_error_before_and_during_a_receive(
-    simulation: Simulation, made_here: bool, method: str, status: NtStatus, pending: bool
+async def test_the_end_of_the_stream_is_received_again_and_again(
+    simulation: Simulation, made_here: bool
 ) -> None:
     sock = simulation.stream(made_here=made_here)
-    receive = STREAM_RECEIVES[method]
-    call = await receive_when(simulation, pending, lambda: sock.peer.reset(status), receive, sock)
-    again = await complete(simulation, receive, sock)
-    for error in (call.error, again.error):
-        assert isinstance(error, trio.BrokenResourceError) is method.startswith("receive_")
-        assert type(error.__cause__ or error) is RESETS[status]
-
-
-@pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_RDWR])
-async def test_shutdown_ends_a_pending_receive_and_the_next_one(
-    simulation: Simulation, made_here: bool, how: int
-) -> None:
-    sock = simulation.stream(made_here=made_here)
-    call = await receive_when(simulation, True, lambda: sock.shutdown(how), sock.recv, 5)
-    again = await complete(simulation, sock.recv, 5)
-    assert winerror(call.error) == winerror(again.error) == WinsockError.WSAESHUTDOWN
+    call = await receive_when(simulation, True, sock.peer.send_end, sock.recv, 5)
+    for _ in range(2):
+        assert call.value == b""
+        call = await complete(simulation, sock.recv, 5)
 
 
 @every_choice("cancel", "iosb")
@@ -161,6 +119,9 @@ async def test_closing_ends_the_receive_and_a_stream_for_the_peer(
     sock = make_socket(simulation, kind, made_here=made_here)
     sock.peer.foreign_handles = foreign_handles
     call = await simulation.begin(sock.recvfrom, 5)
+    sock.dup().close()  # another handle of the same socket
+    await simulation.step()
+    assert not call.done
     sock.close()
     await simulation.step()
     assert isinstance(call.error, trio.ClosedResourceError)
@@ -169,25 +130,106 @@ async def test_closing_ends_the_receive_and_a_stream_for_the_peer(
         assert sock.peer.peer_saw == (None if foreign_handles else "end")
 
 
-async def test_closing_one_handle_leaves_the_other(simulation: Simulation) -> None:
-    sock = simulation.stream()
+# Errors: on a socket those of the standard library, on a stream those of Trio.
+
+
+def check_error(method: str, error: BaseException, code: WinsockError) -> None:
+    if method.startswith("receive_"):
+        closed = code == WinsockError.WSAENOTSOCK
+        assert type(error) is (trio.ClosedResourceError if closed else trio.BrokenResourceError)
+        assert error.__cause__ is not None
+        error = error.__cause__
+    assert winerror(error) == code
+    assert type(error) is type(os_error(code, ""))
+
+
+# A receive that lacks memory or was aborted is repeated: test_no_buffers.py, test_cancellation.py.
+ABORTS = (NtStatus.CANCELLED, NtStatus.REQUEST_ABORTED)
+ERRORS = [
+    status
+    for status in NtStatus
+    if status >> 30 == 3 and status.error != WinsockError.WSAENOBUFS and status not in ABORTS
+]
+
+
+@every_choice("iosb")
+@pytest.mark.parametrize("status", ERRORS)
+@both_kinds
+async def test_every_error_is_raised_and_leaves_the_socket_usable(
+    simulation: Simulation, status: NtStatus, kind: str
+) -> None:
+    methods = STREAM_RECEIVES if kind == "stream" else RECEIVES
+    sock = make_socket(simulation, kind)
+    assert status.error is not None
+    for method in methods:
+        call = await simulation.begin(methods[method], sock)
+        sock.peer.end(status)
+        await simulation.step()
+        check_error(method, call.error, status.error)
+        simulation.check_quiet()
     call = await simulation.begin(sock.recv, 5)
-    sock.dup().close()
-    await simulation.step()
-    assert not call.done
     sock.peer.send(b"data!")
     await simulation.step()
     assert call.value == b"data!"
 
 
-async def test_a_message_with_waitall_is_not_capped(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+@when
+@pytest.mark.parametrize("status", [NtStatus.CONNECTION_RESET, NtStatus.CONNECTION_ABORTED])
+@every_method
+async def test_a_reset_is_the_same_error_before_and_during_a_receive(
+    simulation: Simulation, made_here: bool, method: str, status: NtStatus, pending: bool
 ) -> None:
-    monkeypatch.setattr("trio_wsarecv._arguments.MAX_WAITING", 4)
-    simulation.deliver_automatically()
+    sock = simulation.stream(made_here=made_here)
+    receive = STREAM_RECEIVES[method]
+    call = await receive_when(simulation, pending, lambda: sock.peer.reset(status), receive, sock)
+    again = await complete(simulation, receive, sock)
+    assert status.error is not None
+    for error in (call.error, again.error):
+        check_error(method, error, status.error)
+
+
+@pytest.mark.parametrize("state", [State.UNCONNECTED, State.CONNECTING, State.LISTENING])
+@every_method
+async def test_a_receive_without_a_connection_fails(
+    simulation: Simulation, made_here: bool, state: State, method: str
+) -> None:
+    sock = simulation.stream(made_here=made_here, state=state)
+    call = await simulation.begin(STREAM_RECEIVES[method], sock)
+    check_error(method, call.error, WinsockError.WSAENOTCONN)
+
+
+@pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_RDWR])
+async def test_shutdown_ends_a_pending_receive_and_the_next_one(
+    simulation: Simulation, made_here: bool, how: int
+) -> None:
+    sock = simulation.stream(made_here=made_here)
+    call = await receive_when(simulation, True, lambda: sock.shutdown(how), sock.recv, 5)
+    again = await complete(simulation, sock.recv, 5)
+    assert winerror(call.error) == winerror(again.error) == WinsockError.WSAESHUTDOWN
+
+
+# `recvmsg` on a stream: it gives bytes, and refuses the flags that `wsarecv` refuses.
+
+
+@pytest.mark.parametrize("left", [b"", b"abcd", b"abcdefgh"])
+async def test_recvmsg_on_a_stream_waits_for_all_behind_bytes_pushed_back(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, left: bytes
+) -> None:
+    monkeypatch.setattr("trio_wsarecv._arguments.MAX_WAITING", 4)  # which is not for this flag
     sock = simulation.stream()
-    sock.peer.send(b"012345")
-    assert (await sock.recvmsg(6, 0, MsgFlag.MSG_WAITALL))[0] == b"012345"
+    sock.receiver.pushed_back.add(left)
+    sock.peer.send(b"abcdefgh"[len(left) :])
+    simulation.deliver_automatically()
+    assert await sock.recvmsg(6, 0, MsgFlag.MSG_WAITALL) == (b"abcdef", [], 0, None)
+    assert await sock.recv(6) == b"gh"
+
+
+async def test_recvmsg_on_a_stream_refuses_unknown_flags(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    sock.peer.send(b"data")
+    call = await complete(simulation, sock.recvmsg, 4, 0, 0x4)
+    assert winerror(call.error) == WinsockError.WSAEOPNOTSUPP
+    assert sock.peer.waiting == b"data"
 
 
 async def test_a_message_of_nothing_is_refused_on_a_closed_socket(simulation: Simulation) -> None:
