@@ -13,13 +13,12 @@ import pytest
 from tests.datagrams import when
 from tests.receiving import winerror
 from tests.simulation import Simulation
-from tests.simulation.behaviour import NoUrgent, Partial, WaitAll
-from tests.simulation.sockets import SO_OOBINLINE, SOL_SOCKET
+from tests.simulation.behaviour import WaitAll
 from trio_wsarecv import MsgFlag, Socket, wsarecv
 from trio_wsarecv._engine.messages import check_request
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-from .arrivals import both_kinds, every_choice, make_socket
+from .arrivals import every_choice
 from .receives import complete, receive_when
 from .test_messages import recvmsg, recvmsg_into
 
@@ -108,57 +107,10 @@ async def test_out_of_band_data_is_flagged(
     arrives = partial(sock.peer.send_urgent, b"!")
     call = await receive_when(simulation, pending, arrives, receive, sock, 5, 0, OOB)
     assert call.value == (b"!", [], OOB, None)
-
-
-@with_flags
-async def test_the_end_of_the_stream_is_not_flagged_as_out_of_band(
-    simulation: Simulation, receive: Any
-) -> None:
-    sock = simulation.stream()
-    call = await simulation.begin(receive, sock, 5, 0, OOB)
+    end = await simulation.begin(receive, sock, 5, 0, OOB)
     sock.peer.end(NtStatus.SUCCESS)  # no out-of-band data will come
     await simulation.step()
-    assert call.value == (b"", [], 0, None)
-
-
-async def test_urgent_bytes_are_received_singly_and_apart_from_the_others(
-    simulation: Simulation, made_here: bool
-) -> None:
-    simulation.deliver_automatically()
-    sock = simulation.stream(made_here=made_here)
-    for octet in (b"1", b"2"):
-        sock.peer.send_urgent(octet)
-    sock.peer.send(b"data!")
-    assert await sock.recv(10) == b"data!"
-    for octet in (b"1", b"2"):
-        assert await sock.recv(10, OOB) == octet
-
-
-async def test_with_so_oobinline_urgent_bytes_are_ordinary_data(
-    simulation: Simulation, made_here: bool
-) -> None:
-    sock = simulation.stream(made_here=made_here)
-    sock.stdlib.setsockopt(SOL_SOCKET, SO_OOBINLINE, 1)
-    sock.peer.send_urgent(b"data!")
-    refused = await complete(simulation, sock.recv, 10, OOB)
-    assert winerror(refused.error) == WinsockError.WSAEINVAL
-    assert (await complete(simulation, sock.recv, 10)).value == b"data!"
-
-
-@every_choice("no_urgent")
-async def test_without_out_of_band_data_a_receive_of_it_waits_or_fails(
-    simulation: Simulation, made_here: bool
-) -> None:
-    sock = simulation.stream(made_here=made_here)
-    sock.peer.send(b"data!")
-    call = await complete(simulation, sock.recv, 5, OOB)
-    if simulation.behaviour.no_urgent is NoUrgent.REFUSED:
-        assert winerror(call.error) == WinsockError.WSAEINVAL
-    else:
-        call.scope.cancel()
-        await simulation.step()
-        assert call.cancelled
-    assert (await complete(simulation, sock.recv, 5)).value == b"data!"
+    assert end.value == (b"", [], 0, None)
 
 
 @every_choice("flags_out")
@@ -201,18 +153,6 @@ async def test_recv_passes_waitall_on_and_loses_nothing(
     else:
         full = answer is WaitAll.WAITS and ending == "all"
         assert call.value == (b"datada" if full else b"data")
-
-
-@every_choice("partial")
-@both_kinds
-async def test_msg_partial_is_passed_on(simulation: Simulation, made_here: bool, kind: str) -> None:
-    sock = make_socket(simulation, kind, made_here=made_here)
-    sock.peer.send(b"data!")
-    call = await complete(simulation, by_wsarecv, sock, 5, 0, PARTIAL)
-    if simulation.behaviour.partial is Partial.REFUSED:
-        assert winerror(call.error) == WinsockError.WSAEOPNOTSUPP
-    else:
-        assert call.value == (b"data!", [], 0, None)
 
 
 def documented_error(kind: int, sizes: Sequence[int], flags: int) -> int:
