@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from functools import partial
 from typing import Any
 
@@ -82,20 +81,6 @@ async def test_a_repeated_receive_has_the_same_room_and_gives_the_sender(
     assert call.value == (pattern(60_000), expected, False)
 
 
-async def test_truncated_datagrams_do_not_disturb_one_another(simulation: Simulation) -> None:
-    # The rest of each goes to one area, which nobody reads.
-    simulation.behave(prompt=False)
-    sockets = [simulation.datagrams() for _ in range(10)]
-    calls = [simulation.call(scatter, sock, 10) for sock in sockets]
-    await simulation.run()
-    for number, sock in enumerate(sockets):
-        sock.peer.send(b"%010d" % number + bytes(60_000))
-    await simulation.step()
-    assert [call.value for call in calls] == [
-        (b"%010d" % number, None, True) for number in range(10)
-    ]
-
-
 # Memory and room.
 
 
@@ -113,19 +98,6 @@ async def test_memory_is_as_large_as_what_is_asked_for_and_not_much_larger(
         assert await sock.recv(size) == b"data"
         blocks = simulation.kernel.memory.blocks.values()
         assert max(block.size for block in blocks) == expected
-
-
-@pytest.mark.parametrize("method", ["recv", "recvfrom", "recvmsg"])
-async def test_no_more_memory_is_allocated_than_a_datagram_can_fill(
-    simulation: Simulation, method: str
-) -> None:
-    sock = simulation.datagrams()
-    call = await simulation.begin(getattr(sock, method), 1 << 20)
-    (request,) = sock.peer.requests
-    assert request.buffers[0][1] == 65536
-    sock.peer.send(b"data", SENDER)
-    await simulation.step()
-    assert call.succeeded
 
 
 async def test_wsarecv_without_room_is_refused_and_takes_no_datagram(
@@ -146,14 +118,11 @@ async def test_another_receive_without_room_takes_a_datagram(
     simulation: Simulation, method: str, argument: Any, nothing: Any
 ) -> None:
     sock = simulation.datagrams()
-    receive = getattr(sock, method)
-    for _ in range(2):
-        sock.peer.send(b"data")
-        call = await complete(simulation, receive, argument)
-        assert winerror(call.error) == WinsockError.WSAEMSGSIZE
-        sock.peer.send(b"")
-        assert (await complete(simulation, receive, argument)).value == nothing
-    assert not sock.peer.waiting
+    sock.peer.send(b"data")
+    call = await complete(simulation, getattr(sock, method), argument)
+    assert winerror(call.error) == WinsockError.WSAEMSGSIZE
+    sock.peer.send(b"")
+    assert (await complete(simulation, getattr(sock, method), argument)).value == nothing
 
 
 # Errors.
@@ -197,62 +166,3 @@ async def test_an_error_that_comes_with_data_is_raised_by_the_next_receive(
     failed = await complete(simulation, receive, sock, 100)
     assert winerror(failed.error) == WinsockError.WSAECONNRESET
     assert (await complete(simulation, receive, sock, 100)).value.data == b"more"
-
-
-@every
-async def test_part_of_a_message_is_no_error(simulation: Simulation, receive: Method) -> None:
-    sock = simulation.datagrams()
-    call = await simulation.begin(receive, sock, 10)
-    sock.peer.end(NtStatus.RECEIVE_PARTIAL, b"part")
-    await simulation.step()
-    assert call.value == (b"part", None, False)
-
-
-@every
-async def test_a_receive_on_an_unbound_socket_fails(
-    simulation: Simulation, made_here: bool, receive: Method
-) -> None:
-    sock = simulation.datagrams(is_bound=False, made_here=made_here)
-    call = await simulation.begin(receive, sock, 100)
-    assert winerror(call.error) == WinsockError.WSAEINVAL
-
-
-@pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_RDWR])
-@pytest.mark.parametrize("late", [False, True])
-async def test_a_receive_fails_after_shutdown_or_can_be_cancelled(
-    simulation: Simulation, made_here: bool, late: bool, how: int
-) -> None:
-    simulation.behave(late_udp_shutdown=late)
-    sock = simulation.datagrams(made_here=made_here)
-    waits = late and how == socket.SHUT_RDWR
-    call = await simulation.begin(sock.recv, 5)
-    sock.shutdown(socket.SHUT_WR)
-    await simulation.step()
-    assert not call.done
-    sock.shutdown(how)
-    await simulation.step()
-    assert call.done is not waits
-    if waits:
-        call.scope.cancel()
-        await simulation.step()
-        assert call.cancelled
-    else:
-        assert winerror(call.error) == WinsockError.WSAESHUTDOWN
-    again = await complete(simulation, sock.recv, 5)
-    assert winerror(again.error) == WinsockError.WSAESHUTDOWN
-
-
-async def test_a_socket_is_readable_only_of_what_no_pending_receive_takes(
-    simulation: Simulation, made_here: bool
-) -> None:
-    sock = simulation.datagrams(made_here=made_here)
-    call = await simulation.begin(sock.recv, 5)
-    sock.peer.send(b"data", SENDER)
-    assert not sock.is_readable()
-    sock.peer.send(b"more", SENDER)
-    assert sock.is_readable()
-    await simulation.step()
-    assert call.value == b"data"
-    assert (await complete(simulation, sock.recv, 5)).value == b"more"
-    sock.shutdown(socket.SHUT_RD)
-    assert not sock.is_readable()

@@ -20,7 +20,7 @@ from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._winsock.calls import ffi
 
 from .arrivals import every_choice
-from .receives import complete, receive_when
+from .receives import receive_when
 
 Receive = Callable[..., Awaitable[tuple[bytes, Any, int, Any]]]
 
@@ -69,23 +69,16 @@ LARGE = cmsg(0, 19, bytes(5000))
 # truncated.
 CONTROLS: dict[str, tuple[bytes, int, list[tuple[int, int, bytes]], bool]] = {
     "none": (b"", 100, [], False),
-    "none, without room": (b"", 0, [], False),
     "every kind": (b"".join(cmsg(*each) for each in MESSAGES), 1000, MESSAGES, False),
     "incomplete at the end": (TTL + TOS + PKTINFO[:-POINTER], 200, BOTH, False),
-    "all of one": (PKTINFO, len(PKTINFO), [PKTINFO_PARSED], False),
     "one byte missing": (PKTINFO, len(PKTINFO) - 1, [], True),
-    "all but one byte missing": (PKTINFO, 1, [], True),
-    "without room": (PKTINFO, 0, [], True),
     # As on POSIX: CMSG_LEN is enough room for the last one, CMSG_SPACE is for the others.
     "all of two": (TTL + TOS, len(TTL + TOS), BOTH, False),
     "the padding missing": (TTL + TOS, TOS_END, BOTH, False),
     "the last byte missing": (TTL + TOS, TOS_END - 1, [TTL_PARSED], True),
     "the second missing": (TTL + TOS, HEADER + 4, [TTL_PARSED], True),
-    "both missing": (TTL + TOS, HEADER + 3, [], True),
     "many": (PKTINFO * MANY, MANY * len(PKTINFO), [PKTINFO_PARSED] * MANY, False),
     "some of many": (PKTINFO * MANY, 25 * len(PKTINFO), [PKTINFO_PARSED] * 25, True),
-    "none of many": (PKTINFO * MANY, len(PKTINFO) - 1, [], True),
-    "a large one, with little room": (LARGE, 600, [], True),
     "a large one, with much room": (LARGE, 4500, [], True),
 }
 
@@ -155,6 +148,10 @@ async def test_where_a_driver_breaks_messages_only_ancillary_data_is_missing(
     simulation.deliver_automatically()
     sock = simulation.datagrams(made_here=made_here)
     for data in (b"data", b"more", b"rest of it, too long"):
+        sock.peer.refusals.append(WinsockError.WSAENETDOWN)  # which is not due to WSARecvMsg
+        with pytest.raises(OSError, match=r".") as caught:
+            await receive(sock, 10)
+        assert winerror(caught.value) == WinsockError.WSAENETDOWN
         sock.peer.send(data, SENDER, PKTINFO)
         with pytest.raises(OSError, match=r".") as caught:
             await receive(sock, 10, 100)
@@ -190,16 +187,6 @@ async def test_a_broken_function_is_not_called_again_on_sockets_of_its_kind(
         assert await sock.recvmsg(10) == (b"data", [], 0 if is_broken else CTRUNC, SENDER_ADDRESS)
 
 
-async def test_any_other_error_of_a_message_is_raised(simulation: Simulation) -> None:
-    sock = simulation.datagrams()
-    sock.peer.refusals.append(WinsockError.WSAENETDOWN)
-    call = await complete(simulation, sock.recvmsg, 10)
-    assert winerror(call.error) == WinsockError.WSAENETDOWN
-    sock.peer.send(b"data", SENDER, PKTINFO)
-    call = await complete(simulation, sock.recvmsg, 10)
-    assert call.value == (b"data", [], CTRUNC, SENDER_ADDRESS)
-
-
 async def test_a_receive_without_buffers_drops_one_datagram(simulation: Simulation) -> None:
     simulation.deliver_automatically()
     sock = simulation.datagrams()
@@ -226,26 +213,3 @@ async def test_only_flags_of_messages_come_out(
         sock.peer.send(b"data", SENDER)
         _, _, flags, _ = await sock.recvmsg(10, 100)
         assert flags == flag & documented
-
-
-# A stream has no messages: it gives bytes, and refuses the flags that `wsarecv` refuses.
-
-
-@pytest.mark.parametrize("left", [b"", b"abcd", b"abcdefgh"])
-async def test_recvmsg_on_a_stream_waits_for_all_behind_bytes_pushed_back(
-    simulation: Simulation, left: bytes
-) -> None:
-    sock = simulation.stream()
-    sock.receiver.pushed_back.add(left)
-    sock.peer.send(b"abcdefgh"[len(left) :])
-    simulation.deliver_automatically()
-    assert await sock.recvmsg(6, 0, MsgFlag.MSG_WAITALL) == (b"abcdef", [], 0, None)
-    assert await sock.recv(6) == b"gh"
-
-
-async def test_recvmsg_on_a_stream_refuses_unknown_flags(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    sock.peer.send(b"data")
-    call = await complete(simulation, sock.recvmsg, 4, 0, 0x4)
-    assert winerror(call.error) == WinsockError.WSAEOPNOTSUPP
-    assert sock.peer.waiting == b"data"
