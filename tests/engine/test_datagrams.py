@@ -12,7 +12,6 @@ from tests.datagrams import (
     WITHOUT_FLAGS,
     Method,
     every,
-    scatter,
     when,
 )
 from tests.peers import pattern
