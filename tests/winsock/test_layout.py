@@ -8,8 +8,6 @@ from __future__ import annotations
 import enum
 import errno
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -100,17 +98,11 @@ def test_the_values_are_those_of_the_windows_headers(
     assert {name: member.value for name, member in kind.__members__.items()} == ENUMS[kind]
 
 
-def test_the_generated_module_is_what_the_declarations_give() -> None:
-    pytest.importorskip("cffi")
-    subprocess.run(
-        [sys.executable, "-m", "trio_wsarecv._winsock.cdef", "--check"], check=True, timeout=60
-    )
-
-
-def test_a_generated_module_that_is_out_of_date_is_noticed(
+def test_a_generated_module_that_is_not_what_the_declarations_give_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cdef = pytest.importorskip("trio_wsarecv._winsock.cdef")
+    assert cdef.main(["--check"]) == 0
     monkeypatch.setattr(cdef, "PATH", tmp_path / "generated.py")
     assert cdef.main([]) == 0
     assert cdef.main(["--check"]) == 0
@@ -128,11 +120,3 @@ def test_python_on_windows_has_the_same_values() -> None:
     flags = [flag for flag in MsgFlag if hasattr(socket, str(flag.name))]
     assert len(flags) > 5
     assert flags == [getattr(socket, str(flag.name)) for flag in flags]
-
-
-@pytest.mark.windows
-def test_ctypes_of_windows_agrees() -> None:
-    wintypes = pytest.importorskip("ctypes.wintypes")
-    ctypes = pytest.importorskip("ctypes")
-    assert ffi.sizeof("DWORD") == ctypes.sizeof(wintypes.DWORD)
-    assert ffi.sizeof("HANDLE") == ctypes.sizeof(wintypes.HANDLE)

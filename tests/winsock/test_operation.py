@@ -20,20 +20,24 @@ pytestmark = pytest.mark.usefixtures("simulation")
 
 
 @pytest.mark.parametrize("state", State)
-def test_only_an_operation_that_the_kernel_has_or_may_have_is_cancelled(
+def test_only_an_operation_that_the_kernel_has_is_cancelled_and_the_first_request_counts(
     simulation: Simulation, state: State
 ) -> None:
     sock = simulation.stream()
-    operation = Operation(sock.fileno())
-    operation.state = state
-    operation.cancel()
     is_ours = state in (State.IDLE, State.COMPLETED, State.ABANDONED)
-    assert operation.is_in_kernel is not is_ours
-    assert simulation.events == ([] if is_ours else ["cancel"])
+    for first, second in itertools.permutations((Asked.CANCEL, Asked.CLOSE)):
+        operation = Operation(sock.fileno())
+        operation.state = state
+        operation.cancel()
+        operation.ask(first)
+        operation.ask(second)
+        assert operation.is_in_kernel is not is_ours
+        assert operation.asked is (None if is_ours else first)
+    assert simulation.events == ([] if is_ours else ["cancel"] * 6)
 
 
-def test_flags_are_set_before_every_call_even_if_there_are_none() -> None:
-    # The last call may have left others there.
+def test_what_the_last_call_has_left_does_not_come_into_the_next_one() -> None:
+    # It may have changed the flags, and an exception may have left its buffers exported.
     buffer = bytearray(10)
     for operation in (Operation(1), DatagramOperation(1, Mode.DEFAULT)):
         for set_room in (
@@ -42,23 +46,12 @@ def test_flags_are_set_before_every_call_even_if_there_are_none() -> None:
             partial(operation.set_buffers, [buffer], 0, 10),
         ):
             for flags in (MsgFlag.MSG_PARTIAL, 0):
-                operation.memory.flags = 0xFFFF
+                left = bytearray(10)
+                operation.set_buffer(left, 0, 10, 0xFFFF)
                 set_room(flags)
                 assert operation.memory.flags == flags
+                left.append(0)
                 operation.release()
-
-
-@pytest.mark.parametrize("state", State)
-def test_the_first_of_two_requests_to_end_an_operation_counts(
-    simulation: Simulation, state: State
-) -> None:
-    sock = simulation.stream()
-    for first, second in itertools.permutations((Asked.CANCEL, Asked.CLOSE)):
-        operation = Operation(sock.fileno())
-        operation.state = state
-        operation.ask(first)
-        operation.ask(second)
-        assert operation.asked is (first if operation.is_in_kernel else None)
 
 
 def test_the_overflow_area_lives_as_long_as_the_operation(
