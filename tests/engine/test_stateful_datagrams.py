@@ -11,6 +11,7 @@ import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import ANY
 
 from tests.simulation import CrashingClock, Simulation
 from trio_wsarecv import MsgFlag, wsarecv
@@ -46,7 +47,6 @@ class Datagram:
 
 
 HOW = ("recv", "recv_into", "recvfrom", "recvfrom_into", "wsarecv", "peek")
-WITHOUT_FLAGS = ("recv", "recv_into", "recvfrom", "recvfrom_into", "peek")
 MANY = ("recvfrom_many", "recvmsg_many")
 MESSAGES = ("recvmsg", "recvmsg_into", "recvmsg without room", "recvmsg with little room")
 TRUNC, CTRUNC, PEEK = MsgFlag.MSG_TRUNC, MsgFlag.MSG_CTRUNC, MsgFlag.MSG_PEEK
@@ -104,39 +104,15 @@ class Conversation(Machine):
     async def receive(self, how: str, nbytes: int) -> None:
         takes = how != "peek"
         try:
-            if how in MANY:
-                return await self.receive_many(how, nbytes)
-            data, flags, *rest = await self.parts(how, nbytes)
+            results = await self.results(how, nbytes)
         except OSError as error:
             self.check_error(error, nbytes, takes=takes or error is self.deferred)
             raise
         finally:
             self.deferred = self.sock.receiver.pushed_back.error
-        datagram = self.next(takes=takes)
-        assert isinstance(datagram, Datagram)
-        assert data == datagram.data[:nbytes]
-        if how not in WITHOUT_FLAGS:
-            assert bool(flags & TRUNC) is (len(datagram.data) > nbytes)
-        else:
-            assert len(datagram.data) <= nbytes
-        self.check_rest(how, flags, datagram, rest)
-
-    async def receive_many(self, how: str, nbytes: int) -> None:
-        if how == "recvfrom_many":
-            batch: list[Any] = [
-                (data, [], TRUNC if datagram.truncated else 0, address)
-                for datagram in await self.sock.recvfrom_many(MOST, nbytes)
-                for data, address in [datagram]
-            ]
-        else:
-            batch = await self.sock.recvmsg_many(MOST, nbytes, 100)
-        assert 1 <= len(batch) <= MOST
-        for data, ancillary, flags, address in batch:
-            datagram = self.next(takes=True)
-            assert isinstance(datagram, Datagram)
-            assert (data, address) == (datagram.data[:nbytes], datagram.address)
-            assert bool(flags & TRUNC) is (len(datagram.data) > nbytes)
-            assert ancillary == (datagram.ancillary if how == "recvmsg_many" else [])
+        assert 1 <= len(results) <= (MOST if how in MANY else 1)
+        for result in results:
+            self.check_result(how, nbytes, *result)
 
     def check_error(self, error: OSError, nbytes: int, *, takes: bool) -> None:
         code: int = error.winerror  # type: ignore[attr-defined,unused-ignore]
@@ -159,42 +135,58 @@ class Conversation(Machine):
         """Return what has to be received next."""
         return self.sent.pop(0) if takes else self.sent[0]
 
-    def check_rest(self, how: str, flags: int, datagram: Datagram, rest: list[Any]) -> None:
-        if rest:
-            address, ancillary = rest
-            assert address == datagram.address
-            if ancillary is not None:
-                cut, told = how in CONTROL_SIZES, bool(flags & CTRUNC)
-                assert ancillary == ([] if cut else datagram.ancillary)
-                # Without WSARecvMsg, no flag tells about ancillary data; it may have worked when
-                # this receive began.
-                assert told is cut or (cut and self.without_messages(how))
+    def check_result(
+        self,
+        how: str,
+        nbytes: int,
+        data: bytes,
+        address: Any = ANY,
+        flags: int | None = None,
+        ancillary: Any = None,
+    ) -> None:
+        """Check a datagram, and what goes with it if the call tells about that."""
+        datagram = self.next(takes=how != "peek")
+        assert isinstance(datagram, Datagram)
+        assert (data, address) == (datagram.data[:nbytes], datagram.address)
+        assert bool(flags and flags & TRUNC) is (len(datagram.data) > nbytes)
+        if ancillary is not None:
+            assert flags is not None
+            cut, told = how in CONTROL_SIZES, bool(flags & CTRUNC)
+            assert ancillary == ([] if cut else datagram.ancillary)
+            # Without WSARecvMsg, no flag tells about ancillary data; it may have worked when
+            # this receive began.
+            assert told is cut or (cut and self.without_messages(how))
 
-    async def parts(self, how: str, nbytes: int) -> tuple[Any, ...]:
-        """Receive; return data and flags, and the address and ancillary data that go with it."""
+    async def results(self, how: str, nbytes: int) -> list[Any]:
+        """Receive; return the arguments of `check_result` for each datagram."""
         sock, buffer = self.sock, bytearray(nbytes)
         halves = [bytearray(nbytes // 2), bytearray(nbytes - nbytes // 2)]
         match how:
             case "recv":
-                return await sock.recv(nbytes), 0
+                return [(await sock.recv(nbytes),)]
             case "peek":
-                return await sock.recv(nbytes, PEEK), 0
+                return [(await sock.recv(nbytes, PEEK),)]
             case "recvfrom":
-                data, address = await sock.recvfrom(nbytes)
-                return data, 0, address, None
+                return [await sock.recvfrom(nbytes)]
             case "recv_into":
-                return buffer[: await sock.recv_into(buffer)], 0
+                return [(buffer[: await sock.recv_into(buffer)],)]
             case "recvfrom_into":
                 count, address = await sock.recvfrom_into(buffer)
-                return buffer[:count], 0, address, None
+                return [(buffer[:count], address)]
             case "wsarecv":
                 result = await wsarecv(sock, halves)
-                return b"".join(halves)[: result.nbytes], result.flags
+                return [(b"".join(halves)[: result.nbytes], ANY, result.flags)]
+            case "recvfrom_many":
+                batch = await sock.recvfrom_many(MOST, nbytes)
+                return [(*each, TRUNC if each.truncated else 0) for each in batch]
+            case "recvmsg_many":
+                messages = await sock.recvmsg_many(MOST, nbytes, 100)
             case "recvmsg_into":
-                count, ancillary, flags, address = await sock.recvmsg_into(halves, 100)
-                return b"".join(halves)[:count], flags, address, ancillary
-        data, ancillary, flags, address = await sock.recvmsg(nbytes, CONTROL_SIZES.get(how, 100))
-        return data, flags, address, ancillary
+                count, *rest = await sock.recvmsg_into(halves, 100)
+                messages = [(b"".join(halves)[:count], *rest)]
+            case _:
+                messages = [await sock.recvmsg(nbytes, CONTROL_SIZES.get(how, 100))]
+        return [(data, address, flags, ancillary) for data, ancillary, flags, address in messages]
 
     async def receive_the_rest(self) -> None:
         while self.sent:
