@@ -9,22 +9,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .packaged import PATIENCE, RealPeer, register
-from .scenarios import Result
+from .scenarios import Code, Result
 
 assert sys.platform == "win32"
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-ERROR_MORE_DATA = 234
-ERROR_OPERATION_ABORTED = 995
-ERROR_INVALID_HANDLE = 6
-
-#: The Win32 codes of a receive whose socket is closed, on Windows and on Wine.
-CLOSED = (676, ERROR_OPERATION_ABORTED, 1236)
+#: The Win32 codes of a receive whose socket is closed, on Windows and on Wine; 6 is of its handle.
+CLOSED = (6, Code.HANDLES_CLOSED, Code.OPERATION_ABORTED, Code.CONNECTION_ABORTED)
 
 #: The Winsock errors of the other Win32 codes that occur here.
-WINSOCK = {64: 10054, 1236: 10053}
+WINSOCK = {Code.NETNAME_DELETED: 10054, Code.CONNECTION_ABORTED: 10053}
 
 
 class Receive:
@@ -104,9 +100,9 @@ class OverlappedWorld(RealPeer):
         try:
             value = receive.overlapped.getresult()
         except OSError as exc:
-            if self._is_closed and exc.winerror in (*CLOSED, ERROR_INVALID_HANDLE):
+            if self._is_closed and exc.winerror in CLOSED:
                 return Result("closed", code=code)
-            if receive.is_cancelled and exc.winerror == ERROR_OPERATION_ABORTED:
+            if receive.is_cancelled and exc.winerror == Code.OPERATION_ABORTED:
                 return Result("cancelled", code=code)
             return Result("failed", error=WINSOCK.get(exc.winerror, exc.winerror), code=code)
         if receive.sender:

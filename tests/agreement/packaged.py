@@ -20,25 +20,21 @@ from trio_wsarecv._engine.port import CompletionPort
 from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.operation import Operation
 
-from .scenarios import Result
+from .scenarios import Code, Result
 
 #: What Windows makes of the statuses that occur here (``RtlNtStatusToDosError``).
 WIN32: dict[int, int] = {
     NtStatus.SUCCESS: 0,
-    NtStatus.BUFFER_OVERFLOW: 234,
-    NtStatus.CANCELLED: 995,
-    NtStatus.CONNECTION_RESET: 64,
-    NtStatus.CONNECTION_ABORTED: 1236,
+    NtStatus.BUFFER_OVERFLOW: Code.MORE_DATA,
+    NtStatus.CANCELLED: Code.OPERATION_ABORTED,
+    NtStatus.CONNECTION_RESET: Code.NETNAME_DELETED,
+    NtStatus.CONNECTION_ABORTED: Code.CONNECTION_ABORTED,
 }
-
-
 ENDINGS = {
     trio.Cancelled: "cancelled",
     trio.ClosedResourceError: "closed",
     trio.BusyResourceError: "busy",
 }
-
-
 PATIENCE = 10.0
 UNSEEN = 0.2
 
@@ -119,9 +115,8 @@ class PackagedWorld:
         if receive.succeeded:
             data, sender = receive.value
             return Result("received", data, code=code, sender=sender)
-        for kind, ending in ENDINGS.items():
-            if isinstance(receive.error, kind):
-                return Result(ending, code=code)
+        if ending := ENDINGS.get(type(receive.error)):
+            return Result(ending, code=code)
         partial = getattr(receive.error, "partial", None)
         ending = "failed" if partial is None else "cut off"
         return Result(ending, partial or b"", winerror(receive.error), code)

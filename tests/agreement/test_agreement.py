@@ -10,24 +10,19 @@ from typing import Any
 
 import pytest
 
+from tests.datagrams import bound
 from tests.peers import HostilePeer, stdlib_pair
 from tests.simulation import simulated_winsock
 
-from .differences import DIFFERENCES
 from .packaged import RealWorld, SimulatedWorld
-from .scenarios import SCENARIOS, Result, Scenario
+from .scenarios import DIFFERENCES, SCENARIOS, Result, Scenario
 
 EVERY = pytest.mark.parametrize("name", SCENARIOS)
-WORLDS = ("simulation", "package", "_overlapped")
 
 
-def check(world: str, name: str, results: list[Result]) -> None:
-    """Compare the results of a scenario with those expected in this world."""
-    difference = DIFFERENCES.get((world, name))
-    expected = difference.results if difference else SCENARIOS[name].expected
+def agree(results: list[Result], expected: list[Result]) -> bool:
     assert len(results) == len(expected)
-    for result, wanted in zip(results, expected, strict=True):
-        assert result.agrees_with(wanted), (result, wanted)
+    return all(one.agrees_with(other) for one, other in zip(results, expected, strict=True))
 
 
 @contextmanager
@@ -35,16 +30,14 @@ def sockets(
     scenario: Scenario, peer: HostilePeer
 ) -> Iterator[tuple[socket.socket, socket.socket | None, Any]]:
     """Yield a socket, its peer if that is in this process, and the peer's address."""
-    if scenario.hostile:
+    if scenario.is_hostile:
         with socket.create_connection(peer.address) as sock:
             yield sock, None, peer.address
     elif scenario.kind == socket.SOCK_STREAM:
         with stdlib_pair() as (sock, other):
             yield sock, other, None
     else:
-        with socket.socket(type=scenario.kind) as sock, socket.socket(type=scenario.kind) as other:
-            for each in (sock, other):
-                each.bind(("127.0.0.1", 0))
+        with bound() as sock, bound() as other:
             yield sock, other, other.getsockname()
 
 
@@ -54,7 +47,8 @@ async def test_the_simulation(name: str) -> None:
     with simulated_winsock() as simulation:
         async with simulation.nursery() as nursery:
             world = SimulatedWorld(nursery, simulation, scenario.kind)
-            check("simulation", name, await scenario.play(world))
+            results = await scenario.play(world)
+            assert agree(results, scenario.expected), results
             await world.close()
 
 
@@ -69,24 +63,15 @@ if sys.platform == "win32":
         with sockets(scenario, peer) as ends:
             async with trio.open_nursery() as nursery:
                 world = RealWorld(nursery, *ends)
-                check("package", name, await scenario.play(world))
+                results = await scenario.play(world)
+                assert agree(results, scenario.expected), results
                 await world.close()
 
     @EVERY
     async def test_what_cpython_has(name: str, peer: HostilePeer) -> None:
         scenario = SCENARIOS[name]
         with sockets(scenario, peer) as ends, OverlappedWorld(*ends) as world:
-            check("_overlapped", name, await scenario.play(world))
-
-
-@pytest.mark.parametrize("where", DIFFERENCES, ids=": ".join)
-def test_a_listed_difference_differs(where: tuple[str, str]) -> None:
-    world, name = where
-    assert world in WORLDS
-    difference = DIFFERENCES[where]
-    expected = SCENARIOS[name].expected
-    assert difference.reason
-    assert len(difference.results) != len(expected) or not all(
-        result.agrees_with(wanted)
-        for result, wanted in zip(difference.results, expected, strict=True)
-    )
+            results = await scenario.play(world)
+            assert agree(results, DIFFERENCES.get(name, scenario.expected)), results
+            # A difference that is listed is one.
+            assert agree(results, scenario.expected) is (name not in DIFFERENCES)
