@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CLOSED = (6, Code.HANDLES_CLOSED, Code.OPERATION_ABORTED, Code.CONNECTION_ABORTED)
 
 #: The Winsock errors of the other Win32 codes that occur here.
-WINSOCK = {Code.NETNAME_DELETED: 10054, Code.CONNECTION_ABORTED: 10053}
+WINSOCK: dict[int, int] = {Code.NETNAME_DELETED: 10054, Code.CONNECTION_ABORTED: 10053}
 
 
 class Receive:

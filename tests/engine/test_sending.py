@@ -6,7 +6,7 @@ import array
 import socket
 import struct
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 import pytest
@@ -175,13 +175,6 @@ async def test_a_stream_has_neither_datagrams_nor_ancillary_data_to_send(
     assert sent_by(sock) == []
 
 
-class Step(NamedTuple):
-    """What a generator of datagrams does next."""
-
-    what: str
-    value: Any = None
-
-
 class OwnError(Exception):
     """One of the program's."""
 
@@ -198,83 +191,47 @@ class StubbornError(Exception):
         raise OSError(name)
 
 
+#: What can follow datagrams that are sent: an item, a Winsock error, or an error of the iterable.
 REFUSALS = (WinsockError.WSAEHOSTUNREACH, WinsockError.WSAECONNRESET, WinsockError.WSAENOBUFS)
-steps = st.one_of(
-    st.tuples(buffers, st.sampled_from([HERE, None])).map(lambda item: Step("send", [item])),
-    st.sampled_from([1, 63, 64, 65, 200]).map(lambda count: Step("send", numbered(count))),
-    no_buffers.map(lambda data: Step("bad", (data, HERE))),
-    no_addresses.map(lambda address: Step("bad", (b"data", address))),
-    st.sampled_from([None, 5, b"data", (), (b"data",), (b"data", HERE, 0)]).map(
-        lambda item: Step("bad", item)
-    ),
-    st.sampled_from(REFUSALS).map(lambda code: Step("refuse", code)),
-    st.sampled_from([Step("too large"), Step("cancel"), Step("close")]),
-    st.sampled_from([OwnError, FrozenError, StubbornError, MemoryError]).map(
-        lambda error: Step("raise", error)
-    ),
-    st.integers(0, 3).map(lambda room: Step("fill", room)),
+failures = st.one_of(
+    no_buffers.map(lambda data: (data, HERE)),
+    no_addresses.map(lambda address: (b"data", address)),
+    st.sampled_from([None, 5, b"data", (), (b"data",), (b"data", HERE, 0)]),
+    st.sampled_from([*REFUSALS, WinsockError.WSAEMSGSIZE, WinsockError.WSAENOTSOCK]),
+    st.sampled_from([OwnError, FrozenError, StubbornError, MemoryError]),
 )
 
 
-class Sending:
-    """A call of `sendto_many` with a generator that follows a plan.
-
-    Attributes:
-      good: the datagrams that can be sent.
-      expected: what the current step may end the call with: types, and Winsock errors.
-    """
-
-    def __init__(self, sock: SocketOverSimulation) -> None:
-        self.sock = sock
-        self.scope = trio.CancelScope()
-        self.good: list[tuple[bytes, Any]] = []
-        self.expected: tuple[Any, ...] = ()
-
-    def datagrams(self, plan: list[Step]) -> Iterator[Any]:
-        outgoing = self.sock.peer.outgoing
-        for what, value in plan:
-            match what:
-                case "send":
-                    for data, address in value:
-                        self.expected = ()
-                        self.good.append((bytes(data), address or b""))
-                        yield data, address
-                case "bad":
-                    self.expected = (TypeError, ValueError, OverflowError, BufferError)
-                    yield value
-                case "refuse":
-                    outgoing.refusals.append(value)
-                    self.expected = (value,)
-                    yield b"refused", HERE
-                case "too large":
-                    self.expected = (WinsockError.WSAEMSGSIZE,)
-                    yield bytes(65508), HERE
-                case "raise":
-                    self.expected = (value,)
-                    raise value
-                case "cancel":
-                    self.scope.cancel()
-                case "close":
-                    self.sock.close()
-                case "fill":
-                    outgoing.room = value
-
-    def is_expected(self, error: BaseException) -> bool:
-        if isinstance(error, trio.Cancelled):
-            return self.scope.cancel_called
-        code = getattr(error, "winerror", None)
-        if self.sock.fileno() == -1 and code == WinsockError.WSAENOTSOCK:
-            return True
-        types = tuple(each for each in self.expected if isinstance(each, type))
-        return code in self.expected or isinstance(error, types)
-
-
-@given(plan=st.lists(steps, max_size=8), seed=st.integers(0, 99))
-async def test_however_a_call_ends_it_tells_how_many_were_sent(plan: list[Step], seed: int) -> None:
+@given(
+    good=st.lists(st.tuples(buffers, st.sampled_from([HERE, None])), max_size=5),
+    more=st.sampled_from([0, 59, 64, 200]),
+    failure=failures,
+    room=st.none() | st.integers(0, 3),
+    seed=st.integers(0, 99),
+)
+async def test_however_a_call_fails_it_tells_how_many_were_sent(
+    good: list[Any], more: int, failure: Any, room: int | None, seed: int
+) -> None:
+    good = [*good, *numbered(more)]
     with simulated_winsock(seed) as simulation:
         sock = simulation.datagrams()
         outgoing = sock.peer.outgoing
-        sending = Sending(sock)
+        outgoing.room = room
+
+        def datagrams() -> Iterator[Any]:
+            yield from good
+            if isinstance(failure, type):
+                raise failure
+            if not isinstance(failure, WinsockError):
+                yield failure
+            elif failure == WinsockError.WSAEMSGSIZE:
+                yield bytes(65508), HERE
+            elif failure == WinsockError.WSAENOTSOCK:
+                sock.close()
+                yield b"closed", HERE
+            else:
+                outgoing.refusals.append(failure)
+                yield b"refused", HERE
 
         async def make_room() -> None:
             while True:
@@ -282,30 +239,20 @@ async def test_however_a_call_ends_it_tells_how_many_were_sent(plan: list[Step],
                 outgoing.room = 2
                 simulation.writers.wake()
 
-        count = -1
-        error: BaseException | None = None
+        kind: Any = (TypeError, ValueError, OverflowError, BufferError)
+        if isinstance(failure, WinsockError):
+            kind = OSError
+        elif isinstance(failure, type):
+            kind = failure
         async with trio.open_nursery() as nursery:
             nursery.start_soon(make_room)
-            with sending.scope:
-                try:
-                    count = await sock.sendto_many(sending.datagrams(plan))
-                except BaseException as exc:
-                    error = exc
-                    if isinstance(exc, trio.Cancelled):
-                        raise
+            with pytest.raises(kind) as caught:
+                await sock.sendto_many(datagrams())
             nursery.cancel_scope.cancel()
-        sent = sent_by(sock)
-        assert not error or sending.is_expected(error)
-        assert isinstance(error, (FrozenError, StubbornError)) or getattr(
-            error, "sent", count
-        ) == len(sent)
-        assert sent == sending.good[: len(sent)]
-        # The call may have ended with the last of the good ones.
-        assert len(sending.good) - len(sent) <= 1
-        outgoing.room = None
-        outgoing.refusals.clear()
-        if sock.fileno() != -1:
-            assert await sock.sendto_many([(b"next", HERE)]) == 1
+        assert kind is not OSError or winerror(caught.value) == failure
+        if failure not in (FrozenError, StubbornError):
+            assert caught.value.sent == len(good)
+        assert sent_by(sock) == [(bytes(data), address or b"") for data, address in good]
 
 
 # One message of several buffers.
