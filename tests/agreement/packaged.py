@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -16,7 +16,7 @@ import trio_wsarecv
 from tests.receiving import SENDER, SENDER_ADDRESS, operation_of, winerror
 from tests.simulation import Simulation
 from tests.simulation.calls import Call
-from trio_wsarecv._engine.port import CompletionPort
+from trio_wsarecv._engine import port
 from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.operation import Operation
 
@@ -37,20 +37,6 @@ ENDINGS = {
 }
 PATIENCE = 10.0
 UNSEEN = 0.2
-
-
-@contextmanager
-def until_arrived(sock: socket.socket, count_pending: Callable[[], int]) -> Iterator[None]:
-    """Wait until what the peer does here has ended a pending receive, or can be received."""
-    before = count_pending()
-    yield
-    if before:
-        # Windows may write the result when the packet is dequeued: then nothing shows earlier.
-        deadline = time.monotonic() + UNSEEN
-        while count_pending() == before and time.monotonic() < deadline:
-            time.sleep(0.001)
-    else:
-        assert select.select([sock], [], [], PATIENCE)[0]
 
 
 def count_completions() -> int:
@@ -108,6 +94,9 @@ class PackagedWorld:
     async def shutdown(self) -> None:
         self.sock.shutdown(socket.SHUT_RD)
 
+    async def register_again(self) -> Result:
+        return register(port.completion_port.register_with_iocp, self.sock.fileno())
+
     def result(self, receive: Call) -> Result:
         operation = self._operation
         completed = operation is not None and count_completions() > self._completed
@@ -139,8 +128,7 @@ class SimulatedWorld(PackagedWorld):
         return self.result(receive)
 
     async def send(self, data: bytes) -> None:
-        sender = () if self._peer.is_stream else (SENDER,)
-        self._peer.send(data, *sender)
+        self._peer.send(data) if self._peer.is_stream else self._peer.send(data, SENDER)
 
     async def end(self) -> None:
         self._peer.send_end()
@@ -148,17 +136,9 @@ class SimulatedWorld(PackagedWorld):
     async def reset(self) -> None:
         self._peer.reset()
 
-    async def register_again(self) -> Result:
-        return register(self._simulation.register_with_iocp, self.sock.fileno())
-
 
 class RealPeer:
-    """The peer of a real socket.
-
-    Attributes:
-      stdlib: the socket.
-      peer: its peer; None if that is in another process.
-    """
+    """The peer of a real socket, which is in another process if there is none here."""
 
     stdlib: socket.socket
     peer: socket.socket | None
@@ -167,21 +147,32 @@ class RealPeer:
         """Count the receives that the kernel has not completed, as far as can be seen."""
         raise NotImplementedError
 
+    @contextmanager
+    def _until_arrived(self) -> Iterator[socket.socket]:
+        # Waits until what the peer does has ended a pending receive, or can be received.
+        before = self.count_pending()
+        yield self.peer or self.stdlib
+        if before:
+            # Windows may write the result when the packet is dequeued: then nothing shows earlier.
+            deadline = time.monotonic() + UNSEEN
+            while self.count_pending() == before and time.monotonic() < deadline:
+                time.sleep(0.001)
+        else:
+            assert select.select([self.stdlib], [], [], PATIENCE)[0]
+
     async def send(self, data: bytes) -> None:
-        assert self.peer is not None
-        with until_arrived(self.stdlib, self.count_pending):
+        with self._until_arrived() as peer:
             if self.stdlib.type == socket.SOCK_STREAM:
-                self.peer.sendall(data)
+                peer.sendall(data)
             else:
-                self.peer.sendto(data, self.stdlib.getsockname())
+                peer.sendto(data, self.stdlib.getsockname())
 
     async def end(self) -> None:
-        assert self.peer is not None
-        with until_arrived(self.stdlib, self.count_pending):
-            self.peer.shutdown(socket.SHUT_WR)
+        with self._until_arrived() as peer:
+            peer.shutdown(socket.SHUT_WR)
 
     async def reset(self) -> None:
-        with until_arrived(self.stdlib, self.count_pending):
+        with self._until_arrived():
             self.stdlib.send(b"reset\n")
 
 
@@ -203,7 +194,3 @@ class RealWorld(RealPeer, PackagedWorld):
     def count_pending(self) -> int:
         operation = operation_of(self.sock)
         return int(operation is not None and operation.status == NtStatus.PENDING)
-
-    async def register_again(self) -> Result:
-        port = cast("CompletionPort", trio.lowlevel)
-        return register(port.register_with_iocp, self.sock.fileno())
