@@ -1,4 +1,4 @@
-"""Datagrams: each is received once, whole or truncated, with its sender."""
+"""Datagrams: each is received once, whole or truncated, with its sender, also in batches."""
 
 from __future__ import annotations
 
@@ -17,12 +17,24 @@ from tests.datagrams import (
 from tests.peers import pattern
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Simulation
+from tests.simulation.behaviour import ShortControl
+from tests.simulation.sockets import SocketOverSimulation
 from tests.winsock.test_parse import ADDRESSES
-from trio_wsarecv import WinsockError, wsarecv
+from trio_wsarecv import MsgFlag, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
 from .arrivals import every_choice
-from .receives import complete, receive_when
+from .receives import both_engines, complete, datagrams_for, receive_when, value_of
+from .test_messages import PKTINFO, PKTINFO_PARSED, TTL, TTL_PARSED
+
+
+def send(sock: SocketOverSimulation, *datagrams: bytes | NtStatus) -> None:
+    """Have datagrams and ICMP messages arrive."""
+    for each in datagrams:
+        if isinstance(each, NtStatus):
+            sock.peer.send_error(each)
+        else:
+            sock.peer.send(each, SENDER)
 
 
 @every_choice("iosb", "inline_iosb", "too_long")
@@ -144,8 +156,8 @@ async def test_each_error_is_raised_once_in_order(
 ) -> None:
     sock = simulation.datagrams(made_here=made_here)
     for what in (b"one", status, status, b"", status, b"three"):
-        send = sock.peer.send if isinstance(what, bytes) else sock.peer.send_error
-        call = await receive_when(simulation, pending, partial(send, what), receive, sock, 100)
+        arrives = partial(send, sock, what)
+        call = await receive_when(simulation, pending, arrives, receive, sock, 100)
         if isinstance(what, bytes):
             assert call.value.data == what
         else:
@@ -165,3 +177,120 @@ async def test_an_error_that_comes_with_data_is_raised_by_the_next_receive(
     failed = await complete(simulation, receive, sock, 100)
     assert winerror(failed.error) == WinsockError.WSAECONNRESET
     assert (await complete(simulation, receive, sock, 100)).value.data == b"more"
+
+
+# Many datagrams at a time: in order, and nothing of them is lost.
+
+many = pytest.mark.parametrize("method", ["recvfrom_many", "recvmsg_many"])
+
+
+def data_of(batch: list[Any]) -> list[bytes]:
+    return [each[0] for each in batch]
+
+
+@both_engines
+@when
+async def test_each_datagram_has_its_sender_and_says_whether_it_was_truncated(
+    simulation: Simulation, pending: bool, engine: str
+) -> None:
+    other = SENDER[:2] + b"\x00\x07" + SENDER[4:]
+    sent = [(4, SENDER), (5, other), (0, b""), (2000, SENDER), (4, SENDER), (3, other)]
+    addresses = {SENDER: SENDER_ADDRESS, other: (SENDER_ADDRESS[0], 7), b"": None}
+    sock = datagrams_for(simulation, engine)
+
+    def arrive() -> None:
+        for size, sender in sent:
+            sock.peer.send(b"x" * size, sender)
+
+    call = await receive_when(simulation, pending, arrive, sock.recvfrom_many, 9, 4)
+    assert call.value == [(b"x" * min(size, 4), addresses[sender]) for size, sender in sent]
+    for datagram, (size, sender) in zip(call.value, sent, strict=True):
+        assert datagram.data == b"x" * min(size, 4)
+        assert datagram.address == addresses[sender]
+        assert datagram.truncated is (size > 4)
+
+
+@pytest.mark.parametrize("short_control", ShortControl)
+@both_engines
+@when
+async def test_each_message_has_its_ancillary_data_and_flags(
+    simulation: Simulation, pending: bool, engine: str, short_control: ShortControl
+) -> None:
+    simulation.behave(short_control=short_control)
+    sock = datagrams_for(simulation, engine)
+    much = PKTINFO * 40
+
+    def arrive() -> None:
+        for data, control in ((b"one", PKTINFO), (b"longer", TTL), (b"two", b""), (b"end", much)):
+            sock.peer.send(data, SENDER, control)
+
+    call = await receive_when(simulation, pending, arrive, sock.recvmsg_many, 9, 4, 100)
+    *batch, (data, ancillary, flags, _) = call.value
+    assert batch == [
+        (b"one", [PKTINFO_PARSED], 0, SENDER_ADDRESS),
+        (b"long", [TTL_PARSED], MsgFlag.MSG_TRUNC, SENDER_ADDRESS),
+        (b"two", [], 0, SENDER_ADDRESS),
+    ]
+    assert (data, flags) == (b"end", MsgFlag.MSG_CTRUNC)
+    assert set(map(repr, ancillary)) <= {repr(PKTINFO_PARSED)}
+
+
+@both_engines
+async def test_no_flag_of_one_datagram_goes_into_the_receive_of_the_next(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    simulation.behave(message_faults=True)  # so that WSARecvFrom is called
+    flags_in = []
+    receive_from = simulation.ws2_32.WSARecvFrom
+
+    def leaving_flags(
+        s: int, buffers: Any, count: int, received: Any, flags: Any, *rest: Any
+    ) -> int:
+        flags_in.append(flags[0])
+        result = receive_from(s, buffers, count, received, flags, *rest)
+        flags[0] = MsgFlag.MSG_PARTIAL
+        return result
+
+    monkeypatch.setattr(simulation.ws2_32, "WSARecvFrom", leaving_flags)
+    sock = datagrams_for(simulation, engine)
+    send(sock, b"too long", b"fits", b"too long")
+    batch = await value_of(simulation, sock.recvmsg_many, 9, 4)
+    assert batch[1:] == [
+        (b"fits", [], 0, SENDER_ADDRESS),
+        (b"too ", [], MsgFlag.MSG_TRUNC, SENDER_ADDRESS),
+    ]
+    assert flags_in == [0] * 4
+
+
+@both_engines
+@when
+@many
+async def test_an_error_after_the_first_ends_the_batch_and_comes_with_the_next_call(
+    simulation: Simulation, method: str, pending: bool, engine: str
+) -> None:
+    sock = datagrams_for(simulation, engine)
+    receive = getattr(sock, method)
+    arrive = partial(send, sock, b"1", b"2", b"3", NtStatus.PORT_UNREACHABLE, b"4")
+    call = await receive_when(simulation, pending, arrive, receive, 2, 10)
+    assert data_of(call.value) == [b"1", b"2"]
+    assert data_of(await value_of(simulation, receive, 9, 10)) == [b"3"]
+    with pytest.raises(ConnectionResetError) as caught:
+        await receive(9, 10)
+    assert winerror(caught.value) == WinsockError.WSAECONNRESET
+    assert data_of(await value_of(simulation, receive, 9, 10)) == [b"4"]
+
+
+@many
+async def test_an_error_that_came_with_the_first_ends_the_batch(
+    simulation: Simulation, method: str
+) -> None:
+    sock = simulation.datagrams()
+    receive = getattr(sock, method)
+    call = await simulation.begin(receive, 9, 10)
+    sock.peer.end(NtStatus.PORT_UNREACHABLE, b"one")
+    send(sock, b"two")
+    await simulation.step()
+    assert data_of(call.value) == [b"one"]
+    failed = await complete(simulation, receive, 9, 10)
+    assert winerror(failed.error) == WinsockError.WSAECONNRESET
+    assert data_of(await value_of(simulation, receive, 9, 10)) == [b"two"]

@@ -246,27 +246,3 @@ async def test_a_large_receive_after_one_that_waited_is_submitted_at_once(
     sock.peer.send(b"more")
     await simulation.step()
     assert call.value == b"more"
-
-
-@pytest.mark.parametrize("size", [SMALL, LARGE])
-async def test_many_flows_have_their_large_results_one_at_a_time(
-    simulation: Simulation, made_here: bool, size: int
-) -> None:
-    # If all were received before the first task runs, all would be in memory at the same time.
-    steps = []
-    sockets = [simulation.stream(made_here=made_here) for _ in range(5)]
-    for sock in sockets:
-        await make_flow(simulation, sock, size)
-        sock.peer.send(b"data")
-    simulation.ws2_32.on_call = lambda: steps.append("call")
-
-    async def receive_one(sock: SocketOverSimulation) -> None:
-        assert await sock.recv(LARGE) == b"data"
-        steps.append("received")
-
-    async with simulation.nursery() as nursery:
-        for sock in sockets:
-            nursery.start_soon(receive_one, sock)
-        await simulation.step()
-    one_by_one = made_here and size == LARGE
-    assert steps == (["call", "received"] * 5 if one_by_one else ["call"] * 5 + ["received"] * 5)
