@@ -113,21 +113,6 @@ async def test_out_of_band_data_is_flagged(
     assert end.value == (b"", [], 0, None)
 
 
-@every_choice("flags_out")
-async def test_a_repeated_receive_has_the_same_flags(
-    simulation: Simulation, made_here: bool
-) -> None:
-    sock = simulation.stream(made_here=made_here)
-    call = await simulation.begin(by_wsarecv, sock, 5, 0, OOB)
-    sock.peer.end(NtStatus.CANCELLED)
-    await simulation.step()
-    (request,) = sock.peer.requests
-    assert request.flags == OOB
-    sock.peer.send_urgent(b"!")
-    await simulation.step()
-    assert call.value == (b"!", [], OOB, None)
-
-
 # Flags that go in.
 
 
