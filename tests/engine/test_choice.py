@@ -97,6 +97,7 @@ async def test_a_peek_is_by_readiness_and_logged_once(
     sock.peer.send(b"data")
     for _ in range(2):
         assert await sock.recv(100, MsgFlag.MSG_PEEK) == b"data"
+    assert "receive" not in simulation.events
     assert sock.engine == "overlapped"
     (record,) = log.records
     assert "MSG_PEEK" in record.getMessage()
