@@ -14,6 +14,8 @@ from typing import Any
 from unittest.mock import ANY
 
 from tests.simulation import CrashingClock, Simulation
+from tests.simulation.sending import sockaddr_in
+from tests.winsock.test_parse import cmsg
 from trio_wsarecv import MsgFlag, wsarecv
 from trio_wsarecv._engine import winsock
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
@@ -34,12 +36,7 @@ class Datagram:
 
     @property
     def sockaddr(self) -> bytes:
-        return b"\x02\0" + struct.pack(">H", 1000 + self.number) + b"\x7f\0\0\1" + bytes(8)
-
-    @property
-    def control(self) -> bytes:
-        header = struct.calcsize("@Nii")
-        return struct.pack("@NiiII", header + 8, 0, 19, self.number, 0)
+        return sockaddr_in(b"\x7f\0\0\1", 1000 + self.number)
 
     @property
     def ancillary(self) -> list[tuple[int, int, bytes]]:
@@ -96,7 +93,8 @@ class Conversation(Machine):
                 data = (struct.pack(">I", self.count) * (nbytes // 4 + 1))[:nbytes]
                 datagram = Datagram(self.count, data)
                 self.sent.append(datagram)
-                self.endpoint.send(data, datagram.sockaddr, datagram.control)
+                control = cmsg(*datagram.ancillary[0])
+                self.endpoint.send(data, datagram.sockaddr, control)
             case ("send error", status, _):
                 self.sent.append(status)
                 self.endpoint.send_error(status)
