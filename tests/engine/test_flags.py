@@ -19,7 +19,7 @@ from trio_wsarecv._engine.messages import check_request
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
 from .arrivals import every_choice
-from .receives import complete, receive_when
+from .receives import complete, every_engine, receive_when, socket_for
 from .test_messages import recvmsg, recvmsg_into
 
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
@@ -92,6 +92,18 @@ async def test_the_flags_of_all_parts_of_a_receive_come_out(
             await simulation.step()
         flags = OUT[status] if status in statuses else 0
         assert call.value == (b"partpartpart", [], flags, None)
+
+
+@every_choice("flags_out")
+@every_engine
+@pytest.mark.parametrize("flags", [PUSH, PARTIAL])
+async def test_flags_that_go_in_do_not_come_out(
+    simulation: Simulation, engine: str, flags: int
+) -> None:
+    sock = socket_for(simulation, engine)
+    sock.peer.send(b"data!")
+    call = await complete(simulation, by_wsarecv, sock, 5, 0, flags)
+    assert call.value == (b"data!", [], 0, None)
 
 
 # Out-of-band data.
