@@ -103,7 +103,7 @@ def test_an_address_is_laid_out_as_windows_gives_it(name: str) -> None:
 
 
 #: What becomes of an address: another one, with what was left out, or an error.
-IPV4: list[tuple[Any, Any]] = [
+FOR_IPV4: list[tuple[Any, Any]] = [
     *((same, same) for same in (("192.0.2.1", 0), ("255.255.255.255", 65535))),
     *((address, TypeError) for address in (None, "127.0.0.1", ["127.0.0.1", 1], ())),
     *((address, TypeError) for address in (("127.0.0.1",), ("127.0.0.1", 1, 0))),
@@ -112,7 +112,7 @@ IPV4: list[tuple[Any, Any]] = [
     *((("127.0.0.1", port), OverflowError) for port in (-1, 1 << 16)),
     *(((host, 1), OSError) for host in ("localhost", "::1")),
 ]
-IPV6: list[tuple[Any, Any]] = [
+FOR_IPV6: list[tuple[Any, Any]] = [
     (("::1", 53), ("::1", 53, 0, 0)),
     (("::1", 53, 7), ("::1", 53, 7, 0)),
     (("fe80::1", 65535, (1 << 20) - 1, (1 << 32) - 1),) * 2,
@@ -125,7 +125,7 @@ IPV6: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize(
     ("family", "address", "expected"),
-    [*((socket.AF_INET, *row) for row in IPV4), *((socket.AF_INET6, *row) for row in IPV6)],
+    [*((socket.AF_INET, *row) for row in FOR_IPV4), *((socket.AF_INET6, *row) for row in FOR_IPV6)],
     ids=repr,
 )
 def test_an_address_is_completed_or_refused(family: int, address: Any, expected: Any) -> None:
