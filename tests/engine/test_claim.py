@@ -1,4 +1,4 @@
-"""One task at a time receives on a socket, and each receive is a checkpoint."""
+"""One task at a time receives on a socket; others are refused, or wait where it is about to end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import assert_checkpoints
 
-from tests.receiving import AfterFirstStep, Receive, every_receive, winerror
+from tests.receiving import AfterFirstStep, Receive, winerror
 from tests.simulation import Call, Simulation
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError
@@ -19,11 +19,15 @@ from .receives import (
     IN_PARTS,
     STREAM_RECEIVES,
     both_engines,
+    both_kinds,
     every_engine,
     every_stream_receive,
+    socket_for,
     stream_for,
     value_of,
 )
+
+peek_or_not = pytest.mark.parametrize("flags", [0, MsgFlag.MSG_PEEK], ids=["receive", "peek"])
 
 
 async def check_busy(sock: SocketOverSimulation) -> None:
@@ -49,37 +53,21 @@ async def test_a_second_receive_is_refused_while_one_waits(
     assert first.succeeded
 
 
-async def test_a_second_receive_is_refused_until_the_first_is_woken(simulation: Simulation) -> None:
+@pytest.mark.parametrize("how", IN_PARTS)
+async def test_nobody_gets_in_between_parts_of_a_receive(simulation: Simulation, how: str) -> None:
     sock = simulation.stream()
-    first = await simulation.begin(sock.recv, 100)
-    sock.peer.send(b"one")
-    assert not simulation.in_kernel(sock)
-    await check_busy(sock)
-    simulation.deliver()
-    second = await simulation.begin(sock.recv, 100)
-    assert first.value == b"one"
-    assert not second.done
-    sock.peer.send(b"two")
-    await simulation.step()
-    assert second.value == b"two"
-
-
-@every_receive
-async def test_one_of_two_receives_that_begin_in_the_same_step_is_refused(
-    simulation: Simulation, receive: Receive
-) -> None:
-    sock = simulation.datagrams()
-    calls = [simulation.call(receive, sock) for _ in range(2)]
-    await simulation.run()
-    assert len(sock.peer.requests) == 1
-    sock.peer.send(b"data")
-    await simulation.step()
-    (busy,) = [call for call in calls if not call.succeeded]
-    assert isinstance(busy.error, trio.BusyResourceError)
+    call = await simulation.begin(IN_PARTS[how], sock)
+    for data in (b"01234", b"56789"):
+        await check_busy(sock)
+        sock.peer.send(data)
+        assert not simulation.in_kernel(sock)
+        await check_busy(sock)  # until the packet has been dequeued
+        await simulation.step()
+    assert call.value in (b"0123456789", (10, 0))
 
 
 @pytest.mark.parametrize("how", ["cancel", "close"])
-@pytest.mark.parametrize("flags", [0, MsgFlag.MSG_PEEK], ids=["receive", "peek"])
+@peek_or_not
 @every_engine
 async def test_a_second_receive_is_refused_although_the_first_ends_right_after_it(
     simulation: Simulation, engine: str, flags: int, how: str
@@ -111,7 +99,7 @@ async def receive_as_data_comes(
     return second
 
 
-@pytest.mark.parametrize("flags", [0, MsgFlag.MSG_PEEK], ids=["receive", "peek"])
+@peek_or_not
 @both_engines
 async def test_a_second_receive_in_the_step_in_which_data_comes_is_served_or_refused(
     simulation: Simulation, engine: str, flags: int
@@ -155,19 +143,6 @@ async def test_detaching_is_allowed_as_a_receive_ends(simulation: Simulation, en
     simulation.kernel.close_handle(handle)
 
 
-@pytest.mark.parametrize("how", IN_PARTS)
-async def test_nobody_gets_in_between_parts_of_a_receive(simulation: Simulation, how: str) -> None:
-    sock = simulation.stream()
-    call = await simulation.begin(IN_PARTS[how], sock)
-    for data in (b"01234", b"56789"):
-        await check_busy(sock)
-        sock.peer.send(data)
-        assert not simulation.in_kernel(sock)
-        await check_busy(sock)
-        await simulation.step()
-    assert call.value in (b"0123456789", (10, 0))
-
-
 async def test_wrappers_of_one_socket_share_the_claim(simulation: Simulation) -> None:
     sock = simulation.stream()
     other = SocketOverSimulation(sock.stdlib)
@@ -186,6 +161,179 @@ async def test_a_task_of_another_run_is_refused(simulation: Simulation) -> None:
     sock.peer.send(b"data")
     await simulation.step()
     assert call.value == b"data"
+
+
+# Waiting for a turn.
+
+
+async def hold(simulation: Simulation, sock: SocketOverSimulation) -> Call:
+    """Return a receive that is cancelled, and whose packet comes later."""
+    call = await simulation.begin(sock.recv, 100)
+    simulation.behave(prompt=False)
+    call.scope.cancel()
+    return call
+
+
+async def end(simulation: Simulation, held: Call) -> None:
+    """Deliver the packet of a receive that was cancelled."""
+    simulation.behave(prompt=True)
+    await simulation.step()
+    assert held.cancelled
+
+
+@every_engine
+@both_kinds
+async def test_a_receive_waits_behind_one_whose_data_has_arrived(
+    simulation: Simulation, is_stream: bool, engine: str
+) -> None:
+    sock = socket_for(simulation, engine, is_stream=is_stream)
+    for _ in range(5):  # Trio runs the two in either order
+        first = await simulation.begin(sock.recv, 100)
+        sock.peer.send(b"one")
+        simulation.deliver()
+        second = await simulation.begin(sock.recv, 100)
+        assert first.value == b"one"
+        assert not second.done
+        sock.peer.send(b"two")
+        await simulation.step()
+        assert second.value == b"two"
+
+
+@both_engines
+@both_kinds
+async def test_receives_in_line_are_served_in_order_with_data_that_has_arrived(
+    simulation: Simulation, is_stream: bool, engine: str
+) -> None:
+    sock = socket_for(simulation, engine, is_stream=is_stream)
+    first = await hold(simulation, sock)
+    others = []
+    for data in (b"1", b"2", b"3"):
+        others.append(await simulation.begin(sock.recv, 1))
+        sock.peer.send(data)
+    await end(simulation, first)
+    assert [call.value for call in others] == [b"1", b"2", b"3"]
+
+
+@every_engine
+@both_kinds
+async def test_two_receives_at_the_same_time_both_get_data_that_has_arrived(
+    simulation: Simulation, is_stream: bool, engine: str
+) -> None:
+    sock = socket_for(simulation, engine, is_stream=is_stream)
+    for _ in range(5):  # Trio runs the two in either order
+        for data in (b"one", b"two"):
+            sock.peer.send(data)
+        calls = [simulation.call(sock.recv, 3) for _ in range(2)]
+        await simulation.step()
+        assert {call.value for call in calls} == {b"one", b"two"}
+
+
+@pytest.mark.parametrize("data", [b"", b"data"])
+@both_kinds
+async def test_a_receive_cancelled_in_line_gives_data_that_has_arrived_when_its_turn_comes(
+    simulation: Simulation, is_stream: bool, data: bytes
+) -> None:
+    # So does one whose deadline passes while it is in line.
+    sock = socket_for(simulation, "default mode", is_stream=is_stream)
+    first = await hold(simulation, sock)
+    second = await simulation.begin(sock.recv, 100)
+    second.scope.cancel()
+    await simulation.run()
+    assert not second.done
+    if data:
+        sock.peer.send(data)
+    await end(simulation, first)
+    assert second.value == data if data else second.cancelled
+
+
+@every_engine
+@both_kinds
+async def test_receives_wait_behind_a_cancelled_one_and_are_refused_behind_a_pending_one(
+    simulation: Simulation, is_stream: bool, engine: str
+) -> None:
+    sock = socket_for(simulation, engine, is_stream=is_stream)
+    first = await hold(simulation, sock)
+    others = [simulation.call(sock.recv, 100) for _ in range(3)]
+    await simulation.run()
+    assert first.done is (engine == "readiness")
+    assert engine == "readiness" or not any(call.done for call in others)
+    await end(simulation, first)
+    busy = [call for call in others if call.done]
+    (waits,) = [call for call in others if not call.done]
+    assert [type(call.error) for call in busy] == [trio.BusyResourceError] * 2
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert waits.value == b"data"
+
+
+@both_engines
+@pytest.mark.parametrize("how", IN_PARTS)
+async def test_a_receive_in_line_is_refused_when_the_next_part_of_another_is_pending(
+    simulation: Simulation, how: str, engine: str
+) -> None:
+    sock = stream_for(simulation, engine)
+    for _ in range(5):  # Trio runs the two in either order
+        call = await simulation.begin(IN_PARTS[how], sock)
+        sock.peer.send(b"01234")
+        simulation.deliver()
+        second = await simulation.begin(sock.recv, 100)
+        assert isinstance(second.error, trio.BusyResourceError)
+        assert not call.done
+        sock.peer.send(b"56789")
+        await simulation.step()
+        assert call.value in (b"0123456789", (10, 0))
+
+
+async def test_receives_in_line_get_the_bytes_that_a_cancelled_exact_receive_pushes_back(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    exact = await simulation.begin(SocketStream(sock).receive_exactly, 10)
+    sock.peer.send(b"data")
+    await simulation.step()
+    simulation.behave(prompt=False)
+    exact.scope.cancel()
+    others = [await simulation.begin(sock.recv, 2) for _ in range(2)]
+    await end(simulation, exact)
+    assert [call.value for call in others] == [b"da", b"ta"]
+
+
+@every_engine
+@both_kinds
+async def test_a_receive_on_a_closed_socket_fails_although_another_is_pending(
+    simulation: Simulation, is_stream: bool, engine: str
+) -> None:
+    sock = socket_for(simulation, engine, is_stream=is_stream)
+    first = await simulation.begin(sock.recv, 100)
+    simulation.behave(prompt=False)
+    sock.close()
+    second = await simulation.begin(sock.recv, 100)
+    assert winerror(second.error) == WinsockError.WSAENOTSOCK
+    await simulation.step()
+    assert isinstance(first.error, trio.ClosedResourceError)
+
+
+@pytest.mark.parametrize("left", ["nothing", "bytes", "error"])
+async def test_closing_ends_all_receives_in_line_whatever_was_left_for_them(
+    simulation: Simulation, left: str
+) -> None:
+    sock = simulation.stream()
+    first = await hold(simulation, sock)
+    others = [simulation.call(sock.recv, 100) for _ in range(3)]
+    await simulation.run()
+    if left == "bytes":
+        sock.receiver.pushed_back.add(b"data")
+    elif left == "error":
+        sock.receiver.pushed_back.defer(ConnectionResetError())
+    sock.peer.send(b"data")
+    sock.close()
+    await end(simulation, first)
+    assert [type(call.error) for call in others] == [trio.ClosedResourceError] * 3
+    assert simulation.events.count("receive") == 1
+    assert sock.peer.handles == 0
+
+
+# The checkpoint.
 
 
 @every_engine
