@@ -1,18 +1,40 @@
-"""Cancellation is a request to the kernel; the completion decides, and no byte is lost."""
+"""Cancelling and closing are requests to the kernel; the completion decides, and nothing is lost.
+
+Of the two, the first decides; data that has arrived beats both.
+"""
 
 from __future__ import annotations
+
+from functools import partial
 
 import pytest
 import trio
 
-from tests.peers import pattern
-from tests.receiving import RECEIVES, AfterFirstStep, Receive, every_receive
-from tests.simulation import Call, Simulation
+from tests.receiving import (
+    RECEIVES,
+    AfterFirstStep,
+    Receive,
+    every_receive,
+    result_of,
+    winerror,
+)
+from tests.simulation import Call, CancelAnswer, Simulation
+from tests.simulation.behaviour import WINE_HANDLES_CLOSED
 from tests.simulation.sockets import SocketOverSimulation
-from trio_wsarecv import SocketStream, WinsockError, wsarecv
+from trio_wsarecv import WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .receives import every_engine, stream_for, value_of
+from .receives import (
+    IN_PARTS,
+    OF_SOCKET_STREAM,
+    both_engines,
+    both_kinds,
+    every_engine,
+    receive_when,
+    socket_for,
+    stream_for,
+    value_of,
+)
 
 
 @every_receive
@@ -30,56 +52,26 @@ async def test_a_cancelled_task_submits_nothing(simulation: Simulation, receive:
         simulation.kernel.log.clear()
 
 
-async def cancel_after_the_first_step(
-    simulation: Simulation, receive: Receive, sock: SocketOverSimulation
-) -> Call:
-    """Cancel a receive when it has called Winsock and lets other tasks run."""
-    trio.lowlevel.add_instrument(AfterFirstStep(lambda: call.scope.cancel()))
-    call = simulation.call(receive, sock)
-    await simulation.step()
-    assert call.scope.cancel_called
-    return call
-
-
-INLINE: dict[str, tuple[Receive, object]] = {
-    "recv": (RECEIVES["recv"], pattern(100)),
-    "recv_into": (RECEIVES["recv_into"], 100),
-    "recvmsg": (RECEIVES["recvmsg"], (pattern(100), [], 0, None)),
-    "wsarecv": (lambda sock: wsarecv(sock, [bytearray(100)]), (100, 0)),
-    "receive_exactly": (lambda sock: SocketStream(sock).receive_exactly(100), pattern(100)),
-}
-
-
-@pytest.mark.parametrize("engine", ["skip mode", "readiness"])
-@pytest.mark.parametrize(("receive", "expected"), INLINE.values(), ids=INLINE)
-async def test_a_receive_that_completed_inline_is_not_cancelled_at_its_checkpoint(
-    simulation: Simulation, receive: Receive, expected: object, engine: str
+@every_engine
+@pytest.mark.parametrize("what", ["data", "end", "error"])
+@pytest.mark.parametrize("method", RECEIVES)
+async def test_what_a_call_finds_at_once_is_not_lost_to_a_cancellation_right_after_it(
+    simulation: Simulation, method: str, what: str, engine: str
 ) -> None:
     sock = stream_for(simulation, engine)
-    sock.peer.send(pattern(5000))
-    call = await cancel_after_the_first_step(simulation, receive, sock)
-    assert call.value == expected
-
-
-@every_engine
-async def test_cancelling_does_not_lose_an_error(simulation: Simulation, engine: str) -> None:
-    sock = stream_for(simulation, engine)
-    sock.peer.refusals.append(WinsockError.WSAECONNRESET)
-    call = await cancel_after_the_first_step(simulation, RECEIVES["recv"], sock)
-    assert isinstance(call.error, ConnectionResetError)
-
-
-async def test_the_packet_alone_wakes_a_cancelled_task(simulation: Simulation) -> None:
-    simulation.behave(prompt=False)
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    call.scope.cancel()
-    for _ in range(3):
-        await simulation.run()
-        assert not call.done
-    assert simulation.events == ["receive", "cancel"]
+    if what == "error":
+        sock.peer.refusals.append(WinsockError.WSAECONNRESET)
+    elif what == "data":
+        sock.peer.send(b"data")
+    sock.peer.send_end()
+    trio.lowlevel.add_instrument(AfterFirstStep(lambda: call.scope.cancel()))
+    call = simulation.call(RECEIVES[method], sock)
     await simulation.step()
-    assert call.cancelled
+    assert call.scope.cancel_called
+    if what == "error":
+        assert isinstance(call.error, ConnectionResetError)
+    else:
+        assert call.value == result_of(method, b"data" if what == "data" else b"")
 
 
 async def test_a_cancellation_that_comes_too_late_posts_no_packet(simulation: Simulation) -> None:
@@ -106,9 +98,6 @@ async def test_a_cancellation_that_comes_too_late_posts_no_packet(simulation: Si
     assert call.value == (3, 5)
 
 
-# What nobody here cancelled.
-
-
 @every_receive
 async def test_a_receive_that_was_aborted_by_others_is_repeated(
     simulation: Simulation, receive: Receive
@@ -125,18 +114,136 @@ async def test_a_receive_that_was_aborted_by_others_is_repeated(
             await simulation.step()
             assert not call.done
             assert simulation.in_kernel(sock)
-        sock.peer.send(b"data")
+        sock.peer.end(NtStatus.CANCELLED, b"data")  # bytes with an abort are the result
         await simulation.step()
         assert call.succeeded
         assert simulation.events.count("receive") == 3
 
 
-@pytest.mark.parametrize("cancelled", [False, True])
-async def test_bytes_with_an_abort_are_the_result(simulation: Simulation, cancelled: bool) -> None:
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    sock.peer.end(NtStatus.CANCELLED, b"some")
-    if cancelled:
-        call.scope.cancel()
+ORDERS = {
+    "close, cancel": trio.ClosedResourceError,
+    "cancel, close": trio.Cancelled,
+    "shut down, close": trio.ClosedResourceError,
+    "shut down, cancel": trio.Cancelled,
+    "cancel, shut down, close": trio.Cancelled,
+}
+
+
+def do(sock: SocketOverSimulation, call: Call, order: str) -> None:
+    """Do what is written, in that order, in one step."""
+    for what in order.split(", "):
+        if what == "close":
+            sock.close()
+        elif what == "cancel":
+            call.scope.cancel()
+        else:
+            sock.receiver.cancel()  # as shutting down does
+
+
+BATCHES: dict[str, Receive] = {
+    "recvfrom_many": lambda sock: sock.recvfrom_many(3, 100),
+    "recvmsg_many": lambda sock: sock.recvmsg_many(3, 100),
+}
+CALLS: list[tuple[bool, str, Receive]] = [
+    *((True, *each) for each in (RECEIVES | OF_SOCKET_STREAM | IN_PARTS).items()),
+    *((False, *each) for each in (RECEIVES | BATCHES).items()),
+]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@both_engines
+@pytest.mark.parametrize(("is_stream", "how", "receive"), CALLS)
+async def test_of_a_cancellation_and_a_closing_in_one_step_the_first_decides(
+    simulation: Simulation, is_stream: bool, how: str, receive: Receive, engine: str, order: str
+) -> None:
+    for prompt in (True, False):
+        sock = socket_for(simulation, engine, is_stream=is_stream)
+        simulation.behave(prompt=True)
+        call = await simulation.begin(receive, sock)
+        if how in IN_PARTS:
+            sock.peer.send(b"part")
+            await simulation.step()
+        simulation.behave(prompt=prompt)
+        do(sock, call, order)
+        await simulation.step()
+        assert isinstance(call.error, ORDERS[order])
+        assert sock.peer.handles == ("close" not in order)
+        sock.close()
+        assert not sock.receiver.pushed_back.something
+
+
+@pytest.mark.parametrize("moment", ["before", "between", "after"])
+@pytest.mark.parametrize("order", ["close, cancel", "cancel, close"])
+@both_kinds
+@every_receive
+async def test_data_beats_a_cancellation_and_a_close(
+    simulation: Simulation, receive: Receive, is_stream: bool, order: str, moment: str
+) -> None:
+    sock = socket_for(simulation, "default mode", is_stream=is_stream)
+    simulation.behave(prompt=moment == "before", cancel=CancelAnswer.COMPLETES)
+    call = await simulation.begin(receive, sock)
+    first, second = order.split(", ")
+    if moment == "before":
+        sock.peer.send(b"data")
+    do(sock, call, first)
+    if moment == "between":
+        sock.peer.send(b"data")
+    do(sock, call, second)
+    if moment == "after":
+        sock.peer.send(b"data")
     await simulation.step()
-    assert call.value == b"some"
+    assert call.succeeded
+    assert call.scope.cancel_called
+    assert sock.peer.handles == 0
+    assert not sock.receiver.pushed_back.something
+
+
+STATUSES = [status for status in (*NtStatus, WINE_HANDLES_CLOSED) if status != NtStatus.PENDING]
+#: The statuses that are no errors of the connection.  Another receive may have the memory that was
+#: short.
+NO_ERRORS = {
+    NtStatus.BUFFER_OVERFLOW,
+    NtStatus.CANCELLED,
+    NtStatus.REQUEST_ABORTED,
+    *(status for status in NtStatus if status.error == WinsockError.WSAENOBUFS),
+}
+
+
+@pytest.mark.parametrize("asked", ["cancel", "close", "cancel, close"])
+@pytest.mark.parametrize("data", [b"", b"data"])
+@both_kinds
+@pytest.mark.parametrize("method", ["recv", "recvmsg", "wsarecv"])
+async def test_whatever_the_status_only_data_beats_what_was_asked_and_no_error_is_lost(
+    simulation: Simulation, method: str, is_stream: bool, data: bytes, asked: str
+) -> None:
+    receive = RECEIVES[method]
+    simulation.behave(prompt=False)
+    for status in STATUSES:
+        sock = socket_for(simulation, "default mode", is_stream=is_stream)
+        call = await simulation.begin(receive, sock)
+        do(sock, call, asked)
+        sock.peer.end(status, data)
+        assert sock.peer.handles == 1
+        await simulation.step()
+        is_error = status >> 30 >= 2
+        is_empty_datagram = not is_stream and not data and not is_error
+        if data or is_empty_datagram or status == NtStatus.BUFFER_OVERFLOW:
+            assert call.succeeded or status == NtStatus.BUFFER_OVERFLOW
+        elif asked == "close":
+            assert isinstance(call.error, trio.ClosedResourceError)
+        else:
+            assert call.cancelled
+        assert sock.peer.handles == (asked == "cancel")
+        if asked == "cancel":
+            events = simulation.events
+            error = getattr(status, "error", WinsockError.WSAEINVAL)
+            if is_error and status not in NO_ERRORS:
+                with pytest.raises(OSError, match=r".") as caught:
+                    await receive(sock)
+                assert winerror(caught.value) == error
+                assert simulation.events == events
+            # An error is reported once.
+            send = partial(sock.peer.send, b"more")
+            again = await receive_when(simulation, False, send, receive, sock)
+            assert again.succeeded
+        assert not sock.receiver.pushed_back.something

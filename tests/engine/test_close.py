@@ -1,4 +1,4 @@
-"""Closing and shutting down while the kernel has a receive."""
+"""Closing and shutting down while the kernel has a receive, and receiving on a closed socket."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import pytest
 import trio
 from trio.testing import assert_checkpoints
 
-from tests.engine.flows import LARGE, both_modes, make_flow
-from tests.receiving import AfterFirstStep, Receive, every_receive, winerror
+from tests.engine.flows import LARGE, make_flow
+from tests.receiving import RECEIVES, AfterFirstStep, Receive, every_receive, winerror
 from tests.simulation import Call, Simulation
-from tests.simulation.behaviour import WINE_HANDLES_CLOSED, IosbWrite
-from tests.simulation.sockets import SocketOverSimulation
+from tests.simulation.behaviour import IosbWrite
 from trio_wsarecv import SocketStream, WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .receives import IN_PARTS, OF_SOCKET_STREAM, both_kinds, receive_when
+from .receives import IN_PARTS, OF_SOCKET_STREAM, both_kinds, socket_for
 
 
 @pytest.mark.parametrize("iosb", IosbWrite)
@@ -52,39 +51,11 @@ async def test_closing_keeps_the_handle_until_the_packet_is_in(
     assert sock.peer.peer_saw == "end"
 
 
-ENDINGS = [status for status in (*NtStatus, WINE_HANDLES_CLOSED) if status != NtStatus.PENDING]
-
-
-@pytest.mark.parametrize("data", [b"", b"data"])
-@both_kinds
-@every_receive
-async def test_whatever_status_the_system_gives_closing_is_closing(
-    simulation: Simulation, receive: Receive, is_stream: bool, data: bytes
-) -> None:
-    simulation.behave(prompt=False)
-    for status in ENDINGS:
-        sock = simulation.stream() if is_stream else simulation.datagrams()
-        call = await simulation.begin(receive, sock)
-        sock.close()
-        sock.peer.end(status, data)
-        assert sock.peer.handles == 1
-        await simulation.step()
-        assert sock.peer.handles == 0
-        # Data, and on a datagram socket an empty datagram, comes before the close.
-        is_error = status >> 30 == 3 or status == WINE_HANDLES_CLOSED
-        is_datagram = not is_stream and not is_error
-        if data or is_datagram or status == NtStatus.BUFFER_OVERFLOW:
-            assert call.succeeded or status == NtStatus.BUFFER_OVERFLOW
-        else:
-            assert isinstance(call.error, trio.ClosedResourceError)
-
-
 async def test_closing_wakes_tasks_in_wait_readable(simulation: Simulation) -> None:
     # As a task does that sends, or is about to peek.
     sock = simulation.stream()
     call = await simulation.begin(sock.recv, 100)
     other = await simulation.begin(trio.lowlevel.wait_readable, sock.stdlib)
-    assert simulation.in_kernel(sock)
     sock.close()
     await simulation.run()
     assert isinstance(other.error, trio.ClosedResourceError)
@@ -114,8 +85,8 @@ def test_a_keyboard_interrupt_does_not_stop_a_close(simulation: Simulation) -> N
     trio.run(main)
 
 
-RECEIVES: dict[str, Receive] = {
-    "recv": lambda sock: sock.recv(10),
+CLOSED_EARLY: dict[str, Receive] = {
+    "recv": RECEIVES["recv"],
     "recvfrom_many": lambda sock: sock.recvfrom_many(3, 10),
     "recvmsg_many": lambda sock: sock.recvmsg_many(3, 10),
     **IN_PARTS,
@@ -123,14 +94,14 @@ RECEIVES: dict[str, Receive] = {
 
 
 @pytest.mark.parametrize("closed_first", [True, False])
-@pytest.mark.parametrize("how", RECEIVES)
+@pytest.mark.parametrize("how", CLOSED_EARLY)
 async def test_a_receive_whose_socket_was_closed_gives_its_data_or_fails_and_leaves_nothing(
     simulation: Simulation, how: str, closed_first: bool
 ) -> None:
     simulation.behave(prompt=not closed_first)
     is_batch = how.endswith("many")
-    sock = simulation.datagrams() if is_batch else simulation.stream()
-    call = await simulation.begin(RECEIVES[how], sock)
+    sock = socket_for(simulation, "default mode", is_stream=not is_batch)
+    call = await simulation.begin(CLOSED_EARLY[how], sock)
     if closed_first:
         sock.close()
         sock.peer.end(NtStatus.CONNECTION_RESET, b"data")
@@ -156,7 +127,6 @@ async def test_a_receive_whose_socket_was_closed_gives_its_data_or_fails_and_lea
     assert other_call.value == b"other"
 
 
-@both_modes
 async def test_a_large_receive_notices_a_close(simulation: Simulation, made_here: bool) -> None:
     sock = simulation.stream(made_here=made_here)
     await make_flow(simulation, sock)
@@ -172,7 +142,7 @@ async def test_a_large_receive_notices_a_close(simulation: Simulation, made_here
 async def test_a_close_in_the_same_step_as_a_shutdown_decides(
     simulation: Simulation, is_stream: bool
 ) -> None:
-    sock = (simulation.stream if is_stream else simulation.datagrams)()
+    sock = socket_for(simulation, "default mode", is_stream=is_stream)
     task: list[trio.lowlevel.Task] = []
 
     async def receive() -> bytes:
@@ -187,37 +157,26 @@ async def test_a_close_in_the_same_step_as_a_shutdown_decides(
     assert sock.peer.handles == 0
 
 
-def leave(sock: SocketOverSimulation, what: str) -> None:
-    """Leave bytes or an error to the next receive, which needs no engine then."""
-    if what == "bytes":
+async def test_a_receive_goes_on_when_the_sending_side_is_shut_down(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    call = await simulation.begin(sock.recv, 100)
+    sock.shutdown(socket.SHUT_WR)
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert call.value == b"data"
+    assert "cancel" not in simulation.events
+
+
+@pytest.mark.parametrize("left", ["bytes", "error"])
+@pytest.mark.parametrize("how", ["close", "detach"])
+async def test_a_socket_without_a_handle_does_not_give_what_was_left(
+    simulation: Simulation, how: str, left: str
+) -> None:
+    sock = simulation.stream()
+    if left == "bytes":
         sock.receiver.pushed_back.add(b"data")
     else:
         sock.receiver.pushed_back.defer(ConnectionResetError())
-
-
-@pytest.mark.parametrize("what", ["bytes", "error"])
-async def test_a_receive_in_line_fails_on_a_closed_socket_although_something_was_left(
-    simulation: Simulation, what: str
-) -> None:
-    sock = simulation.stream()
-    first = await simulation.begin(sock.recv, 100)
-    simulation.behave(prompt=False)
-    first.scope.cancel()
-    second = await simulation.begin(sock.recv, 100)
-    leave(sock, what)
-    sock.close()
-    await simulation.step()
-    assert first.cancelled
-    assert isinstance(second.error, trio.ClosedResourceError)
-
-
-@pytest.mark.parametrize("what", ["bytes", "error"])
-@pytest.mark.parametrize("how", ["close", "detach"])
-async def test_a_socket_without_a_handle_does_not_give_what_was_left(
-    simulation: Simulation, how: str, what: str
-) -> None:
-    sock = simulation.stream()
-    leave(sock, what)
     if how == "close":
         sock.close()
         assert not sock.receiver.pushed_back.something
@@ -226,30 +185,6 @@ async def test_a_socket_without_a_handle_does_not_give_what_was_left(
     with pytest.raises(OSError, match=r".") as caught:
         await sock.recv(100)
     assert winerror(caught.value) == WinsockError.WSAENOTSOCK
-
-
-async def test_a_handle_that_winsock_refuses_to_close_is_no_error_of_the_receive(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(handle: int) -> None:
-        raise BlockingIOError  # it lingers
-
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    sock.close()
-    monkeypatch.setattr(socket, "close", refuse)
-    await simulation.step()
-    assert isinstance(call.error, trio.ClosedResourceError)
-
-
-async def test_closing_ends_a_receive_although_a_duplicate_is_open(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    duplicate = sock.dup()
-    call = await receive_when(simulation, True, sock.close, sock.recv, 100)
-    assert isinstance(call.error, trio.ClosedResourceError)
-    sock.peer.send(b"data")
-    assert await duplicate.recv(100) == b"data"
-    duplicate.close()
 
 
 @pytest.mark.parametrize("used", [False, True])
@@ -278,13 +213,3 @@ async def test_a_stream_of_a_closed_socket_is_closed(simulation: Simulation, how
     sock.close()
     with pytest.raises(trio.ClosedResourceError):
         await OF_SOCKET_STREAM[how](sock)
-
-
-async def test_a_receive_goes_on_when_the_sending_side_is_shut_down(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    sock.shutdown(socket.SHUT_WR)
-    sock.peer.send(b"data")
-    await simulation.step()
-    assert call.value == b"data"
-    assert "cancel" not in simulation.events
