@@ -1,40 +1,52 @@
-"""Whether a completion packet follows a receive, and the wait for it."""
+"""Whether a completion packet follows a receive: always, but for an inline success in skip mode.
+
+Skip mode is for sockets that the package has made.
+"""
 
 from __future__ import annotations
 
-import signal
+import socket
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
 
-from tests.receiving import (
-    RECEIVES,
-    Receive,
-    every_receive,
-    winerror,
-)
-from tests.simulation import Call, CancelAnswer, Simulation
-from trio_wsarecv import WinsockError
-from trio_wsarecv._engine import port
+from tests.peers import Counted
+from tests.receiving import RECEIVES, SENDER_ADDRESS, result_of, winerror
+from tests.simulation import Call, Simulation
+from tests.simulation.behaviour import InlineIosb
+from tests.simulation.request import Result
+from trio_wsarecv import Socket, SocketFactory, SocketStream, WinsockError, from_stdlib_socket
+from trio_wsarecv._install import _patch
 from trio_wsarecv._winsock.codes import NtStatus
-from trio_wsarecv._winsock.operation import Operation, State
 
-from .receives import both_kinds, receive_when
+from .arrivals import arrive
+from .receives import both_kinds, receive_when, socket_for
 
 
-@every_receive
-async def test_each_receive_is_one_overlapped_call(
-    simulation: Simulation, receive: Receive
+@pytest.mark.parametrize("inline_iosb", InlineIosb)
+@pytest.mark.parametrize("mode", ["default mode", "skip mode"])
+@both_kinds
+@pytest.mark.parametrize("method", RECEIVES)
+async def test_each_receive_is_one_call_and_has_a_packet_unless_it_completes_inline_in_skip_mode(
+    simulation: Simulation, method: str, is_stream: bool, mode: str, inline_iosb: InlineIosb
 ) -> None:
-    sock = simulation.datagrams()
-    for count, pending in enumerate((False, True, False, False, True), start=1):
+    simulation.behave(inline_iosb=inline_iosb)
+    sock = socket_for(simulation, mode, is_stream=is_stream)
+    expected = result_of(method, b"data", None if is_stream else SENDER_ADDRESS)
+    counted = Counted()
+    events = ["set modes"] if mode == "skip mode" else []
+    for pending in (False, True, False, False, True):
         call = await receive_when(
-            simulation, pending, lambda: sock.peer.send(b"data"), receive, sock
+            simulation, pending, lambda: arrive(sock, b"data"), RECEIVES[method], sock
         )
-        assert call.succeeded
-        assert simulation.events == ["receive", "dequeue"] * count
+        assert call.value == expected
+        events.append("receive")
+        if pending or mode == "default mode":
+            events.append("dequeue")
+        assert simulation.events == events
+    assert (counted.immediate, counted.pended, counted.overlapped) == (3, 2, 5)
 
 
 # One of these means that the receive waits; the other is answered by another call.
@@ -66,65 +78,116 @@ async def test_a_receive_that_is_refused_waits_for_nothing(
     assert (await receive()).succeeded
 
 
-async def test_trio_is_given_handles_and_addresses_as_integers(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNSPEC])
+async def test_only_ipv4_and_ipv6_sockets_have_skip_mode(
+    simulation: Simulation, family: socket.AddressFamily
 ) -> None:
-    given: list[tuple[type, type]] = []
-    wait_overlapped = simulation.wait_overlapped
-
-    async def recording(handle: int, lpOverlapped: int) -> object:
-        given.append((type(handle), type(lpOverlapped)))
-        return await wait_overlapped(handle, lpOverlapped)
-
-    monkeypatch.setattr(simulation, "wait_overlapped", recording)
-    sock = simulation.stream()
+    sock = simulation.stream(made_here=True, family=family)
     sock.peer.send(b"data")
-    await sock.recv(4)
-    assert given == [(int, int)]
+    call = await simulation.begin(sock.recv, 100)
+    assert call.done is (family != socket.AF_UNSPEC)
+    await simulation.step()
+    assert call.value == b"data"
+    assert ("set modes" in simulation.events) is (family != socket.AF_UNSPEC)
 
 
-@pytest.mark.parametrize("moment", ["submit", "wait", "cancel"])
-def test_a_keyboard_interrupt_waits_for_the_packet(simulation: Simulation, moment: str) -> None:
-    def interrupt() -> None:
-        signal.raise_signal(signal.SIGINT)
+async def test_only_new_sockets_may_have_skip_mode() -> None:
+    with (
+        from_stdlib_socket(socket.socket()) as adopted,
+        SocketFactory().socket() as made,
+        made.dup() as duplicate,
+    ):
+        assert [sock.receiver.made_here for sock in (made, adopted, duplicate)] == [1, 0, 0]
+    _patch(Socket)
+    try:
+        sockets: list[Any] = [
+            trio.socket.socket(),
+            trio.socket.from_stdlib_socket(socket.socket()),
+            trio.socket.socket(fileno=socket.socket().detach()),
+        ]
+    finally:
+        _patch(Socket.__bases__[-1])
+    assert [sock.receiver.made_here for sock in sockets] == [1, 0, 0]
+    for sock in sockets:
+        sock.close()
+
+
+def one_byte_at_a_time(capacity: int, flags: int) -> Result:
+    return Result(NtStatus.SUCCESS, b".")
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_other_tasks_run_during_a_flood_of_inline_completions(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+) -> None:
+    sock = simulation.stream(made_here=True)
+    stream = SocketStream(sock)
+    monkeypatch.setattr(sock.peer, "take", one_byte_at_a_time)
+    turns = 0
+    exact = simulation.call(stream.receive_exactly, 5000)
+    while not exact.done:
+        await trio.lowlevel.checkpoint()
+        turns += 1
+        # Other tasks run once in 32 receives, and after the last; Trio chooses the order at
+        # random.
+        received = simulation.events.count("receive")
+        assert exact.done or not received % 32 or received == 5000
+        if cancelled and turns == 10:
+            exact.scope.cancel()
+    received = simulation.events.count("receive")
+    if cancelled:
+        assert exact.cancelled
+        assert 10 < received < 5000
+        assert await stream.receive_exactly(received + 10) == b"." * (received + 10)
+    else:
+        assert exact.value == b"." * 5000
+        assert turns > 10
+
+
+@pytest.mark.parametrize("how", ["dup", "adopt", "adopt and close"])
+async def test_whoever_shares_the_connection_receives_by_readiness(
+    simulation: Simulation, how: str
+) -> None:
+    # They share the mode, which cannot be unset, and the port.
+    sock = simulation.stream(made_here=True)
+    counted = Counted()
+    sock.peer.send(b"data")
+    first = await simulation.begin(sock.recv, 2)
+    assert first.value == b"da"
+    other = sock.dup() if how == "dup" else type(sock)(sock.stdlib.dup())
+    if how == "adopt and close":
+        sock.close()
+    second = await simulation.begin(other.recv, 100)
+    assert second.value == b"ta"
+    third = await simulation.begin(SocketStream(other).receive_exactly, 4)
+    sock.peer.send(b"last")
+    await simulation.run()
+    assert third.value == b"last"
+    assert (counted.overlapped_sockets, counted.readiness_sockets) == (1, 1)
+    assert simulation.events.count("receive") == 1
+    other.close()
+    if how != "adopt and close":
+        sock.peer.send(b"more")
+        fourth = await simulation.begin(sock.recv, 100)
+        assert fourth.value == b"more"
+
+
+def test_in_a_second_run_the_connection_is_received_on_by_readiness(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream(made_here=True)
 
     async def main() -> None:
-        sock = simulation.stream()
-        simulation.deliver_automatically()
-        if moment == "submit":
-            simulation.ws2_32.on_call = interrupt
-        elif moment == "wait":
-            simulation.on_wait = interrupt
-        else:
-            simulation.kernel32.on_call = interrupt
-        with trio.move_on_after(1):
-            await sock.recv(100)
-        await trio.lowlevel.checkpoint()
+        async with simulation.nursery() as nursery:
+            for waits in (True, False):
+                call = Call(nursery, sock.recv, 100)
+                if not waits:
+                    await simulation.run()
+                sock.peer.send(b"data")
+                await simulation.step()
+                assert call.value == b"data"
 
-    with pytest.raises(KeyboardInterrupt):
-        trio.run(main, clock=MockClock(autojump_threshold=0))
+    for _ in range(2):
+        trio.run(main)
+        assert simulation.events == ["set modes", "receive", "receive", "dequeue"]
     simulation.check_quiet()
-
-
-async def test_the_end_of_the_stream_is_not_pushed_back(simulation: Simulation) -> None:
-    def interrupt() -> None:
-        simulation.on_wait = lambda: None
-        raise ZeroDivisionError  # as a signal handler may
-
-    sock = simulation.stream()
-    simulation.behave(prompt=False, cancel=CancelAnswer.COMPLETES)
-    simulation.on_wait = interrupt
-    call = await simulation.begin(sock.recv, 100)
-    sock.peer.send_end()
-    await simulation.step()
-    assert isinstance(call.error, ZeroDivisionError)
-    assert not sock.receiver.pushed_back.something
-    assert await sock.recv(100) == b""
-
-
-async def test_a_woken_task_does_not_wait_for_the_packet_again(simulation: Simulation) -> None:
-    operation = Operation(1)
-    operation.state = State.AWAITED
-    trio.lowlevel.current_task().custom_sleep_data = None  # as Trio does when it wakes a task
-    assert await port.recover(operation)
-    assert operation.state is State.COMPLETED
