@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 import trio
 
 from tests.peers import pattern
@@ -19,8 +18,6 @@ from trio_wsarecv._winsock.codes import NtStatus
 SIZES = SMALL, MEDIUM, LARGE = 1024, 16 * 1024, 256 * 1024
 MOST_LENT = 8 * 1024 * 1024  # of what is not small, in one run
 MOST_LARGE = MOST_LENT // LARGE
-
-both_modes = pytest.mark.parametrize("made_here", [False, True], ids=["default", "skip mode"])
 
 
 def capacity(sock: SocketOverSimulation) -> int:

@@ -10,28 +10,23 @@ import trio
 from tests.peers import pattern
 from tests.receiving import winerror
 from tests.simulation import Simulation
-from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, WinsockError, wsarecv
+from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
 from .receives import receive_when, value_of
 
-OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
+OOB, PEEK = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK
 MIB = 1 << 20
 
 
-@pytest.mark.parametrize("into", [False, True])
-async def test_a_cancelled_exact_receive_loses_nothing(simulation: Simulation, into: bool) -> None:
+async def test_a_cancelled_exact_receive_loses_nothing(simulation: Simulation) -> None:
     sock = simulation.stream()
     stream = SocketStream(sock)
-    if into:
-        call = simulation.call(stream.receive_exactly_into, bytearray(10))
-    else:
-        call = simulation.call(stream.receive_exactly, 10)
+    call = simulation.call(stream.receive_exactly, 10)
     for piece in (b"ab", b"cd", b"e"):
         await simulation.run()
         sock.peer.send(piece)
         await simulation.step()
-    assert not call.done
     call.scope.cancel()
     await simulation.step()
     assert call.cancelled
@@ -45,13 +40,6 @@ async def test_a_cancelled_exact_receive_loses_nothing(simulation: Simulation, i
         assert exact.cancelled
     sock.peer.send(b"fg")
     assert await value_of(simulation, stream.receive_exactly, 5) == b"cdefg"
-
-
-async def test_what_is_pushed_back_last_comes_first(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    for data in (b"cd", b"ab", b""):
-        sock.receiver.pushed_back.add(data)
-    assert await sock.recv(10) == b"abcd"
 
 
 @pytest.mark.parametrize("how", ["refused", "reset", "an error with bytes"])
@@ -78,29 +66,6 @@ async def test_a_failed_exact_receive_loses_nothing(simulation: Simulation, how:
             await stream.receive_some()
 
 
-@pytest.mark.parametrize("how", ["receive_exactly", "MSG_WAITALL"])
-async def test_a_receive_of_several_parts_begins_with_what_was_pushed_back(
-    simulation: Simulation, how: str
-) -> None:
-    sock = simulation.stream()
-    sock.receiver.pushed_back.add(b"some")
-    buffers = [bytearray(2), bytearray(0), bytearray(4)]
-    if how == "receive_exactly":
-        call = await simulation.begin(SocketStream(sock).receive_exactly, 6)
-    else:
-        call = await simulation.begin(wsarecv, sock, buffers, WAITALL)
-    (request,) = sock.peer.requests
-    assert request.capacity == 2
-    sock.peer.send(b"more")
-    await simulation.step()
-    if how == "receive_exactly":
-        assert call.value == b"somemo"
-    else:
-        assert call.value == (6, 0)
-        assert buffers == [b"so", b"", b"memo"]
-    assert sock.peer.waiting == b"re"
-
-
 async def test_pushed_back_bytes_can_be_peeked_at_and_need_no_call(simulation: Simulation) -> None:
     sock = simulation.stream()
     sock.receiver.pushed_back.add(b"0123456789")
@@ -124,16 +89,6 @@ async def test_out_of_band_data_passes_what_was_pushed_back(simulation: Simulati
     assert await wsarecv(sock, [buffer], OOB) == (1, OOB)
     assert buffer == b"!" + bytes(4)
     assert await sock.recv(10) == b"data"
-
-
-async def test_the_end_inside_an_exact_receive_gives_what_came(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    sock.peer.send(b"some")
-    sock.peer.send_end()
-    with pytest.raises(IncompleteReceiveError) as caught:
-        await SocketStream(sock).receive_exactly(10)
-    assert (caught.value.partial, caught.value.expected) == (b"some", 10)
-    assert await sock.recv(10) == b""
 
 
 @pytest.mark.parametrize("nbytes", [5, MIB, 5 * MIB + 7])
@@ -170,14 +125,19 @@ async def test_an_enormous_exact_receive_costs_little(simulation: Simulation, nb
     assert await stream.receive_some() == b"some"
 
 
-async def test_an_exact_receive_takes_what_was_pushed_back_in_order(simulation: Simulation) -> None:
+async def test_exact_receives_take_what_was_pushed_back_in_order_and_then_its_error(
+    simulation: Simulation,
+) -> None:
     sock = simulation.stream()
     stream = SocketStream(sock)
     data = pattern(5 * MIB)
     sock.receiver.pushed_back.add(data[: 4 * MIB])
+    sock.receiver.pushed_back.defer(ConnectionResetError())
     sock.peer.send(data[4 * MIB :])
     # Each is more than the memory that an exact receive begins with.
     first = await stream.receive_exactly(2 * MIB + 7)
+    with pytest.raises(trio.BrokenResourceError):
+        await stream.receive_exactly(3 * MIB - 7)
     assert not simulation.events
     second = await stream.receive_exactly(3 * MIB - 7)
     is_the_same = first + second == data
@@ -216,22 +176,6 @@ async def test_a_resized_buffer_takes_nothing(simulation: Simulation, into: str)
     assert exact.cancelled
     assert isinstance(call.error, ValueError)
     assert await sock.recv(4) == b"data"
-
-
-# An error has to wait when there are bytes to give.
-
-
-async def test_an_exact_receive_raises_a_deferred_error_first(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    stream = SocketStream(sock)
-    data = pattern(3 * MIB)
-    sock.receiver.pushed_back.add(data)
-    sock.receiver.pushed_back.defer(ConnectionResetError())
-    with pytest.raises(trio.BrokenResourceError):
-        await stream.receive_exactly(4 * MIB)
-    assert not simulation.events
-    is_the_same = await stream.receive_exactly(3 * MIB) == data
-    assert is_the_same
 
 
 async def test_bytes_that_come_with_an_error_come_first(simulation: Simulation) -> None:

@@ -132,18 +132,6 @@ async def test_peeking_leaves_the_data_where_it_is_and_is_not_overlapped(
     assert await sock.recv(10) == b""
 
 
-async def test_a_peek_can_be_cancelled_and_closed(simulation: Simulation) -> None:
-    sock = simulation.stream()
-    cancelled = await simulation.begin(sock.recv, 10, PEEK)
-    cancelled.scope.cancel()
-    await simulation.run()
-    assert cancelled.cancelled
-    closed = await simulation.begin(sock.recv, 10, PEEK)
-    sock.close()
-    await simulation.run()
-    assert isinstance(closed.error, trio.ClosedResourceError)
-
-
 async def test_a_peek_at_a_datagram_tells_that_it_does_not_fit(simulation: Simulation) -> None:
     sock = simulation.datagrams()
     sock.peer.send(b"0123456789")
