@@ -20,7 +20,7 @@ import trio_wsarecv
 from tests.engine.flows import LARGE, make_flow, make_flows
 from tests.peers import pattern
 from tests.receiving import SENDER, is_claimed
-from tests.simulation import Call, Simulation, simulated_winsock
+from tests.simulation import Call, CancelAnswer, Simulation, simulated_winsock
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, wsarecv
 from trio_wsarecv._engine.memory import Run
@@ -140,6 +140,15 @@ DATAGRAMS: dict[str, Receive] = {
 #: How the data is received: by a pending receive, inline with or without a packet, by readiness, or
 #: behind another receive, which has been cancelled.
 WAYS = ("pending", "inline", "skip mode", "by readiness", "in line")
+#: As the receive is cancelled because of the interrupt, with each answer of Windows; and after a
+#: second interrupt, of the cancellation.
+LATE = (*CancelAnswer, "twice")
+CASES = [
+    *((True, how, way) for how in STREAM for way in WAYS),
+    *((False, how, way) for how in DATAGRAMS for way in WAYS),
+    *((True, how, way) for how in ("recv", "recv_into", "receive_exactly") for way in LATE),
+    *((False, how, way) for how in ("recv", "recvmsg") for way in LATE),
+]
 #: Where the data of a call that has received inline is lost with its result, as with stock Trio;
 #: where it is lost if there is no packet; and where the result, of which nothing is kept, is made.
 LOSING = ("receive_nonblocking", "_drain", "_receive_more")
@@ -150,7 +159,9 @@ WITH_RESULT = ("receive", "_release", "release", "take_back")
 class Example:
     """One receive that is interrupted at one of its steps, and the checks after it."""
 
-    def __init__(self, simulation: Simulation, how: str, way: str, *, is_stream: bool) -> None:
+    def __init__(
+        self, simulation: Simulation, how: str, way: str | CancelAnswer, *, is_stream: bool
+    ) -> None:
         self.simulation = simulation
         self.how = how
         self.way = way
@@ -162,7 +173,12 @@ class Example:
         self.arrived = False
         self.returned: list[bytes] = []
 
+    def interrupt_again(self) -> None:
+        self.simulation.kernel32.on_call = lambda: None
+        raise Stop
+
     def arrive(self) -> None:
+        self.simulation.kernel32.on_call = lambda: None
         self.arrived = True
         peer = self.sock.peer
         if not peer.is_stream:
@@ -186,11 +202,18 @@ class Example:
                 await simulation.run()
                 simulation.behave(prompt=False)
                 other.scope.cancel()
-            if self.way != "pending":
+            elif self.way is CancelAnswer.NOT_FOUND:
+                simulation.kernel32.on_call = self.arrive
+            elif isinstance(self.way, CancelAnswer):
+                simulation.behave(prompt=False, cancel=self.way)
+            elif self.way == "twice":
+                simulation.kernel32.on_call = self.interrupt_again
+            waits = self.way == "pending" or self.way in LATE
+            if not waits:
                 self.arrive()
             call = Call(nursery, steps.take, self.receive, sock)
             await simulation.run()
-            if self.way == "pending" and not call.done:
+            if waits and not call.done and not self.arrived:
                 self.arrive()
             simulation.behave(prompt=True)
             simulation.settle()
@@ -263,7 +286,8 @@ class Example:
             assert not self.arrived or where.endswith((*self.losing(), *WITH_RESULT))
 
     def losing(self) -> tuple[str, ...]:
-        return LOSING if self.way in ("pending", "inline") else LOSING_WITHOUT_PACKET
+        with_packet = self.way in ("pending", "inline", *LATE)
+        return LOSING if with_packet else LOSING_WITHOUT_PACKET
 
 
 async def interrupt(example: Example, number: int) -> bool:
@@ -276,12 +300,9 @@ async def interrupt(example: Example, number: int) -> bool:
     return interrupted
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(
-    ("is_stream", "how"), [*((True, how) for how in STREAM), *((False, how) for how in DATAGRAMS)]
-)
+@pytest.mark.parametrize(("is_stream", "how", "way"), CASES)
 def test_an_exception_at_any_step_harms_only_this_receive(
-    is_stream: bool, how: str, way: str
+    is_stream: bool, how: str, way: str | CancelAnswer
 ) -> None:
     number, interrupted = 0, True
     while interrupted:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,8 +14,8 @@ from trio.testing import MockClock
 
 from tests.engine.flows import LARGE, MEDIUM, make_flow
 from tests.peers import pattern
-from tests.receiving import RECEIVES, SENDER, SENDER_ADDRESS, is_claimed
-from tests.simulation import Call, CancelAnswer, Simulation
+from tests.receiving import SENDER, SENDER_ADDRESS, is_claimed
+from tests.simulation import Call, Simulation
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import wsarecv
 from trio_wsarecv._engine.memory import Run
@@ -25,11 +24,9 @@ from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.operation import Operation
 from trio_wsarecv._winsock.status import judge
 
-from .arrivals import arrive, expected_of
 from .receives import both_kinds, socket_for, when
 
 JUDGE = "trio_wsarecv._engine.overlapped.judge"
-Interrupted = Callable[[str], AbstractContextManager[None]]
 
 
 class Stop(Exception):
@@ -59,134 +56,37 @@ def test_a_keyboard_interrupt_waits_for_the_packet(simulation: Simulation, momen
     simulation.check_quiet()
 
 
-@pytest.fixture
-def interrupted(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> Interrupted:
-    """Return a context in which a signal handler raises, once at each part of a moment."""
-    hooks = {
-        "call": (simulation.ws2_32, "on_call"),
-        "wait": (simulation, "on_wait"),
-        "cancel": (simulation.kernel32, "on_call"),
-    }
-    # An exception cannot pass through the function pointer that a provider gives for this function.
-    monkeypatch.setattr(
-        "trio_wsarecv._engine.winsock.wsarecvmsg_function", lambda _: simulation.ws2_32.WSARecvMsg
-    )
-    simulation.knows_answers = False
+def raises_once(owner: object, name: str) -> None:
+    """Have a signal handler raise in the next call of a hook of the simulation."""
 
-    def handle(*_: object) -> None:
+    def interrupt() -> None:
+        setattr(owner, name, lambda: None)
         raise Stop
 
-    def interrupt_once(owner: object, name: str) -> None:
-        def interrupt() -> None:
-            setattr(owner, name, lambda: None)
-            signal.raise_signal(signal.SIGTERM)
-
-        setattr(owner, name, interrupt)
-
-    @contextmanager
-    def interrupted(moment: str) -> Iterator[None]:
-        before = signal.signal(signal.SIGTERM, handle)
-        try:
-            for each in moment.split(", "):
-                interrupt_once(*hooks[each])
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, before)
-            for owner, name in hooks.values():
-                setattr(owner, name, lambda: None)
-
-    return interrupted
-
-
-#: When the data arrives: before the receive; while it is cancelled, with each answer of Windows; or
-#: after it.
-ARRIVALS = ("before", *CancelAnswer, "after")
-
-
-@pytest.mark.parametrize("mode", ["default mode", "skip mode"])
-#: When the handler runs: when the call that submits a receive returns, when the task begins to wait
-#: for the packet, and when the receive is cancelled because of that.
-@pytest.mark.parametrize("moment", ["call", "wait", "call, cancel", "wait, cancel"])
-@pytest.mark.parametrize("arrival", ARRIVALS)
-@both_kinds
-@pytest.mark.parametrize("method", RECEIVES)
-async def test_an_interrupted_receive_waits_for_its_packet_and_leaves_its_data_to_the_next(
-    simulation: Simulation,
-    interrupted: Interrupted,
-    monkeypatch: pytest.MonkeyPatch,
-    method: str,
-    is_stream: bool,
-    arrival: str | CancelAnswer,
-    moment: str,
-    mode: str,
-) -> None:
-    sock = socket_for(simulation, mode, is_stream=is_stream)
-    receive = RECEIVES[method]
-    # A receive that completes inline in skip mode has no packet to wait for.  If it is interrupted
-    # when the call returns, its data is lost with the result, as with stock Trio.
-    has_packet = not (mode == "skip mode" and arrival == "before")
-    # If cancelling finds nothing after an interrupted call, the packet is there or never comes.
-    comes_at_once = moment.startswith("call") and arrival in ("before", CancelAnswer.NOT_FOUND)
-    if comes_at_once or arrival == "before":
-        simulation.deliver_automatically()
-    if arrival == "before":
-        arrive(sock, b"data")
-    else:
-        simulation.behave(prompt=False)
-    if isinstance(arrival, CancelAnswer):
-        simulation.behave(cancel=arrival)
-    if arrival is CancelAnswer.NOT_FOUND:
-        cancel = simulation.kernel32.cancel
-
-        def cancel_too_late(handle: int, address: int) -> int:
-            arrive(sock, b"data")
-            return cancel(handle, address)
-
-        monkeypatch.setattr(simulation.kernel32, "cancel", cancel_too_late)
-    with interrupted(moment):
-        call = await simulation.begin(receive, sock)
-        simulation.check()
-        assert call.done is comes_at_once or arrival == "before"
-        if arrival not in ("before", "after", CancelAnswer.NOT_FOUND):
-            arrive(sock, b"data")
-        await simulation.step()
-    if not has_packet and moment.startswith("wait"):
-        assert call.succeeded
-        return
-    assert isinstance(call.error, Stop)
-    assert not is_claimed(sock)
-    if has_packet:
-        simulation.check_quiet()
-    simulation.deliver_automatically()
-    if arrival == "after" or not has_packet:
-        arrive(sock, b"data")
-    for data in (b"data", b"more"):
-        if is_stream:
-            assert await sock.recv(100) == data
-        else:
-            assert await receive(sock) == expected_of(sock, method, data)
-        arrive(sock, b"more")
+    setattr(owner, name, interrupt)
 
 
 async def test_an_interrupted_receive_leaves_a_datagram_with_its_flags(
-    simulation: Simulation, interrupted: Interrupted
+    simulation: Simulation,
 ) -> None:
     simulation.deliver_automatically()
     sock = simulation.datagrams()
     sock.peer.send(pattern(150), SENDER)
-    with interrupted("wait"), pytest.raises(Stop):
+    raises_once(simulation, "on_wait")
+    with pytest.raises(Stop):
         await sock.recvmsg(100)
     assert await sock.recvmsg(100) == (pattern(100), [], 0x100, SENDER_ADDRESS)
 
 
 @pytest.mark.parametrize("what", ["cancel", "close", "shut down"])
 async def test_an_interrupted_cancellation_takes_nothing_from_the_kernel(
-    simulation: Simulation, interrupted: Interrupted, what: str
+    simulation: Simulation, what: str
 ) -> None:
     sock, other = simulation.stream(), simulation.stream()
     call = await simulation.begin(sock.recv, 100)
     ask = {"cancel": call.scope.cancel, "close": sock.close, "shut down": sock.receiver.cancel}
-    with interrupted("cancel"), pytest.raises(Stop):
+    raises_once(simulation.kernel32, "on_call")
+    with pytest.raises(Stop):
         ask[what]()
     await simulation.step()
     simulation.check()
