@@ -170,24 +170,3 @@ async def test_whoever_shares_the_connection_receives_by_readiness(
         sock.peer.send(b"more")
         fourth = await simulation.begin(sock.recv, 100)
         assert fourth.value == b"more"
-
-
-def test_in_a_second_run_the_connection_is_received_on_by_readiness(
-    simulation: Simulation,
-) -> None:
-    sock = simulation.stream(made_here=True)
-
-    async def main() -> None:
-        async with simulation.nursery() as nursery:
-            for waits in (True, False):
-                call = Call(nursery, sock.recv, 100)
-                if not waits:
-                    await simulation.run()
-                sock.peer.send(b"data")
-                await simulation.step()
-                assert call.value == b"data"
-
-    for _ in range(2):
-        trio.run(main)
-        assert simulation.events == ["set modes", "receive", "receive", "dequeue"]
-    simulation.check_quiet()
