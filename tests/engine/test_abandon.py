@@ -10,12 +10,11 @@ from typing import Any, NoReturn
 import pytest
 import trio
 
-from tests.receiving import RECEIVES, AfterFirstStep, Receive, every_receive, operation_of
+from tests.receiving import RECEIVES, AfterFirstStep, Receive, every_receive
 from tests.simulation import Call, CancelAnswer, CrashingClock, Simulation
 from tests.simulation.behaviour import IosbWrite
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import SocketStream
-from trio_wsarecv._winsock import calls
 
 from .receives import IN_PARTS, both_engines, both_kinds, socket_for
 
@@ -266,18 +265,6 @@ async def test_a_coroutine_that_is_closed_abandons_its_operation(
     assert sock.peer.handles == 0
     simulation.settle()
     simulation.check()
-
-
-@pytest.mark.abandons
-async def test_memory_finalized_before_the_task_is_saved_by_it(simulation: Simulation) -> None:
-    sock = simulation.datagrams()
-    receive = start(simulation, sock.recvmsg(100))
-    operation = operation_of(sock)
-    assert operation is not None
-    calls.ffi.release(operation.memory)  # as the garbage collector may, which takes any order
-    receive.close()
-    simulation.check()
-    sock.close()
 
 
 @pytest.mark.abandons

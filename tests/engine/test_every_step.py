@@ -170,6 +170,7 @@ class Example:
         self.sock = make(made_here=way == "skip mode")
         self.sock.peer.ifs_handles = way != "by readiness"
         self.data = pattern(5000 if how == "recv, more than it waits with" else 1000)
+        self.limit = sys.getrecursionlimit()
         self.arrived = False
         self.returned: list[bytes] = []
 
@@ -237,6 +238,7 @@ class Example:
         """Check that nothing is wrong, and that other receives work."""
         simulation, sock = self.simulation, self.sock
         simulation.check()
+        assert sys.getrecursionlimit() == self.limit
         assert not simulation.kernel.outstanding, "a packet is still to come"
         assert not Run.current().waiting
         assert not is_claimed(sock)

@@ -15,7 +15,7 @@ from trio.testing import MockClock
 from tests.engine.flows import LARGE, MEDIUM, make_flow
 from tests.peers import pattern
 from tests.receiving import SENDER, SENDER_ADDRESS, is_claimed
-from tests.simulation import Call, Simulation
+from tests.simulation import Simulation
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import wsarecv
 from trio_wsarecv._engine.memory import Run
@@ -222,19 +222,14 @@ async def test_an_interrupted_receive_leaves_its_bytes_and_its_error_to_the_next
 # In line for the socket.
 
 
-async def cancelled_receive(simulation: Simulation) -> tuple[SocketOverSimulation, Call]:
-    """Return a socket, and a receive on it that is cancelled and whose packet is on the way."""
-    sock = simulation.stream()
-    first = await simulation.begin(sock.recv, 100)
-    first.scope.cancel()
-    return sock, first
-
-
 @pytest.mark.parametrize("left", range(2, 16))
 async def test_a_task_near_the_recursion_limit_leaves_a_line_with_others_in_it(
     simulation: Simulation, left: int
 ) -> None:
-    sock, first = await cancelled_receive(simulation)
+    limit = sys.getrecursionlimit()
+    sock = simulation.stream()
+    first = await simulation.begin(sock.recv, 100)
+    first.scope.cancel()  # its packet is on the way
     second = await simulation.begin(sock.recv, 100)
     third = simulation.call(receive_near_the_limit, sock, left)
     await simulation.run()
@@ -250,6 +245,7 @@ async def test_a_task_near_the_recursion_limit_leaves_a_line_with_others_in_it(
         assert isinstance(third.error, RecursionError)
         assert await sock.recv(100) == b"more"
     assert not is_claimed(sock)
+    assert sys.getrecursionlimit() == limit
 
 
 async def receive_near_the_limit(sock: SocketOverSimulation, left: int) -> bytes:
@@ -262,34 +258,6 @@ async def receive_near_the_limit(sock: SocketOverSimulation, left: int) -> bytes
         return await (descend(frames - 1) if frames else sock.recv(100))
 
     return await descend(sys.getrecursionlimit() - depth - left)
-
-
-async def test_the_recursion_limit_is_restored_if_a_signal_handler_runs_as_it_is_raised(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sock, _ = await cancelled_receive(simulation)
-    second = await simulation.begin(sock.recv, 100)
-    limit, set_limit = sys.getrecursionlimit(), sys.setrecursionlimit
-    interrupted: list[int] = []
-
-    def set_limit_and_fail(number: int) -> None:
-        set_limit(number)
-        if number > limit and not interrupted:
-            interrupted.append(number)
-            raise Stop
-
-    monkeypatch.setattr(sys, "setrecursionlimit", set_limit_and_fail)
-    await simulation.step()
-    monkeypatch.undo()
-    assert interrupted
-    assert sys.getrecursionlimit() == limit
-    # The interrupted task has not woken the second one.
-    engine = sock.receiver.engine
-    assert engine is not None
-    engine.claim.release()
-    sock.peer.send(b"data")
-    await simulation.step()
-    assert second.value == b"data"
 
 
 def test_a_send_that_waits_can_be_closed(
