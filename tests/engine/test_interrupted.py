@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import signal
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,13 +19,9 @@ from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import wsarecv
 from trio_wsarecv._engine.memory import Run
 from trio_wsarecv._engine.send import send
-from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.operation import Operation
-from trio_wsarecv._winsock.status import judge
 
 from .receives import both_kinds, socket_for, when
-
-JUDGE = "trio_wsarecv._engine.overlapped.judge"
 
 
 class Stop(Exception):
@@ -101,21 +96,6 @@ async def test_an_interrupted_cancellation_takes_nothing_from_the_kernel(
     assert sock.peer.handles == (what != "close")
 
 
-# Memory is short, or a handler raises, after the packet.
-
-
-def once(function: Callable[..., Any], error: type[BaseException]) -> Callable[..., Any]:
-    """Return a function that raises when it is called first, and then is the given one."""
-    errors = [error]
-
-    def call(*arguments: Any, **options: Any) -> Any:
-        if errors:
-            raise errors.pop()
-        return function(*arguments, **options)
-
-    return call
-
-
 @both_kinds
 @when
 async def test_giving_back_several_buffers_needs_no_memory(
@@ -155,12 +135,16 @@ async def test_a_failure_while_more_is_received_keeps_the_count_of_lent_memory(
     simulation.deliver_automatically()
     data = pattern(MEDIUM + 5000)
     made = []
+
+    def fail(_: Operation) -> int:
+        raise MemoryError
+
     for _ in range(3):
         sock = simulation.stream(made_here=True)
         await make_flow(simulation, sock, MEDIUM)
         sock.peer.send(data)
         with monkeypatch.context() as patch:
-            patch.setattr(Operation, "receive_nonblocking", once(lambda _: 0, MemoryError))
+            patch.setattr(Operation, "receive_nonblocking", fail)
             with pytest.raises(MemoryError):
                 await sock.recv(LARGE)
         received = b""
@@ -169,54 +153,6 @@ async def test_a_failure_while_more_is_received_keeps_the_count_of_lent_memory(
         assert received == data
         made.append(Run.current().made)
     assert made[0] == made[2]
-
-
-async def test_bytes_are_kept_although_a_signal_handler_raises_an_os_error(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # As the errors are that are results of receives.
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    sock.peer.send(b"data")
-    with monkeypatch.context() as patch:
-        patch.setattr(Operation, "unpack", once(Operation.unpack, TimeoutError))
-        await simulation.step()
-    assert isinstance(call.error, TimeoutError)
-    assert await sock.recv(100) == b"data"
-
-
-@pytest.mark.parametrize(
-    ("status", "came", "expected"),
-    [
-        (NtStatus.CONNECTION_RESET, b"some", [b"some", ConnectionResetError]),
-        (NtStatus.CONNECTION_RESET, b"", [ConnectionResetError]),
-        # Another receive may have the memory that this one lacked.
-        (NtStatus.INSUFFICIENT_RESOURCES, b"some", [b"some", b"data"]),
-        (NtStatus.INSUFFICIENT_RESOURCES, b"", [b"data"]),
-    ],
-)
-async def test_an_interrupted_receive_leaves_its_bytes_and_its_error_to_the_next(
-    simulation: Simulation,
-    monkeypatch: pytest.MonkeyPatch,
-    status: NtStatus,
-    came: bytes,
-    expected: list[Any],
-) -> None:
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    sock.peer.end(status, came)
-    with monkeypatch.context() as patch:
-        patch.setattr(JUDGE, once(judge, RecursionError))
-        await simulation.step()
-    assert isinstance(call.error, RecursionError)
-    simulation.deliver_automatically()
-    sock.peer.send(b"data")
-    for each in expected:
-        if isinstance(each, bytes):
-            assert await sock.recv(100) == each
-        else:
-            with pytest.raises(each):
-                await sock.recv(100)
 
 
 # In line for the socket.

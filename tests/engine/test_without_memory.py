@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from unittest.mock import DEFAULT, Mock
 
 import pytest
 
@@ -23,6 +24,7 @@ from trio_wsarecv._engine import requests
 from trio_wsarecv._winsock import calls
 from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.operation import Operation
+from trio_wsarecv._winsock.status import judge
 
 from .receives import (
     both_engines,
@@ -39,6 +41,7 @@ from .receives import (
 
 PEEK, OOB, WAITALL = MsgFlag.MSG_PEEK, MsgFlag.MSG_OOB, MsgFlag.MSG_WAITALL
 
+JUDGE = "trio_wsarecv._engine.overlapped.judge"
 UNPACK = "trio_wsarecv._winsock.operation.Operation.unpack"
 ADDRESS = "trio_wsarecv._winsock.datagram.parse_address"
 ANCILLARY = "trio_wsarecv._winsock.datagram.parse_ancillary"
@@ -71,16 +74,17 @@ OF_DATAGRAMS: dict[str, tuple[Receive, str]] = {
 }
 
 
-def fail(*_: object) -> Any:
-    raise MemoryError
+def fail(*_: object, error: type[Exception] = MemoryError, **__: object) -> Any:
+    raise error
 
 
 @contextmanager
-def without_memory(*names: str) -> Iterator[None]:
-    """Have the functions of these names fail."""
+def without_memory(*names: str, error: type[Exception] = MemoryError) -> Iterator[None]:
+    """Have the functions of these names fail, for lack of memory or for another reason."""
     with pytest.MonkeyPatch.context() as patch:
         for name in names:
-            patch.setattr(name, fail, raising=not name.endswith(".bytes"))
+            failing = partial(fail, error=error)
+            patch.setattr(name, failing, raising=not name.endswith(".bytes"))
         yield
 
 
@@ -92,11 +96,12 @@ async def fail_to_receive(
     arrive: Callable[[], object],
     *,
     pending: bool = True,
+    error: type[Exception] = MemoryError,
 ) -> None:
     """Have a receive fail, before which or during which something arrives."""
-    with without_memory(name):
+    with without_memory(name, error=error):
         call = await receive_when(simulation, pending, arrive, receive, sock)
-    assert isinstance(call.error, MemoryError)
+    assert isinstance(call.error, error)
     assert sock.is_readable()
 
 
@@ -108,8 +113,10 @@ async def test_no_byte_of_a_stream_is_lost_or_comes_twice(
 ) -> None:
     sock = stream_for(simulation, engine)
     arrive = partial(sock.peer.send, pattern(100))
-    for _ in range(2):
-        await fail_to_receive(simulation, sock, *OF_A_STREAM[how], arrive, pending=pending)
+    for error in (MemoryError, TimeoutError):  # the latter by a signal handler
+        await fail_to_receive(
+            simulation, sock, *OF_A_STREAM[how], arrive, pending=pending, error=error
+        )
         assert not sock.peer.waiting
         sock.peer.send(b"more")
         received = [await value_of(simulation, sock.recv, 60) for _ in range(3)]
@@ -294,16 +301,40 @@ async def test_the_error_that_comes_next_keeps_no_socket_alive(
     assert peer.handles == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "status", "came", "expected"),
+    [
+        (UNPACK, NtStatus.CONNECTION_RESET, b"some", [b"some", ConnectionResetError]),
+        (JUDGE, NtStatus.CONNECTION_RESET, b"some", [b"some", ConnectionResetError]),
+        (JUDGE, NtStatus.CONNECTION_RESET, b"", [ConnectionResetError]),
+        # Another receive may have the memory that this one lacked.
+        (JUDGE, NtStatus.INSUFFICIENT_RESOURCES, b"some", [b"some"]),
+        (JUDGE, NtStatus.INSUFFICIENT_RESOURCES, b"", []),
+    ],
+)
 @both_kinds
-async def test_an_error_comes_after_its_bytes(simulation: Simulation, is_stream: bool) -> None:
+async def test_an_error_comes_after_its_bytes(
+    simulation: Simulation,
+    is_stream: bool,
+    name: str,
+    status: NtStatus,
+    came: bytes,
+    expected: list[Any],
+) -> None:
     sock = socket_for(simulation, "default mode", is_stream=is_stream)
-    arrive = partial(sock.peer.end, NtStatus.CONNECTION_RESET, b"some")
-    await fail_to_receive(simulation, sock, RECEIVES["recv"], UNPACK, arrive)
-    assert await sock.recv(100) == b"some"
-    with pytest.raises(ConnectionResetError):
-        await sock.recv(100)
-    sock.peer.send(b"more")
-    assert await sock.recv(100) == b"more"
+    once = Mock(wraps=judge, side_effect=[MemoryError, DEFAULT])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(name, once if name == JUDGE else fail)
+        arrive = partial(sock.peer.end, status, came)
+        call = await receive_when(simulation, True, arrive, sock.recv, 100)
+    assert isinstance(call.error, MemoryError)
+    for each in expected:
+        if isinstance(each, bytes):
+            assert await sock.recv(100) == each
+        else:
+            with pytest.raises(each):
+                await sock.recv(100)
+    assert not sock.receiver.pushed_back.something
 
 
 @both_engines
