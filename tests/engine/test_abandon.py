@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import pytest
 import trio
 
-from tests.receiving import RECEIVES, AfterFirstStep, Receive, every_receive
+from tests.receiving import RECEIVES, Receive, every_receive
 from tests.simulation import Call, CancelAnswer, CrashingClock, Simulation
 from tests.simulation.behaviour import IosbWrite
 from tests.simulation.sockets import SocketOverSimulation
@@ -126,28 +126,6 @@ def test_nothing_is_cancelled_on_a_handle_that_was_taken_away(simulation: Simula
     Crashed(simulation, sock, before=take_handle).drop()
     assert "cancel" not in simulation.events
     assert strangers[0].peer.handles == 1
-
-
-@crashes
-@both_kinds
-@every_receive
-def test_what_a_receive_has_at_its_last_checkpoint_does_not_come_twice_after_a_crash(
-    simulation: Simulation, receive: Receive, is_stream: bool
-) -> None:
-    sock = socket_for(simulation, "skip mode", is_stream=is_stream)
-    sock.peer.send(b"data")
-    clock = CrashingClock()
-
-    async def main() -> None:
-        async with trio.open_nursery() as nursery:
-            trio.lowlevel.add_instrument(AfterFirstStep(clock.crash))
-            nursery.start_soon(receive, sock)
-
-    with pytest.raises(trio.TrioInternalError):
-        trio.run(main, clock=clock)
-    gc.collect()
-    assert not sock.receiver.pushed_back.something
-    assert not sock.peer.waiting
 
 
 @crashes

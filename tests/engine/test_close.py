@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 
 import pytest
@@ -11,7 +10,7 @@ from trio.testing import assert_checkpoints
 
 from tests.engine.flows import LARGE, make_flow
 from tests.receiving import RECEIVES, AfterFirstStep, Receive, every_receive, winerror
-from tests.simulation import Call, Simulation
+from tests.simulation import Simulation
 from tests.simulation.behaviour import IosbWrite
 from trio_wsarecv import SocketStream, WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
@@ -49,40 +48,6 @@ async def test_closing_keeps_the_handle_until_the_packet_is_in(
     ours = [event.what for event in simulation.kernel.log if event.handle == handle]
     assert ours == ["receive", "cancel", "dequeue", "close"]
     assert sock.peer.peer_saw == "end"
-
-
-async def test_closing_wakes_tasks_in_wait_readable(simulation: Simulation) -> None:
-    # As a task does that sends, or is about to peek.
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    other = await simulation.begin(trio.lowlevel.wait_readable, sock.stdlib)
-    sock.close()
-    await simulation.run()
-    assert isinstance(other.error, trio.ClosedResourceError)
-    await simulation.step()
-    assert isinstance(call.error, trio.ClosedResourceError)
-
-
-def test_a_keyboard_interrupt_does_not_stop_a_close(simulation: Simulation) -> None:
-    def interrupt() -> None:
-        simulation.kernel32.on_call = lambda: None
-        signal.raise_signal(signal.SIGINT)
-
-    async def main() -> None:
-        sock = simulation.stream()
-        async with simulation.nursery() as nursery:
-            call = Call(nursery, sock.recv, 100)
-            await simulation.run()
-            simulation.kernel32.on_call = interrupt
-            sock.close()
-            assert simulation.events[-1] == "cancel"
-            with pytest.raises(KeyboardInterrupt):
-                await trio.lowlevel.checkpoint()
-            await simulation.step()
-            assert isinstance(call.error, trio.ClosedResourceError)
-        assert sock.peer.handles == 0
-
-    trio.run(main)
 
 
 CLOSED_EARLY: dict[str, Receive] = {

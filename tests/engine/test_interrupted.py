@@ -14,7 +14,7 @@ from trio.testing import MockClock
 from tests.engine.flows import LARGE, MEDIUM, make_flow
 from tests.peers import pattern
 from tests.receiving import SENDER, SENDER_ADDRESS, is_claimed
-from tests.simulation import Simulation
+from tests.simulation import Call, Simulation
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import wsarecv
 from trio_wsarecv._engine.memory import Run
@@ -49,6 +49,28 @@ def test_a_keyboard_interrupt_waits_for_the_packet(simulation: Simulation, momen
     with pytest.raises(KeyboardInterrupt):
         trio.run(main, clock=MockClock(autojump_threshold=0))
     simulation.check_quiet()
+
+
+def test_a_keyboard_interrupt_does_not_stop_a_close(simulation: Simulation) -> None:
+    def interrupt() -> None:
+        simulation.kernel32.on_call = lambda: None
+        signal.raise_signal(signal.SIGINT)
+
+    async def main() -> None:
+        sock = simulation.stream()
+        async with simulation.nursery() as nursery:
+            call = Call(nursery, sock.recv, 100)
+            await simulation.run()
+            simulation.kernel32.on_call = interrupt
+            sock.close()
+            assert simulation.events[-1] == "cancel"
+            with pytest.raises(KeyboardInterrupt):
+                await trio.lowlevel.checkpoint()
+            await simulation.step()
+            assert isinstance(call.error, trio.ClosedResourceError)
+        assert sock.peer.handles == 0
+
+    trio.run(main)
 
 
 def raises_once(owner: object, name: str) -> None:
@@ -169,17 +191,20 @@ async def test_a_task_near_the_recursion_limit_leaves_a_line_with_others_in_it(
     second = await simulation.begin(sock.recv, 100)
     third = simulation.call(receive_near_the_limit, sock, left)
     await simulation.run()
+    fourth = await simulation.begin(sock.recv, 100)
     sock.peer.send(b"data")
     await simulation.step()
     assert first.cancelled
     assert second.value == b"data"
-    sock.peer.send(b"more")
-    await simulation.step()
+    for data in (b"more", b"last"):
+        sock.peer.send(data)
+        await simulation.step()
     if third.succeeded:
-        assert third.value == b"more"
+        assert (third.value, fourth.value) == (b"more", b"last")
     else:
         assert isinstance(third.error, RecursionError)
-        assert await sock.recv(100) == b"more"
+        assert fourth.value == b"more"
+        assert await sock.recv(100) == b"last"
     assert not is_claimed(sock)
     assert sys.getrecursionlimit() == limit
 
