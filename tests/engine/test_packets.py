@@ -116,9 +116,9 @@ def one_byte_at_a_time(capacity: int, flags: int) -> Result:
     return Result(NtStatus.SUCCESS, b".")
 
 
-@pytest.mark.parametrize("cancelled", [False, True])
+@pytest.mark.parametrize("ending", ["data", "cancel", "close"])
 async def test_other_tasks_run_during_a_flood_of_inline_completions(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     sock = simulation.stream(made_here=True)
     stream = SocketStream(sock)
@@ -132,10 +132,14 @@ async def test_other_tasks_run_during_a_flood_of_inline_completions(
         # random.
         received = simulation.events.count("receive")
         assert exact.done or not received % 32 or received == 5000
-        if cancelled and turns == 10:
+        if turns == 10 and ending == "cancel":
             exact.scope.cancel()
+        elif turns == 10 and ending == "close":
+            sock.close()
     received = simulation.events.count("receive")
-    if cancelled:
+    if ending == "close":
+        assert isinstance(exact.error, trio.ClosedResourceError)
+    elif ending == "cancel":
         assert exact.cancelled
         assert 10 < received < 5000
         assert await stream.receive_exactly(received + 10) == b"." * (received + 10)
