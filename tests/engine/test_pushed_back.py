@@ -42,6 +42,13 @@ async def test_a_cancelled_exact_receive_loses_nothing(simulation: Simulation) -
     assert await value_of(simulation, stream.receive_exactly, 5) == b"cdefg"
 
 
+async def test_what_is_pushed_back_last_comes_first(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    for data in (b"cd", b"ab", b""):
+        sock.receiver.pushed_back.add(data)
+    assert await sock.recv(10) == b"abcd"
+
+
 @pytest.mark.parametrize("how", ["refused", "reset", "an error with bytes"])
 async def test_a_failed_exact_receive_loses_nothing(simulation: Simulation, how: str) -> None:
     sock = simulation.stream(made_here=True)
