@@ -264,11 +264,12 @@ async def test_a_failure_while_more_is_received_keeps_the_count_of_lent_memory(
 # In line for the socket.
 
 
-@pytest.mark.parametrize("left", range(2, 16))
+@pytest.mark.parametrize("left", range(2, 40))
 async def test_a_task_near_the_recursion_limit_leaves_a_line_with_others_in_it(
     simulation: Simulation, left: int
 ) -> None:
     limit = sys.getrecursionlimit()
+    simulation.knows_answers = False  # the simulated calls need frames, too
     sock = simulation.stream()
     first = await simulation.begin(sock.recv, 100)
     first.scope.cancel()  # its packet is on the way
@@ -284,11 +285,12 @@ async def test_a_task_near_the_recursion_limit_leaves_a_line_with_others_in_it(
         sock.peer.send(data)
         await simulation.step()
     if third.succeeded:
-        assert (third.value, fourth.value) == (b"more", b"last")
+        assert third.value == b"more"
+        assert isinstance(fourth.error, trio.BusyResourceError)  # since the third one had to wait
     else:
         assert isinstance(third.error, RecursionError)
         assert fourth.value == b"more"
-        assert await sock.recv(100) == b"last"
+    assert await sock.recv(100) == b"last"
     assert not is_claimed(sock)
     assert sys.getrecursionlimit() == limit
 
