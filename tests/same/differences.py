@@ -14,7 +14,18 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from .outcome import CANCELLED, Entry
-from .program import DATAGRAMS, Burst, Cancel, Close, Peer, Program, Receive, Shutdown, receives_of
+from .program import (
+    DATAGRAMS,
+    Burst,
+    Cancel,
+    Close,
+    Own,
+    Peer,
+    Program,
+    Receive,
+    Shutdown,
+    receives_of,
+)
 
 T = TypeVar("T", Peer, Close, Shutdown)
 
@@ -121,7 +132,7 @@ def closed_in_the_same_step(case: Case) -> bool:
     of OSError, or return data that had arrived before."""
     results = {entry.result for entry in case.package - case.stock}
     ended = any(result in CLOSED or " bytes " in result for result in results)
-    return ended and bool(_on_socket(case, Close))
+    return ended and _is_closed(case)
 
 
 def reset_on_old_wine(case: Case) -> bool:
@@ -172,6 +183,19 @@ def first_difference(
 def _on_socket(case: Case, kind: type[T]) -> list[T]:
     # The operations of this kind on the socket, in this burst.
     return [each for each in case.burst if isinstance(each, kind) and each.socket == case.socket]
+
+
+def _is_closed(case: Case) -> bool:
+    # Whether the socket is closed in this burst, by a task that owns it or by another one.
+    owners = {
+        each.group
+        for burst in case.program.bursts()[: case.number + 1]
+        for each in burst
+        if isinstance(each, Own) and each.socket == case.socket
+    }
+    cancels = (each for each in case.burst if isinstance(each, Cancel) and each.name is None)
+    ends = any(each.group is None or each.group in owners for each in cancels)
+    return bool(_on_socket(case, Close) or (owners and ends))
 
 
 def _receives(case: Case) -> list[Receive]:

@@ -20,7 +20,7 @@ from .compare import Player, compare
 from .differences import DIFFERENCES, Case, first_difference
 from .generate import generate
 from .outcome import CANCELLED, WELL, WHOLE, Entry, Outcome, account_for
-from .program import Cancel, Operation, Peer, Program, Receive, Send, Shutdown
+from .program import Cancel, Operation, Own, Peer, Program, Receive, Send, Shutdown
 from .shrink import shrink
 from .worker import Worker, workers
 
@@ -85,7 +85,7 @@ def problems(plain: Outcome, patched: Outcome, program: Program) -> list[str]:
 DATA, MORE = entry("3 bytes 0a0b0c0d"), entry("6 bytes 0a0b0c0e")
 CANCEL, BUSY, END = entry(CANCELLED), entry("BusyResourceError"), entry("end")
 OVERFLOW, BROKEN = entry("RecursionError"), entry("BrokenPipeError 10058")
-RESET = entry("ConnectionResetError 10054")
+RESET, CLOSED = entry("ConnectionResetError 10054"), entry("ClosedResourceError")
 
 
 def program(kind: str, receive: Operation, *others: Operation) -> Program:
@@ -99,6 +99,14 @@ SHUT = program("made", Receive(1, 0), Shutdown(0, 2))
 FINISHED = program("made", Receive(1, 0), Peer(0, "finish"), Shutdown(0, 2))
 DEEP = program("made", Receive(1, 0, frames=9), SENT)
 RESETS = program("hostile", Receive(1, 0), Peer(0, "reset"))
+
+
+def owned(cancelled: int | None) -> Program:
+    """Return a program in which group 2 owns the stream, and this group, or all, is cancelled."""
+    others = Peer(0, "finish"), Cancel(group=cancelled)
+    return Program(["made"], [[[Receive(1, 0), Own(0, group=2)], list(others)]])
+
+
 SENDS = Program(["datagrams"], [[[Send(0, "sendto_many", 3)]]])
 
 
@@ -133,6 +141,8 @@ def test_what_stock_trio_does_in_one_of_its_orders_is_the_same() -> None:
         (FINISHED, outcome(BROKEN), outcome(END), None),
         (FINISHED, outcome(BROKEN), outcome(RESET), None),
         (FINISHED, outcome(END), outcome(BUSY), "BusyResourceError instead of end"),
+        *((owned(cancel), outcome(END), outcome(CLOSED), None) for cancel in (None, 2)),
+        (owned(3), outcome(END), outcome(CLOSED), "ClosedResourceError instead of end"),
     ],
 )
 def test_what_stock_trio_never_does_is_a_problem_unless_it_is_allowed(

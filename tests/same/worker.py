@@ -22,7 +22,7 @@ import trio
 from trio._core import _run as trio_run
 
 import trio_wsarecv
-from tools.children import SET_UP, WINDOWS_PYTHON, child
+from tools.children import WINDOWS_PYTHON, child
 
 from .ends import LocalPeer, accept, contexts, listen
 from .outcome import WELL, Outcome, of_error
@@ -33,6 +33,8 @@ from .program import Program
 DEADLINE = 12.0
 #: Seconds after which a program that still runs shows its stack.
 HANGING = 8.0
+#: How often it is started before that counts as an end of the process; it may fail under load.
+STARTS = 3
 #: Seconds that a worker may live.
 LIFETIME = 24 * 3600.0
 #: Low, so that it is reached soon; a program needs much less.
@@ -126,15 +128,21 @@ class Worker:
 
     def _start(self) -> Any:
         listener = self._stack.enter_context(listen())
-        listener.settimeout(SET_UP)
+        listener.settimeout(1)
         port = str(listener.getsockname()[1])
         command = [*WINDOWS_PYTHON, "-m", "tests.same.worker", port, *self._options]
         measured = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
         env = {name: value for name, value in os.environ.items() if name not in measured}
-        self._stack.enter_context(child(command, LIFETIME, env=env, stdout=subprocess.DEVNULL))
-        sock, _ = listener.accept()
-        self._connection = self._stack.enter_context(Connection(sock.detach()))
-        return self._connection
+        for _ in range(STARTS):
+            process = self._stack.enter_context(
+                child(command, LIFETIME, env=env, stdout=subprocess.DEVNULL)
+            )
+            while process.poll() is None:
+                with suppress(TimeoutError):
+                    sock, _ = listener.accept()
+                    self._connection = self._stack.enter_context(Connection(sock.detach()))
+                    return self._connection
+        raise ConnectionError("the process does not start")
 
     def _stop(self) -> None:
         self._connection = None
