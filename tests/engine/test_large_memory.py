@@ -166,6 +166,17 @@ async def test_when_all_is_lent_the_longest_waiting_receive_is_repeated_with_lit
         assert [capacity(waiting[0]), capacity(one)] == [SMALL, LARGE]
 
 
+async def test_two_receives_that_ask_in_one_step_get_the_memory_of_two(
+    simulation: Simulation,
+) -> None:
+    async with all_lent(simulation) as (_, waiting, one, two):
+        so_far = len(simulation.kernel.log)
+        await begin(simulation, one, two)
+        events = simulation.kernel.log[so_far:]
+        asked = [event.handle for event in events if event.what == "cancel"]
+        assert asked == [sock.fileno() for sock in waiting[:2]]
+
+
 @pytest.mark.parametrize("answer", CancelAnswer)
 @pytest.mark.parametrize("first", [True, False], ids=["then asked", "asked first"])
 @pytest.mark.parametrize("ending", ["data", "end", "reset", "shut down", "cancelled", "closed"])

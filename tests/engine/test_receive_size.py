@@ -163,6 +163,19 @@ async def test_an_end_or_an_error_behind_a_filled_receive_is_left_to_the_next_re
         assert outcome_of(await complete(simulation, sock.recv, 100)) == expected
 
 
+async def test_nothing_more_is_received_once_the_bytes_came_with_an_error(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    call = await simulation.begin(sock.recv, 10 * SMALL)
+    sock.peer.end(NtStatus.CONNECTION_RESET, bytes(SMALL))
+    sock.peer.send(b"more")
+    await simulation.step()
+    assert call.value == bytes(SMALL)
+    assert outcome_of(await complete(simulation, sock.recv, 100)) == WinsockError.WSAECONNRESET
+    assert await sock.recv(100) == b"more"
+
+
 @every_choice("flags_out")
 async def test_what_is_behind_out_of_band_data_is_ordinary_data(
     simulation: Simulation, made_here: bool
