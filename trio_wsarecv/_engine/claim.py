@@ -4,11 +4,10 @@ The kernel has at most one operation of a socket at a time.  Of several it would
 the order of submission, but when one is cancelled it may abort them all.
 
 Trio refuses a second receiver while another task waits, and only then.  The same holds here: a
-receiver is refused while another task's receive waits in the kernel and its end has not been
-requested, by cancelling or closing.  Once it has been, or the receive has completed, the packet is
-in the completion port or on the way, and a receiver that comes then waits for its turn.  That wait
-cannot be cancelled: data that has arrived is received, however short the deadline, as it would be
-without the other receiver.
+receiver is refused while another task's receive waits in the kernel and has not been cancelled.
+Once it has been, or has completed, the packet is in the completion port or on the way, and a
+receiver that comes then waits for its turn.  That wait cannot be cancelled: data that has arrived
+is received, however short the deadline, as it would be without the other receiver.
 
 A receiver that comes after the other receive has completed, but before its packet has been
 dequeued, gets what is left.  If nothing is left it is refused: in Trio, too, it would never wait

@@ -313,7 +313,6 @@ class OverlappedEngine(WinsockEngine):
         sock.detach()
         operation.closing = True
         operation.ask(Asked.CLOSE)
-        self.claim.ends()
         return True
 
     def leave(self, sock: socket.socket) -> None:

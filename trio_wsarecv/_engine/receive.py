@@ -23,7 +23,7 @@ from .choose import choose_engine
 from .engine import closed_error
 from .memory import here
 from .port import MORE_FRAMES
-from .requests import AGAIN, OOB, PEEK
+from .requests import AGAIN, OOB
 
 if TYPE_CHECKING:
     import socket
@@ -91,7 +91,7 @@ async def receive(
             if most:
                 counters.batches += 1
         except BaseException:
-            if receiver.is_stream and not request.flags & PEEK and sock.fileno() != -1:
+            if receiver.is_stream and sock.fileno() != -1:
                 limit = sys.getrecursionlimit()
                 try:
                     sys.setrecursionlimit(limit + MORE_FRAMES)
