@@ -127,6 +127,16 @@ def refused_a_step_later(case: Case) -> bool:
     return len(sockets) > len(set(sockets)) and not all(each.caught for each in receives)
 
 
+def cancelled_a_step_later(case: Case) -> bool:
+    """A receive that is cancelled ends one step later, and until then a TLS stream refuses other
+    receivers."""
+    others = receives_of(case.burst, case.socket)
+    waited = len(_receives(case)) > len(others) > 0
+    cancelled = any(isinstance(each, Cancel) for each in case.burst)
+    only_refused = {entry.result for entry in case.package - case.stock} == {BUSY}
+    return case.program.sockets[case.socket] == "tls" and waited and cancelled and only_refused
+
+
 def closed_in_the_same_step(case: Case) -> bool:
     """A receive on a socket that is closed in the same step can raise ClosedResourceError instead
     of OSError, or return data that had arrived before."""
@@ -151,6 +161,7 @@ DIFFERENCES: tuple[Callable[[Case], bool], ...] = (
     first_bytes_end_a_receive,
     waiting_receive_gets_the_data,
     refused_a_step_later,
+    cancelled_a_step_later,
     closed_in_the_same_step,
     shutdown_ends_a_receive,
     other_recursion_limit,

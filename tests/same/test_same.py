@@ -107,6 +107,7 @@ def owned(cancelled: int | None) -> Program:
     return Program(["made"], [[[Receive(1, 0), Own(0, group=2)], list(others)]])
 
 
+TLS = Program(["tls"], [[[Receive(1, 0)], [Cancel(), Receive(2, 0)]]])
 SENDS = Program(["datagrams"], [[[Send(0, "sendto_many", 3)]]])
 
 
@@ -183,6 +184,7 @@ EXAMPLES = {
     "data_beats_cancel_and_close": case(WAITS, [DATA], [CANCEL]),
     "first_bytes_end_a_receive": case(TWICE, [DATA], [MORE]),
     "shutdown_ends_a_receive": case(SHUT, [BROKEN], []),
+    "cancelled_a_step_later": case(TLS, [BUSY], [CANCEL]),
     "other_recursion_limit": case(DEEP, [OVERFLOW], [DATA]),
     "reset_on_old_wine": case(RESETS, [RESET], [END]),
 }
