@@ -264,6 +264,30 @@ async def test_a_failure_while_more_is_received_keeps_the_count_of_lent_memory(
 # In line for the socket.
 
 
+async def test_a_task_that_is_interrupted_as_it_gets_its_turn_passes_it_on(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sock = simulation.stream()
+    first = await simulation.begin(sock.recv, 100)
+    first.scope.cancel()  # its packet is on the way
+    wait = trio.lowlevel.wait_task_rescheduled
+
+    async def wait_and_be_interrupted(abort: Any) -> None:
+        await wait(abort)
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trio.lowlevel, "wait_task_rescheduled", wait_and_be_interrupted)
+        second = await simulation.begin(sock.recv, 100)
+    third = await simulation.begin(sock.recv, 100)
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert first.cancelled
+    assert isinstance(second.error, Stop)
+    assert third.value == b"data"
+    assert not is_claimed(sock)
+
+
 @pytest.mark.parametrize("left", range(2, 40))
 async def test_a_task_near_the_recursion_limit_leaves_a_line_with_others_in_it(
     simulation: Simulation, left: int
