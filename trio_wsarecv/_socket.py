@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 else:
     with socket.socket() as _sample:
         _TrioSocket = type(trio.socket.from_stdlib_socket(_sample))
-
-
-T = TypeVar("T")
 
 
 class Socket(DatagramCalls, SendCalls, _TrioSocket):

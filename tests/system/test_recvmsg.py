@@ -156,3 +156,9 @@ async def test_peek_is_the_only_flag_for_a_datagram(pair: Pair, flags: int) -> N
         assert winerror(caught.value) == WinsockError.WSAEOPNOTSUPP
     assert counted.wsarecv_calls == 0
     assert (await pair.sock.recvmsg(10))[0] == b"data"
+
+
+@pytest.mark.parametrize("name", ["recvmsg", "recvmsg_into", "sendmsg"])
+def test_a_socket_has_the_methods_of_posix_on_every_system(name: str) -> None:
+    with socket.socket() as sock:
+        assert hasattr(trio_wsarecv.from_stdlib_socket(sock), name)

@@ -17,14 +17,14 @@ beside the other one.
 from __future__ import annotations
 
 import weakref
-from typing import TypeVar
+from typing import TypeAlias
 
 import outcome
 import trio
 
 from . import port
 
-T = TypeVar("T")
+Line: TypeAlias = "dict[trio.lowlevel.Task, int | None]"
 
 
 class Claim:
@@ -47,7 +47,7 @@ class Claim:
         self._asleep: weakref.ref[trio.lowlevel.Task] | None = None
         # A task near the recursion limit can leave a dict: that takes no frame and no comparison.
         # Most sockets never need one.
-        self.line: dict[trio.lowlevel.Task, int | None] | None = None
+        self.line: Line | None = None
 
     def is_waiting(self) -> bool:
         """Return whether its task waits for data, and the end of that has not been requested."""
@@ -121,7 +121,7 @@ class Claim:
             trio.lowlevel.reschedule(task, turn)
 
 
-def _pop_first(line: dict[trio.lowlevel.Task, T]) -> tuple[trio.lowlevel.Task, T]:
+def _pop_first(line: Line) -> tuple[trio.lowlevel.Task, int | None]:
     task = next(iter(line))
     return task, line.pop(task)
 

@@ -57,7 +57,7 @@ _NOT_DEFERRED: Final = {WinsockError.WSAEMSGSIZE, WinsockError.WSAENOBUFS}
 class OverlappedEngine(WinsockEngine):
     """Receives on one socket by overlapped operations, one at a time."""
 
-    __slots__ = ("_message", "_pended", "_size", "_small")
+    __slots__ = ("_message", "_pended", "_readiness", "_size", "_small")
 
     def __init__(
         self, sock: socket.socket, mode: Mode, run: Run, claim: Claim, pushed_back: PushedBack
@@ -67,6 +67,7 @@ class OverlappedEngine(WinsockEngine):
         self._small = 0
         self._pended = False  # whether the last receive of a stream into our memory waited
         self._message: object = port.sleep_message(self._abort)
+        self._readiness: WinsockReadiness | None = None  # kept: a peek uses its operation again
 
     async def receive(self, sock: socket.socket, request: Request[Any], most: int) -> Answer[Any]:
         """Receive one part of what was asked for, or at most ``most`` datagrams."""
@@ -254,8 +255,11 @@ class OverlappedEngine(WinsockEngine):
     async def _receive_by_readiness(
         self, sock: socket.socket, request: Request[Any], most: int
     ) -> Answer[Any]:
-        readiness = WinsockReadiness(sock, Mode.DEFAULT, self.run, self.claim, self.pushed_back)
-        readiness.may_wait = self.may_wait
+        if self._readiness is None:
+            claim, pushed_back = self.claim, self.pushed_back
+            self._readiness = WinsockReadiness(sock, Mode.DEFAULT, self.run, claim, pushed_back)
+        readiness = self._readiness
+        readiness.waited, readiness.may_wait = False, self.may_wait
         try:
             return await readiness.receive(sock, request, most)
         finally:
