@@ -8,19 +8,24 @@ or a quick run, measures once, and writes to the folder that ``--output`` names,
 from __future__ import annotations
 
 import argparse
+import shutil
+import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
-from tools import packages
+from . import figures, machine, plots, profiles, results, rounds, web
+from .machine import REPOSITORY, SCRATCH, Machine, ProcessError, windows_path
+from .results import OURS, RUN, STOCK, Results, Table
+from .works import IDLE, STOCK_DATAGRAMS, TRIO, WORKS, started
 
-from . import against, figures, machine, plan, plots, results
-from .plan import AGAINST, FULL, QUICK, Plan
-from .subjects import start_python
+if sys.platform == "linux":
+    from . import own_share
 
 RUNS: Final = 2
+ROUNDS: Final = 10  # many short ones: a virtual machine's speed changes every second or so
 VERSIONS: Final = """
 import importlib.metadata, platform, sys
 versions = [f"{name} {importlib.metadata.version(name)}" for name in sys.argv[1:]]
@@ -28,31 +33,81 @@ print("bench versions", ", ".join([f"CPython {platform.python_version()}", *vers
 """
 COMPARED: Final = ("trio", "cffi", "winloop", "hypercorn", "uvicorn", "h11")
 
-
-def about(where: machine.Machine, what: Plan) -> str:
-    """Say what is measured there, and how."""
-    child = start_python(where, "-c", VERSIONS, *COMPARED)
-    versions = child.answer("versions")
-    child.finish()
-    quick = "" if what.scale is FULL else ", of a quick run"
-    rounds = f"{what.scale.rounds} alternating rounds{quick}"
-    return f"Measured on {where.name}, {versions}; {rounds}; {where.pinning}."
+Want: TypeAlias = Callable[[str], bool]
 
 
-def run(what: Plan, found: results.Results) -> None:
-    """Measure everything once, and add it to the results."""
-    tables = []
-    with machine.windows(what.packages) as where:
-        text = about(where, what)
-        print(text)
-        for table in plan.on_windows(where, what):
-            print(*table.lines(), sep="\n", flush=True)
-            tables.append(table)
+def on_windows(where: Machine, want: Want, share: int) -> Iterator[Table]:
+    """Measure the tables that are wanted, by their keys: whole, or a fifth if the share is 5."""
+    turns = ROUNDS // share
+    works = [work for work in WORKS if want(work.key)]
+    if want("calls"):
+        yield from profiles.count(where, 50 // share)
+    for base in (STOCK, STOCK_DATAGRAMS):
+        together = [w for w in works if w.subjects[0] == base and not w.needs_machine]
+        yield from rounds.measure_all(where, together, turns)
+    for work in works:
+        if work.needs_machine:
+            with machine.windows() as own:
+                yield from rounds.measure_all(own, [work], turns)
+    if want("cancel"):
+        with started(where, TRIO) as children:
+            for count in (500, 2000):
+                yield rounds.cancel(children, count // share, turns)
+    for work in IDLE:
+        if want(work.key):
+            yield rounds.memory(work, (500 if work.load == "burst" else 2000) // share)
+    if sys.platform == "linux":  # where wrk is
+        for scheme in ("http", "https"):
+            if want(scheme):
+                yield from web.measure(where, scheme, max(1, 3 // share))
+        if want("where"):
+            yield from profiles.times(where)
+
+
+def everywhere(about: list[str], want: Want, share: int) -> Iterator[Table]:
+    """Measure the same, and what needs no Windows; add what is measured, and how."""
+    with machine.windows() as where:
+        child = where.start(where.python("-c", VERSIONS, *COMPARED))
+        versions = child.answer("versions")
+        child.finish()
+        quick = ", of a quick run" if share > 1 else ""
+        rounds = f"{ROUNDS // share} alternating rounds{quick}"
+        about.append(f"Measured on {where.name}, {versions}; {rounds}; {where.pinning}.")
+        print(about[-1])
+        yield from on_windows(where, want, share)
     if sys.platform == "linux":
-        for table in plan.on_linux(what.want):
-            print(*table.lines(), sep="\n", flush=True)
-            tables.append(table)
-    found.add(text, tables)
+        if want("own"):
+            yield from own_share.measure()
+        if want("cores"):
+            yield from web.measure_workers()
+
+
+def compare(commit: str, want: Want) -> None:
+    """Print the figures of a commit's package and of this one side by side, and the ratios.
+
+    Both do the same works by the same programs.  Two processes of one program differ by a few per
+    cent for as long as they run, so all are started anew a few times.
+    """
+    folder, archive = SCRATCH / "package", SCRATCH / "package.tar"
+    command = ["git", "archive", f"--output={archive}", commit, "trio_wsarecv"]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
+    shutil.unpack_archive(archive, folder)
+    with machine.windows() as new:
+        # What ``python -m`` starts is looked for in the working directory first.
+        path = f"{windows_path(folder)};{new.environ['PYTHONPATH']}"
+        old = new._replace(environ={**new.environ, "PYTHONPATH": path}, folder=folder)
+        for program in 3 * (OURS, RUN):
+            print(f"{program}:")
+            with started(old, [program]) as before, started(new, [program]) as after:
+                children = {commit: before[program], "work tree": after[program]}
+                for where, child in zip((old, new), children.values(), strict=True):
+                    package = windows_path(where.folder / "trio_wsarecv" / "__init__.py")
+                    if (found := child.answer("package")).lower() != package.lower():
+                        raise ProcessError(f"imported {found}, not {package}")
+                for work in WORKS:
+                    if want(work.key) and program in work.subjects and not work.needs_machine:
+                        for table in rounds.measure(children, work, new.server, 15):
+                            print(*table.lines(), sep="\n", flush=True)
 
 
 def publish(folder: Path) -> None:
@@ -72,10 +127,8 @@ def main() -> None:
     parser.add_argument("--against", metavar="COMMIT", help="compare with the package of a commit")
     parser.add_argument("--output", type=Path, help="a folder")
     options = parser.parse_args()
-    quick, commit, output = options.quick, options.against, options.output
-    whole = not (quick or commit or options.only)
     if options.replot:
-        publish(output or results.OUTPUT)
+        publish(options.output or results.OUTPUT)
         return
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
 
@@ -84,21 +137,19 @@ def main() -> None:
 
     begin = time.monotonic()
     machine.ensure_tools()
-    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        raw = machine.build("raw", Path(scratch), "-lws2_32")
-        folder = packages.ensure("benchmarks/requirements.txt")
-        scale = QUICK if quick else AGAINST if commit else FULL
-        what = Plan(raw, folder, scale, want)
-        if commit:
-            against.compare(commit, what)
-        else:
-            found = results.Results()
-            for _ in range(RUNS if whole else 1):
-                run(what, found)
-            if output := output or (results.OUTPUT if whole else None):
-                output.mkdir(parents=True, exist_ok=True)
-                found.write(output)
-                publish(output)
+    if options.against:
+        compare(options.against, want)
+        return
+    whole = not (options.quick or options.only)
+    found = Results()
+    for _ in range(RUNS if whole else 1):
+        for table in everywhere(found.about, want, 5 if options.quick else 1):
+            print(*table.lines(), sep="\n", flush=True)
+            found.add(table)
+    if output := options.output or (results.OUTPUT if whole else None):
+        output.mkdir(parents=True, exist_ok=True)
+        found.write(output)
+        publish(output)
     print(f"{time.monotonic() - begin:.0f} s")
 
 

@@ -27,26 +27,21 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
-from .results import Result, Results
-from .table import digits
+from .results import Results, Table, digits
 
 README: Final = Path(__file__).parents[1] / "README.md"
 MARKED: Final = re.compile(r"(<!-- measured: (.+?) -->).*?(<!-- / -->)", re.DOTALL)
 DRIFT: Final = 0.1  # how much a ratio may differ between the runs
 
 
-class UnknownFigureError(Exception):
-    """The results have no figure for an expression."""
-
-
 def evaluate(expression: str, results: Results) -> str:
     """Return the figure for an expression.
 
     Raises:
-      UnknownFigureError: the results have none.
+      LookupError: nothing like that was measured.
     """
     if expression in AGREEMENT:
-        return AGREEMENT[expression](list(drifts(results)))
+        return AGREEMENT[expression](_drifts(results))
     keys, subjects, *form = (part.strip() for part in expression.split(";"))
     subject, _, base = (part.strip() for part in subjects.partition(" / "))
     patterns = [pattern.strip() for pattern in keys.split(",")]
@@ -58,18 +53,23 @@ def evaluate(expression: str, results: Results) -> str:
         for value in pick(table, subject, base)
     ]
     if not values:
-        raise UnknownFigureError(expression)
+        raise LookupError(expression)
     return write(min(values), max(values))
 
 
-def medians(table: Result, subject: str, _: str) -> Iterator[float]:
+def rewrite(text: str, results: Results) -> str:
+    """Return a text with all marked figures replaced."""
+    return MARKED.sub(lambda found: found[1] + evaluate(found[2], results) + found[3], text)
+
+
+def _medians(table: Table, subject: str, _: str) -> Iterator[float]:
     """Return a subject's median in each run, or the sum of those of several subjects."""
     subjects = (table.rows.get(name, []) for name in subject.split(" + "))
     for rows in zip(*subjects, strict=False):
         yield sum(row.median for row in rows)
 
 
-def ratios(table: Result, subject: str, base: str) -> Iterator[float]:
+def _ratios(table: Table, subject: str, base: str) -> Iterator[float]:
     """Return the ratio of a subject's figure to that of another one in each run."""
     rows, others = table.rows.get(subject, []), table.rows.get(base or table.base, [])
     for row, other in zip(rows, others, strict=False):
@@ -77,18 +77,15 @@ def ratios(table: Result, subject: str, base: str) -> Iterator[float]:
             yield row.ratio / other.ratio
 
 
-def drifts(results: Results) -> Iterator[float]:
+def _drifts(results: Results) -> list[float]:
     """Return for each ratio how much it differs between the runs, as a share."""
-    for table in results.tables.values():
-        for name in table.rows:
-            found = list(ratios(table, name, ""))
-            if name != table.base and len(found) > 1:
-                yield max(found) / min(found) - 1
-
-
-def rewrite(text: str, results: Results) -> str:
-    """Return a text with all marked figures replaced."""
-    return MARKED.sub(lambda found: found[1] + evaluate(found[2], results) + found[3], text)
+    found = (
+        list(_ratios(table, name, ""))
+        for table in results.tables.values()
+        for name in table.rows
+        if name != table.base
+    )
+    return [max(runs) / min(runs) - 1 for runs in found if len(runs) > 1]
 
 
 def _range(texts: Iterable[str]) -> str:
@@ -104,10 +101,10 @@ def _change(least: float, most: float) -> str:
 
 
 FORMS: Final[dict[str, tuple[Callable[..., Iterator[float]], Callable[[float, float], str]]]] = {
-    "": (ratios, lambda *ends: _range(f"{ratio:.2f}" for ratio in ends)),
-    "change": (ratios, _change),
-    "value": (medians, lambda *ends: _range(map(digits, ends))),
-    "share": (medians, lambda *ends: _range(f"{share:.0f}" for share in ends) + " %"),
+    "": (_ratios, lambda *ends: _range(f"{ratio:.2f}" for ratio in ends)),
+    "change": (_ratios, _change),
+    "value": (_medians, lambda *ends: _range(map(digits, ends))),
+    "share": (_medians, lambda *ends: _range(f"{share:.0f}" for share in ends) + " %"),
 }
 AGREEMENT: Final[dict[str, Callable[[list[float]], str]]] = {
     "ratios": lambda found: str(len(found)),

@@ -84,36 +84,28 @@ class Ends:
 class Streams(Ends):
     def __init__(self, work: str, connections: int, size: int) -> None:
         self._message = bytes(size)
-        self._batch = bytes(ROUND)
+        self._pieces = ROUND // size if work == "dry" else 1  # of a flood's round
+        self._piece = bytes(ROUND // self._pieces)
         if work == "frames":
             lengths = [(1024 * kib).to_bytes(programs.LENGTH, "big") for kib in FRAMES]
-            self._batch = b"".join(each + bytes(int.from_bytes(each, "big")) for each in lengths)
+            self._piece = b"".join(each + bytes(int.from_bytes(each, "big")) for each in lengths)
         with socket.create_server((HOST, 0), backlog=1024) as listener:
             say("port", listener.getsockname()[1])
             self.sockets = [listener.accept()[0] for _ in range(connections)]
         for sock in self.sockets:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def _answers(self, count: int) -> None:
-        while count:
-            count -= len(self.receive(self.sockets[0], count))
-
     def paced(self, units: int, rate: float) -> None:
         for done in schedule(units, rate):
             self.sockets[done % len(self.sockets)].sendall(self._message)
 
     def flood(self, units: int, rate: float) -> None:
-        for _ in range(units):
-            self.sockets[0].sendall(self._batch)
-        self._answers(units)
+        for _ in schedule(units * self._pieces, rate * self._pieces, spin=True):
+            self.sockets[0].sendall(self._piece)
+        while units:
+            units -= len(self.receive(self.sockets[0], units))
 
-    frames = flood
-
-    def dry(self, units: int, rate: float) -> None:
-        pieces = ROUND // len(self._message)
-        for _ in schedule(units * pieces, rate * pieces, spin=True):
-            self.sockets[0].sendall(self._message)
-        self._answers(units)
+    dry = frames = flood
 
     def burst(self, units: int, rate: float) -> None:
         for _ in range(units):

@@ -15,12 +15,10 @@ import ctypes
 import os
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 from unittest import mock
 
@@ -31,9 +29,8 @@ from trio_wsarecv._engine import choose, port
 from trio_wsarecv._winsock import calls
 from trio_wsarecv._winsock.provider import Provider
 
-from .machine import build
-from .processes import ProcessError
-from .table import OURS, STOCK, Figure, Table
+from .machine import ProcessError, build
+from .results import OURS, STOCK, Figure, Table
 
 assert sys.platform != "win32"
 
@@ -126,11 +123,8 @@ async def repeat(count: int, call: Callable[..., Awaitable[Any]], *arguments: ob
     return 1e6 * (time.perf_counter() - begin)
 
 
-async def measure_call(call: Call, waits: ctypes.c_int32, clock: Port) -> Table:
-    """Measure one receive, in alternating turns; the first is for warming up.
-
-    ``waits`` is the variable that says whether a receive is pending.
-    """
+async def measure_call(call: Call, clock: Port) -> Table:
+    """Measure one receive, in alternating turns; the first is for warming up."""
     streams: tuple[Any, Any] = trio.SocketStream, trio_wsarecv.SocketStream
     if "recvfrom" in call.name:
         streams = (None, None)
@@ -140,7 +134,6 @@ async def measure_call(call: Call, waits: ctypes.c_int32, clock: Port) -> Table:
     stock_arguments = call.arguments if call.messages == 1 else (SIZE,)
     message, times = bytes(SIZE), MESSAGES // call.messages
     table = Table(f"own-{call.title}", call.title, TIME)
-    waits.value = call.waits
     for turn in range(ROUNDS + 1):
         clock.sending = 0
         if call.waits:
@@ -161,11 +154,19 @@ async def measure_call(call: Call, waits: ctypes.c_int32, clock: Port) -> Table:
 
 
 async def measure_all(waits: ctypes.c_int32, clock: Port) -> list[Table]:
-    """Return a table for each receive; the last is Trio's checkpoint, which is part of each."""
-    checkpoint = Table("own-checkpoint", "checkpoint", TIME)
+    """Return a table for each receive; the last is Trio's checkpoint, which is part of each.
+
+    ``waits`` is the variable that says whether a receive is pending.
+    """
+    tables = []
+    for call in CALLS:
+        waits.value = call.waits
+        tables.append(await measure_call(call, clock))
+    tables.append(Table("own-checkpoint", "checkpoint", TIME))
     for _ in range(ROUNDS):
-        checkpoint.add(STOCK, await repeat(MESSAGES, trio.lowlevel.checkpoint) / MESSAGES)
-    return [*[await measure_call(call, waits, clock) for call in CALLS], checkpoint]
+        spent = await repeat(MESSAGES, trio.lowlevel.checkpoint)
+        tables[-1].add(STOCK, spent / MESSAGES)
+    return tables
 
 
 def measure() -> list[Table]:
@@ -174,10 +175,9 @@ def measure() -> list[Table]:
     Nothing else in this module depends on the package's internals.
     """
     before, stand_in = os.sched_getaffinity(0), Port()
+    library = str(build("do_nothing", "-shared", "-fPIC", compiler="gcc"))
+    winsock = calls.ffi.dlopen(library)
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-"))
-        library = str(build("do_nothing", Path(folder), "-shared", "-fPIC", compiler="gcc"))
-        winsock = calls.ffi.dlopen(library)
         for module, name, replacement in (
             (calls, "ws2_32", winsock),
             (calls, "kernel32", winsock),

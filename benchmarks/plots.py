@@ -11,8 +11,7 @@ import textwrap
 from pathlib import Path
 from typing import Any, Final
 
-from .results import Result, Results
-from .table import MARK, OURS, RAW, RUN, SOCKET, digits
+from .results import MARK, OURS, RAW, RUN, SOCKET, Results, Table, digits
 
 #: The keys of the tables that the documentation shows as plots.
 PLOTS: Final = (
@@ -51,7 +50,7 @@ def draw(results: Results, folder: Path) -> None:
             (folder / f"{key}.svg").write_text(small, "utf-8")
 
 
-def _bars(table: Result) -> Any:
+def _bars(table: Table) -> Any:
     """Return a figure with a bar for the median of each row, and a line for its rounds."""
     figure_module: Any = importlib.import_module("matplotlib.figure")
     rows = table.first()
@@ -59,15 +58,13 @@ def _bars(table: Result) -> Any:
     axes = figure.subplots()
     names = [f"{name}{MARK if row.limit else ''}" for name, row in rows.items()]
     medians = [row.median for row in rows.values()]
-    spread = [
-        [row.median - row.least for row in rows.values()],
-        [row.most - row.median for row in rows.values()],
-    ]
+    below = [row.median - row.least for row in rows.values()]
+    above = [row.most - row.median for row in rows.values()]
     colours = [next(c for word, c in COLOURS.items() if word in name) for name in rows]
-    line = {"elinewidth": 1, "ecolor": "#d55e00", "clip_on": False}
-    shape = {"color": colours, "clip_on": False}
-    if any(row.least != row.most for row in rows.values()):
-        shape |= {"xerr": spread, "error_kw": line}
+    shape: dict[str, Any] = {"color": colours, "clip_on": False}
+    if any(below) or any(above):
+        line = {"elinewidth": 1, "ecolor": "#d55e00", "clip_on": False}
+        shape |= {"xerr": [below, above], "error_kw": line}
     bars = axes.barh(names, medians, **shape)
     axes.bar_label(bars, list(map(digits, medians)), padding=4, fontsize=8)
     axes.invert_yaxis()
@@ -75,9 +72,9 @@ def _bars(table: Result) -> Any:
     axes.tick_params(labelsize=8, length=0)
     axes.set_xticks([])
     axes.patch.set_visible(False)
-    title, unit, more = table.figure
-    figure.suptitle(textwrap.fill(table.title, 60), x=0.01, ha="left", fontsize=9)
-    better = f"{title}, {unit} ({'more' if more else 'less'} is better)"
-    figure.supxlabel(better, x=0.99, ha="right", fontsize=8)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
+    title, unit, more = table.figure
+    better = f"{title}, {unit} ({'more' if more else 'less'} is better)"
+    figure.suptitle(textwrap.fill(table.title, 60), x=0.01, ha="left", fontsize=9)
+    figure.supxlabel(better, x=0.99, ha="right", fontsize=8)
     return figure

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import json
 import pstats
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from .machine import Machine, windows_path
-from .processes import REPOSITORY, Child
+from .machine import REPOSITORY, SCRATCH, Machine, windows_path
+from .results import OURS, RUN, STOCK, Figure, Table
 from .rounds import Session
-from .subjects import PROGRAMS, start_python
-from .table import OURS, RUN, STOCK, Figure, Table
 from .web import CONNECTIONS, ask
-from .works import WORKS
+from .works import PROGRAMS, WORKS
 
 SCRIPT: Final = PROGRAMS.parent / "profiled.py"
 SECONDS: Final = 0.5
@@ -101,36 +98,32 @@ def tables(key: str, title: str, profile: Path, requests: int = 1) -> tuple[Tabl
 
 def times(where: Machine) -> Iterator[Table]:
     """Profile the works that have no pauses, and Hypercorn at full load."""
-
-    def profiled(*program: str, run: bool = False) -> Child:
-        script, *arguments = program
-        return start_python(where, SCRIPT, "time", profile, PROGRAMS / script, *arguments, run=run)
-
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        profile = Path(folder, "profile")
-        for work in (work for work in WORKS if work.key in BUSY):
-            child = profiled("trio_program.py", "trio_wsarecv")
-            session = Session(child, work, where.server)
-            count = work.start
-            while session.round(count, work.unit).seconds < SECONDS:
-                count *= 2
-            session.finish()
-            child.finish()
-            yield tables(work.key, work.title, profile)[0]
-        for name in ("Trio", "run"):
-            server = profiled("http_app.py", run=name == "run")
-            (port,) = server.expect("port")
-            requests, _ = ask(f"http://127.0.0.1:{port:.0f}/", CONNECTIONS, 2)
-            server.finish()
-            yield from tables(f"http-{name}", f"Hypercorn, {name}", profile, requests)
+    profile = SCRATCH / "profile"
+    for work in (work for work in WORKS if work.key in BUSY):
+        program = (PROGRAMS / "trio_program.py", "trio_wsarecv")
+        child = where.start(where.python(SCRIPT, "time", profile, *program))
+        session = Session(child, work, where.server)
+        count = work.start
+        while session.round(count, work.unit).seconds < SECONDS:
+            count *= 2
+        session.finish()
+        child.finish()
+        yield tables(work.key, work.title, profile)[0]
+    for name in ("Trio", "run"):
+        command = (SCRIPT, "time", profile, PROGRAMS / "http_app.py")
+        server = where.start(where.python(*command, run=name == "run"))
+        (port,) = server.expect("port")
+        requests, _ = ask(f"http://127.0.0.1:{port:.0f}/", CONNECTIONS, 2)
+        server.finish()
+        yield from tables(f"http-{name}", f"Hypercorn, {name}", profile, requests)
 
 
-def count(machine: Machine, receives: int) -> Iterator[Table]:
+def count(where: Machine, receives: int) -> Iterator[Table]:
     """Count for stock Trio, for this package, and for Trio under ``run``."""
     for mode, (title, figures) in MODES.items():
         tables = {key: Table(f"calls-{mode}-{key}", title, figures[key]) for key in figures}
         for name, kind, run in ((STOCK, STOCK, False), (OURS, OURS, False), (RUN, STOCK, True)):
-            child = start_python(machine, SCRIPT, "calls", kind, mode, str(receives), run=run)
+            child = where.start(where.python(SCRIPT, "calls", kind, mode, str(receives), run=run))
             counts = json.loads(child.answer("calls"))
             child.finish()
             for key, table in tables.items():

@@ -2,6 +2,13 @@
 
 So whatever else happens on the machine affects all of them alike, and a ratio compares two turns
 that are next to each other.  Each subject is connected to a load generator of its own.
+
+The memory of connections is measured before anything was received, or after a burst.  A process is
+compared with itself when it had a few connections, never received on.  So what a burst leaves
+behind for all connections together counts, too.  Every process has a machine of its own then, and
+is killed at the end, which avoids closing thousands of connections.  Wine's server dies of an
+assertion (``set_fd_events``) when a process is killed while overlapped receives wait, and with it
+every other process of that machine.
 """
 
 from __future__ import annotations
@@ -12,18 +19,23 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-from .processes import REPOSITORY, Child, ProcessError, processor_seconds
-from .table import Table
-from .works import Work
+import psutil
+
+from . import machine
+from .machine import Child, Machine, ProcessError, processor_seconds
+from .results import Figure, Table
+from .works import IDLE, Work, started
 
 Subject = TypeVar("Subject")
 
+TURN: Final = 0.05  # seconds, about
 QUIET: Final = 0.025  # seconds; a subject that uses no processor time for so long is done
 WARM_UP: Final = 0.2  # seconds
-IDLE: Final = 5.0  # microseconds; no message can be received in less
+QUICKEST: Final = 5.0  # microseconds; no message can be received in less
 BUSY: Final = 0.7  # the share of the time from which on the generator may be the limit
 BEHIND: Final = 0.95  # the share of the rate below which a generator has missed its schedule
 SENDING: Final = {"flood", "frames"}  # loads whose generators only send
+A_FEW: Final = 50  # connections
 
 
 class Sample(NamedTuple):
@@ -51,12 +63,11 @@ class Session:
         self._subject = subject
         self._pids = (subject.pid, server)
         load = map(str, (work.load, work.connections, work.rate, work.size))
-        command = [sys.executable, "-m", "benchmarks.load", *load]
-        self._generator = Child(command, folder=REPOSITORY)
+        self._generator = Child([sys.executable, "-m", "benchmarks.load", *load])
         (port,) = self._generator.expect("port")
         subject.tell(f"{work.name} {port:.0f} {work.connections}")
         self._expect("connected")
-        self.settle()
+        self._settle()
 
     def _expect(self, name: str) -> list[float]:
         try:
@@ -64,7 +75,7 @@ class Session:
         except ProcessError as error:  # the subject's output may have the reason
             raise ProcessError(f"{error}{self._subject.end()}") from None
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Wait until the subject has nothing left to do."""
         before, now = -1.0, processor_seconds(*self._pids)
         while now - before >= QUIET / 50:
@@ -76,16 +87,16 @@ class Session:
         before = processor_seconds(*self._pids)
         self._generator.tell(str(count) if rate is None else f"{count} {rate}")
         seconds, generator = self._expect("round")
-        self.settle()
+        self._settle()
         processor = processor_seconds(*self._pids) - before
         return Sample(count * unit, seconds, processor, generator)
 
-    def finish(self, *, abandon: bool = False) -> None:
-        """End the connections; or end the subject at once, and the connections with it."""
-        if abandon:
-            self._subject.kill()
+    def finish(self, *, kill: bool = False) -> None:
+        """End the connections; or kill the subject, and the connections with it."""
+        if kill:
+            self._subject.finish(kill)
         self._generator.finish()
-        if not abandon:
+        if not kill:
             self._subject.answer("done")
 
 
@@ -96,34 +107,43 @@ def alternating(subjects: Iterable[Subject], rounds: int) -> Iterator[Subject]:
         yield from reversed(order) if turn % 2 else order
 
 
+def measure_all(where: Machine, works: Sequence[Work], rounds: int) -> Iterator[Table]:
+    """Measure works one after the other, by the same processes."""
+    names = dict.fromkeys(name for work in works for name in work.subjects)
+    with started(where, names) as children:
+        for work in works:
+            chosen = {name: children[name] for name in work.subjects}
+            yield from measure(chosen, work, where.server, rounds)
+
+
 def measure(
-    children: Mapping[str, Child], work: Work, server: int | None, rounds: int, seconds: float
+    children: Mapping[str, Child], work: Work, server: int | None, rounds: int
 ) -> list[Table]:
     """Measure one work: the compared figure, and the processor time if that is another one."""
     sessions = {name: Session(child, work, server) for name, child in children.items()}
-    counts = {name: _calibrate(session, work, seconds) for name, session in sessions.items()}
-    rate = None
+    counts = {name: _calibrate(session, work) for name, session in sessions.items()}
+    base, rate = next(iter(children)), None
     if work.load == "dry":
         # All are sent what the base can just take.
-        counts = dict.fromkeys(counts, counts[work.base])
-        rate = counts[work.base] / seconds
+        counts = dict.fromkeys(counts, counts[base])
+        rate = counts[base] / TURN
     samples: dict[str, list[Sample]] = {name: [] for name in sessions}
     for name in alternating(sessions, rounds):
         sample = sessions[name].round(max(1, round(counts[name])), work.unit, rate)
-        if work.rate and sample.per_unit < IDLE:
+        if work.rate and sample.per_unit < QUICKEST:
             raise ProcessError(f"{work.key}: {name} receives no messages")
         samples[name].append(sample)
     key = f"{work.key}-processor" if work.figure else work.key
-    tables = [Table(key, work.title, work.processor, work.base)]
+    tables = [Table(key, work.title, work.processor, base)]
     if work.figure:
-        tables.insert(0, Table(work.key, work.title, work.figure, work.base))
+        tables.insert(0, Table(work.key, work.title, work.figure, base))
     for name, session in sessions.items():
         tables[-1].add(name, *(sample.per_unit for sample in samples[name]))
         if work.figure:
             tables[0].add(name, *(sample.rate for sample in samples[name]))
         if limit := _limit(work, samples[name]):
             tables[0].limits[name] = limit
-        session.finish(abandon=work.needs_machine)  # closing many connections takes long
+        session.finish(kill=work.needs_machine)  # closing many connections takes long
     return tables
 
 
@@ -138,12 +158,50 @@ def _limit(work: Work, samples: Sequence[Sample]) -> str:
     return ""
 
 
-def _calibrate(session: Session, work: Work, seconds: float) -> float:
-    """Warm up, and return how many times to do the work to fill so many seconds."""
+def _calibrate(session: Session, work: Work) -> float:
+    """Warm up, and return how many times to do the work to fill a turn."""
     if work.rate:
         session.round(int(work.rate * WARM_UP), work.unit)
-        return work.rate * seconds
+        return work.rate * TURN
     count = work.start
-    while (spent := session.round(count, work.unit).seconds) <= seconds / 2:
+    while (spent := session.round(count, work.unit).seconds) <= TURN / 2:
         count *= 4
-    return count * seconds / spent
+    return count * TURN / spent
+
+
+def memory(work: Work, connections: int) -> Table:
+    """Compare a process with a few idle connections and the same with many that did a work."""
+    title = f"{connections:,} connections, {work.title}; a receive waits on each"
+    table = Table(work.key, title, work.processor)
+    for name in work.subjects:
+        with machine.windows() as own, started(own, [name]) as children:
+            child = children[name]
+            process = psutil.Process(child.pid)
+            session = Session(child, IDLE[0]._replace(connections=A_FEW), own.server)
+            before = process.memory_info().rss
+            session.finish()
+            session = Session(child, work._replace(connections=connections), own.server)
+            if work.load == "burst":
+                session.round(1, connections)
+            growth = process.memory_info().rss - before
+            session.finish(kill=True)
+        table.add(name, growth / (connections - A_FEW) / 1024)
+    return table
+
+
+def cancel(children: Mapping[str, Child], connections: int, rounds: int) -> Table:
+    """Cancel a receive on each connection; the subjects measure the time themselves."""
+    title, figure = f"cancel {connections:,} receives that wait", Figure("time per receive", "µs")
+    table = Table(f"cancel-{connections}", title, figure)
+    work = IDLE[0]._replace(name="cancel", connections=connections)
+    sessions = {name: Session(child, work, None) for name, child in children.items()}
+    for turn in range(rounds + 1):
+        for name, child in children.items():
+            child.tell("again")
+            (seconds,) = child.expect("seconds")
+            if turn:  # the first is for warming up
+                table.add(name, 1e6 * seconds / connections)
+    for name, child in children.items():
+        child.tell("enough")
+        sessions[name].finish()
+    return table

@@ -89,7 +89,7 @@ def measured(
     """Return the figure for the role ``measured``."""
     try:
         return [nodes.Text(figures.evaluate(text, measurements))], []
-    except figures.UnknownFigureError:
+    except LookupError:
         message = inliner.reporter.error(f"nothing was measured as {text!r}", line=line)
         return [inliner.problematic(source, source, message)], [message]
 

@@ -1,6 +1,4 @@
 -- Each connection asks again after a tenth of a second, more or less.
-require "report"
-
 function delay()
    return math.random(50, 150)
 end

@@ -88,32 +88,23 @@ def action_of(work: str) -> Action:
     """Return a function of this work that takes a datagram and returns the answer, if any."""
     expected = 0
 
-    def take(data: Data) -> Data | None:
+    def action(data: Data) -> Data | None:
         nonlocal expected
         if len(data) == END:
             raise Ended
+        if work == "datagrams-echo":
+            return data
+        if work == "datagrams-dns":
+            response: bytes = name_server()["answer"](bytes(data), MESSAGE)
+            return response
         number, answer = HEADER.unpack_from(data)
         expected = number + 1 if number == expected else WRONG
         return NEXT.pack(expected) if answer else None
 
-    def echo(data: Data) -> Data:
-        if len(data) == END:
-            raise Ended
-        return data
-
-    if work == "datagrams-dns":
-        return dns
-    return echo if work == "datagrams-echo" else take
+    return action
 
 
 @functools.cache
 def name_server() -> dict[str, Any]:
     """Return the names in the DNS server of the documentation."""
     return runpy.run_path(str(NAME_SERVER))
-
-
-def dns(data: Data) -> Data:
-    if len(data) == END:
-        raise Ended
-    answer: bytes = name_server()["answer"](bytes(data), MESSAGE)
-    return answer

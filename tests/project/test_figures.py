@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.figures import MARKED, README, UnknownFigureError, evaluate, rewrite
+from benchmarks.figures import MARKED, README, evaluate, rewrite
 from benchmarks.plots import PLOTS
-from benchmarks.results import OUTPUT, RESULTS, Result, Results, read
-from benchmarks.table import Figure, Row, digits
+from benchmarks.results import OUTPUT, RESULTS, Figure, Results, Row, Table, digits, read
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [README, *sorted(DOCS.glob("*.rst"))]
@@ -68,7 +67,7 @@ def test_no_figure_is_written_by_hand(page: Path) -> None:
 
 
 def table(**rows: list[Row]) -> Results:
-    result = Result("a-1", "work", Figure("time", "µs"), "base", rows)
+    result = Table("a-1", "work", Figure("time", "µs"), "base", rows)
     return Results(["first", "second"], {"a-1": result})
 
 
@@ -109,7 +108,7 @@ def test_a_figure_is_the_range_over_all_runs(expression: str, figure: str) -> No
 
 @pytest.mark.parametrize("expression", ["a-2; ours", "a-1; others", "a-1; ours / others"])
 def test_a_figure_that_was_not_measured_is_an_error(expression: str) -> None:
-    with pytest.raises(UnknownFigureError):
+    with pytest.raises(LookupError):
         evaluate(expression, table(base=list(BASE), ours=list(OURS)))
 
 
