@@ -168,7 +168,8 @@ class Datagrams(Ends):
     def _ask(self, sock: socket.socket) -> int:
         server = programs.name_server()
         identifier = self._sent & 0xFFFF
-        query = server["HEADER"].pack(identifier, 0, 1, 0, 0, 0) + server["question"](NAME)
+        question = server["encoded"](NAME) + server["ADDRESS"]
+        query = server["HEADER"].pack(identifier, 0, 1, 0, 0, 0) + question
         self._sent += 1
         self._expected[sock] = server["answer"](query, MESSAGE)
         sock.send(query)

@@ -11,12 +11,6 @@ import trio
 
 import trio_wsarecv
 
-ADDRESSES = {
-    b"alpha.example": ["192.0.2.1"],
-    b"beta.example": ["192.0.2.2"],
-    b"many.example": [f"198.51.100.{number}" for number in range(100)],
-}
-
 MAX_BATCH = 64
 MAX_UDP, MAX_TCP = 1232, 65535
 MAX_PLAIN = 512  # the limit over UDP, unless the client allows more by EDNS
@@ -26,49 +20,52 @@ HEADER = struct.Struct("!6H")  # identifier, flags, number of: questions, answer
 RECORD = struct.Struct("!3HIH")  # name, type, class, time to live, length of the data
 EDNS = struct.Struct("!B2HIH")  # no name, type, the limit of the client, flags, length
 TYPE_A, TYPE_OPT, CLASS_IN, SAME_NAME = 1, 41, 1, 0xC00C
+ADDRESS = struct.pack("!2H", TYPE_A, CLASS_IN)  # what is asked about a name
 RESPONSE, TRUNCATED, OPCODE, RECURSION = 0x8400, 0x0200, 0x7800, 0x0100
 NAME_ERROR, NOT_IMPLEMENTED = 3, 4
 
 
-def question(name: bytes) -> bytes:
-    """Return the question for the IPv4 address of a name."""
-    labels = b"".join(bytes([len(label)]) + label for label in name.split(b"."))
-    return labels + b"\0" + struct.pack("!2H", TYPE_A, CLASS_IN)
+def encoded(name: bytes) -> bytes:
+    """Return a name as it is in a message: each part after its length."""
+    return b"".join(bytes([len(part)]) + part for part in name.split(b".")) + b"\0"
+
+
+ADDRESSES = {
+    encoded(b"alpha.example"): ["192.0.2.1"],
+    encoded(b"beta.example"): ["192.0.2.2"],
+    encoded(b"many.example"): [f"198.51.100.{number}" for number in range(100)],
+}
 
 
 def answer(query: bytes, most: int) -> bytes:
     """Answer in so many bytes at most; raise `ValueError` if this is not a query."""
-    try:
-        identifier, flags, *counts = HEADER.unpack_from(query)
-        position, labels = HEADER.size, []
-        while length := query[position]:
-            labels.append(query[position + 1 : position + 1 + length].lower())
-            position += 1 + length
-        kind, _ = struct.unpack_from("!2H", query, position + 1)
-        asked, rest = query[HEADER.size : position + 5], query[position + 5 :]
-    except (struct.error, IndexError):
-        raise ValueError("too short") from None
-    if flags & 0x8000 or counts[0] != 1:
+    end = query.find(b"\0", HEADER.size) + 1
+    if not HEADER.size < end <= len(query) - len(ADDRESS):
+        raise ValueError("too short")
+    identifier, flags, questions, *_ = HEADER.unpack_from(query)
+    if flags & 0x8000 or questions != 1:
         raise ValueError("not a query, or not for one name")
-    edns = b""
+    name, what = query[HEADER.size : end], query[end : end + len(ADDRESS)]
+    rest, edns, limit = query[end + len(ADDRESS) :], b"", MAX_PLAIN
     if len(rest) >= EDNS.size and EDNS.unpack_from(rest)[:2] == (0, TYPE_OPT):
         edns = EDNS.pack(0, TYPE_OPT, MAX_UDP, 0, 0)
+        limit = max(limit, EDNS.unpack_from(rest)[2])
     if most == MAX_UDP:
-        most = min(most, max(EDNS.unpack_from(rest)[2] if edns else 0, MAX_PLAIN))
+        most = min(most, limit)
 
     code, records = RESPONSE | flags & (OPCODE | RECURSION), []
-    addresses = ADDRESSES.get(b".".join(labels))
+    addresses = ADDRESSES.get(name.lower())
     if flags & OPCODE:
         code |= NOT_IMPLEMENTED
     elif addresses is None:
         code |= NAME_ERROR
-    elif kind == TYPE_A:
+    elif what == ADDRESS:
         record = RECORD.pack(SAME_NAME, TYPE_A, CLASS_IN, 60, 4)
         records = [record + socket.inet_aton(address) for address in addresses]
-    if HEADER.size + len(asked) + sum(map(len, records)) + len(edns) > most:
+    if len(query) - len(rest) + sum(map(len, records)) + len(edns) > most:
         code, records = code | TRUNCATED, []  # the client asks again, over TCP
     header = HEADER.pack(identifier, code, 1, len(records), 0, bool(edns))
-    return b"".join([header, asked, *records, edns])
+    return b"".join([header, name, what, *records, edns])
 
 
 async def serve_udp(sock: trio_wsarecv.Socket) -> None:
@@ -116,7 +113,7 @@ async def serve(port: int, task_status: trio.TaskStatus[tuple[str, int]]) -> Non
 async def ask(name: bytes, server: tuple[str, int]) -> str:
     with udp_socket() as sock, trio.fail_after(5):
         await sock.connect(server)
-        await sock.send(HEADER.pack(1, 0, 1, 0, 0, 0) + question(name))
+        await sock.send(HEADER.pack(1, 0, 1, 0, 0, 0) + encoded(name) + ADDRESS)
         response = await sock.recv(MAX_UDP)
     if HEADER.unpack_from(response)[1] & NAME_ERROR:
         return "no such name"

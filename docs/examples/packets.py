@@ -1,7 +1,7 @@
 """The receive loop of a protocol like QUIC: many connections on one UDP socket."""
 
 import socket
-from collections import defaultdict
+from collections import Counter
 from contextlib import suppress
 
 import trio
@@ -13,22 +13,9 @@ MAX_PACKET = 1500
 ID_SIZE = 8  # each packet begins with the identifier of its connection
 
 
-class Connection:
-    """The packets of one peer; a real protocol would decrypt and order them here."""
-
-    def __init__(self) -> None:
-        self.packets = 0
-
-    def packet_received(self, payload: bytes) -> None:
-        self.packets += 1
-
-    def acknowledgement(self) -> bytes:
-        return self.packets.to_bytes(4, "big")
-
-
 async def receive_loop(sock: trio_wsarecv.Socket) -> None:
     sock.set_udp_connreset(False)
-    connections: defaultdict[bytes, Connection] = defaultdict(Connection)
+    received: Counter[bytes] = Counter()  # a real protocol decrypts and orders the packets
     while True:
         senders = {}
         for datagram in await sock.recvfrom_many(MAX_BATCH, MAX_PACKET):
@@ -36,12 +23,12 @@ async def receive_loop(sock: trio_wsarecv.Socket) -> None:
             if len(packet) < ID_SIZE or datagram.truncated:
                 continue
             identifier = packet[:ID_SIZE]
-            connections[identifier].packet_received(packet[ID_SIZE:])
+            received[identifier] += 1
             senders[identifier] = address
         # One acknowledgement for each peer; to lose it is like losing a packet.
         with suppress(OSError):
             await sock.sendto_many(
-                (identifier + connections[identifier].acknowledgement(), address)
+                (identifier + received[identifier].to_bytes(4, "big"), address)
                 for identifier, address in senders.items()
             )
 

@@ -22,13 +22,11 @@ async def serve(sock: trio_wsarecv.Socket) -> None:
         await sock.sendto(data.upper(), client)
 
 
-async def ask(question: bytes, server: tuple[str, int]) -> bytes | None:
-    with udp_socket() as sock:
+async def ask(question: bytes, server: tuple[str, int]) -> bytes:
+    with udp_socket() as sock, trio.fail_after(5):
         await sock.connect(server)
         await sock.send(question)
-        with trio.move_on_after(5):
-            return await sock.recv(LONGEST)
-    return None
+        return await sock.recv(LONGEST)
 
 
 async def main() -> None:
