@@ -1,18 +1,17 @@
-"""What receives and web requests consist of, by profilers in the Windows CPython.
+"""What receives and web requests consist of, by cProfile in the Windows CPython.
 
-For single receives the calls are counted.  For works and web servers `cProfile` shows where the
-time goes.  It adds time to every call of a Python function, so Python's shares are upper bounds.
-C functions and the standard library count with their caller.
+For single receives the calls are counted.  For works and web servers it is shown where the time
+goes.  The profiler adds time to every call of a Python function, so Python's shares are upper
+bounds.  C functions and the standard library count with their caller.
 """
 
 from __future__ import annotations
 
-import json
 import pstats
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Final
+from pathlib import PureWindowsPath
+from typing import Any, Final, TypeAlias
 
 from .machine import REPOSITORY, SCRATCH, Machine, windows_path
 from .results import OURS, RUN, STOCK, Figure, Table
@@ -21,33 +20,35 @@ from .web import CONNECTIONS, ask
 from .works import PROGRAMS, WORKS
 
 SCRIPT: Final = PROGRAMS.parent / "profiled.py"
+PROFILE: Final = SCRATCH / "profile"
 SECONDS: Final = 0.5
 BUSY: Final = ("bulk", "chunks", "frames", "echo-1", "echo-50")
-SHARE: Final = Figure("share of the time", "%")
-COUNT: Final = Figure("calls", "per request")
 
-PER: Final = "per receive"
 COUNTS: Final = {
-    "python": Figure("calls of Python functions", PER),
-    "native": Figure("calls of C functions", PER),
-    "system": Figure("system calls", PER),
+    "python": "calls of Python functions",
+    "native": "calls of C functions",
+    "system": "system calls",
+    "posted": "bytes posted",
 }
-POSTED: Final = {"system": COUNTS["system"], "posted": Figure("bytes posted", PER)}
 MODES: Final = {
-    "waiting": ("a receive that has to wait", COUNTS),
-    "inline": ("a receive whose data is there", COUNTS),
-    "burst": ("a 64-byte message after a burst of 2 MiB", POSTED),
+    "waiting": ("a receive that has to wait", ("python", "native", "system")),
+    "inline": ("a receive whose data is there", ("python", "native", "system")),
+    "burst": ("a 64-byte message after a burst of 2 MiB", ("system", "posted")),
 }
 
+STEPS: Final = "steps of a task, from one wait to the next"
 REST: Final = "the program, and the rest"
+RECV: Final = "'recv' of '_socket.socket'"
 #: What the calls of the system and of cffi count as, by parts of the profiler's names for them.
 CALLS: Final = {
     "sending: send": ("'send' of '_socket.socket'",),
-    "receiving: recv, WSARecv": ("'recv' of '_socket.socket'", "WSARecv"),
+    "receiving: recv, WSARecv": (RECV, "WSARecv"),
     "polling for readiness: DeviceIoControl, WSAIoctl": ("DeviceIoControl", "WSAIoctl"),
     "fetching packets: GetQueuedCompletionStatusEx": ("GetQueuedCompletionStatusEx",),
     "creating bytes objects": ("unpack",),
 }
+#: The system calls that a receive may need.
+NEEDED: Final = (RECV, "WSARecv", "DeviceIoControl", "GetQueuedCompletionStatusEx", "CancelIoEx")
 #: What packages count as, by parts of their files' names; functions made by attrs have no file.
 FILES: Final = {
     "Trio": ("/site-packages/trio/", "/site-packages/outcome/", "<attrs generated methods"),
@@ -56,76 +57,101 @@ FILES: Final = {
     "h11": ("/h11/",),
     REST: ("/benchmarks/programs/",),
 }
-STEPS: Final = "steps of a task, from one wait to the next"
-IN_PYTHON: Final = "calls of functions written in Python"
-IN_C: Final = "calls of functions written in C"
-COUNTED: Final = (*[*CALLS][:4], STEPS, IN_PYTHON, IN_C)
+#: No part of the program: the profiler's own module, and what only Wine needs.
+LEFT_OUT: Final = {"profiled.py", "sitecustomize.py"}
+
+Function: TypeAlias = "tuple[str, int, str]"  # its file, line and name; a C function's file is "~"
 
 
-def kind(function: tuple[str, int, str]) -> str | None:
+def left_out(function: Function) -> bool:
+    return PureWindowsPath(function[0]).name in LEFT_OUT
+
+
+def kind(function: Function) -> str | None:
     """Return what the time of a function counts as; None if it counts with its caller."""
     path, _, name = function
     path = path.replace("\\", "/")
-    native = path == "~" or path.endswith("/benchmarks/profiled.py")
-    kinds, text = (CALLS, name) if native else (FILES, path)
+    kinds, text = (CALLS, name) if path == "~" or left_out(function) else (FILES, path)
     return next((kind for kind, parts in kinds.items() if any(p in text for p in parts)), None)
 
 
-def tables(key: str, title: str, profile: Path, requests: int = 1) -> tuple[Table, Table]:
-    """Return the share of the time of each kind, and how often some are called per request."""
+def read_profile() -> tuple[Counter[str], Counter[str]]:
+    """Return the seconds that were spent on each kind, and how often some were called."""
     seconds: Counter[str] = Counter()
     calls: Counter[str] = Counter()
-    stats: dict[Any, Any] = pstats.Stats(str(profile)).stats  # type: ignore[attr-defined]
+    stats: dict[Any, Any] = pstats.Stats(str(PROFILE)).stats  # type: ignore[attr-defined]
     for function, (_, times, own, _, callers) in stats.items():
-        if "readline" in function[2]:
-            continue  # it blocks until the next task comes
+        path, _, name = function
+        if "readline" in name or "_lsprof" in name:
+            continue  # the first blocks until the next task comes, the other is the profiler
         if found := kind(function):
             seconds[found] += own
             calls[found] += times
         else:
             for caller, (_, _, its, _) in callers.items():
                 seconds[kind(caller) or REST] += its
-        calls[IN_C if function[0] == "~" else IN_PYTHON] += times
-        calls[STEPS] += times if "'run' of '_contextvars.Context'" in function[2] else 0
-    share = Table(f"where-{key}", title, SHARE, "")
-    often = Table(f"where-{key}-calls", title, COUNT, "")
+        if path == "~":
+            calls["native"] += times - sum(n for by, (n, *_) in callers.items() if left_out(by))
+        elif not left_out(function):
+            calls["python"] += times
+        calls[STEPS] += times if "'run' of '_contextvars.Context'" in name else 0
+        if (path == "~" or left_out(function)) and any(part in name for part in NEEDED):
+            calls["system"] += times
+    return seconds, calls
+
+
+def shares(key: str, title: str, seconds: Counter[str]) -> Table:
+    table = Table(f"where-{key}", title, Figure("share of the time", "%"), "")
     for name in (*CALLS, *FILES):
-        share.add(name, 100 * seconds[name] / seconds.total())
-    for name in COUNTED:
-        often.add(name, calls[name] / requests)
-    return share, often
+        table.add(name, 100 * seconds[name] / seconds.total())
+    return table
 
 
 def times(where: Machine) -> Iterator[Table]:
     """Profile the works that have no pauses, and Hypercorn at full load."""
-    profile = SCRATCH / "profile"
+    profiled = (SCRIPT, PROFILE, "program")
+    program = where.python(*profiled, PROGRAMS / "trio_program.py", "trio_wsarecv")
     for work in (work for work in WORKS if work.key in BUSY):
-        program = (PROGRAMS / "trio_program.py", "trio_wsarecv")
-        child = where.start(where.python(SCRIPT, "time", profile, *program))
+        child = where.start(program)
         session = Session(child, work, where.server)
         count = work.start
         while session.round(count, work.unit).seconds < SECONDS:
             count *= 2
         session.finish()
         child.finish()
-        yield tables(work.key, work.title, profile)[0]
+        seconds, _ = read_profile()
+        yield shares(work.key, work.title, seconds)
     for name in ("Trio", "run"):
-        command = (SCRIPT, "time", profile, PROGRAMS / "http_app.py")
-        server = where.start(where.python(*command, run=name == "run"))
+        program = where.python(*profiled, PROGRAMS / "http_app.py", run=name == "run")
+        server = where.start(program)
         (port,) = server.expect("port")
         requests, _ = ask(f"http://127.0.0.1:{port:.0f}/", CONNECTIONS, 2)
         server.finish()
-        yield from tables(f"http-{name}", f"Hypercorn, {name}", profile, requests)
+        seconds, calls = read_profile()
+        title = f"Hypercorn, {name}"
+        yield shares(f"http-{name}", title, seconds)
+        often = Table(f"where-http-{name}-calls", title, Figure("calls", "per request"), "")
+        for counted in (*[*CALLS][:4], STEPS):
+            often.add(counted, calls[counted] / requests)
+        often.add("calls of functions written in Python", calls["python"] / requests)
+        often.add("calls of functions written in C", calls["native"] / requests)
+        yield often
 
 
 def count(where: Machine, receives: int) -> Iterator[Table]:
     """Count for stock Trio, for this package, and for Trio under ``run``."""
-    for mode, (title, figures) in MODES.items():
-        tables = {key: Table(f"calls-{mode}-{key}", title, figures[key]) for key in figures}
+    for mode, (title, keys) in MODES.items():
+        tables = {
+            key: Table(f"calls-{mode}-{key}", title, Figure(COUNTS[key], "per receive"))
+            for key in keys
+        }
         for name, kind, run in ((STOCK, STOCK, False), (OURS, OURS, False), (RUN, STOCK, True)):
-            child = where.start(where.python(SCRIPT, "calls", kind, mode, str(receives), run=run))
-            counts = json.loads(child.answer("calls"))
+            arguments = (SCRIPT, PROFILE, "receives", kind, mode, str(receives))
+            child = where.start(where.python(*arguments, run=run))
+            posted = int(child.answer("posted"))
             child.finish()
+            _, calls = read_profile()
+            calls["posted"] = posted
             for key, table in tables.items():
-                table.add(name, counts.get(key, 0))
+                table.add(name, calls[key] / receives)
         yield from tables.values()
