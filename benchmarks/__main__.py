@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -33,14 +33,14 @@ print("bench versions", ", ".join([f"CPython {platform.python_version()}", *vers
 """
 COMPARED: Final = ("trio", "cffi", "winloop", "hypercorn", "uvicorn", "h11")
 
-Want: TypeAlias = Callable[[str], bool]
+Only: TypeAlias = tuple[str, ...]  # how the keys of the tables begin that are wanted
 
 
-def on_windows(where: Machine, want: Want, share: int) -> Iterator[Table]:
-    """Measure the tables that are wanted, by their keys: whole, or a fifth if the share is 5."""
+def on_windows(where: Machine, only: Only, share: int) -> Iterator[Table]:
+    """Measure everything that is wanted on Windows; a fifth of it if the share is 5."""
     turns = ROUNDS // share
-    works = [work for work in WORKS if want(work.key)]
-    if want("calls"):
+    works = [work for work in WORKS if work.key.startswith(only)]
+    if "calls".startswith(only):
         yield from profiles.count(where, 50 // share)
     for base in (STOCK, STOCK_DATAGRAMS):
         together = [w for w in works if w.subjects[0] == base and not w.needs_machine]
@@ -49,22 +49,22 @@ def on_windows(where: Machine, want: Want, share: int) -> Iterator[Table]:
         if work.needs_machine:
             with machine.windows() as own:
                 yield from rounds.measure_all(own, [work], turns)
-    if want("cancel"):
+    if "cancel".startswith(only):
         with started(where, TRIO) as children:
             for count in (500, 2000):
                 yield rounds.cancel(children, count // share, turns)
     for work in IDLE:
-        if want(work.key):
+        if work.key.startswith(only):
             yield rounds.memory(work, (500 if work.load == "burst" else 2000) // share)
     if sys.platform == "linux":  # where wrk is
         for scheme in ("http", "https"):
-            if want(scheme):
+            if scheme.startswith(only):
                 yield from web.measure(where, scheme, max(1, 3 // share))
-        if want("where"):
+        if "where".startswith(only):
             yield from profiles.times(where)
 
 
-def everywhere(about: list[str], want: Want, share: int) -> Iterator[Table]:
+def everywhere(about: list[str], only: Only, share: int) -> Iterator[Table]:
     """Measure the same, and what needs no Windows; add what is measured, and how."""
     with machine.windows() as where:
         child = where.start(where.python("-c", VERSIONS, *COMPARED))
@@ -74,15 +74,15 @@ def everywhere(about: list[str], want: Want, share: int) -> Iterator[Table]:
         rounds = f"{ROUNDS // share} alternating rounds{quick}"
         about.append(f"Measured on {where.name}, {versions}; {rounds}; {where.pinning}.")
         print(about[-1])
-        yield from on_windows(where, want, share)
+        yield from on_windows(where, only, share)
     if sys.platform == "linux":
-        if want("own"):
+        if "own".startswith(only):
             yield from own_share.measure()
-        if want("cores"):
+        if "cores".startswith(only):
             yield from web.measure_workers()
 
 
-def compare(commit: str, want: Want) -> None:
+def compare(commit: str, only: Only) -> None:
     """Print the figures of a commit's package and of this one side by side, and the ratios.
 
     Both do the same works by the same programs.  Two processes of one program differ by a few per
@@ -105,7 +105,8 @@ def compare(commit: str, want: Want) -> None:
                     if (found := child.answer("package")).lower() != package.lower():
                         raise ProcessError(f"imported {found}, not {package}")
                 for work in WORKS:
-                    if want(work.key) and program in work.subjects and not work.needs_machine:
+                    wanted = work.key.startswith(only) and program in work.subjects
+                    if wanted and not work.needs_machine:
                         for table in rounds.measure(children, work, new.server, 15):
                             print(*table.lines(), sep="\n", flush=True)
 
@@ -131,19 +132,16 @@ def main() -> None:
         publish(options.output or results.OUTPUT)
         return
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-
-    def want(key: str) -> bool:
-        return not options.only or any(key.startswith(each) for each in options.only)
-
+    only = tuple(options.only) or ("",)
     begin = time.monotonic()
     machine.ensure_tools()
     if options.against:
-        compare(options.against, want)
+        compare(options.against, only)
         return
     whole = not (options.quick or options.only)
     found = Results()
     for _ in range(RUNS if whole else 1):
-        for table in everywhere(found.about, want, 5 if options.quick else 1):
+        for table in everywhere(found.about, only, 5 if options.quick else 1):
             print(*table.lines(), sep="\n", flush=True)
             found.add(table)
     if output := options.output or (results.OUTPUT if whole else None):

@@ -110,7 +110,7 @@ def shares(key: str, title: str, seconds: Counter[str]) -> Table:
 def times(where: Machine) -> Iterator[Table]:
     """Profile the works that have no pauses, and Hypercorn at full load."""
     profiled = (SCRIPT, PROFILE, "program")
-    program = where.python(*profiled, PROGRAMS / "trio_program.py", "trio_wsarecv")
+    program = where.python(*profiled, PROGRAMS / "trio_program.py", OURS, "streams")
     for work in (work for work in WORKS if work.key in BUSY):
         child = where.start(program)
         session = Session(child, work, where.server)

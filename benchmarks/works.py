@@ -32,17 +32,20 @@ RECEIVERS: Final = (*SERVERS, BARE, *LOOPS, RAW)
 
 def started(where: Machine, names: Iterable[str]) -> AbstractContextManager[dict[str, Child]]:
     """Start these subjects, which end with the block."""
-    streams, datagrams = PROGRAMS / "trio_program.py", PROGRAMS / "datagrams.py"
     raw = (*where.launcher, str(build("raw", "-lws2_32")))
+
+    def program(*arguments: str, run: bool = False) -> tuple[str, ...]:
+        return where.python(PROGRAMS / "trio_program.py", *arguments, run=run)
+
     commands = {
-        STOCK: where.python(streams, "streams"),
-        SOCKET: where.python(streams, "sockets"),
-        OURS: where.python(streams, "trio_wsarecv"),
-        RUN: where.python(streams, "streams", run=True),
-        STOCK_DATAGRAMS: where.python(datagrams, STOCK, "recvfrom"),
-        RUN_DATAGRAMS: where.python(datagrams, STOCK, "recvfrom", run=True),
-        **{f"{OURS} {call}": where.python(datagrams, OURS, call) for call in CALLS},
-        BARE: where.python(datagrams, STOCK, "wait_overlapped"),
+        STOCK: program(STOCK, "streams"),
+        SOCKET: program(STOCK, "sockets"),
+        OURS: program(OURS, "streams"),
+        RUN: program(STOCK, "streams", run=True),
+        STOCK_DATAGRAMS: program(STOCK, "recvfrom"),
+        RUN_DATAGRAMS: program(STOCK, "recvfrom", run=True),
+        **{f"{OURS} {call}": program(OURS, call) for call in CALLS},
+        BARE: program(STOCK, "wait_overlapped"),
         **{loop: where.python(PROGRAMS / "asyncio_program.py", loop) for loop in LOOPS},
         RAW: (*raw, "packets"),
         RAW_SKIP: (*raw, "skip"),
