@@ -32,13 +32,10 @@ async def answer(stream: trio_wsarecv.SocketStream) -> None:
     messages = Messages(stream)
     try:
         while True:
-            message = None
+            reply = b"still there?"
             with trio.move_on_after(0.1):
-                message = await messages.receive()
-            if message is None:
-                await messages.send(b"still there?")
-            else:
-                await messages.send(message.upper())
+                reply = (await messages.receive()).upper()
+            await messages.send(reply)
     except trio_wsarecv.IncompleteReceiveError:
         pass  # the client has finished
     except (trio.BrokenResourceError, ValueError) as error:
