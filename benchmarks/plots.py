@@ -5,7 +5,6 @@ A subject has the same colour in all of them.
 
 from __future__ import annotations
 
-import importlib
 import io
 import textwrap
 from pathlib import Path
@@ -37,9 +36,9 @@ SMALL: Final = ("--enable-id-stripping", "--shorten-ids", "--remove-metadata", "
 
 def draw(results: Results, folder: Path) -> None:
     """Draw every plot whose table there is."""
-    matplotlib: Any = importlib.import_module("matplotlib")
-    scour: Any = importlib.import_module("scour.scour")
-    matplotlib.use("svg")
+    import matplotlib
+    from scour import scour
+
     matplotlib.rcParams.update({"svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans"]})
     for key in PLOTS:
         if table := results.tables.get(key):
@@ -52,9 +51,10 @@ def draw(results: Results, folder: Path) -> None:
 
 def _bars(table: Table) -> Any:
     """Return a figure with a bar for the median of each row, and a line for its rounds."""
-    figure_module: Any = importlib.import_module("matplotlib.figure")
+    from matplotlib.figure import Figure
+
     rows = table.first()
-    figure = figure_module.Figure((WIDTH, 0.9 + 0.25 * len(rows)), layout="constrained")
+    figure = Figure((WIDTH, 0.9 + 0.25 * len(rows)), layout="constrained")
     axes = figure.subplots()
     names = [f"{name}{MARK if row.limit else ''}" for name, row in rows.items()]
     medians = [row.median for row in rows.values()]
