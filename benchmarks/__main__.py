@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -92,23 +93,27 @@ def compare(commit: str, only: Only) -> None:
     command = ["git", "archive", f"--output={archive}", commit, "trio_wsarecv"]
     subprocess.run(command, cwd=REPOSITORY, check=True)
     shutil.unpack_archive(archive, folder)
+    works = [work for work in WORKS if OURS in work.subjects and not work.needs_machine]
+    tables: dict[str, Table] = {}
     with machine.windows() as new:
         # What ``python -m`` starts is looked for in the working directory first.
         path = f"{windows_path(folder)};{new.environ['PYTHONPATH']}"
         old = new._replace(environ={**new.environ, "PYTHONPATH": path}, folder=folder)
         for program in 3 * (OURS, RUN):
-            print(f"{program}:")
             with started(old, [program]) as before, started(new, [program]) as after:
                 children = {commit: before[program], "work tree": after[program]}
                 for where, child in zip((old, new), children.values(), strict=True):
                     package = windows_path(where.folder / "trio_wsarecv" / "__init__.py")
                     if (found := child.answer("package")).lower() != package.lower():
                         raise ProcessError(f"imported {found}, not {package}")
-                for work in WORKS:
-                    wanted = work.key.startswith(only) and program in work.subjects
-                    if wanted and not work.needs_machine:
-                        for table in rounds.measure(children, work, new.server, 15):
-                            print(*table.lines(), sep="\n", flush=True)
+                for work in (work for work in works if work.key.startswith(only)):
+                    for table in rounds.measure(children, work, new.server, 15):
+                        key, title = f"{table.key} {program}", f"{program}: {table.title}"
+                        known = tables.setdefault(key, replace(table, title=title, samples={}))
+                        for name, samples in table.samples.items():
+                            known.add(name, *samples)
+    for _, table in sorted(tables.items()):
+        print(*table.lines(), sep="\n")
 
 
 def publish(folder: Path) -> None:
