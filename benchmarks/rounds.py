@@ -39,21 +39,12 @@ A_FEW: Final = 50  # connections
 
 
 class Sample(NamedTuple):
-    """One round, in seconds; the processor time includes that of Wine's server."""
+    """One round."""
 
-    units: float
     seconds: float
-    processor: float
-    generator: float
-
-    @property
-    def rate(self) -> float:
-        return self.units / self.seconds
-
-    @property
-    def per_unit(self) -> float:
-        """The processor time for each unit of the work, in microseconds."""
-        return 1e6 * self.processor / self.units
+    rate: float  # units of the work per second
+    processor: float  # microseconds for each unit, those of Wine's server included
+    busy: float  # the share of the time that the generator was
 
 
 class Session:
@@ -88,8 +79,8 @@ class Session:
         self._generator.tell(str(count) if rate is None else f"{count} {rate}")
         seconds, generator = self._expect("round")
         self._settle()
-        processor = processor_seconds(*self._pids) - before
-        return Sample(count * unit, seconds, processor, generator)
+        used, units = processor_seconds(*self._pids) - before, count * unit
+        return Sample(seconds, units / seconds, 1e6 * used / units, generator / seconds)
 
     def finish(self, *, kill: bool = False) -> None:
         """End the connections; or kill the subject, and the connections with it."""
@@ -130,15 +121,14 @@ def measure(
     samples: dict[str, list[Sample]] = {name: [] for name in sessions}
     for name in alternating(sessions, rounds):
         sample = sessions[name].round(max(1, round(counts[name])), work.unit, rate)
-        if work.rate and sample.per_unit < QUICKEST:
+        if work.rate and sample.processor < QUICKEST:
             raise ProcessError(f"{work.key}: {name} receives no messages")
         samples[name].append(sample)
-    key = f"{work.key}-processor" if work.figure else work.key
-    tables = [Table(key, work.title, work.processor, base)]
+    tables = [Table(work.key, work.title, work.figure or work.processor, base)]
     if work.figure:
-        tables.insert(0, Table(work.key, work.title, work.figure, base))
+        tables.append(Table(f"{work.key}-processor", work.title, work.processor, base))
     for name, session in sessions.items():
-        tables[-1].add(name, *(sample.per_unit for sample in samples[name]))
+        tables[-1].add(name, *(sample.processor for sample in samples[name]))
         if work.figure:
             tables[0].add(name, *(sample.rate for sample in samples[name]))
         if limit := _limit(work, samples[name]):
@@ -150,7 +140,7 @@ def measure(
 def _limit(work: Work, samples: Sequence[Sample]) -> str:
     """Say how the generator has limited the figure, if it has."""
     rate = statistics.median(sample.rate for sample in samples)
-    busy = statistics.median(sample.generator / sample.seconds for sample in samples)
+    busy = statistics.median(sample.busy for sample in samples)
     if work.rate and rate < BEHIND * work.rate:
         return f"{rate:,.0f} messages/s came instead of {work.rate:,}"
     if work.load in SENDING and busy > BUSY:
