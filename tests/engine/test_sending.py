@@ -7,8 +7,8 @@ import socket
 import struct
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import AsyncMock, create_autospec
 
-import attrs
 import pytest
 import trio
 from hypothesis import given
@@ -81,30 +81,28 @@ async def test_keyboard_interrupts_are_deferred_while_it_sends(simulation: Simul
 
 @pytest.mark.parametrize(
     ("cancelled_at", "count", "sent"),
-    [(None, 3, 0), (0, 1, 1), (100, 1000, 128), (999, 1000, 1000)],
+    [(-1, 3, 0), (0, 1, 1), (100, 1000, 128), (999, 1000, 1000)],
 )
 async def test_a_cancellation_is_seen_at_the_start_and_after_64_datagrams_only(
-    simulation: Simulation, cancelled_at: int | None, count: int, sent: int
+    simulation: Simulation, cancelled_at: int, count: int, sent: int
 ) -> None:
     sock = simulation.datagrams()
-    scope = trio.CancelScope()
-    taken = []
+    taken = 0
 
     def cancelling() -> Iterator[tuple[bytes, Any]]:
-        for number, each in enumerate(numbered(count)):
-            taken.append(number)
-            if number == cancelled_at:
+        nonlocal taken
+        for taken, each in enumerate(numbered(count), 1):
+            if taken > cancelled_at:
                 scope.cancel()
             yield each
 
-    if cancelled_at is None:
-        scope.cancel()
-    with scope:
+    with trio.CancelScope() as scope:
+        if cancelled_at < 0:
+            scope.cancel()
         assert await sock.sendto_many(cancelling()) == count
     assert scope.cancelled_caught is (sent < count)
     assert len(sent_by(sock)) == sent
-    assert len(taken) <= sent + 1
-    assert bool(taken) is (cancelled_at is not None)
+    assert taken <= sent + (cancelled_at > 0)
 
 
 async def test_only_one_task_waits_to_send_and_closing_the_socket_ends_it(
@@ -149,15 +147,10 @@ async def test_only_numeric_addresses_are_taken_and_no_name_is_resolved(
         await sock.sendto_many([(b"data", Address(HERE)), (b"data", address)])
     assert caught.value.sent == 1  # type: ignore[attr-defined]
     assert error is TypeError or str(caught.value).startswith(f"{address[0]!r} is not a numeric")
-
-
-async def test_an_ipv6_socket_takes_ipv6_addresses(simulation: Simulation) -> None:
-    sock = simulation.datagrams(family=socket.AF_INET6)
-    address = ("fe80::1", 53, 0, 7)
-    assert await sock.sendto_many([(b"data", address), (b"data", ("::ffff:192.0.2.1", 53))]) == 2
-    assert sent_by(sock)[0] == (b"data", address)
+    six = simulation.datagrams(family=socket.AF_INET6)
+    assert await six.sendto_many([(b"data", ("fe80::1", 53, 0, 7))]) == 1
     with pytest.raises(ValueError, match=r"192\.0\.2\.1"):
-        await sock.sendto_many([(b"data", HERE)])
+        await six.sendto_many([(b"data", HERE)])
 
 
 async def test_a_stream_has_neither_datagrams_nor_ancillary_data_to_send(
@@ -172,30 +165,21 @@ async def test_a_stream_has_neither_datagrams_nor_ancillary_data_to_send(
     assert sent_by(sock) == []
 
 
-class OwnError(Exception):
-    """One of the program's."""
-
-
-@attrs.frozen
-class FrozenError(Exception):
-    """One that takes no attributes."""
-
-
 class StubbornError(Exception):
-    """One that answers attributes with an error of its own."""
+    """One of the program's, which takes no attributes."""
 
     def __setattr__(self, name: str, value: object) -> None:
         raise OSError(name)
 
 
 #: What can follow datagrams that are sent: an item, a Winsock error, or an error of the iterable.
-REFUSALS = (WinsockError.WSAEHOSTUNREACH, WinsockError.WSAECONNRESET, WinsockError.WSAENOBUFS)
 failures = st.one_of(
     no_buffers.map(lambda data: (data, HERE)),
     no_addresses.map(lambda address: (b"data", address)),
     st.sampled_from([None, 5, b"data", (), (b"data",), (b"data", HERE, 0)]),
-    st.sampled_from([*REFUSALS, WinsockError.WSAEMSGSIZE, WinsockError.WSAENOTSOCK]),
-    st.sampled_from([OwnError, FrozenError, StubbornError, MemoryError]),
+    st.sampled_from([WinsockError.WSAECONNRESET, WinsockError.WSAENOBUFS]),
+    st.sampled_from([WinsockError.WSAEMSGSIZE, WinsockError.WSAENOTSOCK]),
+    st.sampled_from([StubbornError, MemoryError]),
 )
 
 
@@ -247,7 +231,7 @@ async def test_however_a_call_fails_it_tells_how_many_were_sent(
                 await sock.sendto_many(datagrams())
             nursery.cancel_scope.cancel()
         assert kind is not OSError or winerror(caught.value) == failure
-        if failure not in (FrozenError, StubbornError):
+        if failure is not StubbornError:
             assert caught.value.sent == len(good)
         assert sent_by(sock) == [(bytes(data), address or b"") for data, address in good]
 
@@ -325,62 +309,53 @@ async def test_a_cancelled_message_has_not_been_sent(simulation: Simulation) -> 
     call.scope.cancel()
     await simulation.run()
     assert call.cancelled
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        sock.peer.outgoing.room = None
-        await sock.sendmsg([b"data"])
-    assert scope.cancelled_caught
+    sock.peer.outgoing.room = None
+    call = simulation.call(sock.sendmsg, [b"data"])
+    call.scope.cancel()
+    await simulation.run()
+    assert call.cancelled
     assert sock.peer.outgoing.sent == []
 
 
-class Resolver(trio.abc.HostnameResolver):
-    """Returns these addresses one after the other, then fails; records what was asked."""
+async def test_a_send_that_waits_can_be_closed(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wait(_: object) -> None:
+        await trio.sleep_forever()
 
-    def __init__(self, *addresses: tuple[Any, ...]) -> None:
-        self.asked: list[Any] = []
-        self._addresses = iter(addresses)
-        trio.socket.set_custom_hostname_resolver(self)
+    monkeypatch.setattr(trio.lowlevel, "wait_writable", wait)
+    sock = simulation.stream()
+    sock.peer.outgoing.room = 0
+    sending: Any = sock.sendmsg([b"data"])
+    sending.send(None)
+    sending.close()  # as at the end of a run that has crashed
 
-    async def getaddrinfo(self, *arguments: Any) -> Any:
-        self.asked.append(arguments)
-        await trio.lowlevel.checkpoint()
-        for address in self._addresses:
-            return [(None, None, 0, "", address), (None, None, 0, "", ("another", 1))]
-        raise OSError("no such name")
 
-    async def getnameinfo(self, *arguments: Any) -> Any:
-        raise NotImplementedError
+def resolve(*addresses: tuple[Any, ...]) -> AsyncMock:
+    """Have names resolved to these addresses, one after the other; return what is called."""
+    resolver: Any = create_autospec(trio.abc.HostnameResolver, instance=True)
+    found = [[(0, 0, 0, "", each), (0, 0, 0, "", ("another", 1))] for each in addresses]
+    resolver.getaddrinfo.side_effect = [*found, OSError("no such name")]
+    trio.socket.set_custom_hostname_resolver(resolver)
+    return resolver.getaddrinfo  # type: ignore[no-any-return]
 
 
 async def test_a_name_is_resolved_as_by_trios_own_sendto(simulation: Simulation) -> None:
-    resolver = Resolver(HERE, ("2001:db8::1", 53, 0, 0))
+    resolver = resolve(HERE, ("2001:db8::1", 53, 0, 0))
     sock = simulation.datagrams()
     await sock.sendmsg([b"data"], (), 0, ("name.invalid", 53))
     assert sock.peer.outgoing.sent == [Sent("WSASendTo", b"data", NAME)]
-    assert resolver.asked == [(b"name.invalid", 53, sock.family, sock.type, 0, 0)]
+    resolver.assert_called_once_with(b"name.invalid", 53, sock.family, sock.type, 0, 0)
     six = simulation.datagrams(family=socket.AF_INET6)
     await six.sendmsg([b"data"], (), 0, ("name.invalid", 53, 0, 7))
     (sent,) = six.peer.outgoing.sent
     assert sent.name.endswith(struct.pack("<I", 7))
     with pytest.raises(ValueError, match="null"):  # before the resolver is asked
         await sock.sendmsg([b"data"], (), 0, ("name\0invalid", 53))
-
-
-@pytest.mark.parametrize(
-    ("address", "host"),
-    [
-        (("<broadcast>", 53), "255.255.255.255"),
-        ((b"127.0.0.1", 53), "127.0.0.1"),
-        (("127.0.0.1", "53"), "127.0.0.1"),
-        (("", 53), "127.0.0.1"),
-    ],
-)
-async def test_an_address_is_understood_as_by_trios_own_sendto(
-    simulation: Simulation, address: Any, host: str
-) -> None:
-    sock = simulation.datagrams()
-    await sock.sendmsg([b"data"], (), 0, address)
-    assert sent_by(sock) == [(b"data", sockaddr_in(socket.inet_aton(host), 53))]
+    for host, port in (("", 53), (b"127.0.0.1", 53), ("127.0.0.1", "53"), ("<broadcast>", 53)):
+        await sock.sendmsg([b"data"], (), 0, (host, port))
+    hosts = [each.name[4:8] for each in sock.peer.outgoing.sent[1:]]
+    assert hosts == [*3 * [b"\x7f\0\0\1"], b"\xff\xff\xff\xff"]
 
 
 @pytest.mark.parametrize(("count", "given"), [(1, 1), (1024, 1024), (1025, 1), (5000, 1)])
@@ -433,7 +408,7 @@ async def test_a_message_of_anything_is_sent_whole_or_not_at_all(
         sock = simulation.datagrams()
         if is_refused:
             sock.peer.outgoing.refusals.append(WinsockError.WSAECONNRESET)
-        Resolver()
+        resolve()
         try:
             nbytes = await sock.sendmsg(parts, ancdata, flags, address)
         except (TypeError, ValueError, OverflowError, BufferError, OSError):
