@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import signal
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.engine.flows import LARGE, MEDIUM, make_flow
 from tests.peers import pattern
 from tests.receiving import SENDER, SENDER_ADDRESS, is_claimed
 from tests.simulation import Call, CancelAnswer, Simulation
@@ -19,9 +19,9 @@ from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import wsarecv
 from trio_wsarecv._engine import port
 from trio_wsarecv._engine.memory import Run
-from trio_wsarecv._engine.send import send
 from trio_wsarecv._winsock.operation import Operation, State
 
+from .flows import LARGE, MEDIUM, make_flow
 from .receives import both_kinds, socket_for, when
 
 
@@ -29,20 +29,35 @@ class Stop(Exception):
     """Raised by a signal handler."""
 
 
+def stop(*_: object) -> NoReturn:
+    raise Stop
+
+
+def hook(simulation: Simulation, moment: str, handler: Callable[[], object]) -> None:
+    """Have a signal handler run once, in the next call of this kind."""
+    owner, name = {
+        "submit": (simulation.ws2_32, "on_call"),
+        "wait": (simulation, "on_wait"),
+        "cancel": (simulation.kernel32, "on_call"),
+    }[moment]
+
+    def handle() -> None:
+        setattr(owner, name, lambda: None)
+        handler()
+
+    setattr(owner, name, handle)
+
+
+def interrupt() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
 @pytest.mark.parametrize("moment", ["submit", "wait", "cancel"])
 def test_a_keyboard_interrupt_waits_for_the_packet(simulation: Simulation, moment: str) -> None:
-    def interrupt() -> None:
-        signal.raise_signal(signal.SIGINT)
-
     async def main() -> None:
         sock = simulation.stream()
         simulation.deliver_automatically()
-        if moment == "submit":
-            simulation.ws2_32.on_call = interrupt
-        elif moment == "wait":
-            simulation.on_wait = interrupt
-        else:
-            simulation.kernel32.on_call = interrupt
+        hook(simulation, moment, interrupt)
         with trio.move_on_after(1):
             await sock.recv(100)
         await trio.lowlevel.checkpoint()
@@ -53,16 +68,12 @@ def test_a_keyboard_interrupt_waits_for_the_packet(simulation: Simulation, momen
 
 
 def test_a_keyboard_interrupt_does_not_stop_a_close(simulation: Simulation) -> None:
-    def interrupt() -> None:
-        simulation.kernel32.on_call = lambda: None
-        signal.raise_signal(signal.SIGINT)
-
     async def main() -> None:
         sock = simulation.stream()
         async with simulation.nursery() as nursery:
             call = Call(nursery, sock.recv, 100)
             await simulation.run()
-            simulation.kernel32.on_call = interrupt
+            hook(simulation, "cancel", interrupt)
             sock.close()
             assert simulation.events[-1] == "cancel"
             with pytest.raises(KeyboardInterrupt):
@@ -74,30 +85,16 @@ def test_a_keyboard_interrupt_does_not_stop_a_close(simulation: Simulation) -> N
     trio.run(main)
 
 
-def raises_once(owner: object, name: str) -> None:
-    """Have a signal handler raise in the next call of a hook of the simulation."""
-
-    def interrupt() -> None:
-        setattr(owner, name, lambda: None)
-        raise Stop
-
-    setattr(owner, name, interrupt)
-
-
 @pytest.mark.parametrize("mode", ["default mode", "skip mode"])
-@pytest.mark.parametrize("moment", ["call", "wait", "call, cancel", "wait, cancel"])
+@pytest.mark.parametrize("moment", ["submit", "wait", "submit, cancel", "wait, cancel"])
 @pytest.mark.parametrize("arrival", ["before", "as it is cancelled", "just before", "after"])
 async def test_an_interrupted_receive_waits_for_its_packet_and_leaves_its_data_to_the_next(
-    simulation: Simulation,
-    monkeypatch: pytest.MonkeyPatch,
-    arrival: str,
-    moment: str,
-    mode: str,
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, arrival: str, moment: str, mode: str
 ) -> None:
     # `test_every_step` tries all calls at all moments, but it cannot be measured.
     simulation.knows_answers = False
     sock = socket_for(simulation, mode)
-    if arrival != "just before" or moment.startswith("call"):
+    if arrival != "just before" or moment.startswith("submit"):
         simulation.deliver_automatically()
     if arrival == "before":
         sock.peer.send(b"data")
@@ -111,13 +108,8 @@ async def test_an_interrupted_receive_waits_for_its_packet_and_leaves_its_data_t
         monkeypatch.setattr(simulation.kernel32, "cancel", cancel_too_late)
     elif arrival == "as it is cancelled":
         simulation.behave(prompt=False, cancel=CancelAnswer.COMPLETES)
-    hooks = {
-        "call": (simulation.ws2_32, "on_call"),
-        "wait": (simulation, "on_wait"),
-        "cancel": (simulation.kernel32, "on_call"),
-    }
     for each in moment.split(", "):
-        raises_once(*hooks[each])
+        hook(simulation, each, stop)
     call = await simulation.begin(sock.recv, 100)
     if arrival == "as it is cancelled":
         assert not call.done
@@ -147,33 +139,13 @@ async def test_a_woken_task_does_not_wait_for_the_packet_again(simulation: Simul
     assert operation.state is State.COMPLETED
 
 
-async def test_a_task_that_is_interrupted_in_line_leaves_it(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_: object) -> None:
-        raise Stop
-
-    sock = simulation.stream()
-    first = await simulation.begin(sock.recv, 100)
-    first.scope.cancel()
-    with monkeypatch.context() as patch:
-        patch.setattr(trio.lowlevel, "wait_task_rescheduled", fail)
-        second = await simulation.begin(sock.recv, 100)
-    third = await simulation.begin(sock.recv, 100)
-    await simulation.step()
-    assert isinstance(second.error, Stop)
-    sock.peer.send(b"data")
-    await simulation.step()
-    assert third.value == b"data"
-
-
 async def test_an_interrupted_receive_leaves_a_datagram_with_its_flags(
     simulation: Simulation,
 ) -> None:
     simulation.deliver_automatically()
     sock = simulation.datagrams()
     sock.peer.send(pattern(150), SENDER)
-    raises_once(simulation, "on_wait")
+    hook(simulation, "wait", stop)
     with pytest.raises(Stop):
         await sock.recvmsg(100)
     assert await sock.recvmsg(100) == (pattern(100), [], 0x100, SENDER_ADDRESS)
@@ -186,7 +158,7 @@ async def test_an_interrupted_cancellation_takes_nothing_from_the_kernel(
     sock, other = simulation.stream(), simulation.stream()
     call = await simulation.begin(sock.recv, 100)
     ask = {"cancel": call.scope.cancel, "close": sock.close, "shut down": sock.receiver.cancel}
-    raises_once(simulation.kernel32, "on_call")
+    hook(simulation, "cancel", stop)
     with pytest.raises(Stop):
         ask[what]()
     await simulation.step()
@@ -242,16 +214,13 @@ async def test_a_failure_while_more_is_received_keeps_the_count_of_lent_memory(
     data = pattern(MEDIUM + 5000)
     made = []
 
-    def fail(_: Operation) -> int:
-        raise MemoryError
-
     for _ in range(3):
         sock = simulation.stream(made_here=True)
         await make_flow(simulation, sock, MEDIUM)
         sock.peer.send(data)
         with monkeypatch.context() as patch:
-            patch.setattr(Operation, "receive_nonblocking", fail)
-            with pytest.raises(MemoryError):
+            patch.setattr(Operation, "receive_nonblocking", stop)
+            with pytest.raises(Stop):
                 await sock.recv(LARGE)
         received = b""
         while len(received) < len(data):
@@ -264,8 +233,9 @@ async def test_a_failure_while_more_is_received_keeps_the_count_of_lent_memory(
 # In line for the socket.
 
 
-async def test_a_task_that_is_interrupted_as_it_gets_its_turn_passes_it_on(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("has_turn", [False, True], ids=["before its turn", "as it gets its turn"])
+async def test_a_task_that_is_interrupted_in_line_passes_its_turn_on(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, has_turn: bool
 ) -> None:
     sock = simulation.stream()
     first = await simulation.begin(sock.recv, 100)
@@ -273,7 +243,8 @@ async def test_a_task_that_is_interrupted_as_it_gets_its_turn_passes_it_on(
     wait = trio.lowlevel.wait_task_rescheduled
 
     async def wait_and_be_interrupted(abort: Any) -> None:
-        await wait(abort)
+        if has_turn:
+            await wait(abort)
         raise Stop
 
     with monkeypatch.context() as patch:
@@ -329,30 +300,3 @@ async def receive_near_the_limit(sock: SocketOverSimulation, left: int) -> bytes
         return await (descend(frames - 1) if frames else sock.recv(100))
 
     return await descend(sys.getrecursionlimit() - depth - left)
-
-
-def test_a_send_that_waits_can_be_closed(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def wait_for_ever(_: object) -> None:
-        await trio.sleep_forever()
-
-    def attempt() -> int:
-        raise BlockingIOError
-
-    closed = []
-
-    async def program() -> None:
-        try:
-            await send(simulation.stream().stdlib, attempt)
-        finally:
-            closed.append(True)
-
-    async def main() -> None:
-        coroutine = program()
-        coroutine.send(None)
-        coroutine.close()  # as at the end of a run that has crashed
-
-    monkeypatch.setattr(trio.lowlevel, "wait_writable", wait_for_ever)
-    trio.run(main)
-    assert closed
