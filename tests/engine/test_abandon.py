@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import socket
-from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 import trio
@@ -29,7 +29,7 @@ class Crashed:
 
     Args:
       in_line: how many more tasks wait for their turn behind the first, which is cancelled.
-      before: what happens before the crash.
+      closing: whether the socket is closed before the crash.
     """
 
     def __init__(
@@ -39,9 +39,8 @@ class Crashed:
         receive: Receive = RECEIVES["recv"],
         *,
         in_line: int = 0,
-        before: Callable[[], object] = lambda: None,
+        closing: bool = False,
     ) -> None:
-        self.exception: BaseException | None = None
         self.calls: list[Call] = []
         clock = CrashingClock()
 
@@ -55,14 +54,13 @@ class Crashed:
                 for _ in range(in_line):
                     self.calls.append(Call(nursery, receive, sock))
                     await simulation.run()
-                before()
+                if closing:
+                    sock.close()
                 clock.crash()
 
-        try:
+        with pytest.raises(trio.TrioInternalError) as caught:
             trio.run(main, clock=clock)
-        except trio.TrioInternalError as exc:
-            self.exception = exc
-        assert self.exception is not None
+        self.exception: BaseException | None = caught.value
 
     def drop(self) -> None:
         """Have Python finalize the tasks."""
@@ -95,16 +93,11 @@ def test_what_the_kernel_has_survives_the_end_of_the_run(
 def test_a_handle_that_a_receive_was_to_close_is_closed_when_the_run_ends(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, refused: bool
 ) -> None:
-    def refuse(handle: int) -> None:
-        raise BlockingIOError
-
-    def close() -> None:
-        sock.close()
-        if refused:
-            monkeypatch.setattr(socket, "close", refuse)
-
     sock = simulation.stream()
-    Crashed(simulation, sock, before=close).drop()
+    crashed = Crashed(simulation, sock, closing=True)
+    if refused:
+        monkeypatch.setattr(socket, "close", Mock(side_effect=BlockingIOError))
+    crashed.drop()
     assert sock.peer.handles == refused
     assert simulation.events.count("close") == (not refused)
     simulation.check()
@@ -115,17 +108,14 @@ def test_nothing_is_cancelled_on_a_handle_that_was_taken_away(simulation: Simula
     # Somebody took the handle out of the standard library's socket and closed it.  Now its number
     # serves another socket.
     sock = simulation.stream()
-    strangers = []
-
-    def take_handle() -> None:
-        handle = sock.stdlib.detach()
-        simulation.kernel.close_handle(handle)
-        strangers.append(simulation.stream())
-        assert strangers[0].fileno() == handle
-
-    Crashed(simulation, sock, before=take_handle).drop()
+    handle = sock.fileno()
+    crashed = Crashed(simulation, sock)
+    simulation.kernel.close_handle(sock.stdlib.detach())
+    stranger = simulation.stream()
+    assert stranger.fileno() == handle
+    crashed.drop()
     assert "cancel" not in simulation.events
-    assert strangers[0].peer.handles == 1
+    assert stranger.peer.handles == 1
 
 
 @crashes
@@ -181,18 +171,16 @@ def test_after_a_crash_the_next_run_receives_although_the_tasks_are_kept(
 def test_a_socket_is_closed_at_once_after_a_crash_although_the_tasks_are_kept(
     simulation: Simulation, receive: Receive, is_stream: bool, where: str
 ) -> None:
-    async def close_in_a_run() -> None:
+    async def close() -> None:
         sock.close()
 
     sock = socket_for(simulation, "default mode", is_stream=is_stream)
     crashed = Crashed(simulation, sock, receive)
     handle = sock.fileno()
-    if where == "outside of a run":
-        sock.close()
-    elif where == "in the next run":
-        trio.run(close_in_a_run)
+    if where == "in the next run":
+        trio.run(close)
     else:
-        sock.stdlib.close()
+        (sock if where == "outside of a run" else sock.stdlib).close()
     assert sock.peer.handles == 0
     # The number serves another socket now, whose receive nobody may cancel.
     stranger = simulation.stream()
@@ -204,17 +192,6 @@ def test_a_socket_is_closed_at_once_after_a_crash_although_the_tasks_are_kept(
     assert stranger.peer.handles == 1
 
 
-# A coroutine that the test itself starts, and closes.
-
-
-def start(simulation: Simulation, receive: Any) -> Any:
-    """Run a receive until it sleeps in the test's own task, which does not deliver its packet."""
-    simulation.driver = None
-    simulation.behave(prompt=False)
-    receive.send(None)
-    return receive
-
-
 @pytest.mark.parametrize("interrupted", [False, True])
 @pytest.mark.abandons
 async def test_a_coroutine_that_is_closed_abandons_its_operation(
@@ -224,16 +201,22 @@ async def test_a_coroutine_that_is_closed_abandons_its_operation(
         simulation.on_wait = lambda: None
         raise ZeroDivisionError  # as a signal handler may; then the packet is awaited
 
+    def start_and_close(receiving: Any) -> None:
+        simulation.driver = None  # or this task would be given the packet
+        receiving.send(None)
+        receiving.close()
+
+    simulation.behave(prompt=False)
     sock = simulation.stream()
     buffer = bytearray(100)
     if interrupted:
         simulation.on_wait = interrupt
-    start(simulation, sock.recv_into(buffer)).close()
+    start_and_close(sock.recv_into(buffer))
     gc.collect()
     with pytest.raises(BufferError):
         buffer.append(0)
     # Another operation serves the socket, and nobody cancels the abandoned one any more.
-    start(simulation, sock.recv(100)).close()
+    start_and_close(sock.recv(100))
     first, second = sock.peer.requests
     assert first.address != second.address
     events = simulation.events
@@ -249,10 +232,7 @@ async def test_a_coroutine_that_is_closed_abandons_its_operation(
 async def test_an_operation_that_no_task_can_wait_for_keeps_its_memory(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def wait_overlapped(handle: int, lpOverlapped: int) -> NoReturn:
-        raise RecursionError
-
-    monkeypatch.setattr(simulation, "wait_overlapped", wait_overlapped)
+    monkeypatch.setattr(simulation, "wait_overlapped", AsyncMock(side_effect=RecursionError))
     sock = simulation.stream()
     buffer = bytearray(100)
     with pytest.raises(RecursionError):
