@@ -10,7 +10,6 @@ import trio
 from tests.peers import pattern
 from tests.receiving import winerror
 from tests.simulation import Call, Simulation
-from tests.simulation.memory import Block
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
@@ -38,35 +37,10 @@ def offers(sock: SocketOverSimulation) -> list[int]:
     return sizes
 
 
-class Blocks(dict[int, Block]):
-    """The blocks of a simulation's memory.
-
-    Attributes:
-      most_lent: the most bytes there have been in blocks that the run lends.
-    """
-
-    def __init__(self, simulation: Simulation) -> None:
-        super().__init__()
-        self.most_lent = 0
-        assert not simulation.kernel.memory.blocks
-        simulation.kernel.memory.blocks = self
-
-    def __setitem__(self, address: int, block: Block) -> None:
-        super().__setitem__(address, block)
-        if block.size in SIZES[1:]:
-            self.most_lent = max(self.most_lent, self.lent)
-
-    def sizes(self) -> list[int]:
-        """Return the sizes of the blocks that the run lends, lent or free."""
-        return sorted(block.size for block in self.values() if block.size in SIZES[1:])
-
-    @property
-    def lent(self) -> int:
-        return sum(self.sizes())
-
-    @property
-    def total(self) -> int:
-        return sum(block.size for block in self.values())
+def blocks(simulation: Simulation) -> list[int]:
+    """Return the sizes of the blocks that the run has for lending, lent or free."""
+    sizes = (block.size for block in simulation.kernel.memory.blocks.values())
+    return sorted(size for size in sizes if size in SIZES[1:])
 
 
 async def receive(
