@@ -317,16 +317,18 @@ async def test_a_cancelled_message_has_not_been_sent(simulation: Simulation) -> 
     assert sock.peer.outgoing.sent == []
 
 
+@pytest.mark.parametrize("call", ["sendmsg", "sendto_many"])
 async def test_a_send_that_waits_can_be_closed(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     async def wait(_: object) -> None:
         await trio.sleep_forever()
 
     monkeypatch.setattr(trio.lowlevel, "wait_writable", wait)
-    sock = simulation.stream()
+    sock = simulation.datagrams()
     sock.peer.outgoing.room = 0
-    sending: Any = sock.sendmsg([b"data"])
+    argument = [b"data"] if call == "sendmsg" else numbered(1)
+    sending = getattr(sock, call)(argument)
     sending.send(None)
     sending.close()  # as at the end of a run that has crashed
 
