@@ -223,6 +223,7 @@ async def test_a_peek_that_has_to_wait_takes_nothing(
     # The flag is set again for each attempt, since a call may clear it.
     simulation.behave(flags_out=flags_out)
     sock = simulation.stream()
+    counted = Counted()
     call = await simulation.begin(PEEKS[kind], sock)
     assert not call.done
     simulation.readers.wake()
@@ -231,6 +232,7 @@ async def test_a_peek_that_has_to_wait_takes_nothing(
     await simulation.run()
     assert call.succeeded
     assert sock.peer.waiting == b"data"
+    assert counted.pended == 1
 
 
 async def test_peeking_leaves_the_data_where_it_is_and_is_not_overlapped(

@@ -77,6 +77,7 @@ EVENTS: dict[str, Any] = {
     "abort": lambda sock, _: sock.peer.end(NtStatus.CANCELLED),
     "abort with data": lambda sock, _: sock.peer.end(NtStatus.CANCELLED, b"data"),
     "cancel": lambda _, call: call.scope.cancel(),
+    "close": lambda sock, _: sock.close(),
 }
 TOO_LATE = {"pended": 1, "received_despite_cancel": 1, "bytes": 4, "overlapped": 1}
 ONE = {"bytes": 4, "datagrams": 1}
@@ -88,6 +89,7 @@ ON_STREAMS: dict[str, dict[str, int]] = {
     "begin, data, .": {"pended": 1, "bytes": 4, "overlapped": 1},
     "begin, cancel, .": {"pended": 1, "cancelled": 1, "overlapped": 1},
     "begin, data, cancel, .": TOO_LATE,
+    "begin, data, close, .": {"pended": 1, "bytes": 4, "overlapped": 1},
     "refuse, begin": {"failed": 1, "overlapped": 1},
     "begin, reset, .": {"pended": 1, "failed": 1, "overlapped": 1},
     "begin, abort, data, .": {"pended": 1, "bytes": 4, "overlapped": 2},
