@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -22,17 +21,14 @@ def ensure(requirements: str) -> Path:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "trio_wsarecv" / file.parent.name / f"{VERSION}-{digest}"
-    if sys.platform == "win32" or folder.exists():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        new = Path(scratch) / "packages"
-        platform = ["--platform", "win_amd64", "--python-version", VERSION, "--implementation=cp"]
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        command += ["--no-deps", "--only-binary=:all:", "--require-hashes", *platform]
-        command += ["--target", str(new), "-r", str(file)]
-        subprocess.run(command, check=True)
-        new.rename(folder)
+    if sys.platform != "win32" and not folder.exists():
+        from .wine.environment import pip
+
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            new = Path(scratch) / "packages"
+            pip(Path(scratch), "install", f"--target={new}", "-r", file)
+            new.rename(folder)
     return folder
 
 

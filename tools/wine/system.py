@@ -66,25 +66,11 @@ def check_call(
 
 
 @contextlib.contextmanager
-def locked(path: Path, notice: str | None = None) -> Iterator[None]:
-    """Hold the lock file `path`; if another process does, print the notice and wait for it."""
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`; while another process does, wait."""
     with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if notice:
-                say(notice)
-            fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def missing_packages(commands: Mapping[str, list[str]] = COMMANDS) -> list[str]:
-    missing = [
-        packages for command, packages in commands.items() if not shutil.which(command, path=PATH)
-    ]
-    if not any(map(importlib.util.find_spec, ["pip", "ensurepip"])):
-        missing.append(["python3-venv"])
-    return list(dict.fromkeys(package for packages in missing for package in packages))
 
 
 def install_missing_packages(commands: Mapping[str, list[str]] = COMMANDS) -> None:
@@ -94,19 +80,22 @@ def install_missing_packages(commands: Mapping[str, list[str]] = COMMANDS) -> No
     """
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise Problem("a Windows CPython runs on x86-64 Linux only (and on Windows itself)")
-    packages = missing_packages(commands)
-    if not packages:
+    missing = [
+        package
+        for command, packages in commands.items()
+        if not shutil.which(command, path=PATH)
+        for package in packages
+    ]
+    if not any(map(importlib.util.find_spec, ["pip", "ensurepip"])):
+        missing.append("python3-venv")
+    if not missing:
         return
-    install = [*APT_INSTALL, *packages]
-    line = f"sudo apt-get update && sudo {' '.join(install)}"
-    if not shutil.which("apt-get"):
-        raise Problem(f"install what these Debian packages hold: {' '.join(packages)}")
-    if os.geteuid() != 0:
+    install = [*APT_INSTALL, *dict.fromkeys(missing)]
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        line = f"sudo apt-get update && sudo {' '.join(install)}"
         raise Problem(f"Debian packages are missing. Install them and start this again:\n  {line}")
-    say(f"installing Debian packages, which may take minutes: {' '.join(packages)}")
+    say(f"installing Debian packages, which may take minutes: {' '.join(missing)}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     check_call(["apt-get", "update"], env=env)
     check_call(install, env=env)
     importlib.invalidate_caches()
-    if still := missing_packages(commands):
-        raise Problem(f"still missing after apt-get: {' '.join(still)}")

@@ -9,14 +9,13 @@ on Windows has; and pip, unlike uv, would resolve the packages for Linux.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
 
 assert sys.platform != "win32"
 
-from .environment import HERE, ensure  # noqa: E402
+from .environment import VERSION, adapt, ensure  # noqa: E402
 from .prefix import windows_path  # noqa: E402
 from .system import Problem, check_call  # noqa: E402
 
@@ -31,15 +30,13 @@ def create(folder: Path, requirements: list[str]) -> None:
         (scripts / file.name).symlink_to(file)
     settings = f"home = {windows_path(home)}\ninclude-system-site-packages = false\n"
     (folder / "pyvenv.cfg").write_text(settings, encoding="utf-8")
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
     target = ["--target", str(packages), "--only-binary=:all:"]
-    target += ["--python-platform=windows", f"--python-version={version}"]
+    target += ["--python-platform=windows", f"--python-version={VERSION}"]
     check_call([sys.executable, "-m", "uv", "pip", "install", *target, *requirements])
-    shutil.copy(HERE / "site" / "sitecustomize.py", packages)
+    adapt(packages)
 
 
 if __name__ == "__main__":
-    os.environ.pop("WINPYTHON_VENV", None)
     try:
         create(Path(sys.argv[1]), sys.argv[2:])
     except Problem as problem:
