@@ -40,6 +40,6 @@ def test_every_open_question_is_in_the_limitations() -> None:
 
 
 def test_the_memory_of_posted_receives_is_measured() -> None:
-    header, *rows = output("posted.py", "--messages", "5", "--rounds", "1")
+    header, *rows = output("posted.py", "5", "1")
     assert header.startswith("subject\t")
     assert len(rows) == 17

@@ -3,71 +3,50 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import sys
 import time
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlsplit
 
 import trio
 from tqdm import tqdm
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
-class Download:
-    """A file to download by HTTP, with its progress on standard error."""
 
-    def __init__(self, url: str, file: BinaryIO) -> None:
-        self.parts = urlsplit(url)
-        self.host, self.port = self.parts.hostname or "", self.parts.port or 80
-        self.file = file
-        self.began = time.perf_counter()
-
-    async def request(self, stream: trio.abc.Stream) -> None:
-        """Request the file, and write the first bytes of it."""
-        request = f"GET {self.parts.path} HTTP/1.0\r\nHost: {self.parts.netloc}\r\n\r\n"
-        await stream.send_all(request.encode("ascii"))
-        response = b""
-        while b"\r\n\r\n" not in response:
-            data = await stream.receive_some()
-            if not data:
-                sys.exit("the server closed the connection early")
-            response += data
-        head, _, body = response.partition(b"\r\n\r\n")
-        status, *fields = head.decode("latin-1").split("\r\n")
-        if status.split()[1] != "200":
-            sys.exit(status)
-        headers = dict(field.lower().split(": ", 1) for field in fields)
-        # Under Wine, this program always writes to a pipe.  COLUMNS says how wide the terminal at
-        # the other end is, if there is one.
-        columns = int(os.environ.get("COLUMNS", "0"))
-        self.bar = tqdm(
-            total=int(headers["content-length"]),
-            unit="B",
-            unit_scale=True,
-            unit_divisor=1024,
-            mininterval=0.05 if columns else 1.0,
-            ncols=columns or 79,
-        )
-        self.write(body)
-
-    def write(self, data: bytes | memoryview) -> None:
-        self.file.write(data)
-        self.bar.update(len(data))
-
-    def report(self) -> None:
-        self.bar.close()
-        print(
-            json.dumps({"written": self.file.tell(), "seconds": time.perf_counter() - self.began})
-        )
+async def download(
+    url: str,
+    file: BinaryIO,
+    stream: trio.abc.Stream,
+    receive: Callable[[], Awaitable[bytes | memoryview]],
+) -> None:
+    """Download a file by HTTP, with the progress on standard error."""
+    began = time.perf_counter()
+    parts = urlsplit(url)
+    request = f"GET {parts.path} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n"
+    await stream.send_all(request.encode("ascii"))
+    head = b""
+    while b"\r\n\r\n" not in head:
+        data = await receive()
+        assert data, "the server closed the connection early"
+        head += data
+    head, _, data = head.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)^HTTP/1.[01] 200 .*\ncontent-length: (\d+)", head, re.DOTALL)
+    assert length, head
+    with tqdm(total=int(length[1]), unit="B", unit_scale=True, unit_divisor=1024) as bar:
+        while data:
+            file.write(data)
+            bar.update(len(data))
+            data = await receive()
+    print(json.dumps({"written": file.tell(), "seconds": time.perf_counter() - began}))
 
 
 async def main(url: str, file: BinaryIO) -> None:
-    download = Download(url, file)
-    async with await trio.open_tcp_stream(download.host, download.port) as stream:
-        await download.request(stream)
-        while data := await stream.receive_some():
-            download.write(data)
-    download.report()
+    address = urlsplit(url)
+    async with await trio.open_tcp_stream(address.hostname or "", address.port or 80) as stream:
+        await download(url, file, stream, stream.receive_some)
 
 
 if __name__ == "__main__":

@@ -2,23 +2,26 @@
 
 import sys
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 import trio
 
 import trio_wsarecv
-from tools.demo.download import Download
+from tools.demo.download import download
 
 BUFFER_SIZE = 256 * 1024
 
 
 async def main(url: str, file: BinaryIO) -> None:
-    download = Download(url, file)
     buffer = memoryview(bytearray(BUFFER_SIZE))
-    async with await trio_wsarecv.open_tcp_stream(download.host, download.port) as stream:
-        await download.request(stream)
-        while received := await stream.receive_into(buffer):
-            download.write(buffer[:received])
-    download.report()
+    address = urlsplit(url)
+    stream = await trio_wsarecv.open_tcp_stream(address.hostname or "", address.port or 80)
+
+    async def receive() -> memoryview:
+        return buffer[: await stream.receive_into(buffer)]
+
+    async with stream:
+        await download(url, file, stream, receive)
 
 
 if __name__ == "__main__":

@@ -17,16 +17,15 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tools.children import SET_UP, WINDOWS_PYTHON, child, end_on_termination
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection
 
 #: Modules of `trio._tests` that receive from sockets, or use something that does.
 MODULES = (
@@ -62,7 +61,6 @@ class Run(NamedTuple):
     """A run that has ended: of each test how it ended, and why if it did not pass."""
 
     name: str
-    status: int
     outcomes: dict[str, tuple[str, str]]
     statistics: dict[str, int]
     log: str
@@ -71,35 +69,20 @@ class Run(NamedTuple):
         """Return a word of pytest's, or for a test that did not run a text unlike any other."""
         return self.outcomes.get(test, (f"did not run {self.name}", ""))[0]
 
-    def defect(self, *, overlapped: bool) -> str:
-        """Say why this cannot be compared, if so."""
-        if not self.outcomes or self.status not in (0, 1):
-            return f"{self.name}: status {self.status}\n{quoted(self.log)}"
-        for count in ("overlapped_sockets", "wsarecv_calls"):
-            if bool(self.statistics[count]) != overlapped:
-                return f"{self.name}: {count} {self.statistics[count]}"
-        return ""
-
 
 def main() -> int:
     end_on_termination()
     with child([*WINDOWS_PYTHON, "-c", VERSIONS], SET_UP) as process:
         if process.wait() != 0:
             return 1
-    begin = time.monotonic()
     plain, patched = run_both([f"trio._tests.{module}" for module in MODULES])
-    print(f"{time.monotonic() - begin:.0f} s")
     for run in (plain, patched):
-        counter = Counter(outcome for outcome, _ in run.outcomes.values())
         # Not in pytest's format, for these are not our tests.
-        counts = ", ".join(f"{outcome} {number}" for outcome, number in sorted(counter.items()))
-        print(f"{run.name}: {counts}; {run.statistics}")
-    if defects := [
-        *filter(None, [plain.defect(overlapped=False), patched.defect(overlapped=True)])
-    ]:
-        print(*defects, sep="\n")
-        return 1
-
+        counter = Counter(outcome for outcome, _ in run.outcomes.values())
+        print(f"{run.name}:", dict(counter), run.statistics)
+        for count in ("overlapped_sockets", "wsarecv_calls"):
+            if bool(run.statistics[count]) != (run is patched):
+                return 1
     tests = plain.outcomes.keys() | patched.outcomes.keys()
     different = {test for test in tests if plain.outcome(test) != patched.outcome(test)}
     failed = {test for test in tests - different if plain.outcome(test) == "failed"}
@@ -133,36 +116,37 @@ def check_again(tests: set[str], first: Run) -> set[str]:
 
 
 def run_both(tests: Collection[str]) -> tuple[Run, Run]:
-    patching = started("with patch_trio()", tests, "--patched")
-    with started("plain Trio", tests) as plain, patching as patched:
-        return plain(), patched()
-
-
-@contextmanager
-def started(name: str, tests: Collection[str], *extra: str) -> Iterator[Callable[[], Run]]:
-    """Start a run, and give a function that waits for its end; that of the block ends it."""
-    options = [*extra, "-c", "pytest.ini", "--rootdir=.", "--run-slow"]
+    """Run tests on plain Trio and with `patch_trio()`, at the same time."""
+    options = ["-c", "pytest.ini", "--rootdir=.", "--run-slow"]
     options += [option for plugin in PLUGINS for option in ("-p", plugin)]
-    command = [*WINDOWS_PYTHON, "-m", "pytest", *options, "--pyargs", *sorted(tests)]
-    environ = {**os.environ, "PYTEST_ADDOPTS": ""}
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as path:
-        folder = Path(path)
-        (folder / "pytest.ini").write_text(SETTINGS)
-        with (
-            (folder / "log").open("wb") as log,
-            child(
-                command, DEADLINE, cwd=folder, env=environ, stdout=log, stderr=subprocess.STDOUT
-            ) as process,
-        ):
+    with ExitStack() as stack:
+        started = []
+        for extra in ([], ["--patched"]):
+            path = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+            folder = Path(stack.enter_context(path))
+            (folder / "pytest.ini").write_text(SETTINGS)
+            process = child(
+                [*WINDOWS_PYTHON, "-m", "pytest", *options, *extra, "--pyargs", *sorted(tests)],
+                DEADLINE,
+                cwd=folder,
+                env={**os.environ, "PYTEST_ADDOPTS": ""},
+                stdout=stack.enter_context((folder / "log").open("wb")),
+                stderr=subprocess.STDOUT,
+            )
+            started.append((folder, stack.enter_context(process)))
+        (one, plain), (other, patched) = started
+        return finish("plain Trio", one, plain), finish("with patch_trio()", other, patched)
 
-            def end() -> Run:
-                status, file = process.wait(), folder / "outcomes.json"
-                results = json.loads(file.read_text()) if file.exists() else {}
-                outcomes, statistics = results.get("outcomes", {}), results.get("statistics", {})
-                text = (folder / "log").read_text("utf-8", "replace")
-                return Run(name, status, outcomes, statistics, text)
 
-            yield end
+def finish(name: str, folder: Path, process: subprocess.Popen[str]) -> Run:
+    """Wait for the end of a run."""
+    status = process.wait()
+    log = (folder / "log").read_text("utf-8", "replace")
+    file = folder / "outcomes.json"
+    if status not in (0, 1) or not file.exists():
+        sys.exit(f"{name}: status {status}\n{quoted(log)}")
+    outcomes, statistics = json.loads(file.read_text())
+    return Run(name, outcomes, statistics, log)
 
 
 def quoted(log: str) -> str:

@@ -1,4 +1,4 @@
-"""What a receive costs on Windows by the size of its memory: ``python posted.py``.
+"""What a receive costs on Windows by its memory: ``python posted.py [MESSAGES ROUNDS]``.
 
 Under Wine this shows nothing: memory is not locked there, and a system call is a round trip to
 another process.  A peer in another process sends each message of 64 bytes back.  A receive *waits*
@@ -8,7 +8,6 @@ succeeds inline; without skip mode, a packet follows then, too.
 
 from __future__ import annotations
 
-import argparse
 import select
 import socket
 import statistics
@@ -30,7 +29,6 @@ import _overlapped  # type: ignore[import-not-found]  # noqa: E402
 MESSAGE: Final = bytes(64)
 KIB: Final = 1024
 AREA: Final = 64 * KIB  # the shared area for what does not fit a datagram's memory
-KINDS: Final = {"stream": socket.SOCK_STREAM, "datagram": socket.SOCK_DGRAM}
 PEER: Final = """
 import socket, sys
 sock = socket.socket(type=int(sys.argv[1]))
@@ -44,7 +42,7 @@ while data := sock.recv(65536):
 class Way(NamedTuple):
     """A way to receive by an overlapped ``WSARecv``."""
 
-    kind: str
+    kind: socket.SocketKind
     size: int
     area: int = 0
     skips: bool = False
@@ -53,21 +51,20 @@ class Way(NamedTuple):
     def __str__(self) -> str:
         memory = f"{self.size // KIB} KiB{' and the overflow area' if self.area else ''}"
         mode = "skip mode" if self.skips else "default mode"
-        return f"{self.kind} {'waits' if self.waits else 'is there'}, {memory}, {mode}"
+        return f"{self.kind.name} {'waits' if self.waits else 'is there'}, {memory}, {mode}"
 
 
 @contextmanager
-def connected(kind: str) -> Iterator[socket.socket]:
+def connected(kind: socket.SocketKind) -> Iterator[socket.socket]:
     """Give a socket whose peer, a process, sends all that it receives back."""
-    with socket.socket(type=KINDS[kind]) as sock:
+    with socket.socket(type=kind) as sock:
         sock.bind(("127.0.0.1", 0))
-        arguments = [str(int(KINDS[kind])), str(sock.getsockname()[1])]
-        if kind == "stream":
+        if kind is socket.SOCK_STREAM:
             sock.listen()
-        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        with subprocess.Popen([sys.executable, "-c", PEER, *arguments], **pipes) as peer:
+        command = [sys.executable, "-c", PEER, str(int(kind)), str(sock.getsockname()[1])]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as peer:
             try:
-                if kind == "stream":
+                if kind is socket.SOCK_STREAM:
                     sock, _ = sock.accept()
                     sock.recv(100)
                 else:
@@ -112,21 +109,19 @@ def measure(way: Way, sock: socket.socket, count: int) -> tuple[float, float]:
 
 def main() -> None:
     """Measure everything in each round, and print the medians of the rounds."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=int, default=20_000, help="in each round")
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    ways = [Way("stream", kib * KIB) for kib in (1, 4, 16, 64, 256)]
-    ways += [Way("datagram", kib * KIB, area) for area in (0, AREA) for kib in (1, 4, 16, 64)]
-    for kind, area in (("stream", 0), ("datagram", AREA)):
+    messages, rounds = map(int, sys.argv[1:] or (20_000, 3))
+    stream, datagram = socket.SOCK_STREAM, socket.SOCK_DGRAM
+    ways = [Way(stream, kib * KIB) for kib in (1, 4, 16, 64, 256)]
+    ways += [Way(datagram, kib * KIB, area) for area in (0, AREA) for kib in (1, 4, 16, 64)]
+    for kind, area in ((stream, 0), (datagram, AREA)):
         ways += [Way(kind, KIB, area, skips, waits=False) for skips in (False, True)]
-    rounds = defaultdict(list)
-    for _ in range(options.rounds):
+    measured = defaultdict(list)
+    for _ in range(rounds):
         for way in ways:
             with connected(way.kind) as sock:
-                rounds[way].append(measure(way, sock, options.messages))
+                measured[way].append(measure(way, sock, messages))
     print("subject\tprocessor time, µs per message\tlatency, µs")
-    for way, figures in rounds.items():
+    for way, figures in measured.items():
         medians = (statistics.median(each) for each in zip(*figures, strict=True))
         print(way, *(f"{median:.2f}" for median in medians), sep="\t")
 
