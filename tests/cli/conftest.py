@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from trio_wsarecv.__main__ import main
 class Result(NamedTuple):
     """How a command has ended, and what it has written."""
 
-    status: int
+    status: object
     out: str
     err: str
 
@@ -34,19 +33,15 @@ class Result(NamedTuple):
 Command = Callable[..., Result]
 
 
-def status_of(*arguments: str) -> int:
-    """Run a command, and return its exit status."""
-    with pytest.raises(SystemExit) as exit_:
-        sys.exit(main(arguments))
-    assert isinstance(exit_.value.code, int)
-    return exit_.value.code
-
-
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str]) -> Command:
     """A function that runs a command."""
 
     def run(*arguments: str) -> Result:
-        return Result(status_of(*arguments), *capsys.readouterr())
+        try:
+            status: object = main(arguments)
+        except SystemExit as exc:
+            status = exc.code
+        return Result(status, *capsys.readouterr())
 
     return run

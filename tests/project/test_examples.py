@@ -1,4 +1,4 @@
-"""The programs that the documentation shows, run as a reader would run them."""
+"""The programs that the documentation shows or names, run as a reader would run them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import re
 import runpy
 import socket
 import sys
-from contextlib import AsyncExitStack
-from functools import partial
+from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
-from subprocess import PIPE, STDOUT
-from typing import Any
+from subprocess import PIPE
 
 import pytest
 import trio
-from tricycle import TextReceiveStream
 
 import trio_wsarecv
 from tests.peers import Counted
-from tests.programs import Program, environment
+from tests.programs import Program, start
 from tests.receiving import on_windows
 from tools.children import child
 from tools.windows import WINE
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+REPOSITORY = Path(__file__).parents[2]
+EXAMPLES = REPOSITORY / "docs" / "examples"
+SCRIPTS = REPOSITORY / "tools" / "windows"
 
 PRINTED = {
     "echo": "b'hello'\n",
@@ -60,45 +60,26 @@ def test_a_guest_run_of_asyncio_receives_overlapped() -> None:
     assert program.status == 0
 
 
-@pytest.mark.deadline(50)
-async def test_all_cores_share_one_listening_socket() -> None:
-    program = [sys.executable, str(EXAMPLES / "all_cores.py"), "0", "2"]
-    # Pipes, not files: under Wine, CPython cannot start with a file as standard stream.
-    pipes: dict[str, Any] = {"stdin": PIPE, "stdout": PIPE, "stderr": STDOUT}
-    workers: list[str] = []
-    async with AsyncExitStack() as clients, trio.open_nursery() as nursery:
-        run = partial(trio.run_process, program, env=environment(), **pipes)
-        server: trio.Process = await nursery.start(run)  # which checks that it ends with status 0
-        assert server.stdin
+def test_all_cores_share_one_listening_socket() -> None:
+    workers: Counter[bytes] = Counter()
+    with start(str(EXAMPLES / "all_cores.py"), "0", "2") as server, ExitStack() as clients:
         assert server.stdout
-        output = TextReceiveStream(server.stdout, encoding="utf-8", newline=None)
-
-        async def next_line(pattern: str) -> str:
-            line = await output.receive_line()
-            match = re.fullmatch(pattern, line.strip())
-            assert match, line
-            return match[1]
-
-        port = int(await next_line(r"listening on port (\d+)"))
-        while len(workers) < 10 or len(set(workers)) < 2:
-            client = await trio.open_tcp_stream("127.0.0.1", port)
-            await clients.enter_async_context(client)
-            workers.append(await next_line(r"worker (\d+) serves a connection"))
-            question = b"question %d" % len(workers)
-            await client.send_all(question)
-            answer = b""
-            while len(answer) < len(question):
-                answer += await client.receive_some()
-            assert answer == question
-
-        await server.stdin.aclose()
-        engine = "overlapped" if on_windows else "readiness"
-        counts = rf"worker (\d+) ends: Statistics\(.*\b{engine}_sockets=(\d+)\b.*\)"
-        ends = [re.fullmatch(counts, line.strip()) async for line in output]
+        port = int(server.stdout.readline().removeprefix(b"listening on port "))
+        while workers.total() < 10 or len(workers) < 2:
+            client = socket.create_connection(("127.0.0.1", port), timeout=20)
+            clients.enter_context(client)
+            line = re.fullmatch(rb"worker (\d+) serves a connection\s+", server.stdout.readline())
+            assert line
+            workers[line[1]] += 1
+            client.sendall(b"question")
+            assert client.recv(100) == b"question"
+        output, errors = server.communicate(timeout=20)
+    assert (server.returncode, errors) == (0, b"")
+    engine = b"overlapped" if on_windows else b"readiness"
+    counts = rb"worker (\d+) ends: Statistics\(.*\b%b_sockets=(\d+)\b.*\)"
+    ends = [re.fullmatch(counts % engine, line) for line in output.splitlines()]
+    assert {end[1]: int(end[2]) for end in ends if end} == workers
     assert all(ends)
-    assert {end[1]: int(end[2]) for end in ends if end} == {
-        worker: workers.count(worker) for worker in workers
-    }
 
 
 @pytest.mark.skipif(sys.platform not in ("win32", "linux"), reason="other values of the options")
@@ -131,3 +112,31 @@ async def test_the_example_answers_from_the_address_that_was_asked(
             assert answer.endswith(f"you asked {host}".encode())
             if not WINE:  # whose sockets send from any address of their interface
                 assert address[:2] == (host, port)
+
+
+def output_of(script: str, *arguments: str) -> list[str]:
+    program = Program("-X", "utf8", str(SCRIPTS / script), *arguments)
+    program.end()
+    assert (program.status, program.stderr) == (0, "")
+    return program.stdout.splitlines()
+
+
+@pytest.mark.windows
+@pytest.mark.slow
+def test_the_scripts_for_real_windows_answer_every_question_and_measure_every_way() -> None:
+    lines = output_of("answers.py")
+    asked = [line for line in lines if re.match(r"[ !] \S", line)]
+    assert len(asked) == len([line for line in lines if "seen" in line]) == 11
+    if WINE:  # which sends no ancillary data
+        assert {line for line in asked if line.startswith("!")} <= {"! IP_PKTINFO", "! IP_ECN"}
+    header, *rows = output_of("posted.py", "5", "1")
+    assert header.startswith("subject\t")
+    assert len(rows) == 17
+
+
+def test_every_question_of_the_script_is_in_the_limitations() -> None:
+    limitations = (REPOSITORY / "docs" / "limitations.rst").read_text(encoding="utf-8")
+    questions = re.findall(r'^    \("([^":]+)', (SCRIPTS / "answers.py").read_text("utf-8"), re.M)
+    assert len(questions) == 11
+    for question in questions:
+        assert re.search(rf"^   \* - {question}$", limitations, re.MULTILINE), question

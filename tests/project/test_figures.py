@@ -55,30 +55,29 @@ def test_results_and_plots_are_small() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_figure_of_a_page_can_be_evaluated(page: Path, results: Results) -> None:
-    for expression in ROLE.findall(page.read_text("utf-8")):
+def test_every_figure_of_a_page_is_evaluated_and_none_is_written_by_hand(
+    page: Path, results: Results
+) -> None:
+    text = page.read_text("utf-8")
+    for expression in ROLE.findall(text):
         assert evaluate(expression, results)
+    others = ROLE.sub("", MARKED.sub("", text))
+    assert set(LIKE_A_FIGURE.findall(others)) <= ELSEWHERE.get(page.name, set())
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_no_figure_is_written_by_hand(page: Path) -> None:
-    text = ROLE.sub("", MARKED.sub("", page.read_text("utf-8")))
-    assert set(LIKE_A_FIGURE.findall(text)) <= ELSEWHERE.get(page.name, set())
-
-
-def table(**rows: list[Row]) -> Results:
-    result = Table("a-1", "work", Figure("time", "µs"), "base", rows)
+def made(**rows: list[tuple[float, float]]) -> Results:
+    """Return results of two runs: of each subject the median and the ratio."""
+    both = {name: [Row(m, m, m, ratio) for m, ratio in each] for name, each in rows.items()}
+    result = Table("a-1", "work", Figure("time", "µs"), "base", both)
     return Results(["first", "second"], {"a-1": result})
 
 
-def row(median: float, ratio: float | None = None) -> Row:
-    return Row(median, median, median, ratio)
-
-
-BASE = [row(100, 1), row(100, 1)]
-OURS = [row(70, 0.7), row(62, 0.62)]
-NEAR = [row(102, 1.02), row(99, 0.99)]
-LESS = [row(100, 1), row(98, 0.98)]
+MADE = made(
+    base=[(100, 1), (100, 1)],
+    ours=[(70, 0.7), (62, 0.62)],
+    near=[(102, 1.02), (99, 0.99)],
+    less=[(100, 1), (98, 0.98)],
+)
 
 
 @pytest.mark.parametrize(
@@ -100,18 +99,16 @@ LESS = [row(100, 1), row(98, 0.98)]
     ],
 )
 def test_a_figure_is_the_range_over_all_runs(expression: str, figure: str) -> None:
-    results = table(base=list(BASE), ours=list(OURS), near=NEAR, less=LESS)
-    assert evaluate(expression, results) == figure
+    assert evaluate(expression, MADE) == figure
     marked = f"before <!-- measured: {expression} -->1\n2<!-- / --> after"
-    assert rewrite(marked, results) == marked.replace("1\n2", figure)
+    assert rewrite(marked, MADE) == marked.replace("1\n2", figure)
 
 
 @pytest.mark.parametrize("expression", ["a-2; ours", "a-1; others", "a-1; ours / others"])
 def test_a_figure_that_was_not_measured_is_an_error(expression: str) -> None:
     with pytest.raises(LookupError):
-        evaluate(expression, table(base=list(BASE), ours=list(OURS)))
+        evaluate(expression, MADE)
 
 
 def test_a_range_begins_with_the_smallest() -> None:
-    results = table(base=[row(100, 1), row(9, 1)])
-    assert evaluate("a-1; base; value", results) == "9 to 100"
+    assert evaluate("a-1; base; value", made(base=[(100, 1), (9, 1)])) == "9 to 100"

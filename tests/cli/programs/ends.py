@@ -8,18 +8,13 @@ import trio
 atexit.register(print, "atexit")
 
 
-async def let_the_others_run() -> None:
-    # trio.testing.wait_all_tasks_blocked takes long to import.
-    for _ in range(5):
-        await trio.lowlevel.checkpoint()
-
-
 async def main() -> None:
     pairs = [trio.socket.socketpair() for _ in range(3)]
     async with trio.open_nursery() as nursery:
         for sock in (sock for pair in pairs for sock in pair):
             nursery.start_soon(sock.recv, 100)
-        await let_the_others_run()
+        for _ in range(5):  # trio.testing.wait_all_tasks_blocked takes long to import
+            await trio.lowlevel.checkpoint()
         print("receiving")
         nursery.cancel_scope.cancel()
     sys.exit(3)
