@@ -26,7 +26,6 @@ import venv
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 assert sys.platform != "win32"
 
@@ -39,9 +38,6 @@ from .system import (  # noqa: E402
     locked,
     say,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
@@ -68,31 +64,16 @@ NOT_COPIED = shutil.ignore_patterns(
 class WindowsPython:
     """A Windows CPython that is set up.
 
-    `relay.run` starts it. If you start `command()` yourself, use pipes or the null device as
-    standard streams, because CPython does not start under Wine 8.0 with a regular file, and call
-    `prefix.start_server` first, because the system services, which the first process of a prefix
-    starts, would keep the pipes open for a minute.
+    `relay.run` starts it. If you let `wine` start `python_exe` yourself, use pipes or the null
+    device as standard streams, because CPython does not start under Wine 8.0 with a regular file,
+    and call `prefix.start_server` first, because the system services, which the first process of a
+    prefix starts, would keep the pipes open for a minute.
     """
 
-    root: Path
-    #: The virtual environment (`virtual.py`) to start it in, if any.
-    venv: Path | None = None
-
-    @property
-    def home(self) -> Path:
-        return self.root / "python"
-
-    @property
-    def python_exe(self) -> Path:
-        return (self.venv / "Scripts" if self.venv else self.home) / "python.exe"
-
-    @property
-    def wineprefix(self) -> Path:
-        return self.root / "prefix"
-
-    def command(self, args: Sequence[str]) -> list[str]:
-        """The command for `python ARGS…`."""
-        return ["wine", str(self.python_exe), *args]
+    home: Path
+    wineprefix: Path
+    #: In `home`, or in the virtual environment (`virtual.py`) to start it in.
+    python_exe: Path
 
     def environ(self) -> dict[str, str]:
         """The environment variables to start it with: ours, with changes for Windows."""
@@ -123,7 +104,8 @@ def ensure() -> WindowsPython:
         if not root.exists():
             build(root)
     venv = os.environ.get("WINPYTHON_VENV")
-    return WindowsPython(root, Path(venv).absolute() if venv else None)
+    folder = Path(venv, "Scripts").absolute() if venv else root / "python"
+    return WindowsPython(root / "python", root / "prefix", folder / "python.exe")
 
 
 def folder_name() -> str:

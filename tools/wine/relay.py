@@ -44,7 +44,7 @@ def run(python: WindowsPython, args: Sequence[str]) -> int:
     server = start_server(python.wineprefix)
     child = subprocess.Popen(
         # The child ends when we end, and gets a terminal's Ctrl-C from us only.
-        ["setpriv", "--pdeathsig", "KILL", *python.command(args)],
+        ["setpriv", "--pdeathsig", "KILL", "wine", str(python.python_exe), *args],
         start_new_session=True,
         env={**python.environ(), **terminal_environ()},
         bufsize=0,

@@ -190,13 +190,13 @@ def test_a_signal_ends_it_and_its_children(code: str, number: int, status: int) 
 def test_the_death_of_the_wineserver_is_reported(
     windows_python: WindowsPython, tmp_path: Path
 ) -> None:
-    own = WindowsPython(tmp_path / "trio_wsarecv" / "wine" / windows_python.root.name)
-    shutil.copytree(windows_python.wineprefix, own.wineprefix, symlinks=True)
-    own.home.symlink_to(windows_python.home)
+    own = tmp_path / "trio_wsarecv" / "wine" / windows_python.home.parent.name
+    shutil.copytree(windows_python.wineprefix, own / "prefix", symlinks=True)
+    (own / "python").symlink_to(windows_python.home)
     environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     command = [*WINPYTHON, "-c", SLEEPING_FAMILY]
     with family(*command, env=environ, stderr=subprocess.PIPE) as process:
-        server = find_server(own.wineprefix)
+        server = find_server(own / "prefix")
         assert server
         os.kill(server, signal.SIGKILL)
         _, errors = process.communicate(timeout=DEADLINE)
