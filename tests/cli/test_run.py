@@ -68,7 +68,7 @@ def test_a_program_has_the_same_output_and_receives_overlapped() -> None:
 @pytest.mark.parametrize(
     ("source", "status", "words"),
     [
-        ((PROGRAMS / "ends.py").read_text(), 3, ""),
+        ("import atexit, sys; atexit.register(print, 'atexit'); sys.exit(3)", 3, ""),
         ("1 / 0", 1, "ZeroDivisionError"),
         ("here is an error", 1, "SyntaxError"),
         ("import sys; sys.excepthook = lambda *_: print('hooked'); 1 / 0", 1, ""),

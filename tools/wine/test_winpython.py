@@ -76,10 +76,10 @@ def run(*args: str, cwd: Path | None = None, stdin: bytes = b"") -> bytes:
 
 
 @contextmanager
-def family(*command: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+def family(code: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program with a child, and check in the end that no process of it remains."""
     marker = uuid.uuid4().hex
-    command = (*command, marker)
+    command = [*WINPYTHON, "-c", code, marker]
     with subprocess.Popen(command, stdout=subprocess.PIPE, **options) as process:
         assert process.stdout
         assert process.stdout.readline() == b"started\r\n"
@@ -139,20 +139,16 @@ def test_bytes_are_copied_when_they_come_and_an_open_stdin_is_not_waited_for() -
         assert process.wait(DEADLINE) == 0
 
 
-def test_output_that_nobody_has_read_yet_is_not_lost_at_the_end() -> None:
+def test_output_is_not_lost_at_the_end_and_the_end_of_its_reader_ends_it() -> None:
     code = "import os; os.write(1, bytes(100_000))"
     with subprocess.Popen([*WINPYTHON, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout
         with suppress(subprocess.TimeoutExpired):
-            process.wait(2)
+            process.wait(2)  # the program ends, and nobody has read yet
         assert len(process.stdout.read()) == 100_000
-
-
-def test_it_ends_when_its_stdout_is_closed() -> None:
     code = "while True: print('x' * 999)"
-    with subprocess.Popen(
-        [*WINPYTHON, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([*WINPYTHON, "-c", code], **pipes) as process:
         assert process.stdout
         assert process.stdout.read(3) == b"xxx"
         process.stdout.close()
@@ -182,7 +178,7 @@ def test_a_terminal_is_a_terminal_with_its_size() -> None:
     ],
 )
 def test_a_signal_ends_it_and_its_children(code: str, number: int, status: int) -> None:
-    with family(*WINPYTHON, "-c", code) as process:
+    with family(code) as process:
         process.send_signal(number)
         assert process.wait(DEADLINE) == status
 
@@ -194,8 +190,7 @@ def test_the_death_of_the_wineserver_is_reported(
     shutil.copytree(windows_python.wineprefix, own / "prefix", symlinks=True)
     (own / "python").symlink_to(windows_python.home)
     environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    command = [*WINPYTHON, "-c", SLEEPING_FAMILY]
-    with family(*command, env=environ, stderr=subprocess.PIPE) as process:
+    with family(SLEEPING_FAMILY, env=environ, stderr=subprocess.PIPE) as process:
         server = find_server(own / "prefix")
         assert server
         os.kill(server, signal.SIGKILL)
