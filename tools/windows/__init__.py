@@ -6,23 +6,13 @@ import platform
 import re
 import sys
 
+_version = ""
 if sys.platform == "win32":
     import ctypes
 
-    def _wine_version() -> str:
-        get_version = getattr(ctypes.WinDLL("ntdll"), "wine_get_version", None)
-        if get_version is None:
-            return ""
-        get_version.restype = ctypes.c_char_p
-        return str(get_version().decode())
-
-else:
-
-    def _wine_version() -> str:
-        return ""
-
-
-_version = _wine_version()
+    if _get_version := getattr(ctypes.WinDLL("ntdll"), "wine_get_version", None):
+        _get_version.restype = ctypes.c_char_p
+        _version = _get_version().decode()
 
 #: The version of Wine, for example ``(10, 0)``; empty if this is not Wine.
 WINE: tuple[int, ...] = tuple(map(int, re.findall(r"\d+", _version)[:2]))
