@@ -49,19 +49,6 @@ async def call(sock: Any, name: str, *arguments: Any) -> Any:
     return await getattr(target, name)(*arguments)
 
 
-class Index:
-    """Not an int, but converted to one by ``__index__``."""
-
-    def __init__(self, value: int) -> None:
-        self.value = value
-
-    def __index__(self) -> int:
-        return self.value
-
-    def __repr__(self) -> str:
-        return f"Index({self.value})"
-
-
 def result_of(method: str, data: bytes, address: Any = None) -> Any:
     """Return what a receive of `RECEIVES` gives for some bytes.
 

@@ -174,19 +174,6 @@ async def test_cancellation_loses_no_datagram(pair: Pair) -> None:
     assert cancelled > 50
 
 
-@pytest.mark.parametrize("name", ["recv_into", "recvfrom_into"])
-async def test_a_receive_into_an_empty_buffer_is_as_in_trio(pair: Pair, name: str) -> None:
-    stock = trio.socket.from_stdlib_socket(pair.sock.stdlib)
-    results = []
-    for sock in (stock, pair.sock):
-        pair.send(b"data")
-        await trio.lowlevel.wait_readable(sock)
-        result = await outcome.acapture(getattr(sock, name), bytearray())
-        error = getattr(result, "error", None)
-        results.append((type(error), as_text(error)) if error else result.unwrap())
-    assert results[1] == results[0]
-
-
 # Senders.
 
 

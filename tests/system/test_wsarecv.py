@@ -1,4 +1,4 @@
-"""`wsarecv`: several buffers, flags, and what is refused before the call."""
+"""`wsarecv`: several buffers, and flags."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import assert_checkpoints, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
-from tests.datagrams import Pair, bound
+from tests.datagrams import Pair
 from tests.peers import (
     Counted,
     cancel_when_waiting,
@@ -25,7 +25,7 @@ from tests.peers import (
     stdlib_pair,
     when,
 )
-from tests.receiving import on_windows, winerror
+from tests.receiving import on_windows
 from tests.simulation import Call
 from tools.windows import WINE
 from trio_wsarecv import MsgFlag, ReceiveResult, WinsockError, wsarecv
@@ -132,36 +132,6 @@ async def test_the_end_of_the_stream_is_zero_bytes() -> None:
         for flags, nbytes in ((0, 4), (0, 0), (WAITALL, 0), (PUSH, 0), (PEEK, 0)):
             assert await wsarecv(sock, buffers, flags) == (nbytes, 0)
         assert b"".join(buffers) == b"last" + bytes(2)
-
-
-REFUSED: dict[str, tuple[int, list[int], int, WinsockError]] = {
-    "no buffers": (socket.SOCK_STREAM, [], 0, WinsockError.WSAEINVAL),
-    "empty buffers for a datagram": (socket.SOCK_DGRAM, [0, 0], 0, WinsockError.WSAEINVAL),
-    "WAITALL and PEEK": (socket.SOCK_STREAM, [9], WAITALL | PEEK, WinsockError.WSAEOPNOTSUPP),
-    "WAITALL for a datagram": (socket.SOCK_DGRAM, [9], WAITALL, WinsockError.WSAEOPNOTSUPP),
-    "OOB for a datagram": (socket.SOCK_DGRAM, [9], OOB, WinsockError.WSAEOPNOTSUPP),
-    "an unknown flag": (socket.SOCK_STREAM, [9], 0x10000, WinsockError.WSAEOPNOTSUPP),
-    "more than 32 bits": (socket.SOCK_STREAM, [9], 2**64, WinsockError.WSAEOPNOTSUPP),
-    "a negative number": (socket.SOCK_STREAM, [9], -1, WinsockError.WSAEOPNOTSUPP),
-}
-
-
-@pytest.mark.parametrize(("kind", "sizes", "flags", "code"), REFUSED.values(), ids=REFUSED)
-async def test_what_the_documentation_forbids_does_not_reach_the_kernel(
-    kind: int, sizes: list[int], flags: int, code: WinsockError
-) -> None:
-    with trio_wsarecv.from_stdlib_socket(bound()) as datagrams, socket_pair() as (stream, other):
-        sock = stream if kind == socket.SOCK_STREAM else datagrams
-        other.sendall(b"data")
-        datagrams.stdlib.sendto(b"data", datagrams.getsockname())
-        buffers = [bytearray(size) for size in sizes]
-        counted = Counted()
-        with assert_checkpoints(), pytest.raises(OSError, match=r".") as caught:
-            await wsarecv(sock, buffers, flags)
-        assert winerror(caught.value) == code
-        assert counted.wsarecv_calls == counted.immediate == counted.pended == 0
-        assert not any(b"".join(buffers))
-        assert await sock.recv(10) == b"data"
 
 
 @pytest.mark.real_windows(wine=(10,))
