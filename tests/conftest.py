@@ -16,10 +16,9 @@ import hypothesis
 import pytest
 import trio
 
-import trio_wsarecv
 from tools.windows import SYSTEM, WINE
 
-from .datagrams import Pair, bound
+from .datagrams import Pair, connected_datagrams
 from .peers import peer as peer
 from .simulation import Simulation, simulated_winsock
 
@@ -113,6 +112,6 @@ def simulation() -> Iterator[Simulation]:
 
 @pytest.fixture
 async def pair() -> AsyncIterator[Pair]:
-    """A socket for datagrams, and one of the standard library that sends to it."""
-    with trio_wsarecv.from_stdlib_socket(bound()) as sock, bound() as sender:
-        yield Pair(sock, sender)
+    """A socket for datagrams, and one of the standard library that is connected to it."""
+    with connected_datagrams() as pair:
+        yield pair

@@ -12,7 +12,6 @@ import pytest
 import trio_wsarecv
 from trio_wsarecv import MsgFlag, wsarecv
 
-from .peers import receive_when as receive_when
 from .peers import when as when
 from .receiving import on_windows
 
@@ -47,22 +46,21 @@ def bound(family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
     return sock
 
 
-@contextmanager
-def connected_datagrams() -> Iterator[tuple[trio_wsarecv.Socket, socket.socket]]:
-    """Give a `Socket`, and a socket of the standard library that is connected to it."""
-    with trio_wsarecv.from_stdlib_socket(bound()) as sock, bound() as other:
-        other.connect(sock.getsockname())
-        yield sock, other
-
-
 class Pair(NamedTuple):
-    """A `Socket`, and a socket of the standard library that sends to it."""
+    """A `Socket`, and a socket of the standard library that is connected to it."""
 
     sock: trio_wsarecv.Socket
     sender: socket.socket
 
     def send(self, data: bytes) -> None:
-        self.sender.sendto(data, self.sock.getsockname())
+        self.sender.send(data)
+
+
+@contextmanager
+def connected_datagrams() -> Iterator[Pair]:
+    with trio_wsarecv.from_stdlib_socket(bound()) as sock, bound() as sender:
+        sender.connect(sock.getsockname())
+        yield Pair(sock, sender)
 
 
 class Received(NamedTuple):
@@ -76,18 +74,25 @@ class Received(NamedTuple):
 CANARY = b"\xca\xfe" * 8
 
 
-class Buffer:
-    """A buffer between canaries, which shows what a call has written and where."""
+class Buffers:
+    """Buffers to be filled in order, between canaries that show what a call writes, and where."""
 
-    def __init__(self, size: int) -> None:
-        self.memory = bytearray(CANARY + b"." * size + CANARY)
-        self.part = memoryview(self.memory)[len(CANARY) : -len(CANARY)]
+    def __init__(self, *sizes: int) -> None:
+        self._memory = [bytearray(CANARY + b"." * size + CANARY) for size in sizes]
+        self.parts = [memoryview(each)[len(CANARY) : -len(CANARY)] for each in self._memory]
 
     def take(self, nbytes: int) -> bytes:
-        assert self.memory.startswith(CANARY)
-        assert self.memory.endswith(CANARY)
-        assert not bytes(self.part[nbytes:]).strip(b".")
-        return bytes(self.part[:nbytes])
+        for memory in self._memory:
+            assert memory.startswith(CANARY)
+            assert memory.endswith(CANARY)
+        data = b"".join(self.parts)
+        assert not data[nbytes:].strip(b".")
+        return data[:nbytes]
+
+    @classmethod
+    def two(cls, size: int) -> Buffers:
+        """Make two buffers of this size together."""
+        return cls(size // 2, size - size // 2)
 
 
 async def recv(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
@@ -95,8 +100,8 @@ async def recv(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received
 
 
 async def recv_into(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
-    buffer = Buffer(size + 5)
-    return Received(buffer.take(await sock.recv_into(buffer.part, size, flags)))
+    buffers = Buffers(size + 5)
+    return Received(buffers.take(await sock.recv_into(buffers.parts[0], size, flags)))
 
 
 async def recvfrom(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
@@ -105,9 +110,9 @@ async def recvfrom(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Rece
 
 
 async def recvfrom_into(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
-    buffer = Buffer(size + 5)
-    nbytes, address = await sock.recvfrom_into(buffer.part, size, flags)
-    return Received(buffer.take(nbytes), address)
+    buffers = Buffers(size + 5)
+    nbytes, address = await sock.recvfrom_into(buffers.parts[0], size, flags)
+    return Received(buffers.take(nbytes), address)
 
 
 async def recvmsg(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
@@ -115,23 +120,10 @@ async def recvmsg(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Recei
     return Received(data, address, bool(flags_out & MSG_TRUNC))
 
 
-class TwoBuffers:
-    """Two buffers to be filled in order."""
-
-    def __init__(self, size: int) -> None:
-        self.buffers = Buffer(size // 2), Buffer(size - size // 2)
-        self.parts = [each.part for each in self.buffers]
-
-    def take(self, nbytes: int) -> bytes:
-        one, two = self.buffers
-        first = min(nbytes, len(one.part))
-        return one.take(first) + two.take(nbytes - first)
-
-
 async def recvmsg_into(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
-    two = TwoBuffers(size)
-    nbytes, _, flags_out, address = await sock.recvmsg_into(two.parts, 0, flags)
-    return Received(two.take(nbytes), address, bool(flags_out & MSG_TRUNC))
+    buffers = Buffers.two(size)
+    nbytes, _, flags_out, address = await sock.recvmsg_into(buffers.parts, 0, flags)
+    return Received(buffers.take(nbytes), address, bool(flags_out & MSG_TRUNC))
 
 
 async def recvfrom_many(sock: trio_wsarecv.Socket, size: int) -> Received:
@@ -145,9 +137,9 @@ async def recvmsg_many(sock: trio_wsarecv.Socket, size: int) -> Received:
 
 
 async def scatter(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
-    two = TwoBuffers(size)
-    nbytes, flags_out = await wsarecv(sock, two.parts, flags)
-    return Received(two.take(nbytes), None, bool(flags_out & MsgFlag.MSG_TRUNC))
+    buffers = Buffers.two(size)
+    nbytes, flags_out = await wsarecv(sock, buffers.parts, flags)
+    return Received(buffers.take(nbytes), None, bool(flags_out & MsgFlag.MSG_TRUNC))
 
 
 # The flag of a truncated datagram: Winsock's value on Windows, elsewhere the system's.
