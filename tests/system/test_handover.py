@@ -22,42 +22,37 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
+from tests.datagrams import LOOPBACK, families
 from tests.peers import Counted, pattern, push_back, receive_when, socket_pair, stdlib_pair
 from tests.receiving import on_windows
 from tests.simulation import Call
 from trio_wsarecv import from_stdlib_socket
 
-Made = tuple[trio_wsarecv.SocketStream, socket.socket]
-
 
 @asynccontextmanager
-async def made_by_connecting(connect: Any) -> AsyncIterator[Made]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        stream = await connect(listener.getsockname())
-        other, _ = listener.accept()
-    with other:
-        yield stream, other
-        await stream.aclose()
-
-
-async def connect(address: Any) -> trio_wsarecv.SocketStream:
-    return await trio_wsarecv.open_tcp_stream(*address)
-
-
-async def connect_by_factory(address: Any) -> trio_wsarecv.SocketStream:
-    sock = trio_wsarecv.SocketFactory().socket()
-    await sock.connect(address)
-    return trio_wsarecv.SocketStream(sock)
-
-
-@asynccontextmanager
-async def made_by_accepting() -> AsyncIterator[Made]:
-    (listener,) = await trio_wsarecv.open_tcp_listeners(0, host="127.0.0.1")
-    async with listener:
-        with socket.create_connection(listener.socket.getsockname()) as other:
+async def made(
+    how: str = "accept", family: socket.AddressFamily = socket.AF_INET
+) -> AsyncIterator[tuple[trio_wsarecv.SocketStream, socket.socket]]:
+    """Make a connection by a function of the package; give the stream and the peer's socket."""
+    host = LOOPBACK[family]
+    if how == "accept":
+        (listener,) = await trio_wsarecv.open_tcp_listeners(0, host=host)
+        async with listener:
+            other = socket.create_connection(listener.socket.getsockname()[:2])
             stream = await listener.accept()
+    else:
+        with socket.create_server((host, 0), family=family) as listening:
+            address = listening.getsockname()[:2]
+            if how == "SocketFactory":
+                sock = trio_wsarecv.SocketFactory().socket(family)
+                await sock.connect(address)
+                stream = trio_wsarecv.SocketStream(sock)
+            else:
+                stream = await trio_wsarecv.open_tcp_stream(*address)
+            other, _ = listening.accept()
+    async with stream:
+        with other:
             yield stream, other
-            await stream.aclose()
 
 
 async def check_receives(sock: trio_wsarecv.Socket, other: socket.socket) -> None:
@@ -99,23 +94,18 @@ async def check_close(sock: trio_wsarecv.Socket, other: socket.socket) -> None:
     assert other.recv(10) == b""
 
 
-@pytest.mark.parametrize(
-    "made",
-    [
-        lambda: made_by_connecting(connect),
-        lambda: made_by_connecting(connect_by_factory),
-        made_by_accepting,
-    ],
-    ids=["open_tcp_stream", "SocketFactory", "accept"],
-)
-async def test_a_connection_made_here_is_received_on_overlapped(made: Any) -> None:
-    async with made() as (stream, other):
+@families
+@pytest.mark.parametrize("how", ["open_tcp_stream", "SocketFactory", "accept"])
+async def test_a_connection_made_here_is_received_on_overlapped(
+    how: str, family: socket.AddressFamily
+) -> None:
+    async with made(how, family) as (stream, other):
         await check_engine(stream.socket, other, overlapped=True)
 
 
 @pytest.mark.parametrize("used", [False, True], ids=["fresh", "received on"])
 async def test_a_duplicate_is_overlapped_if_it_receives_first(used: bool) -> None:
-    async with made_by_accepting() as (stream, other):
+    async with made() as (stream, other):
         if used:
             await check_receives(stream.socket, other)
         with stream.socket.dup() as duplicate:
@@ -147,7 +137,7 @@ def by_share(sock: Any) -> socket.socket:
 async def test_a_handle_that_is_handed_on_is_received_on_by_readiness(
     hand_on: Callable[[Any], socket.socket],
 ) -> None:
-    async with made_by_accepting() as (stream, other):
+    async with made() as (stream, other):
         await check_receives(stream.socket, other)
         with from_stdlib_socket(hand_on(stream.socket)) as adopted:
             await check_engine(adopted, other, overlapped=False)
@@ -158,36 +148,24 @@ async def test_a_handle_that_is_handed_on_is_received_on_by_readiness(
 
 
 async def test_a_detached_handle_can_be_a_blocking_socket() -> None:
-    async with made_by_accepting() as (stream, other):
-        sock = stream.socket
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(sock.recv, 10)
-            await wait_all_tasks_blocked()
-            with pytest.raises(trio.BusyResourceError):
-                sock.detach()
-            assert sock.fileno() != -1
-            other.sendall(b"data")
-        with socket.socket(fileno=sock.detach()) as stdlib:
-            assert sock.fileno() == -1
+    async with made() as (stream, other):
+        other.sendall(b"data")
+        assert await stream.receive_exactly(4) == b"data"
+        with detached(stream.socket) as stdlib:
+            assert stream.socket.fileno() == -1
             stdlib.setblocking(True)
             for _ in range(2):
                 other.sendall(b"data")
                 assert await trio.to_thread.run_sync(stdlib.recv, 100) == b"data"
 
 
-async def test_wrappers_of_one_socket_share_its_claim_engine_and_bytes() -> None:
+async def test_wrappers_of_one_socket_share_its_engine_and_bytes() -> None:
     with stdlib_pair() as (one, other):
         first, second = from_stdlib_socket(one), from_stdlib_socket(one)
         counted = Counted()
         await check_receives(second, other)
         await check_receives(first, other)
         assert counted.overlapped_sockets == on_windows
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(first.recv, 10)
-            await wait_all_tasks_blocked()
-            with pytest.raises(trio.BusyResourceError):
-                await second.recv(10)
-            other.sendall(b"data")
         await push_back(first, other, b"half")
         assert await second.recv(10) == b"half"
         del first, second
@@ -198,11 +176,11 @@ async def test_wrappers_of_one_socket_share_its_claim_engine_and_bytes() -> None
 
 @pytest.mark.parametrize("made_here", [False, True])
 def test_a_socket_in_several_runs(made_here: bool) -> None:
-    made = trio_wsarecv.SocketFactory().socket()
+    new = trio_wsarecv.SocketFactory().socket()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        trio.run(made.connect, listener.getsockname())
+        trio.run(new.connect, listener.getsockname())
         other, _ = listener.accept()
-    sock = made if made_here else from_stdlib_socket(detached(made))
+    sock = new if made_here else from_stdlib_socket(detached(new))
 
     async def main() -> None:
         await check_engine(sock, other, overlapped=True)
@@ -219,21 +197,19 @@ def test_a_socket_in_several_runs(made_here: bool) -> None:
         trio.run(check_close, sock, other)
 
 
-def test_a_socket_that_asyncio_has_used_is_received_on_by_readiness() -> None:
+async def test_a_socket_that_asyncio_has_used_is_received_on_by_readiness() -> None:
     with stdlib_pair() as (one, other):
         one.setblocking(False)
         other.sendall(b"for asyncio")
 
-        async def receive_in_asyncio() -> None:
-            assert await asyncio.get_running_loop().sock_recv(one, 100) == b"for asyncio"
+        async def receive_in_asyncio() -> bytes:
+            return await asyncio.get_running_loop().sock_recv(one, 100)
 
-        async def main() -> None:
-            sock = from_stdlib_socket(one)
-            await check_engine(sock, other, overlapped=False)
-            await check_close(sock, other)
-
-        asyncio.run(receive_in_asyncio())
-        trio.run(main)
+        received = await trio.to_thread.run_sync(lambda: asyncio.run(receive_in_asyncio()))
+        assert received == b"for asyncio"
+        sock = from_stdlib_socket(one)
+        await check_engine(sock, other, overlapped=False)
+        await check_close(sock, other)
 
 
 if sys.platform == "win32":
@@ -285,7 +261,7 @@ if sys.platform == "win32":
             assert other.recv(100) == b"answer"
 
     async def test_on_a_connection_made_here_what_succeeds_at_once_has_no_packet() -> None:
-        async with made_by_accepting() as (stream, other):
+        async with made() as (stream, other):
             other.sendall(b"question")
             assert await stream.receive_some() == b"question"
             assert stream.socket.engine == "overlapped"

@@ -163,19 +163,6 @@ async def test_a_reset_before_the_receive_is_the_same_error(peer: HostilePeer) -
         await wait_all_tasks_blocked()  # a packet that nobody waits for would end the run
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
-async def test_receives_over_ipv6() -> None:
-    with (
-        socket.create_server(("::1", 0), family=socket.AF_INET6) as listener,
-        trio_wsarecv.from_stdlib_socket(socket.socket(socket.AF_INET6)) as sock,
-    ):
-        await sock.connect(listener.getsockname())
-        other, _ = listener.accept()
-        with other:
-            other.sendall(b"six")
-            assert await sock.recv(10) == b"six"
-
-
 async def test_accepted_connections_are_of_this_class() -> None:
     listener = trio_wsarecv.from_stdlib_socket(socket.create_server(("127.0.0.1", 0)))
     counted = Counted()

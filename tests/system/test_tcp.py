@@ -21,53 +21,49 @@ async def echo(stream: trio_wsarecv.SocketStream) -> None:
             await stream.send_all(data)
 
 
+async def talk(stream: trio_wsarecv.SocketStream, message: bytes) -> None:
+    await stream.send_all(message)
+    assert await stream.receive_exactly(len(message)) == message
+
+
 @pytest.mark.parametrize("installed", [False, True])
 async def test_a_server_and_its_clients(installed: bool) -> None:
     if installed:
         trio.socket.set_custom_socket_factory(trio_wsarecv.SocketFactory())
     counted = Counted()
-    async with trio.open_nursery() as nursery:
-        listeners = await nursery.start(partial(trio_wsarecv.serve_tcp, echo, 0, host="127.0.0.1"))
-        assert [type(listener) for listener in listeners] == [trio_wsarecv.SocketListener]
-        address = listeners[0].socket.getsockname()
-
-        async def talk(number: int) -> None:
-            stream = await trio_wsarecv.open_tcp_stream(*address)
-            assert type(stream) is trio_wsarecv.SocketStream
-            assert type(stream.socket) is trio_wsarecv.Socket
-            message = f"hello from {number}".encode()
+    async with trio.open_nursery() as handlers:
+        async with trio.open_nursery() as nursery:
+            serve = partial(trio_wsarecv.serve_tcp, echo, handler_nursery=handlers)
+            (listener,) = await nursery.start(partial(serve, 0, host="127.0.0.1"))
+            assert type(listener) is trio_wsarecv.SocketListener
+            connect = partial(trio_wsarecv.open_tcp_stream, local_address="127.0.0.2")
+            streams = [await connect(*listener.socket.getsockname()) for _ in range(20)]
+            async with trio.open_nursery() as clients:
+                for number, stream in enumerate(streams):
+                    assert type(stream) is trio_wsarecv.SocketStream
+                    assert type(stream.socket) is trio_wsarecv.Socket
+                    assert stream.socket.getsockname()[0] == "127.0.0.2"
+                    assert stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                    clients.start_soon(talk, stream, f"hello from {number}".encode())
+            nursery.cancel_scope.cancel()
+        for stream in streams:  # the handlers go on
             async with stream:
-                await stream.send_all(message)
-                assert await stream.receive_exactly(len(message)) == message
+                await talk(stream, b"again")
                 await stream.send_eof()
                 assert await stream.receive_some() == b""
-
-        async with trio.open_nursery() as clients:
-            for number in range(20):
-                clients.start_soon(talk, number)
-        nursery.cancel_scope.cancel()
     assert counted.overlapped_sockets == (40 if on_windows else 0)
     assert counted.readiness_sockets == (0 if on_windows else 40)
 
 
-async def test_a_server_with_a_nursery_for_its_handlers() -> None:
-    async with trio.open_nursery() as handlers:
-        async with trio.open_nursery() as nursery:
-            listeners = await nursery.start(
-                partial(trio_wsarecv.serve_tcp, echo, 0, host="127.0.0.1", handler_nursery=handlers)
-            )
-            stream = await trio_wsarecv.open_tcp_stream(*listeners[0].socket.getsockname())
-            await stream.send_all(b"first")
-            assert await stream.receive_exactly(5) == b"first"
-            nursery.cancel_scope.cancel()
-        async with stream:
-            await stream.send_all(b"second")
-            assert await stream.receive_exactly(6) == b"second"
-
-
-async def test_a_listener_listens_until_it_is_closed() -> None:
-    listeners = await trio_wsarecv.open_tcp_listeners(0, host="127.0.0.1", backlog=5)
-    (listener,) = listeners
+@pytest.mark.parametrize("taken_over", [False, True])
+async def test_a_listener_listens_until_it_is_closed(taken_over: bool) -> None:
+    if taken_over:
+        (made,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        listener = trio_wsarecv.SocketListener(made.socket)
+        assert made.socket.fileno() == -1
+    else:
+        (listener,) = await trio_wsarecv.open_tcp_listeners(0, host="127.0.0.1", backlog=5)
+    assert type(listener.socket) is trio_wsarecv.Socket
     async with listener, trio.open_nursery() as nursery:
 
         @nursery.start_soon
@@ -86,18 +82,6 @@ async def test_a_listener_listens_until_it_is_closed() -> None:
         await listener.accept()
 
 
-async def test_a_connection_is_made_with_the_options_of_trio() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        stream = await trio_wsarecv.open_tcp_stream(
-            *listener.getsockname(), happy_eyeballs_delay=0.1, local_address="127.0.0.1"
-        )
-        async with stream:
-            assert stream.socket.getsockname()[0] == "127.0.0.1"
-            assert stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-            assert stream.socket.family == socket.AF_INET
-            assert stream.socket.type == socket.SOCK_STREAM
-
-
 async def test_errors_are_those_of_trio() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
@@ -110,15 +94,3 @@ async def test_errors_are_those_of_trio() -> None:
             trio_wsarecv.SocketListener(one)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="listen"):
             trio_wsarecv.SocketListener(trio_wsarecv.from_stdlib_socket(one))
-
-
-async def test_a_listener_takes_over_the_socket_of_one_that_trio_made() -> None:
-    (made,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    address = made.socket.getsockname()
-    async with trio_wsarecv.SocketListener(made.socket) as listener:
-        assert type(listener.socket) is trio_wsarecv.Socket
-        assert made.socket.fileno() == -1
-        client = await trio.open_tcp_stream(*address)
-        async with client, await listener.accept() as stream:
-            await client.send_all(b"hello")
-            assert await stream.receive_exactly(5) == b"hello"
