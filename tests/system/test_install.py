@@ -23,11 +23,9 @@ with socket.socket() as _sample:
 expected = trio_wsarecv.Socket if on_windows else stock
 
 
-@pytest.fixture
-def patched() -> Iterator[None]:
-    trio_wsarecv.patch_trio()
-    yield
-    trio_wsarecv.unpatch_trio()
+def sample_type() -> type:
+    with socket.socket() as sample:
+        return type(trio.socket.from_stdlib_socket(sample))
 
 
 async def echo_through() -> list[type]:
@@ -54,25 +52,19 @@ async def echo_through() -> list[type]:
     return types
 
 
-async def test_install_changes_every_new_socket_of_a_run() -> None:
-    trio_wsarecv.install()
-    counted = Counted()
-    with trio.socket.socket() as sock:
-        assert type(sock) is expected
-    assert await echo_through() == [expected] * 3
-    assert bool(counted.wsarecv_calls) is on_windows
-    assert counted.overlapped_sockets == (2 if on_windows else 0)
-
-
-def test_install_is_for_one_run_only() -> None:
-    async def sock_type(install: bool) -> type:
+def test_install_changes_every_new_socket_of_one_run() -> None:
+    async def main(install: bool) -> None:
         if install:
             trio_wsarecv.install()
-        with trio.socket.socket() as sock:
-            return type(sock)
+        counted = Counted()
+        with trio.fail_after(20), trio.socket.socket() as sock:
+            types = [type(sock), *await echo_through()]
+        assert types == [expected if install else stock] * 4
+        assert counted.overlapped_sockets == (2 if install and on_windows else 0)
+        assert bool(counted.wsarecv_calls) is (install and on_windows)
 
     for install in (True, False, True):
-        assert trio.run(sock_type, install) is (expected if install else stock)
+        trio.run(main, install)
 
 
 def test_install_needs_a_run() -> None:
@@ -113,6 +105,14 @@ async def test_the_factory_can_be_set_by_the_program() -> None:
     assert await echo_through() == [trio_wsarecv.Socket] * 3
 
 
+@pytest.fixture
+def patched() -> Iterator[None]:
+    trio_wsarecv.patch_trio()
+    yield
+    trio_wsarecv.unpatch_trio()
+    assert sample_type() is stock
+
+
 @pytest.mark.usefixtures("patched")
 async def test_patch_trio_changes_every_new_socket() -> None:
     counted = Counted()
@@ -137,22 +137,23 @@ async def test_patch_trio_changes_every_new_socket() -> None:
     assert counted.readiness_sockets == 0
 
 
-def sample_type() -> type:
-    with socket.socket() as sample:
-        return type(trio.socket.from_stdlib_socket(sample))
-
-
 def test_patching_can_be_repeated_and_undone_and_creates_no_socket() -> None:
+    module = sys.modules["trio._socket"]
+    names = ("_SocketType", "_socket_factory", "set_custom_socket_factory")
+    before = [getattr(module, name) for name in names]
     counted = Counted()
     for _ in range(2):
-        trio_wsarecv.patch_trio()
+        _install._patch(trio_wsarecv.Socket)
+        assert module._socket_factory is not before[1]
     assert counted.sockets == 0
     with stdlib_pair() as (one, other):
         sock = trio.socket.from_stdlib_socket(one)
         for _ in range(2):
-            trio_wsarecv.unpatch_trio()
+            _install._patch(stock)
+            assert [getattr(module, name) for name in names] == before
+            assert trio.socket.set_custom_socket_factory is before[2]
         assert sample_type() is stock
-        assert type(sock) is expected
+        assert type(sock) is trio_wsarecv.Socket
         other.sendall(b"hello")
         assert trio.run(sock.recv, 10) == b"hello"
 
@@ -166,7 +167,10 @@ def patched_anywhere() -> Iterator[None]:
 
 
 class Factory(trio.abc.SocketFactory):
-    """A program's own factory."""
+    """A program's own factory, which is false."""
+
+    def __len__(self) -> int:
+        return 0
 
     def socket(self, family: int = 0, type: int = 0, proto: int = 0) -> trio.socket.SocketType:
         return trio.socket.from_stdlib_socket(socket.socket())
@@ -195,19 +199,12 @@ def test_a_program_can_set_and_remove_its_own_factory_in_each_run() -> None:
         trio.run(main)
 
 
-class EmptyFactory(Factory):
-    """A factory that is false."""
-
-    def __len__(self) -> int:
-        return 0
-
-
 async def test_a_function_of_trio_that_was_imported_before_the_patch_sets_a_factory(
     request: pytest.FixtureRequest,
 ) -> None:
     set_custom_socket_factory = trio.socket.set_custom_socket_factory
     request.getfixturevalue("patched_anywhere")
-    set_custom_socket_factory(EmptyFactory())
+    set_custom_socket_factory(Factory())
     assert not is_made_here()
     set_custom_socket_factory(None)
     assert is_made_here()
@@ -218,19 +215,6 @@ async def test_a_socket_from_an_existing_handle_does_not_count_as_new() -> None:
     with trio.socket.socket(fileno=socket.socket().detach()) as sock:
         assert type(sock) is trio_wsarecv.Socket
         assert not sock.receiver.made_here
-
-
-def test_undoing_the_patch_restores_trio() -> None:
-    module = sys.modules["trio._socket"]
-    names = ("_SocketType", "_socket_factory", "set_custom_socket_factory")
-    before = [getattr(module, name) for name in names]
-    for _ in range(2):
-        _install._patch(trio_wsarecv.Socket)
-        assert module._socket_factory is not before[1]
-    for _ in range(2):
-        _install._patch(stock)
-        assert [getattr(module, name) for name in names] == before
-        assert trio.socket.set_custom_socket_factory is before[2]
 
 
 class Stranger(stock):  # type: ignore[misc,valid-type]
