@@ -9,9 +9,10 @@ from typing import Any
 import outcome as outcomes
 import pytest
 import trio
-import trio.testing
+from trio.testing import wait_all_tasks_blocked
 
 from tests.peers import stdlib_pair
+from tests.simulation import Call
 from trio_wsarecv._engine import port
 from trio_wsarecv._winsock.calls import address_of
 from trio_wsarecv._winsock.operation import Operation
@@ -25,31 +26,20 @@ def yield_to_trio(message: object) -> Generator[object, Any, Any]:
 
 
 async def test_a_task_can_sleep_repeatedly_on_what_wait_task_rescheduled_yields() -> None:
-    cancelled = []
+    message = port.sleep_message(lambda _: pytest.fail("it is not cancelled"))
 
-    def abort(raise_cancel: object) -> trio.lowlevel.Abort:
-        cancelled.append(raise_cancel)
-        return Abort.FAILED
-
-    message = port.sleep_message(abort)
-    task = trio.lowlevel.current_task()
-    woken = []
-
-    async def sleep() -> None:
-        nonlocal task
-        task = trio.lowlevel.current_task()
-        for _ in range(2):
-            outcome = await yield_to_trio(message)
-            woken.append(outcome.unwrap())
+    async def sleep() -> list[str]:
+        return [(await yield_to_trio(message)).unwrap() for _ in range(2)]
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(sleep)
+        call = Call(nursery, sleep)
+        await wait_all_tasks_blocked()
+        (task,) = nursery.child_tasks
         for value in ("one", "two"):
-            await trio.testing.wait_all_tasks_blocked()
+            assert not call.done
             trio.lowlevel.reschedule(task, outcomes.Value(value))
-            await trio.testing.wait_all_tasks_blocked()
-            assert woken[-1] == value
-        assert not cancelled
+            await wait_all_tasks_blocked()
+    assert call.value == ["one", "two"]
 
 
 async def test_cancellation_calls_the_abort_function_of_such_a_sleep() -> None:
@@ -68,20 +58,17 @@ async def test_cancellation_calls_the_abort_function_of_such_a_sleep() -> None:
 
 
 async def test_rescheduling_a_task_clears_its_sleep_data() -> None:
-    task = trio.lowlevel.current_task()
-
     async def sleep() -> None:
-        nonlocal task
-        task = trio.lowlevel.current_task()
-        task.custom_sleep_data = "asleep"
+        trio.lowlevel.current_task().custom_sleep_data = "asleep"
         await trio.lowlevel.wait_task_rescheduled(lambda _: Abort.SUCCEEDED)
 
-    for wake in (lambda _: trio.lowlevel.reschedule(task), lambda scope: scope.cancel()):
+    for how in ("reschedule", "cancel"):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(sleep)
-            await trio.testing.wait_all_tasks_blocked()
+            await wait_all_tasks_blocked()
+            (task,) = nursery.child_tasks
             assert task.custom_sleep_data == "asleep"
-            wake(nursery.cancel_scope)
+            trio.lowlevel.reschedule(task) if how == "reschedule" else nursery.cancel_scope.cancel()
             assert task.custom_sleep_data is None
 
 
