@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -76,16 +76,11 @@ class HostilePeer:
             return b"".join([data async for data in stream]).decode()
 
 
-_peer_key: pytest.StashKey[HostilePeer] = pytest.StashKey()
-
-
 @pytest.fixture(scope="session")
-def peer(pytestconfig: pytest.Config) -> HostilePeer:
+def peer() -> Iterator[HostilePeer]:
     """The hostile peer, one process for the whole session."""
-    if _peer_key not in pytestconfig.stash:
-        pytestconfig.stash[_peer_key] = peer = HostilePeer()
-        pytestconfig.add_cleanup(peer.close)
-    return pytestconfig.stash[_peer_key]
+    with closing(HostilePeer()) as peer:
+        yield peer
 
 
 @contextmanager

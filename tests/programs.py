@@ -33,11 +33,7 @@ def start(*arguments: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
 
 
 def run_unread(*arguments: str) -> tuple[int, list[str]]:
-    """Run a command of the package that cannot write its standard output.
-
-    Returns:
-      Its exit status, and the lines of its standard error.
-    """
+    """Run a command of the package that cannot write its output; return status and messages."""
     with start("-m", "trio_wsarecv", *arguments) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -36,9 +36,6 @@ STREAM_RECEIVES: dict[str, Receive] = {
     "receive_exactly": lambda sock: SocketStream(sock).receive_exactly(100),
     "receive_exactly_into": lambda sock: SocketStream(sock).receive_exactly_into(bytearray(100)),
 }
-every_stream_receive = pytest.mark.parametrize(
-    "receive", STREAM_RECEIVES.values(), ids=STREAM_RECEIVES
-)
 
 
 async def call(sock: Any, name: str, *arguments: Any) -> Any:

@@ -23,7 +23,7 @@ from tests.programs import Program, run
 from tests.receiving import call, on_windows
 from tests.simulation import Call, CrashingClock
 
-PROGRAM = str(Path(__file__).parent / "programs" / "exits.py")
+PROGRAM = str(Path(__file__).with_name("exits.py"))
 PACKAGE = str(Path(trio_wsarecv.__file__).parent)
 
 
