@@ -270,59 +270,43 @@ async def test_a_buffer_that_is_released_or_closed_is_refused() -> None:
 @pytest.mark.parametrize(
     "state", ["unconnected", "closed", pytest.param("listening", marks=pytest.mark.real_windows)]
 )
-@pytest.mark.parametrize(
-    ("name", "arguments"),
-    [
-        ("recv", (10,)),
-        ("recv", (0,)),
-        ("recv", (10, socket.MSG_PEEK)),
-        ("recvfrom", (10,)),
-        ("recv_into", (bytearray(10),)),
-        ("recv_into", (bytearray(),)),
-    ],
-)
-async def test_a_socket_without_a_connection_gives_trios_own_error(
-    state: str, name: str, arguments: tuple[Any, ...]
-) -> None:
+async def test_a_socket_without_a_connection_gives_trios_own_error(state: str) -> None:
     one, two = socket.socket(), socket.socket()
     with (
         trio_wsarecv.from_stdlib_socket(one) as ours,
         trio.socket.from_stdlib_socket(two) as stock,
     ):
-        if state == "listening":
-            one.listen()
-            two.listen()
-        if state == "closed":
-            ours.close()
-            stock.close()
-        expected = await outcome_of(stock, name, *arguments)
-        assert await outcome_of(ours, name, *arguments) == expected
-        if state == "closed" and isinstance(expected, tuple):
-            assert "WinError 10038" in expected[1] if on_windows else "Errno 9" in expected[1]
+        for sock in (ours, stock):
+            if state == "listening":
+                sock.listen()
+            elif state == "closed":
+                sock.close()
+        calls: list[tuple[Any, ...]] = [
+            *(("recv", 10), ("recv", 0), ("recv", 10, PEEK), ("recvfrom", 10)),
+            *(("recv_into", bytearray(10)), ("recv_into", bytearray())),
+        ]
+        for name, *arguments in calls:
+            expected = await outcome_of(stock, name, *arguments)
+            assert await outcome_of(ours, name, *arguments) == expected
+            if state == "closed" and isinstance(expected, tuple):
+                assert "WinError 10038" in expected[1] if on_windows else "Errno 9" in expected[1]
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments"),
-    [
-        ("recv", (2**31,)),
-        ("recv", (Index(2**32 + 5),)),
-        ("recv", (2**31, socket.MSG_PEEK)),
-        ("recvfrom", (Index(2**31), socket.MSG_PEEK)),
-        ("recvmsg", (2**31,)),
-        ("recvmsg", (10, 2**30)),
-        ("recvmsg_into", ([bytearray(9)], 2**30)),
-        ("receive_some", (2**62,)),
-        ("recvfrom_many", (1 << 60, 1 << 60)),
-        ("recvmsg_many", (1 << 60, 1 << 60)),
-        *(  # elsewhere Python allocates all of it
-            pytest.param(name, (sys.maxsize,), marks=pytest.mark.windows)
-            for name in ("recv", "recvfrom", "recvmsg")
-        ),
-    ],
-)
+#: More than there is memory for.  Elsewhere Python allocates all of ``sys.maxsize``.
+HUGE: list[tuple[Any, ...]] = [
+    *(("recv", 2**31), ("recv", Index(2**32 + 5)), ("recv", 2**31, PEEK)),
+    *(("recvfrom", Index(2**31), PEEK), ("recvmsg", 2**31), ("recvmsg", 10, 2**30)),
+    *(("recvmsg_into", [bytearray(9)], 2**30), ("receive_some", 2**62)),
+    *((name, 1 << 60, 1 << 60) for name in ("recvfrom_many", "recvmsg_many")),
+    *((name, sys.maxsize) for name in ("recv", "recvfrom", "recvmsg") if on_windows),
+]
+
+
+@pytest.mark.parametrize("huge", HUGE)
 async def test_a_huge_request_receives_the_data_and_reserves_little_memory(
-    name: str, arguments: tuple[Any, ...]
+    huge: tuple[Any, ...],
 ) -> None:
+    name, *arguments = huge
     with sockets_for(name) as pairs:
         for sock, other in pairs:
             other.send(b"data")
