@@ -89,11 +89,6 @@ class Buffers:
         assert not data[nbytes:].strip(b".")
         return data[:nbytes]
 
-    @classmethod
-    def two(cls, size: int) -> Buffers:
-        """Make two buffers of this size together."""
-        return cls(size // 2, size - size // 2)
-
 
 async def recv(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
     return Received(await sock.recv(size, flags))
@@ -121,7 +116,7 @@ async def recvmsg(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Recei
 
 
 async def recvmsg_into(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
-    buffers = Buffers.two(size)
+    buffers = Buffers(size // 2, size - size // 2)
     nbytes, _, flags_out, address = await sock.recvmsg_into(buffers.parts, 0, flags)
     return Received(buffers.take(nbytes), address, bool(flags_out & MSG_TRUNC))
 
@@ -137,7 +132,7 @@ async def recvmsg_many(sock: trio_wsarecv.Socket, size: int) -> Received:
 
 
 async def scatter(sock: trio_wsarecv.Socket, size: int, flags: int = 0) -> Received:
-    buffers = Buffers.two(size)
+    buffers = Buffers(size // 2, size - size // 2)
     nbytes, flags_out = await wsarecv(sock, buffers.parts, flags)
     return Received(buffers.take(nbytes), None, bool(flags_out & MsgFlag.MSG_TRUNC))
 

@@ -13,7 +13,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
-from tests.peers import pattern
+from tests.datagrams import connected_datagrams
+from tests.peers import pattern, socket_pair
 from tests.receiving import RECEIVES
 from tests.simulation import Call
 
@@ -36,25 +37,6 @@ DATAGRAMS: dict[str, Callable[[Any], Awaitable[Any]]] = {
     **{how: RECEIVES[how] for how in ("recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into")},
     "recvfrom_many": lambda sock: sock.recvfrom_many(10, 100),
 }
-
-
-async def connected(how: str) -> tuple[trio_wsarecv.Socket, socket.socket]:
-    """Return a socket of the package and the socket that sends to it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        if "adopted" in how:  # in default mode
-            sock = trio_wsarecv.from_stdlib_socket(socket.create_connection(listener.getsockname()))
-        else:
-            sock = trio_wsarecv.SocketFactory().socket()
-            await sock.connect(listener.getsockname())
-        return sock, listener.accept()[0]
-
-
-async def datagrams() -> tuple[trio_wsarecv.Socket, socket.socket]:
-    sock = trio_wsarecv.SocketFactory().socket(type=socket.SOCK_DGRAM)
-    await sock.bind(("127.0.0.1", 0))
-    sender = socket.socket(type=socket.SOCK_DGRAM)
-    sender.connect(sock.getsockname())
-    return sock, sender
 
 
 async def at_depth(frames: int, call: Callable[[], Awaitable[Any]]) -> Any:
@@ -83,11 +65,11 @@ def bytes_in(result: Any) -> int:
 
 async def check(how: str, frames: int, *, is_stream: bool, waits: bool, used: bool) -> bool:
     """Receive at one depth; return whether the stack was enough."""
-    sock, sender = await (connected(how) if is_stream else datagrams())
     receive = (STREAMS if is_stream else DATAGRAMS)[how]
     sent = {"recv, much": [MUCH], "recvfrom_many": [DATA, b"more"]}.get(how, [DATA])
-    target = trio_wsarecv.SocketStream(sock) if how.startswith("receive") else sock
-    with sock, sender:
+    with socket_pair() if is_stream else connected_datagrams() as (sock, sender):
+        sock.receiver.made_here = "adopted" not in how  # else it is in default mode
+        target = trio_wsarecv.SocketStream(sock) if how.startswith("receive") else sock
         if used:  # what a socket creates at its first receive exists then
             for _ in range(2):
                 sender.send(DATA)

@@ -7,7 +7,7 @@ import itertools
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -131,10 +131,37 @@ def only_interrupts(exc: BaseException) -> bool:
     return all(map(only_interrupts, parts)) if parts else isinstance(exc, KeyboardInterrupt)
 
 
-def interrupt_at_every_line(
-    main: Callable[[Interrupter, trio_wsarecv.Socket, socket.socket], Awaitable[object]],
-) -> Iterator[socket.socket]:
-    """Run this with one more line each time, until it is not interrupted; give the other end."""
+@pytest.mark.parametrize(
+    ("name", "pending"),
+    [("recv", False), ("recv", True), ("receive_exactly", True), ("close", True)],
+)
+def test_an_interrupt_at_any_line_raises_keyboard_interrupt_alone(name: str, pending: bool) -> None:
+    async def main(
+        interrupter: Interrupter, sock: trio_wsarecv.Socket, other: socket.socket
+    ) -> None:
+        async def receive() -> object:
+            if not pending:
+                await trio.lowlevel.wait_readable(sock)
+            if name == "close":
+                return await sock.recv(4)
+            with interrupter:
+                return await call(sock, name, 4)
+
+        async with trio.open_nursery() as nursery:
+            receiver = Call(nursery, receive)
+            if pending:
+                await wait_all_tasks_blocked()
+            if name == "close":
+                with interrupter:
+                    sock.close()
+                    await trio.lowlevel.checkpoint()
+            else:
+                other.sendall(b"data")
+        if name == "close":
+            assert isinstance(receiver.error, (trio.ClosedResourceError, trio.Cancelled))
+        else:
+            assert receiver.value == b"data"
+
     tracer = sys.gettrace()
     try:
         for line in itertools.count(1):
@@ -145,51 +172,12 @@ def interrupt_at_every_line(
                 except BaseException as exc:
                     if not only_interrupts(exc):
                         raise
-                    yield other
                 else:
                     assert interrupter.lines_left > 0, "the interrupt is lost"
                     assert line > 5
                     return
+                if name == "close":
+                    other.settimeout(10)
+                    assert other.recv(1) == b""
     finally:
         sys.settrace(tracer)
-
-
-@pytest.mark.parametrize(
-    ("name", "pending"), [("recv", False), ("recv", True), ("receive_exactly", True)]
-)
-def test_an_interrupt_at_any_line_of_a_receive_raises_keyboard_interrupt_alone(
-    name: str, pending: bool
-) -> None:
-    async def main(
-        interrupter: Interrupter, sock: trio_wsarecv.Socket, other: socket.socket
-    ) -> None:
-        async def receive() -> object:
-            if not pending:
-                await trio.lowlevel.wait_readable(sock)
-            with interrupter:
-                return await call(sock, name, 4)
-
-        async with trio.open_nursery() as nursery:
-            receiver = Call(nursery, receive)
-            if pending:
-                await wait_all_tasks_blocked()
-            other.sendall(b"data")
-        assert receiver.value == b"data"
-
-    for _ in interrupt_at_every_line(main):
-        pass
-
-
-def test_an_interrupt_at_any_line_of_a_close_still_closes_the_socket() -> None:
-    async def main(interrupter: Interrupter, sock: trio_wsarecv.Socket, _: object) -> None:
-        async with trio.open_nursery() as nursery:
-            receiver = Call(nursery, sock.recv, 10)
-            await wait_all_tasks_blocked()
-            with interrupter:
-                sock.close()
-                await trio.lowlevel.checkpoint()
-        assert isinstance(receiver.error, (trio.ClosedResourceError, trio.Cancelled))
-
-    for other in interrupt_at_every_line(main):
-        other.settimeout(10)
-        assert other.recv(1) == b""
