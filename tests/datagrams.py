@@ -142,7 +142,6 @@ MSG_TRUNC = MsgFlag.MSG_TRUNC if on_windows else socket.MSG_TRUNC
 TAKE_FLAGS = [recv, recv_into, recvfrom, recvfrom_into, recvmsg, recvmsg_into, scatter]
 METHODS = [*TAKE_FLAGS, recvfrom_many, recvmsg_many]
 WITH_ADDRESS = [recvfrom, recvfrom_into, recvmsg, recvmsg_into, recvfrom_many, recvmsg_many]
-WITH_FLAGS = [recvmsg, recvmsg_into, scatter, recvfrom_many, recvmsg_many]
 WITHOUT_FLAGS = [recv, recv_into, recvfrom, recvfrom_into]
 Method = Any
 every = pytest.mark.parametrize("receive", METHODS)

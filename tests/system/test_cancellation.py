@@ -125,11 +125,6 @@ async def leave_block(stream: SocketStream) -> None:
         pass
 
 
-async def leave_block_by_exception(stream: SocketStream) -> None:
-    with pytest.raises(ZeroDivisionError), stream.socket:
-        raise ZeroDivisionError
-
-
 @pytest.mark.parametrize(
     ("receive", "close"),
     [
@@ -137,7 +132,6 @@ async def leave_block_by_exception(stream: SocketStream) -> None:
         ("recv", SocketStream.aclose),
         ("recv", trio.aclose_forcefully),
         ("recv", leave_block),
-        ("recv", leave_block_by_exception),
     ],
 )
 async def test_closing_ends_a_receive_and_the_connection_cleanly(

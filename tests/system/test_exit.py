@@ -59,14 +59,13 @@ def test_a_process_ends_as_with_stock_sockets(how: str) -> None:
 drops_tasks = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
-def crash_while_receiving(*calls: Callable[[], Awaitable[object]]) -> None:
+def crash_while(call: Callable[[], Awaitable[object]]) -> None:
     """Make the run loop itself fail, so that Trio drops its tasks where they are."""
     clock = CrashingClock()
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
-            for call in calls:
-                nursery.start_soon(call)
+            nursery.start_soon(call)
             await wait_all_tasks_blocked()
             clock.crash()
 
@@ -80,7 +79,7 @@ def test_after_a_crash_the_socket_is_usable_and_the_kernel_never_writes_to_reuse
     with stdlib_pair() as (one, other):
         sock = trio_wsarecv.from_stdlib_socket(one)
         buffers = [bytearray(1000)]
-        crash_while_receiving(partial(sock.recv_into, buffers[0]))
+        crash_while(partial(sock.recv_into, buffers[0]))
         if on_windows:
             with pytest.raises(BufferError):  # the kernel may still have it
                 buffers[0].extend(bytes(100_000))
@@ -96,7 +95,7 @@ def test_after_a_crash_the_socket_is_usable_and_the_kernel_never_writes_to_reuse
 
         trio.run(main)
         assert all(canary == b"canary" * 200 for canary in canaries)
-        crash_while_receiving(lambda: sock.recv(10))
+        crash_while(lambda: sock.recv(10))
         sock.close()
         assert sock.fileno() == -1
         other.settimeout(10)

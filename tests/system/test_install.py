@@ -184,30 +184,25 @@ def is_made_here() -> bool:
         return made_here
 
 
+# As in a program that has imported it before the patch.
+imported_before = trio.socket.set_custom_socket_factory
+
+
 @pytest.mark.usefixtures("patched_anywhere")
 def test_a_program_can_set_and_remove_its_own_factory_in_each_run() -> None:
     async def main() -> None:
-        assert is_made_here()
-        theirs = Factory()
-        assert trio.socket.set_custom_socket_factory(theirs) is None
-        assert not is_made_here()
-        assert trio.socket.set_custom_socket_factory(None) is theirs
-        assert is_made_here()
-        assert trio.socket.set_custom_socket_factory(theirs) is None
+        for set_custom in (imported_before, trio.socket.set_custom_socket_factory):
+            assert is_made_here()
+            theirs = Factory()
+            previous = set_custom(theirs)
+            assert set_custom is imported_before or previous is None
+            assert not is_made_here()
+            assert set_custom(None) is theirs
+            assert is_made_here()
+        assert set_custom(theirs) is None
 
     for _ in range(2):
         trio.run(main)
-
-
-async def test_a_function_of_trio_that_was_imported_before_the_patch_sets_a_factory(
-    request: pytest.FixtureRequest,
-) -> None:
-    set_custom_socket_factory = trio.socket.set_custom_socket_factory
-    request.getfixturevalue("patched_anywhere")
-    set_custom_socket_factory(Factory())
-    assert not is_made_here()
-    set_custom_socket_factory(None)
-    assert is_made_here()
 
 
 @pytest.mark.usefixtures("patched_anywhere")
