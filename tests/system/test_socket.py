@@ -125,7 +125,7 @@ async def test_a_second_receive_is_refused_while_one_waits() -> None:
         assert first.value == b"data"
 
 
-@pytest.mark.parametrize("name", ["recv", "recvmsg", "receive_exactly"])
+@pytest.mark.parametrize("name", STREAM_RECEIVES)
 async def test_a_reset_is_the_error_that_python_raises(peer: HostilePeer, name: str) -> None:
     counted = Counted()
     async with peer.connect() as stream:
@@ -134,7 +134,7 @@ async def test_a_reset_is_the_error_that_python_raises(peer: HostilePeer, name: 
             await wait_all_tasks_blocked()
             await peer.tell(stream, "reset")
         error: BaseException | None = receiver.error
-        if name == "receive_exactly":  # of a stream
+        if name.startswith("receive_"):  # of a stream
             assert isinstance(error, trio.BrokenResourceError)
             error = error.__cause__
         assert isinstance(error, ConnectionResetError)
