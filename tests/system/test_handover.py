@@ -14,6 +14,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -184,12 +185,15 @@ def test_a_socket_in_several_runs(made_here: bool) -> None:
         await check_engine(sock, other, overlapped=True)
         await trio.to_thread.run_sync(trio.run, later, sock)  # although this run goes on
         await check_receives(sock, other)
+        await push_back(sock, other, b"pushed back")
 
     async def later(sock: trio_wsarecv.Socket) -> None:
         await check_engine(sock, other, overlapped=False)
 
     with other:
-        trio.run(main)
+        with ThreadPoolExecutor() as thread:  # which has ended when the next run receives
+            thread.submit(trio.run, main).result()
+        assert trio.run(sock.recv, 100) == b"pushed back"
         trio.run(later, sock)
         trio.run(later, from_stdlib_socket(sock.stdlib))
         trio.run(check_close, sock, other)

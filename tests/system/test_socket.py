@@ -12,21 +12,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
-from tests.peers import (
-    Counted,
-    HostilePeer,
-    push_back,
-    receive_when,
-    socket_pair,
-    stdlib_pair,
-)
-from tests.receiving import (
-    RECEIVES,
-    STREAM_RECEIVES,
-    on_windows,
-    result_of,
-    winerror,
-)
+from tests.peers import Counted, HostilePeer, push_back, receive_when, socket_pair, stdlib_pair
+from tests.receiving import RECEIVES, STREAM_RECEIVES, on_windows, result_of, winerror
 from tests.simulation import Call
 
 
@@ -65,16 +52,6 @@ async def test_it_wraps_only_a_plain_socket() -> None:
                     function(bad)
 
 
-async def test_it_is_readable_if_a_receive_returns_at_once() -> None:
-    with socket_pair() as (sock, other):
-        assert not sock.is_readable()
-        other.sendall(b"data")
-        await trio.lowlevel.wait_readable(sock)
-        assert sock.is_readable()
-        assert await sock.recv(10) == b"data"
-        assert not sock.is_readable()
-
-
 @pytest.mark.parametrize("name", RECEIVES)
 async def test_receives_data_that_waits_and_data_that_comes_later(name: str) -> None:
     with stdlib_pair() as (one, other):
@@ -88,14 +65,18 @@ async def test_receives_data_that_waits_and_data_that_comes_later(name: str) -> 
     receive = RECEIVES[name]
     counted = Counted()
     with socket_pair() as (sock, other):
+        assert not sock.is_readable()
         other.sendall(b"waiting")
         await trio.lowlevel.wait_readable(sock)
+        assert sock.is_readable()
         assert await sock.recv(2) == b"wa"
         assert await receive(sock) == expected(b"iting")
+        assert not sock.is_readable()
         assert (counted.immediate, counted.pended) == (2, 0)
         later = await receive_when(True, lambda: receive(sock), lambda: other.sendall(b"later"))
         assert later == expected(b"later")
         await push_back(sock, other, b"pushed back")
+        assert sock.is_readable()
         assert await receive(sock) == expected(b"pushed back")
         other.close()
         for _ in range(2):

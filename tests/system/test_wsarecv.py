@@ -7,7 +7,6 @@ import mmap
 import socket
 import struct
 import sys
-import threading
 from typing import Any
 
 import pytest
@@ -16,15 +15,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import trio_wsarecv
 from tests.datagrams import Pair
-from tests.peers import (
-    Counted,
-    cancel_when_waiting,
-    pattern,
-    receive_when,
-    socket_pair,
-    stdlib_pair,
-    when,
-)
+from tests.peers import Counted, pattern, receive_when, socket_pair, stdlib_pair, when
 from tests.receiving import on_windows
 from tests.simulation import Call
 from tools.windows import WINE
@@ -139,24 +130,6 @@ def test_windows_itself_refuses_a_receive_without_buffers() -> None:
         assert calls.ws2_32.WSARecv(*arguments) == -1
         assert calls.ws2_32.WSAGetLastError() == WinsockError.WSAEINVAL
         assert one.recv(10) == b"data"
-
-
-def test_a_socket_can_be_received_on_in_several_threads() -> None:
-    with stdlib_pair() as (one, other):
-        sock = trio_wsarecv.from_stdlib_socket(one)
-        buffer = bytearray(4)
-
-        async def cancel() -> None:
-            await cancel_when_waiting(
-                lambda: wsarecv(sock, [buffer], WAITALL), lambda: other.sendall(b"da")
-            )
-
-        thread = threading.Thread(target=trio.run, args=(cancel,))
-        thread.start()
-        thread.join()
-        other.sendall(b"ta")
-        assert trio.run(wsarecv, sock, [buffer], WAITALL) == (4, 0)
-        assert buffer == b"data"
 
 
 # Flags.
