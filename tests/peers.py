@@ -125,23 +125,15 @@ async def receive_when(
     return call.value
 
 
-async def cancel_when_waiting(
-    receive: Callable[[], Awaitable[Any]], action: Callable[[], object] = lambda: None
-) -> None:
-    """Start a receive, do something once it is pending, and cancel it once it is so again."""
+async def push_back(sock: trio_wsarecv.Socket, other: socket.socket, data: bytes) -> None:
+    """Cancel an exact receive that has some bytes, so that they are pushed back."""
     async with trio.open_nursery() as nursery:
-        call = Call(nursery, receive)
+        call = Call(nursery, trio_wsarecv.SocketStream(sock).receive_exactly, len(data) + 1)
         await wait_all_tasks_blocked()
-        action()
+        other.sendall(data)
         await wait_all_tasks_blocked()
         call.scope.cancel()
     assert call.cancelled
-
-
-async def push_back(sock: trio_wsarecv.Socket, other: socket.socket, data: bytes) -> None:
-    """Cancel an exact receive that has some bytes, so that they are pushed back."""
-    receive = trio_wsarecv.SocketStream(sock).receive_exactly
-    await cancel_when_waiting(lambda: receive(len(data) + 1), lambda: other.sendall(data))
 
 
 class Counted:
