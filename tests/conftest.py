@@ -37,8 +37,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEADLINE = 30.0
-#: For tests on the simulation, which take milliseconds unless they hang.
-SIMULATED_DEADLINE = 10.0
 
 
 def pytest_report_header() -> str:
@@ -90,15 +88,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
         if isinstance(item, pytest.Function):
-            simulated = "simulation" in item.fixturenames
             deadline = item.get_closest_marker("deadline")
-            default = SIMULATED_DEADLINE if simulated else DEADLINE
-            seconds = deadline.args[0] if deadline else default
+            seconds = deadline.args[0] if deadline else DEADLINE
             if handle := getattr(item.obj, "hypothesis", None):
                 if inspect.iscoroutinefunction(handle.inner_test):
                     handle.inner_test = with_deadline(handle.inner_test, seconds)
             elif inspect.iscoroutinefunction(item.obj):
-                if simulated and not item.get_closest_marker("abandons"):
+                abandons = item.get_closest_marker("abandons")
+                if "simulation" in item.fixturenames and not abandons:
                     item.obj = in_nursery(item.obj)
                 item.obj = with_deadline(item.obj, seconds)
 
