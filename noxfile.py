@@ -173,7 +173,7 @@ def loss(session: nox.Session) -> None:
     install(session, "test")
     if sys.platform == "win32":
         session.install("--require-hashes", "-r", "benchmarks/requirements.txt")
-    session.run("python", "-u", "-m", "tests.soak.loss.compare", *session.posargs)
+    session.run("python", "-u", "-m", "tests.soak.loss", *session.posargs)
 
 
 @nox.session
