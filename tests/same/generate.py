@@ -121,13 +121,7 @@ class Generator:
             case "shutdown" if kind in STREAMS:
                 return Shutdown(socket, rng.choice((0, 1, 1, 2)))
             case "transmit" if stream:
-                nbytes, group = rng.choice((1, 100, 2000)), rng.randrange(GROUPS)
-                how = "sendmsg" if kind in STREAMS and rng.random() < 0.5 else "send_all"
-                return Send(socket, how, nbytes, group)
-            case "transmit":
-                count, group = rng.choice((0, 1, 3, 64, 65, 70)), rng.randrange(GROUPS)
-                too_large = rng.randrange(count + 1) if rng.random() < 0.2 else None
-                return Send(socket, "sendto_many", count, group, too_large)
+                return Send(socket, rng.choice((1, 100, 2000)), rng.randrange(GROUPS))
             case "drip" if stream:
                 return Peer(socket, "drip", rng.randint(2, 4))
             case "hand on" if kind in STREAMS:

@@ -12,7 +12,7 @@ from typing import Any
 import trio
 import trio.testing
 
-from .ends import End, pattern, send_many, send_message
+from .ends import End, pattern
 from .outcome import CANCELLED, Entry, Outcome, of_data, of_error
 from .program import (
     DATAGRAMS,
@@ -70,8 +70,8 @@ class Play:
         sentinel: Sentinel,
         connect_hostile: Callable[[], tuple[socket.socket, Any]],
     ) -> None:
-        self.program = program
         self.outcome = Outcome()
+        self._program = program
         self._sentinel = sentinel
         self._connect_hostile = connect_hostile
         self._burst = 0
@@ -85,22 +85,19 @@ class Play:
         """Play one run of the program, and after the last account for all bytes."""
         async with trio.open_nursery() as self._root:
             if not number:
-                for index, kind in enumerate(self.program.sockets):
+                for index, kind in enumerate(self._program.sockets):
                     self._ends.append(End(f"socket {index}", kind))
                     await self._ends[index].open(self._connect_hostile)
-            for burst in self.program.runs[number]:
+            for burst in self._program.runs[number]:
                 await self._open_groups(burst)
                 for operation in burst:
                     self._perform(operation)
                 await self._settle()
-                for end in self._ends:
-                    if end.kind == DATAGRAMS:
-                        end.senders.drain()
                 self._burst += 1
             for nursery in list(self._groups.values()):
                 nursery.cancel_scope.cancel()
             await self._settle()
-            if number == len(self.program.runs) - 1:
+            if number == len(self._program.runs) - 1:
                 for end in self._ends:
                     await self._account(end)
                 for end in self._ends:
@@ -158,8 +155,7 @@ class Play:
                 scope = self._scopes[operation.name] = trio.CancelScope()
                 self._groups[operation.group].start_soon(self._receive, end, operation, scope)
             case Send():
-                send = self._send_many if end.kind == DATAGRAMS else self._send
-                self._groups[operation.group].start_soon(send, end, operation)
+                self._groups[operation.group].start_soon(self._send, end, operation)
             case Own():
                 self._groups[operation.group].start_soon(self._own, end)
             case Close():
@@ -226,14 +222,10 @@ class Play:
             end.touched = True
 
     async def _send(self, end: End, operation: Send) -> None:
-        data = pattern(sum(map(len, end.own)), operation.count)
+        data = pattern(sum(map(len, end.own)), operation.nbytes)
         end.own.append(data)
         try:
-            if operation.how == "send_all":
-                await end.stream.send_all(data)
-            rest = data if operation.how == "sendmsg" else b""
-            while rest:
-                rest = rest[await send_message(end.sock, rest) :]
+            await end.stream.send_all(data)
         except trio.Cancelled:
             if data in end.own:  # the kernel has room, so it was cancelled before it began
                 end.own.remove(data)
@@ -241,27 +233,6 @@ class Play:
         except ERRORS as exc:
             end.own.clear()
             self._note(end.name, "send", of_error(exc))
-
-    async def _send_many(self, end: End, operation: Send) -> None:
-        addresses = end.senders.addresses
-        datagrams = [
-            (b"answer %d" % number, addresses[number % len(addresses)])
-            for number in range(operation.count)
-        ]
-        if operation.too_large is not None:
-            datagrams.insert(operation.too_large, (bytes(65508), addresses[0]))
-        sent = 0
-        try:
-            sent = await send_many(end.sock, datagrams)
-            self._note(end.name, "send", f"{sent} sent")
-        except trio.Cancelled as exc:
-            sent = exc.sent  # type: ignore[attr-defined]
-            raise
-        except ERRORS as exc:
-            sent = exc.sent  # type: ignore[union-attr]
-            self._note(end.name, "send", f"{of_error(exc)} behind {sent}")
-        finally:
-            end.datagrams += [data for data, _ in datagrams[:sent]]
 
     async def _receive(self, end: End, receive: Receive, scope: trio.CancelScope) -> None:
         what = f"{receive.call}({receive.size})@{self._burst}"

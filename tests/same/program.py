@@ -92,16 +92,11 @@ class Peer(Short):
 
 @dataclass(frozen=True, repr=False)
 class Send(Short):
-    """A task that sends: so many bytes by "send_all" or "sendmsg", datagrams by "sendto_many".
-
-    Datagrams go to the peers in turn; the one of the number `too_large` is too large.
-    """
+    """A task that sends so many bytes of a stream."""
 
     socket: int
-    how: str = "send_all"
-    count: int = 1
+    nbytes: int = 1
     group: int = 0
-    too_large: int | None = None
 
 
 @dataclass(frozen=True, repr=False)
