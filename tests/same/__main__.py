@@ -20,17 +20,13 @@ from tqdm import tqdm
 from tools.children import end_on_termination
 
 from .compare import Comparison, Player, compare
-from .generate import generate
-from .program import Program, parse
+from .program import Program, generate, parse
 from .shrink import shrink
 from .worker import workers
 
-#: How often the package plays a program again after a difference.
-AGAIN = 50
-#: Seconds to shrink it.
-SHRINKING = 60.0
-#: How often each of the two plays it while it is shrunk.
-WHILE_SHRINKING = 12
+AGAIN = 50  # how often the package plays a program again after a difference
+SHRINKING = 60.0  # seconds to shrink it
+WHILE_SHRINKING = 12  # how often each of the two plays it while it is shrunk
 
 
 class Session:

@@ -18,9 +18,8 @@ from tools.windows import WINE
 from .__main__ import Session
 from .compare import compare
 from .differences import DIFFERENCES, Case
-from .generate import generate
 from .outcome import CANCELLED, WELL, WHOLE, Entry, Outcome, account_for
-from .program import Burst, Cancel, Own, Peer, Program, Receive, Shutdown, parse
+from .program import Burst, Cancel, Own, Peer, Program, Receive, Shutdown, generate, parse
 from .shrink import shrink
 from .worker import Worker, workers
 

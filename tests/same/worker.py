@@ -30,16 +30,11 @@ from .outcome import WELL, Outcome, of_error
 from .play import Play, Sentinel
 from .program import Program
 
-#: Seconds that a program may take.
-DEADLINE = 12.0
-#: Seconds after which a program that still runs shows its stack.
-HANGING = 8.0
-#: How often it is started before that counts as an end of the process; it may fail under load.
-STARTS = 3
-#: Seconds that a worker may live.
-LIFETIME = 24 * 3600.0
-#: Low, so that it is reached soon; a program needs much less.
-RECURSION_LIMIT = 300
+DEADLINE = 12.0  # seconds that a program may take
+HANGING = 8.0  # seconds after which a program that still runs shows its stack
+STARTS = 3  # attempts to start a process, which may fail under load
+LIFETIME = 24 * 3600.0  # seconds that it may live
+RECURSION_LIMIT = 300  # low, so that it is reached soon; a program needs much less
 
 
 class Worker:
