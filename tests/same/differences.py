@@ -49,7 +49,7 @@ class Case:
         bursts = self.program.bursts()
         return bursts[self.number] if self.number < len(bursts) else []
 
-    def on_socket(self, kind: type) -> list[Any]:
+    def on_socket(self, kind: type[Any]) -> list[Any]:
         """Return the operations of this kind on the socket, in this burst."""
         return [
             each for each in self.burst if isinstance(each, kind) and each.socket == self.socket
