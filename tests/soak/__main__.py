@@ -20,10 +20,8 @@ from tools.children import SET_UP, WINDOWS_PYTHON, child
 from .account import raise_file_limit
 from .peers import serve
 
-#: Seconds that a test may take longer than the time asked for, without set-up.
-GRACE = 150.0
-#: Datagrams per second that even a slow machine receives.
-SLOWEST = 2000
+GRACE = 150.0  # seconds that a test may take longer than the time asked for
+SLOWEST = 2000  # datagrams per second that even a slow machine receives
 
 
 def passes(name: str, python: list[str], limit: float, *arguments: object) -> bool:

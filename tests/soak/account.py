@@ -16,13 +16,10 @@ import trio
 import trio_wsarecv
 from trio_wsarecv._winsock.operation import Operation, State
 
-#: Seconds that the system may take to free what was closed.
-PATIENCE = 5.0
-#: Bytes by which memory may grow without being called a leak.
-MEMORY = 16 << 20
-SHOWN = 20
-#: The share of conversations that another task closes.
-CLOSED = 0.1
+PATIENCE = 5.0  # seconds that the system may take to free what was closed
+MEMORY = 16 << 20  # bytes by which memory may grow without being called a leak
+SHOWN = 20  # failures, at the most
+CLOSED = 0.1  # the share of conversations that another task closes
 CLOSES, CANCELLED = "closed by another task", "cancelled receives"
 
 if sys.platform == "win32":

@@ -19,14 +19,10 @@ from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, wsarecv
 from .account import CANCELLED, Account, Conversation, held, raise_file_limit
 from .peers import LENGTH, ROW
 
-#: Seconds that the last bytes may take.
-LAST_BYTES = 40.0
-#: Seconds that cancelling the rest may take after that.
-STUCK = 10.0
-#: The share of the connections asked for that must have been open at once.
-LOAD = 0.9
-#: The share of the time for warming up, before the resources are measured.
-WARMING_UP = 0.25
+LAST_BYTES = 40.0  # seconds that the last bytes may take
+STUCK = 10.0  # seconds that cancelling the rest may take after that
+LOAD = 0.9  # the share of the connections asked for that must have been open at once
+WARMING_UP = 0.25  # the share of the time before the resources are measured
 
 #: How often a peer of this kind is met, the least and the most bytes that it sends, and how many
 #: seconds a receive may last on average, before it is cancelled.
@@ -37,7 +33,6 @@ KINDS = {
     "reset": (1, 1, 50_000, 0.5),
     "vanish": (1, 1, 20_000, 0.5),
 }
-
 AT_ONCE = "connections at once, at the most"
 
 WAYS = ("receive_some", "recv", "receive_into", "exactly", "exactly_into", "scattered")
