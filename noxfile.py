@@ -161,7 +161,7 @@ def same(session: nox.Session) -> None:
     """Run random programs on stock Trio and on the package, and compare the outcomes.
 
     `-- --seconds 7200` runs for two hours, `-- --programs 20000` runs so many programs, and
-    `-- --replay JSON` repeats one whose outcome differed.
+    `-- --replay PROGRAM` repeats one whose outcome differed.
     """
     install(session, "test")
     session.run("python", "-u", "-m", "tests.same", *session.posargs)
@@ -173,7 +173,7 @@ def loss(session: nox.Session) -> None:
     install(session, "test")
     if sys.platform == "win32":
         session.install("--require-hashes", "-r", "benchmarks/requirements.txt")
-    session.run("python", "-u", "-m", "tests.soak.loss.compare", *session.posargs)
+    session.run("python", "-u", "-m", "tests.soak.loss", *session.posargs)
 
 
 @nox.session

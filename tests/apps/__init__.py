@@ -1,4 +1,1 @@
-"""Other people's programs and libraries, unmodified, on the package's sockets.
-
-They need packages of their own, which ``nox -s apps`` installs.
-"""
+"""Other people's programs, unmodified, with the packages that `nox -s apps` installs."""

@@ -2,22 +2,23 @@
 
 It answers with JSON, in which it also says what this process has received so far, and how.
 
-================  =======================================================================
-POST /upload      how many bytes came, and their SHA-256
-GET /download?N   N bytes, instead of JSON
-GET /wait         nothing, until the client gives it up
-GET /begun?N      the requests of these three kinds that have begun, once there are N of them
-GET /gone?N       those of them whose clients did not wait for their end, once there are N
-POST /stop        interrupts the server, as Control-C does
-================  =======================================================================
+===============  =================================================================
+POST /upload     how many bytes came, and their SHA-256
+GET /download?N  N bytes, instead of JSON
+GET /wait        nothing, until the client gives it up
+GET /record?N    which requests of these three kinds have begun, and which were
+                 given up, as soon as there are N entries
+POST /stop       interrupts the server, as Control-C does
+===============  =================================================================
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import random
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -25,31 +26,24 @@ import trio
 
 import trio_wsarecv
 
-from .content import pieces
-
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-
-class Record(list[str]):
-    """A list of paths; tasks can wait until it is so long."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._changed = trio.Event()
-
-    def add(self, path: str) -> None:
-        self.append(path)
-        self._changed.set()
-        self._changed = trio.Event()
-
-    async def wait(self, number: int) -> list[str]:
-        while len(self) < number:
-            await self._changed.wait()
-        return self
+PIECE = 64 << 10
+record: list[str] = []
+recorded = trio.Condition()
 
 
-begun, gone = Record(), Record()
+def pieces(nbytes: int) -> Iterator[bytes]:
+    """Give this many bytes in all, always the same."""
+    source = random.Random(nbytes)
+    for start in range(0, nbytes, PIECE):
+        yield source.randbytes(min(PIECE, nbytes - start))
+
+
+def digest(nbytes: int) -> str:
+    """Return the SHA-256 of what `pieces` gives."""
+    return hashlib.sha256(b"".join(pieces(nbytes))).hexdigest()
 
 
 async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -57,50 +51,48 @@ async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         for _ in range(2):  # startup and shutdown
             await send({"type": f"{(await receive())['type']}.complete"})
         return
-    path, argument = scope["path"], int(scope["query_string"] or 0)
-    if path in ("/upload", "/download", "/wait"):
-        begun.add(path)
-    match path:
-        case "/upload":
-            await upload(receive, send)
-        case "/download":
-            await download(receive, send, argument)
-        case "/wait":
-            await wait_for_end(receive)
-            gone.add(path)
-        case "/begun":
-            await answer(send, begun=await begun.wait(argument))
-        case "/gone":
-            await answer(send, gone=await gone.wait(argument))
+    argument = int(scope["query_string"] or 0)
+    match scope["path"]:
+        case "/record":
+            async with recorded:
+                while len(record) < argument:
+                    await recorded.wait()
+            await answer(send, record=record)
         case "/stop":
             interrupt()
             await answer(send)
+        case path:
+            await note(f"{path} begun")
+            if not await KINDS[path](receive, send, argument):
+                await note(f"{path} given up")
 
 
-async def upload(receive: Receive, send: Send) -> None:
-    hash_ = hashlib.sha256()
-    nbytes = 0
+async def note(entry: str) -> None:
+    async with recorded:
+        record.append(entry)
+        recorded.notify_all()
+
+
+# Each kind returns whether the client has waited for the end.
+
+
+async def upload(receive: Receive, send: Send, _: int) -> bool:
+    content = bytearray()
     message: dict[str, Any] = {"more_body": True}
     while message["more_body"]:
         message = await receive()
         if message["type"] == "http.disconnect":
-            gone.add("/upload")
-            return
-        hash_.update(message["body"])
-        nbytes += len(message["body"])
-    await answer(send, bytes=nbytes, sha256=hash_.hexdigest())
+            return False
+        content += message["body"]
+    await answer(send, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    return True
 
 
-async def download(receive: Receive, send: Send, nbytes: int) -> None:
-    async def notice_end() -> None:
-        await wait_for_end(receive)
-        if not complete:
-            gone.add("/download")
-        nursery.cancel_scope.cancel()
-
+async def download(receive: Receive, send: Send, nbytes: int) -> bool:
     complete = False
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(notice_end)
+
+    async def send_all() -> None:
+        nonlocal complete
         await begin(send, b"application/octet-stream", nbytes)
         for piece in pieces(nbytes):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -108,10 +100,20 @@ async def download(receive: Receive, send: Send, nbytes: int) -> None:
         await send({"type": "http.response.body"})
         nursery.cancel_scope.cancel()
 
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_all)
+        await wait(receive, send, 0)
+        nursery.cancel_scope.cancel()
+    return complete
 
-async def wait_for_end(receive: Receive) -> None:
+
+async def wait(receive: Receive, _send: Send, _: int) -> bool:
     while (await receive())["type"] != "http.disconnect":
         pass
+    return False
+
+
+KINDS = {"/upload": upload, "/download": download, "/wait": wait}
 
 
 async def answer(send: Send, **facts: Any) -> None:

@@ -17,10 +17,9 @@ class Certificates(NamedTuple):
 
 def create(folder: Path) -> Certificates:
     """Write the files into this folder."""
-    certificates = Certificates(folder / "server.pem", folder / "authority.pem")
+    files = Certificates(folder / "server.pem", folder / "authority.pem")
     authority = trustme.CA()
-    authority.cert_pem.write_to_path(certificates.authority)
-    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
-        certificates.server
-    )
-    return certificates
+    authority.cert_pem.write_to_path(files.authority)
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.private_key_and_cert_chain_pem.write_to_path(files.server)
+    return files

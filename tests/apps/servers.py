@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -10,17 +11,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
+
+import trio_wsarecv
 from tests.programs import environment
 from tools.children import child
 
 on_windows = sys.platform == "win32"
 
-#: Seconds that a server may live.
-DEADLINE = 300.0
-#: Seconds that it may take to end.
-PATIENCE = 30.0
-#: Any free port.
-FREE = "127.0.0.1:0"
+DEADLINE = 300.0  # seconds that a server may live
+PATIENCE = 30.0  # seconds that it may take to end
+FREE = "127.0.0.1:0"  # any free port
 
 
 class Server:
@@ -66,18 +67,20 @@ def serving(
         yield Server(process, addresses)
 
 
+def connect(
+    url: str, trust: ssl.SSLContext | bool = False, *, http2: bool = False
+) -> httpx.AsyncClient:
+    """Return a client on sockets of this package."""
+    trio_wsarecv.install()
+    return httpx.AsyncClient(base_url=url, verify=trust, http2=http2, timeout=30, trust_env=False)
+
+
 def check_received(
     before: Mapping[str, int], after: Mapping[str, int], nbytes: int, *, failures: int = 0
 ) -> None:
-    """Check that a process received at least so many bytes by the overlapped engine.
+    """Check by statistics that a process received so many bytes, or more, overlapped.
 
-    Off Windows nothing is patched, and nothing is counted.
-
-    Args:
-      before: the statistics at first.
-      after: the statistics then.
-      nbytes: the bytes that have come meanwhile.
-      failures: the receives that may have failed meanwhile.
+    Off Windows nothing is patched, and nothing is counted.  So many `failures` are allowed.
     """
     gained = {name: after[name] - before[name] for name in after}
     if not on_windows:

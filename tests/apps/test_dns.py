@@ -57,50 +57,42 @@ def ask(port: str, *arguments: str, host: str = "127.0.0.1") -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
-def status(output: str) -> str:
-    (found,) = re.findall(r"status: (\w+)", output)
-    return str(found)
-
-
 def answers(output: str) -> list[str]:
     return re.findall(r"^[\w.]+\t+\d+\tIN\tA\t(\S+)$", output, re.MULTILINE)
-
-
-def flags(output: str) -> set[str]:
-    (found,) = re.findall(r"^;; flags: ([\w ]+);", output, re.MULTILINE)
-    return set(found.split())
 
 
 MANY = [f"198.51.100.{number}" for number in range(100)]
 
 
-@pytest.mark.parametrize("way", ["+notcp", "+tcp"])
-@pytest.mark.parametrize("edns", ["+edns", "+noedns", "+dnssec"])
-def test_a_name_is_answered(names: str, way: str, edns: str) -> None:
-    output = ask(names, way, edns, "alpha.example")
-    assert (status(output), answers(output)) == ("NOERROR", ["192.0.2.1"])
-    assert flags(output) == {"qr", "aa", "rd"}
-    assert ("EDNS: version: 0" in output) is (edns != "+noedns")
-
-
 @pytest.mark.parametrize(
-    ("question", "expected"),
+    ("question", "status", "expected"),
     [
-        ("BETA.Example", ("NOERROR", ["192.0.2.2"])),
-        ("gamma.example", ("NXDOMAIN", [])),
-        ("AAAA alpha.example", ("NOERROR", [])),
-        ("+opcode=status alpha.example", ("NOTIMP", [])),
+        *(
+            (f"{way} {edns} alpha.example", "NOERROR", ["192.0.2.1"])
+            for way in ("+notcp", "+tcp")
+            for edns in ("+edns", "+noedns", "+dnssec")
+        ),
+        ("BETA.Example", "NOERROR", ["192.0.2.2"]),
+        ("gamma.example", "NXDOMAIN", []),
+        ("AAAA alpha.example", "NOERROR", []),
+        ("+opcode=status alpha.example", "NOTIMP", []),
     ],
 )
-def test_a_question_has_its_status(names: str, question: str, expected: object) -> None:
+def test_a_question_is_answered(
+    names: str, question: str, status: str, expected: list[str]
+) -> None:
     output = ask(names, *question.split())
-    assert (status(output), answers(output)) == expected
+    assert f"status: {status}," in output
+    assert "flags: qr aa rd;" in output
+    assert answers(output) == expected
+    assert ("EDNS: version: 0" in output) is ("+noedns" not in question)
 
 
 @pytest.mark.parametrize("edns", ["+noedns", "+bufsize=512", "+bufsize=1232", "+bufsize=4096"])
 def test_an_answer_that_does_not_fit_is_asked_for_again_over_tcp(names: str, edns: str) -> None:
     output = ask(names, "+ignore", edns, "many.example")
-    assert (flags(output) >= {"tc"}, answers(output)) == (True, [])
+    assert "flags: qr aa tc rd;" in output
+    assert answers(output) == []
     output = ask(names, edns, "many.example")
     assert "Truncated, retrying in TCP mode" in output
     assert answers(output) == MANY

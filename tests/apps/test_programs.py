@@ -14,10 +14,9 @@ import pytest
 from tests.programs import Program
 from trio_wsarecv import Statistics
 
+from .application import digest
 from .certificates import Certificates
-from .conftest import Connect
-from .content import digest
-from .servers import Server, check_received, on_windows, serving
+from .servers import Server, check_received, connect, on_windows, serving
 
 PROGRAMS = Path(__file__).parent / "programs"
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -34,12 +33,7 @@ UPLOADS = (1, 100_000)  # bytes
             sum(UPLOADS),
             2,
         ),
-        (
-            "anyio_echo.py",
-            ["TCP 20 echoes", "TLS 20 echoes"],
-            2 * 2 * 20 * 256_000,
-            2 * 2 * 20,
-        ),
+        ("anyio_echo.py", ["TCP 20 echoes", "TLS 20 echoes"], 2 * 2 * 20 * 256_000, 2 * 2 * 20),
     ],
 )
 def test_an_unmodified_program_receives_overlapped(
@@ -57,7 +51,7 @@ def test_an_unmodified_program_receives_overlapped(
 
 
 @pytest.mark.deadline(50)  # FastAPI takes its time to be imported
-async def test_fastapi_on_hypercorn_with_metrics_for_prometheus(connect: Connect) -> None:
+async def test_fastapi_on_hypercorn_with_metrics_for_prometheus() -> None:
     content = bytes(MIB)
     with serving("--workers=0", application="docs.examples.web:app") as server:
         async with connect(server.urls["http"]) as client:

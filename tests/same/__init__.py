@@ -1,4 +1,1 @@
-"""Random programs, each run on stock Trio and on this package; both must do the same.
-
-Stock Trio is the oracle.  The allowed differences are listed in `differences`.
-"""
+"""Random programs, each run on stock Trio and on this package; both must do the same."""

@@ -12,55 +12,43 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from math import inf
+from pprint import pformat
 
 from tqdm import tqdm
 
 from tools.children import end_on_termination
 
 from .compare import Comparison, Player, compare
-from .generate import generate
-from .program import Program
+from .program import Program, generate, parse
 from .shrink import shrink
 from .worker import workers
 
-#: How often the package plays a program again after a difference.
-AGAIN = 50
-#: Seconds to shrink it.
-SHRINKING = 60.0
-#: How often each of the two plays it while it is shrunk.
-WHILE_SHRINKING = 12
+AGAIN = 50  # how often the package plays a program again after a difference
+SHRINKING = 60.0  # seconds to shrink it
+WHILE_SHRINKING = 12  # how often each of the two plays it while it is shrunk
 
 
-@dataclass
 class Session:
-    """Many programs and their results: the counts of a `Comparison`, and of what differed.
+    """Many programs and their results."""
 
-    Attributes:
-      different: differences that are not allowed, and how often.
-      once: how many programs differed once, and never again.
-    """
-
-    plain: Player
-    patched: Player
-    programs: int = 0
-    receives: int = 0
-    tolerated: Counter[str] = field(default_factory=Counter)
-    different: Counter[str] = field(default_factory=Counter)
-    once: int = 0
+    def __init__(self, plain: Player, patched: Player) -> None:
+        self.players = plain, patched
+        self.programs = self.receives = 0
+        self.tolerated: Counter[str] = Counter()
+        self.different: Counter[str] = Counter()  # the differences that are not allowed
+        self.once = 0  # how many programs differed once, and never again
 
     def check(self, program: Program, name: str, times: int = 1) -> None:
         """Play a program this many times on both, until they differ, and print how."""
-        comparison = compare(self.plain, self.patched, program, times)
+        comparison = compare(*self.players, program, times)
         self.programs += 1
         self.receives += comparison.receives
         self.tolerated += comparison.tolerated
         if comparison.problems.keys() <= self.different.keys():
             self.different.update(comparison.problems.keys())
             return  # no difference, or one that has been shown before
-        again = compare(self.plain, self.patched, program, AGAIN)
+        again = compare(*self.players, program, AGAIN)
         if not again.problems:
             self.once += 1
             self._show(f"{name}: this has not happened again in {AGAIN} times", program, comparison)
@@ -71,9 +59,7 @@ class Session:
         def fails(smaller: Program) -> bool:
             nonlocal shown
             for _ in range(2):  # twice, so that a replay of the smallest program fails too
-                found = compare(
-                    self.plain, self.patched, smaller, WHILE_SHRINKING, (WHILE_SHRINKING,)
-                )
+                found = compare(*self.players, smaller, WHILE_SHRINKING, (WHILE_SHRINKING,))
                 if found.problems.keys().isdisjoint(again.problems):
                     return False
             shown = found
@@ -87,9 +73,9 @@ class Session:
         return bool(self.different or self.once)
 
     def _show(self, title: str, program: Program, comparison: Comparison) -> None:
-        replay = f"python -m tests.same --replay {shlex.quote(program.to_json())}"
+        replay = f"replay: python -m tests.same --replay {shlex.quote(repr(program))}"
         problems = [line for problem in comparison.problems.items() for line in problem]
-        tqdm.write("\n".join(["", title, str(program), *problems, f"replay: {replay}"]))
+        tqdm.write("\n".join(["", title, pformat(program, width=100), *problems, replay]))
 
     def __str__(self) -> str:
         lines = [f"same: {self.programs:,} programs, {self.receives:,} receives"]
@@ -100,39 +86,29 @@ class Session:
         return "\n".join(lines)
 
 
-def is_deep(program: Program) -> bool:
-    """Tell whether a program receives near the recursion limit, where stock Trio can crash too."""
-    return any(each.frames is not None for each in program.receives())
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="same", description=__doc__)
     parser.add_argument("--programs", type=int, default=300, help="how many (default: 300)")
-    parser.add_argument("--seconds", type=float, default=None, help="at most, instead")
+    parser.add_argument("--seconds", type=float, help="at most, instead")
     parser.add_argument("--seed", type=int, help="of the first program (default: a random one)")
-    parser.add_argument("--replay", metavar="JSON", help="compare this program only")
-    parser.add_argument(
-        "--control", action="store_true", help="compare stock Trio with itself: nothing may differ"
-    )
+    parser.add_argument("--replay", metavar="PROGRAM", help="compare this program only")
     options = parser.parse_args()
     end_on_termination()
     seed = random.randrange(1 << 32) if options.seed is None else options.seed
     until = time.monotonic() + (options.seconds or inf)
-    with workers(*(() if options.control else ("--patched",))) as (plain, patched):
+    with workers() as (plain, patched):
         session = Session(plain.play, patched.play)
         if options.replay:
-            session.check(Program.from_json(options.replay), "replayed", AGAIN)
+            session.check(parse(options.replay), "replayed", AGAIN)
         else:
             print(f"same: --seed {seed}", flush=True)
-            seeds: Iterable[int] = itertools.count(seed)
-            if not options.seconds:
-                seeds = range(seed, seed + options.programs)
+            seeds = (
+                itertools.count(seed) if options.seconds else range(seed, seed + options.programs)
+            )
             for each in tqdm(seeds, unit="program", mininterval=5):
                 if time.monotonic() > until:
                     break
-                program = generate(each)
-                if not (options.control and is_deep(program)):
-                    session.check(program, f"--programs 1 --seed {each}")
+                session.check(generate(each), f"--programs 1 --seed {each}")
     print(session)
     return 1 if session.failed else 0
 

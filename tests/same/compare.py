@@ -22,9 +22,6 @@ from .program import Close, Program, Receive
 TIMES = (40, 300)
 #: How often it may crash, which takes a new process each time.
 CRASHES = 8
-#: Counted where there was nothing to compare with, since stock Trio crashed each time.
-CRASHED = "stock Trio crashed"
-
 
 #: Plays a program with a seed of the scheduler.
 Player: TypeAlias = Callable[[Program, int], Outcome]
@@ -32,17 +29,14 @@ Player: TypeAlias = Callable[[Program, int], Outcome]
 
 @dataclass
 class Comparison:
-    """How the two differ.
+    """How the two differ."""
 
-    Attributes:
-      problems: differences that are not allowed: what the package did, and what stock Trio does
-        instead, without numbers; then all of it, in lines.
-      tolerated: how often each predicate allowed a difference.
-      receives: how many receives the package has made.
-    """
-
+    #: Differences that are not allowed: what the package did, and what stock Trio does instead,
+    #: without numbers; then all of it, in lines.
     problems: dict[str, str] = field(default_factory=dict)
+    #: How often each predicate allowed a difference.
     tolerated: Counter[str] = field(default_factory=Counter)
+    #: How many receives the package has made.
     receives: int = 0
 
 
@@ -54,16 +48,10 @@ class Oracle:
         self._program = program
         self._played = 0
         self._outcomes: list[dict[str, Any]] = []
-        bursts = program.bursts()
-        self._closes = any(isinstance(each, Close) for burst in bursts for each in burst)
+        self._closes = any(isinstance(each, Close) for burst in program.bursts() for each in burst)
 
     def judge(self, outcome: Outcome, most: int) -> Comparison:
-        """Compare an outcome of the package with those of stock Trio.
-
-        Args:
-          outcome: the outcome.
-          most: how often stock Trio may play the program, if it is not the same.
-        """
+        """Compare an outcome with those of stock Trio, which plays `most` times, if need be."""
         parts = outcome.parts()
         comparison = Comparison(receives=outcome.receives)
         if outcome.ended != WELL:
@@ -79,7 +67,7 @@ class Oracle:
         else:
             return comparison
         if not self._outcomes:
-            comparison.tolerated[CRASHED] += 1
+            comparison.tolerated["stock Trio crashed"] += 1
             return comparison
 
         def add(kind: str, name: str) -> None:
@@ -138,8 +126,8 @@ class Oracle:
         return [case for case in cases if case.number == last]
 
     def _described(self, name: str, part: Any) -> str:
-        seen = Counter(each.get(name) for each in self._outcomes)
         lines = [f"  {name}: the package", *_lines(part)]
+        seen = Counter(each.get(name) for each in self._outcomes)
         for other, times in seen.most_common(4):
             lines += [f"  stock Trio {times} of {len(self._outcomes)} times", *_lines(other)]
         return "\n".join(lines)
@@ -173,24 +161,13 @@ def _is_as_good(part: Any, stock: Any) -> bool:
 def _lines(part: Any) -> list[str]:
     if not isinstance(part, tuple):
         return [f"    {part or 'nothing'}"]
-    return [
-        f"    burst {each.burst}: {each.what}: {each.result}" + (f" × {times}" if times > 1 else "")
-        for each, times in Counter(part).items()
-    ]
+    return [f"    burst {each.burst}: {each.what}: {each.result}" for each in part]
 
 
 def compare(
     plain: Player, patched: Player, program: Program, times: int = 1, most: tuple[int, ...] = TIMES
 ) -> Comparison:
-    """Play a program on both, until they differ.
-
-    Args:
-      plain: plays it on stock Trio.
-      patched: plays it on this package.
-      program: the program.
-      times: how many times the package plays it, each with another seed of the scheduler.
-      most: how many times stock Trio does, at first and before a difference is reported.
-    """
+    """Have the package play a program so many `times`, until it differs from stock Trio."""
     oracle = Oracle(plain, program)
     total = Comparison()
     for schedule in range(times):

@@ -1,9 +1,8 @@
 """Every allowed difference from stock Trio.  There is no other tolerance.
 
 Each predicate says in its docstring what changes for a program, in a sentence of the docs.  It gets
-the first burst in which the package did on a socket what stock Trio never does.  From there on the
-two have had different data, so what follows on this socket is not compared, but for its bytes, none
-of which may be lost.
+the first burst in which the package did on a socket what stock Trio never does.  What follows on
+this socket is not compared, since the two have had different data; but no byte may be lost.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 from .outcome import CANCELLED, Entry
 from .program import (
@@ -27,8 +26,6 @@ from .program import (
     receives_of,
 )
 
-T = TypeVar("T", Peer, Close, Shutdown)
-
 #: On stock Trio, a receive whose data came before the close may try again and fail with these.
 CLOSED = ("ClosedResourceError", "OSError 10038", "ClosedResourceError from OSError 10038")
 ENDED = (CANCELLED, *CLOSED)
@@ -39,21 +36,29 @@ RESET = "ConnectionResetError 10054"
 
 @dataclass(frozen=True)
 class Case:
-    """The first burst in which a socket did something else on the two.
-
-    `number` is that of the burst.  `package` and `stock` are what came of its operations.
-    """
+    """The first burst in which a socket did something else on the two."""
 
     program: Program
-    number: int
+    number: int  # of the burst
     socket: int
-    package: Counter[Entry]
+    package: Counter[Entry]  # what came of its operations
     stock: Counter[Entry]
 
     @property
     def burst(self) -> Burst:
         bursts = self.program.bursts()
         return bursts[self.number] if self.number < len(bursts) else []
+
+    def on_socket(self, kind: type[Any]) -> list[Any]:
+        """Return the operations of this kind on the socket, in this burst."""
+        return [
+            each for each in self.burst if isinstance(each, kind) and each.socket == self.socket
+        ]
+
+    def receives(self) -> list[Receive]:
+        """Return the receives on the socket, up to this burst."""
+        bursts = self.program.bursts()[: self.number + 1]
+        return [each for burst in bursts for each in receives_of(burst, self.socket)]
 
     @property
     def kind(self) -> str:
@@ -72,9 +77,10 @@ def data_beats_cancel_and_close(case: Case) -> bool:
     arrived."""
     data, ends = [], []
     for index, each in enumerate(case.burst):
-        if each in _on_socket(case, Peer) and each.how in ("send", "finish"):
+        on_socket = getattr(each, "socket", None) == case.socket
+        if isinstance(each, Peer) and on_socket and each.how in ("send", "finish"):
             data.append(index)
-        elif isinstance(each, Cancel) or each in _on_socket(case, Close):
+        elif isinstance(each, Cancel) or (isinstance(each, Close) and on_socket):
             ends.append(index)
     if not data or not ends or ends[-1] < data[0]:
         return False
@@ -85,7 +91,7 @@ def data_beats_cancel_and_close(case: Case) -> bool:
 def first_bytes_end_a_receive(case: Case) -> bool:
     """A receive that waits ends with the first bytes that arrive, even if more bytes follow before
     its task runs."""
-    data = [each for each in _on_socket(case, Peer) if each.how != "reset"]
+    data = [each for each in case.on_socket(Peer) if each.how != "reset"]
     sends = sum(each.nbytes if each.how == "drip" else 1 for each in data)
     got, theirs = (
         {entry.what for entry in entries if " bytes " in entry.result}
@@ -96,7 +102,7 @@ def first_bytes_end_a_receive(case: Case) -> bool:
 
 def shutdown_ends_a_receive(case: Case) -> bool:
     """A receive that waits ends when its connection is shut down for receiving."""
-    shut = any(each.how != 1 for each in _on_socket(case, Shutdown))
+    shut = any(each.how != 1 for each in case.on_socket(Shutdown))
     results = [entry.result for entry in case.package - case.stock]
     came_before = any(result == "end" or RESET in result for result in results)
     return shut and (came_before or not case.stock - case.package)
@@ -105,14 +111,14 @@ def shutdown_ends_a_receive(case: Case) -> bool:
 def other_recursion_limit(case: Case) -> bool:
     """Near the recursion limit, a receive can fail where it succeeds on stock Trio, or the other
     way round."""
-    return any(each.frames is not None for each in _receives(case))
+    return any(each.frames is not None for each in case.receives())
 
 
 def waiting_receive_gets_the_data(case: Case) -> bool:
     """A receive that waits gets the data that arrives, even if another task begins to receive
     before the waiting task runs."""
     now = receives_of(case.burst, case.socket)
-    before = len(_receives(case)) - len(now)
+    before = len(case.receives()) - len(now)
     # A task receives after one that has waited since an earlier burst, or receives on.
     competes = (before and now) or (len(now) > 1 and any(each.times > 1 for each in now))
     got_data = any(_is_data(entry) for entry in case.package)
@@ -131,7 +137,7 @@ def cancelled_a_step_later(case: Case) -> bool:
     """A receive that is cancelled ends one step later, and until then a TLS stream refuses other
     receivers."""
     others = receives_of(case.burst, case.socket)
-    waited = len(_receives(case)) > len(others) > 0
+    waited = len(case.receives()) > len(others) > 0
     cancelled = any(isinstance(each, Cancel) for each in case.burst)
     only_refused = {entry.result for entry in case.package - case.stock} == {BUSY}
     return case.program.sockets[case.socket] == "tls" and waited and cancelled and only_refused
@@ -140,9 +146,17 @@ def cancelled_a_step_later(case: Case) -> bool:
 def closed_in_the_same_step(case: Case) -> bool:
     """A receive on a socket that is closed in the same step can raise ClosedResourceError instead
     of OSError, or return data that had arrived before."""
+    owners = {
+        each.group
+        for burst in case.program.bursts()[: case.number + 1]
+        for each in burst
+        if isinstance(each, Own) and each.socket == case.socket
+    }
+    cancels = (each for each in case.burst if isinstance(each, Cancel) and each.name is None)
+    owner_ends = owners and any(each.group is None or each.group in owners for each in cancels)
     results = {entry.result for entry in case.package - case.stock}
     ended = any(result in CLOSED or " bytes " in result for result in results)
-    return ended and _is_closed(case)
+    return bool(ended and (owner_ends or case.on_socket(Close)))
 
 
 def reset_on_old_wine(case: Case) -> bool:
@@ -155,7 +169,6 @@ def reset_on_old_wine(case: Case) -> bool:
     )
 
 
-#: All predicates.
 DIFFERENCES: tuple[Callable[[Case], bool], ...] = (
     data_beats_cancel_and_close,
     first_bytes_end_a_receive,
@@ -171,11 +184,8 @@ DIFFERENCES: tuple[Callable[[Case], bool], ...] = (
 
 def allowed(cases: Iterable[Case]) -> str | None:
     """Return the name of a predicate that allows one of these; None if there is none."""
-    for case in cases:
-        for predicate in DIFFERENCES:
-            if predicate(case):
-                return predicate.__name__
-    return None
+    found = (each.__name__ for case in cases for each in DIFFERENCES if each(case))
+    return next(found, None)
 
 
 def first_difference(
@@ -189,30 +199,6 @@ def first_difference(
         return Counter({entry: n for entry, n in entries.items() if entry.burst == number})
 
     return Case(program, number, socket, in_it(mine), in_it(theirs))
-
-
-def _on_socket(case: Case, kind: type[T]) -> list[T]:
-    # The operations of this kind on the socket, in this burst.
-    return [each for each in case.burst if isinstance(each, kind) and each.socket == case.socket]
-
-
-def _is_closed(case: Case) -> bool:
-    # Whether the socket is closed in this burst, by a task that owns it or by another one.
-    owners = {
-        each.group
-        for burst in case.program.bursts()[: case.number + 1]
-        for each in burst
-        if isinstance(each, Own) and each.socket == case.socket
-    }
-    cancels = (each for each in case.burst if isinstance(each, Cancel) and each.name is None)
-    ends = any(each.group is None or each.group in owners for each in cancels)
-    return bool(_on_socket(case, Close) or (owners and ends))
-
-
-def _receives(case: Case) -> list[Receive]:
-    # On this socket, up to this burst.
-    bursts = case.program.bursts()[: case.number + 1]
-    return [each for burst in bursts for each in receives_of(burst, case.socket)]
 
 
 def _is_data(entry: Entry) -> bool:

@@ -16,32 +16,21 @@ CANCELLED = "cancelled"
 
 
 class Entry(NamedTuple):
-    """One result of an operation, and the number of the burst in which it came."""
+    """One result of an operation."""
 
-    burst: int
-    #: The operation, without what tells two equal ones apart.
-    what: str
+    burst: int  # in which it came
+    what: str  # the operation, without what tells two equal ones apart
     result: str
 
 
 @dataclass
 class Outcome:
-    """The outcome of a program.
-
-    Attributes:
-      ended: how the runs ended.
-      histories: for each socket ("socket 0") and group ("group 0"), the results of its operations.
-      accounts: for each socket, whether all bytes are accounted for.
-      receives: how many receives have ended.
-    """
+    """How the runs ended, and what came of each socket ("socket 0") and group ("group 0")."""
 
     ended: str = WELL
     histories: dict[str, list[Entry]] = field(default_factory=dict)
-    accounts: dict[str, str] = field(default_factory=dict)
-    receives: int = 0
-
-    def note(self, whose: str, entry: Entry) -> None:
-        self.histories.setdefault(whose, []).append(entry)
+    accounts: dict[str, str] = field(default_factory=dict)  # whether all bytes are there
+    receives: int = 0  # how many have ended
 
     def parts(self) -> dict[str, Any]:
         """Return the parts that are compared."""
@@ -70,31 +59,21 @@ def of_error(error: BaseException) -> str:
 
 
 def account_for(chunks: list[tuple[int, bytes]], sent: bytes, *, to_the_end: bool) -> str:
-    """Report whether what was received is what was sent, in order.
+    """Report whether what was received is what was sent, in order, and `to_the_end` all of it.
 
-    Args:
-      chunks: what was received, and in which bursts; in one burst, tasks may run in any order.
-      sent: what was sent.
-      to_the_end: whether all of it must have been received.
+    Each chunk comes with its burst: in one burst, tasks may run in any order.
     """
-    if _continues(chunks, sent, 0, to_the_end=to_the_end):
+
+    def continues(chunks: list[tuple[int, bytes]], start: int) -> bool:
+        for index, (burst, data) in enumerate(chunks):
+            if burst != chunks[0][0]:
+                return False
+            rest = chunks[:index] + chunks[index + 1 :]
+            if sent.startswith(data, start) and continues(rest, start + len(data)):
+                return True
+        return not chunks and (start == len(sent) or not to_the_end)
+
+    if continues(chunks, 0):
         return WHOLE
     received = sum(len(data) for _, data in chunks)
     return f"{received} of {len(sent)} bytes" if received != len(sent) else "out of order"
-
-
-def _continues(
-    chunks: list[tuple[int, bytes]], sent: bytes, start: int, *, to_the_end: bool
-) -> bool:
-    # Tries the chunks of the first burst in every order that fits.
-    if not chunks:
-        return start == len(sent) or not to_the_end
-    burst = chunks[0][0]
-    for index, (other, data) in enumerate(chunks):
-        if other != burst:
-            return False
-        rest = chunks[:index] + chunks[index + 1 :]
-        end = start + len(data)
-        if sent.startswith(data, start) and _continues(rest, sent, end, to_the_end=to_the_end):
-            return True
-    return False

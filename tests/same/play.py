@@ -12,7 +12,7 @@ from typing import Any
 import trio
 import trio.testing
 
-from .ends import End, pattern, send_many, send_message, stdlib_pair
+from .ends import End, pattern
 from .outcome import CANCELLED, Entry, Outcome, of_data, of_error
 from .program import (
     DATAGRAMS,
@@ -33,18 +33,11 @@ from .program import (
 #: How often a byte passes through the kernel and the completion port until everything before it
 #: has: a poll and the receive that follows it, on either side of a step.
 ROUNDS = 3
-#: Seconds between two checks whether all short deadlines have passed.
-LATE = 0.001
-#: Seconds from which a deadline is not short.
-AMPLE = 1.0
-#: Seconds that the rest of the data may take in the end.
-PATIENCE = 3.0
-
-#: The last datagram.
-LAST = b"last"
-
-#: The Winsock error of a datagram that does not fit and is lost.
-TOO_LARGE = 10040
+LATE = 0.001  # seconds between two checks whether all short deadlines have passed
+AMPLE = 1.0  # seconds from which a deadline is not short
+PATIENCE = 3.0  # seconds that the rest of the data may take in the end
+LAST = b"last"  # the last datagram
+TOO_LARGE = 10040  # the Winsock error of a datagram that does not fit and is lost
 
 ERRORS = (
     OSError,
@@ -59,7 +52,8 @@ class Sentinel:
     """A connection whose bytes arrive after everything that was sent before."""
 
     def __init__(self) -> None:
-        self._near, self._far = stdlib_pair()
+        self._near, self._far = socket.socketpair()
+        self._far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     async def pass_through(self) -> None:
         self._far.send(b"x")
@@ -76,8 +70,8 @@ class Play:
         sentinel: Sentinel,
         connect_hostile: Callable[[], tuple[socket.socket, Any]],
     ) -> None:
-        self.program = program
         self.outcome = Outcome()
+        self._program = program
         self._sentinel = sentinel
         self._connect_hostile = connect_hostile
         self._burst = 0
@@ -91,25 +85,21 @@ class Play:
         """Play one run of the program, and after the last account for all bytes."""
         async with trio.open_nursery() as self._root:
             if not number:
-                for kind in self.program.sockets:
-                    end = End(kind)
-                    await end.open(self._connect_hostile)
-                    self._ends.append(end)
-            for burst in self.program.runs[number]:
+                for index, kind in enumerate(self._program.sockets):
+                    self._ends.append(End(f"socket {index}", kind))
+                    await self._ends[index].open(self._connect_hostile)
+            for burst in self._program.runs[number]:
                 await self._open_groups(burst)
                 for operation in burst:
                     self._perform(operation)
                 await self._settle()
-                for end in self._ends:
-                    if end.kind == DATAGRAMS:
-                        end.senders.drain()
                 self._burst += 1
             for nursery in list(self._groups.values()):
                 nursery.cancel_scope.cancel()
             await self._settle()
-            if number == len(self.program.runs) - 1:
-                for index, end in enumerate(self._ends):
-                    await self._account(f"socket {index}", end)
+            if number == len(self._program.runs) - 1:
+                for end in self._ends:
+                    await self._account(end)
                 for end in self._ends:
                     end.close()
 
@@ -144,10 +134,12 @@ class Play:
             del self._groups[group]
 
     def _note(self, whose: str, what: str, result: str) -> None:
-        self.outcome.note(whose, Entry(self._burst, what, result))
+        entry = Entry(self._burst, what, result)
+        self.outcome.histories.setdefault(whose, []).append(entry)
 
     def _perform(self, operation: Operation) -> None:
         # Performs it now, without a checkpoint, or starts a task that does.
+        end = self._ends[getattr(operation, "socket", 0)]
         match operation:
             case Cancel(name=int(name)):
                 if name in self._scopes:
@@ -159,17 +151,11 @@ class Play:
             case Busy():
                 for _ in range(operation.tasks):
                     self._root.start_soon(self._be_busy, operation.rounds)
-            case _:
-                self._perform_on(self._ends[operation.socket], operation)
-
-    def _perform_on(self, end: End, operation: Operation) -> None:
-        match operation:
             case Receive():
                 scope = self._scopes[operation.name] = trio.CancelScope()
                 self._groups[operation.group].start_soon(self._receive, end, operation, scope)
             case Send():
-                send = self._send_many if end.kind == DATAGRAMS else self._send
-                self._groups[operation.group].start_soon(send, end, operation)
+                self._groups[operation.group].start_soon(self._send, end, operation)
             case Own():
                 self._groups[operation.group].start_soon(self._own, end)
             case Close():
@@ -200,10 +186,7 @@ class Play:
         try:
             function()
         except OSError as exc:
-            self._note(self._name(end), what, of_error(exc))
-
-    def _name(self, end: End) -> str:
-        return f"socket {self._ends.index(end)}"
+            self._note(end.name, what, of_error(exc))
 
     def _peer_sends(self, end: End, nbytes: int) -> None:
         if end.finished:
@@ -239,42 +222,17 @@ class Play:
             end.touched = True
 
     async def _send(self, end: End, operation: Send) -> None:
-        data = pattern(sum(map(len, end.own)), operation.count)
+        data = pattern(sum(map(len, end.own)), operation.nbytes)
         end.own.append(data)
         try:
-            if operation.how == "send_all":
-                await end.stream.send_all(data)
-            rest = data if operation.how == "sendmsg" else b""
-            while rest:
-                rest = rest[await send_message(end.sock, rest) :]
+            await end.stream.send_all(data)
         except trio.Cancelled:
             if data in end.own:  # the kernel has room, so it was cancelled before it began
                 end.own.remove(data)
             raise
         except ERRORS as exc:
             end.own.clear()
-            self._note(self._name(end), "send", of_error(exc))
-
-    async def _send_many(self, end: End, operation: Send) -> None:
-        addresses = end.senders.addresses
-        datagrams = [
-            (b"answer %d" % number, addresses[number % len(addresses)])
-            for number in range(operation.count)
-        ]
-        if operation.too_large is not None:
-            datagrams.insert(operation.too_large, (bytes(65508), addresses[0]))
-        name, sent = self._name(end), 0
-        try:
-            sent = await send_many(end.sock, datagrams)
-            self._note(name, "send", f"{sent} sent")
-        except trio.Cancelled as exc:
-            sent = exc.sent  # type: ignore[attr-defined]
-            raise
-        except ERRORS as exc:
-            sent = exc.sent  # type: ignore[union-attr]
-            self._note(name, "send", f"{of_error(exc)} behind {sent}")
-        finally:
-            end.datagrams += [data for data, _ in datagrams[:sent]]
+            self._note(end.name, "send", of_error(exc))
 
     async def _receive(self, end: End, receive: Receive, scope: trio.CancelScope) -> None:
         what = f"{receive.call}({receive.size})@{self._burst}"
@@ -300,7 +258,6 @@ class Play:
         self, end: End, receive: Receive, function: Callable[[], Awaitable[bytes | str]], what: str
     ) -> bool:
         # Returns whether more data may come.
-        name = self._name(end)
         self.outcome.receives += 1
         seconds = inf if receive.deadline is None else receive.deadline
         self._short += seconds < AMPLE
@@ -308,55 +265,55 @@ class Play:
             try:
                 result = await function()
             except trio.Cancelled:
-                self._note(name, what, CANCELLED)
+                self._note(end.name, what, CANCELLED)
                 raise
             except ERRORS as exc:
-                self._note(name, what, of_error(exc))
-                if getattr(exc, "winerror", None) == TOO_LARGE and not receive.peek:
-                    end.taken += 1
+                self._note(end.name, what, of_error(exc))
+                end.taken += is_too_large(exc) and not receive.peek
                 raise
             finally:
                 self._short -= seconds < AMPLE
-            self._note(name, what, of_data(result))
+            self._note(end.name, what, of_data(result))
             if receive.size and not receive.peek:  # without room nothing is received
                 end.take(self._burst, result)
             return bool(result)
         return True
 
-    async def _account(self, name: str, end: End) -> None:
+    async def _account(self, end: End) -> None:
         # Receives the rest, after which nothing may be missing.
-        if end.sock.fileno() == -1:
-            self.outcome.accounts[name] = end.account(to_the_end=False)
-            return
-        problem = ""
-        with trio.move_on_after(PATIENCE) as scope:
-            try:
-                await self._receive_rest(end)
-            except ERRORS as exc:
-                problem = f", then {of_error(exc)}"
-        if scope.cancelled_caught:
-            problem = ", then nothing"
-        self.outcome.accounts[name] = end.account(to_the_end=not end.touched) + problem
+        to_the_end, problem = False, ""
+        if end.sock.fileno() != -1:
+            to_the_end, problem = not end.touched, ", then nothing"
+            with trio.move_on_after(PATIENCE):
+                try:
+                    await self._receive_rest(end)
+                    problem = ""
+                except ERRORS as exc:
+                    problem = f", then {of_error(exc)}"
+        self.outcome.accounts[end.name] = end.account(to_the_end=to_the_end) + problem
 
     async def _receive_rest(self, end: End) -> None:
-        if end.kind == DATAGRAMS:
-            end.senders.send(LAST)
-            while True:
-                try:
-                    data = await end.sock.recv(65536)
-                except OSError as exc:
-                    # A failed receive took this datagram, which was too large for it.
-                    if getattr(exc, "winerror", None) != TOO_LARGE:
-                        raise
-                    data = b""
-                if data == LAST:
-                    break
-                end.take(self._burst, data)
-        else:
+        if end.kind != DATAGRAMS:
             if not end.finished:
                 end.peer.finish()
             while data := bytes(await end.stream.receive_some(65536)):
                 end.take(self._burst, data)
+            return
+        end.senders.send(LAST)
+        while True:
+            try:
+                data = await end.sock.recv(65536)
+            except OSError as exc:
+                if not is_too_large(exc):
+                    raise
+                data = b""  # a failed receive took this datagram, which was too large for it
+            if data == LAST:
+                break
+            end.take(self._burst, data)
+
+
+def is_too_large(error: BaseException) -> bool:
+    return getattr(error, "winerror", None) == TOO_LARGE
 
 
 async def room(used: int = 0) -> int:

@@ -1,8 +1,9 @@
 """Plays programs in processes of their own, which are restarted when they fail.
 
-Such a process runs ``python -m tests.same.worker PORT [--patched]``.  It connects to that port, and
-answers each program and scheduler seed with an outcome.  Meanwhile it may ask for something that
-only a peer outside of Wine can do.
+Such a process runs ``python -m tests.same.worker PORT PEERS [--patched]``.  It connects to the
+first port, and answers each program and scheduler seed with an outcome.  A "hostile" peer is a
+connection to the second port, so that its end is outside of Wine; what it has to do is asked for
+meanwhile.
 """
 
 from __future__ import annotations
@@ -24,74 +25,16 @@ from trio._core import _run as trio_run
 import trio_wsarecv
 from tools.children import WINDOWS_PYTHON, child
 
-from .ends import LocalPeer, accept, contexts, listen
+from .ends import ADDRESS, LocalPeer, contexts
 from .outcome import WELL, Outcome, of_error
 from .play import Play, Sentinel
 from .program import Program
 
-#: Seconds that a program may take.
-DEADLINE = 12.0
-#: Seconds after which a program that still runs shows its stack.
-HANGING = 8.0
-#: How often it is started before that counts as an end of the process; it may fail under load.
-STARTS = 3
-#: Seconds that a worker may live.
-LIFETIME = 24 * 3600.0
-#: Low, so that it is reached soon; a program needs much less.
-RECURSION_LIMIT = 300
-
-
-class Peers:
-    """The peers of a program that are not in its own process."""
-
-    def __init__(self) -> None:
-        self._listener = listen()
-        self._peers: list[LocalPeer] = []
-
-    def answer(self, number: int | None, method: str, *arguments: Any) -> Any:
-        """Return what a method of this object or of a peer returns, or False if it fails."""
-        owner = self if number is None else self._peers[number]
-        with suppress(OSError):
-            return getattr(owner, method)(*arguments)
-        return False
-
-    def port(self) -> int:
-        return int(self._listener.getsockname()[1])
-
-    def accept(self) -> int:
-        self._peers.append(LocalPeer(accept(self._listener)))
-        return len(self._peers) - 1
-
-    def forget(self) -> None:
-        for peer in self._peers:
-            peer.close()
-        self._peers.clear()
-
-    def close(self) -> None:
-        self.forget()
-        self._listener.close()
-
-
-class RemotePeer:
-    """A peer in the process that started this one, or the object that makes peers there."""
-
-    def __init__(self, connection: Any, number: int | None = None) -> None:
-        self._connection = connection
-        self._number = number
-
-    def __getattr__(self, name: str) -> Any:
-        return partial(self._ask, name)
-
-    def _ask(self, *question: Any) -> Any:
-        self._connection.send((self._number, *question))
-        return self._connection.recv()
-
-    def send(self, data: bytes) -> None:
-        if self._ask("send", data) is False:
-            raise BrokenPipeError
-
-    def received(self) -> bytes:
-        return self._ask("received") or b""
+DEADLINE = 12.0  # seconds that a program may take
+HANGING = 8.0  # seconds after which a program that still runs shows its stack
+STARTS = 3  # attempts to start a process, which may fail under load
+LIFETIME = 24 * 3600.0  # seconds that it may live
+RECURSION_LIMIT = 300  # low, so that it is reached soon; a program needs much less
 
 
 class Worker:
@@ -99,38 +42,47 @@ class Worker:
 
     def __init__(self, *options: str) -> None:
         self._options = options
-        self._peers = Peers()
+        self._listener = socket.create_server(ADDRESS)
+        self._peers: list[LocalPeer] = []
         self._stack = ExitStack()
         self._connection: Any = None
 
     def play(self, program: Program, schedule: int) -> Outcome:
         """Have a program played with this scheduler seed."""
-        request: Any = (program, schedule)
+        outcome = Outcome("never")
         try:
             connection = self._connection or self._start()
-            while True:
-                connection.send(request)
-                if not connection.poll(DEADLINE):
-                    outcome = Outcome(ended="never")
+            connection.send((program, schedule))
+            while connection.poll(DEADLINE):
+                message = connection.recv()
+                if isinstance(message, Outcome):
+                    outcome = message
                     break
-                answer = connection.recv()
-                if isinstance(answer, Outcome):
-                    outcome = answer
-                    break
-                request = self._peers.answer(*answer)
+                connection.send(self._ask_peer(*message))
         except (OSError, EOFError) as exc:
-            outcome = Outcome(ended=f"by the end of the process ({exc!r})")
-        finally:
-            self._peers.forget()
+            outcome = Outcome(f"by the end of the process ({exc!r})")
+        for peer in self._peers:
+            peer.close()
+        self._peers.clear()
         if outcome.ended != WELL:
             self._stop()
         return outcome
 
+    def _ask_peer(self, number: int, method: str, *arguments: Any) -> Any:
+        # Returns what the peer's method returns, or its error.
+        if method == "accept":
+            self._peers.append(LocalPeer(self._listener.accept()[0]))
+            return None
+        try:
+            return getattr(self._peers[number], method)(*arguments)
+        except OSError as exc:
+            return exc
+
     def _start(self) -> Any:
-        listener = self._stack.enter_context(listen())
+        listener = self._stack.enter_context(socket.create_server(ADDRESS))
         listener.settimeout(1)
-        port = str(listener.getsockname()[1])
-        command = [*WINDOWS_PYTHON, "-m", "tests.same.worker", port, *self._options]
+        ports = (str(each.getsockname()[1]) for each in (listener, self._listener))
+        command = [*WINDOWS_PYTHON, "-m", "tests.same.worker", *ports, *self._options]
         measured = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
         env = {name: value for name, value in os.environ.items() if name not in measured}
         for _ in range(STARTS):
@@ -150,13 +102,13 @@ class Worker:
 
     def close(self) -> None:
         self._stop()
-        self._peers.close()
+        self._listener.close()
 
 
 @contextmanager
-def workers(*options: str) -> Iterator[tuple[Worker, Worker]]:
-    """Give a process with stock Trio, and one with these options, usually with this package."""
-    plain, patched = Worker(), Worker(*options)
+def workers() -> Iterator[tuple[Worker, Worker]]:
+    """Give a process with stock Trio, and one with this package."""
+    plain, patched = Worker(), Worker("--patched")
     try:
         yield plain, patched
     finally:
@@ -164,13 +116,36 @@ def workers(*options: str) -> Iterator[tuple[Worker, Worker]]:
         patched.close()
 
 
-def play(program: Program, schedule: int, sentinel: Sentinel, connection: Any) -> Outcome:
-    """Play all runs of a program in this process."""
+class RemotePeer:
+    """A peer in the process that started this one; the first is 0, the next one 1."""
 
-    def connect() -> tuple[socket.socket, Any]:
-        peers = RemotePeer(connection)
-        sock = socket.create_connection(("127.0.0.1", peers.port()))
-        return sock, RemotePeer(connection, peers.accept())
+    def __init__(self, connection: Any, number: int) -> None:
+        self._connection = connection
+        self._number = number
+        self._ask("accept")
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(self._ask, name)
+
+    def _ask(self, *question: Any) -> Any:
+        self._connection.send((self._number, *question))
+        return self._connection.recv()
+
+    def send(self, data: bytes) -> None:
+        if error := self._ask("send", data):
+            raise error
+
+
+def play(
+    program: Program, schedule: int, sentinel: Sentinel, connection: Any, peers: int
+) -> Outcome:
+    """Play all runs of a program in this process."""
+    hostile: list[RemotePeer] = []
+
+    def connect() -> tuple[socket.socket, RemotePeer]:
+        sock = socket.create_connection(("127.0.0.1", peers))
+        hostile.append(RemotePeer(connection, len(hostile)))
+        return sock, hostile[-1]
 
     play = Play(program, sentinel, connect)
     trio_run._r.seed(schedule)
@@ -182,7 +157,7 @@ def play(program: Program, schedule: int, sentinel: Sentinel, connection: Any) -
     return play.outcome
 
 
-def main(port: str, *options: str) -> None:
+def main(port: str, peers: str, *options: str) -> None:
     contexts()
     if "--patched" in options:
         trio_wsarecv.patch_trio()
@@ -195,7 +170,7 @@ def main(port: str, *options: str) -> None:
         except EOFError:
             break
         faulthandler.dump_traceback_later(HANGING)
-        outcome = play(program, schedule, sentinel, connection)
+        outcome = play(program, schedule, sentinel, connection, int(peers))
         faulthandler.cancel_dump_traceback_later()
         connection.send(outcome)
         if outcome.ended != WELL:

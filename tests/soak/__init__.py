@@ -1,4 +1,1 @@
-"""Many connections, hostile peers, receives cancelled at random, and every byte checked.
-
-``python -m tests.soak`` starts the process under test, on Windows, and the far ends outside of it.
-"""
+"""Many connections, hostile peers, receives cancelled at random, and every byte checked."""

@@ -18,7 +18,7 @@ import trio_wsarecv
 from tests.datagrams import METHODS, WITH_ADDRESS, WITHOUT_FLAGS, Received, bound
 from trio_wsarecv import WinsockError
 
-from .account import CLOSED, Account, held
+from .account import CANCELLED, Account, Conversation, held
 from .peers import BURSTS, HEADER, LARGEST, SMALLEST, datagram
 
 SOCKETS = 20
@@ -28,7 +28,6 @@ LENGTHS = {"flood": 2000, "oversized": 50, "spoof": 2000, "echo": 2000}
 PATIENCE = 0.001
 #: Seconds within which a datagram has to arrive.
 STUCK = 30.0
-WANTED = (*LENGTHS, "truncated", "closed by another task", "cancelled receives", "cancelled sends")
 
 
 async def receive(
@@ -74,108 +73,72 @@ async def send_back(sock: trio_wsarecv.Socket, rng: random.Random, batch: list[R
     return cancelled
 
 
-class Conversation:
-    """What one peer sends to one socket.
+class Datagrams(Conversation):
+    """What one peer sends to one socket, until so many datagrams are received or it is closed."""
 
-    Attributes:
-      received: the number of datagrams.
-      addresses: where each sender's datagrams come from, if a receive has told.
-    """
-
-    def __init__(self, account: Account, rng: random.Random, most: int) -> None:
-        self.account = account
-        self.rng = rng
-        self.kind = rng.choice(list(LENGTHS))
-        self.count = min(rng.randint(1, LENGTHS[self.kind]), most)
+    def __init__(self, account: Account, rng: random.Random, most: int, port: int) -> None:
+        kind = rng.choice(list(LENGTHS))
+        super().__init__(account, rng, kind, min(rng.randint(1, LENGTHS[kind]), most))
+        self.sock = trio_wsarecv.from_stdlib_socket(bound())
         self.name = f"{rng.getrandbits(64):x}"
-        self.is_closed = False
-        self.received = 0
-        self.addresses: dict[int, Any] = {}
-        self._next: Counter[int] = Counter()
-        account.faults[self.kind] += 1
+        self.port = port
+        self.addresses: dict[int, Any] = {}  # of the senders, if a receive has told
+        self.next: Counter[int] = Counter()  # the numbers that are due
 
-    def __str__(self) -> str:
-        return f"{self.kind}, {self.received} of {self.count} datagrams received"
+    async def close(self) -> None:
+        self.sock.close()
+
+    async def tell(self, what: str, number: int) -> None:
+        """Send a line to the peer."""
+        await self.sock.sendto(f"{what} {number} {self.name}".encode(), ("127.0.0.1", self.port))
 
     def enter(self, one: Received) -> None:
-        """Enter a datagram, or the beginning of one that did not fit.
-
-        Raises:
-          ValueError: it is not the next one of its sender, or not as it was sent.
-        """
+        """Enter a datagram, or the beginning of one that did not fit."""
         sender, number = HEADER.unpack_from(one.data)
-        if number != self._next[sender]:
-            raise ValueError(f"{number} of sender {sender} where {self._next[sender]} was due")
+        if number != self.next[sender]:
+            raise ValueError(f"{number} of sender {sender} where {self.next[sender]} was due")
         if one.data != datagram(sender, number, len(one.data)):
             raise ValueError(f"{number} of sender {sender} is not as it was sent")
         if one.address and self.addresses.setdefault(sender, one.address) != one.address:
             raise ValueError(f"sender {sender} has two addresses")
-        self._next[sender] += 1
+        self.next[sender] += 1
         self.received += 1
         self.account.faults["truncated"] += one.truncated
 
-    async def run(self, port: int) -> int:
-        """Ask the peer for the datagrams, and receive them; return how many are still wanted."""
-        failures = self.account.failures
-        with trio_wsarecv.from_stdlib_socket(bound()) as sock:
-            await sock.sendto(f"{self.kind} {self.count} {self.name}".encode(), ("127.0.0.1", port))
-            async with trio.open_nursery() as nursery:
-                if self.rng.random() < CLOSED:
-                    nursery.start_soon(self.close_soon, sock)
-                try:
-                    await self.receive_all(sock, port)
-                except (trio.ClosedResourceError, OSError) as exc:
-                    if not self.is_closed:
-                        failures.append(f"{self}: {exc!r}")
-                except ValueError as exc:
-                    failures.append(f"{self}: {exc}")
-                nursery.cancel_scope.cancel()
-        rest = self.count - self.received
-        self.account.checked += self.received
-        if rest and not self.is_closed:
-            self.account.lost += rest
-            failures.append(f"{self}: {rest} are missing")
-            return 0
-        return rest
-
-    async def close_soon(self, sock: trio_wsarecv.Socket) -> None:
-        await trio.sleep(self.rng.expovariate(50))
-        self.is_closed = True
-        self.account.faults["closed by another task"] += 1
-        sock.close()
-
-    async def receive_all(self, sock: trio_wsarecv.Socket, port: int) -> None:
+    async def receive_all(self) -> None:
         faults = self.account.faults
+        await self.tell(self.kind, self.size)
         with trio.move_on_after(STUCK) as stuck:
-            while self.received < self.count:
+            while self.received < self.size:
                 batch: list[Received] = []
                 seconds = self.rng.choice((0, self.rng.expovariate(1 / PATIENCE), STUCK))
-                with trio.move_on_after(seconds) as scope:
-                    batch = await receive(sock, self.rng, whole=self.kind == "echo")
-                faults["cancelled receives"] += scope.cancelled_caught
+                with trio.move_on_after(seconds) as self.scope:
+                    batch = await receive(self.sock, self.rng, whole=self.kind == "echo")
+                    faults["receives that got datagrams although cancelled"] += (
+                        self.scope.cancel_called
+                    )
+                faults[CANCELLED] += self.scope.cancelled_caught
                 if not batch:
                     continue
-                faults["receives that got datagrams although cancelled"] += scope.cancel_called
                 for each in batch:
                     self.enter(each)
                 stuck.deadline = trio.current_time() + STUCK
                 if self.kind == "echo":
-                    faults["cancelled sends"] += await send_back(sock, self.rng, batch)
-                elif self.received % BURSTS[self.kind] == 0 or self.received == self.count:
-                    line = f"ack {self.received} {self.name}"
-                    await sock.sendto(line.encode(), ("127.0.0.1", port))
+                    faults["cancelled sends"] += await send_back(self.sock, self.rng, batch)
+                elif self.received % BURSTS[self.kind] == 0 or self.received == self.size:
+                    await self.tell("ack", self.received)
 
 
-async def soak(account: Account, port: int, datagrams: int, rng: random.Random) -> None:
-    wanted = datagrams
-
+async def soak(account: Account, port: int, wanted: int, rng: random.Random) -> None:
     async def converse(rng: random.Random) -> None:
         nonlocal wanted
         while wanted:
-            conversation = Conversation(account, rng, wanted)
-            wanted -= conversation.count
-            rest = await conversation.run(port)
-            wanted += rest
+            conversation = Datagrams(account, rng, wanted, port)
+            wanted -= conversation.size
+            with conversation.sock:
+                await conversation.run(0.02)
+            if conversation.is_closed:
+                wanted += conversation.size - conversation.received
 
     async def watch() -> None:
         while True:
@@ -195,7 +158,7 @@ def main(port: int, datagrams: int, seed: int) -> int:
     trio.run(soak, account, port, datagrams // 10, rng)  # to warm up
     account.before = held()
     trio.run(soak, account, port, datagrams, rng)
-    return account.report(WANTED)
+    return account.report((*LENGTHS, "truncated", "cancelled sends"))
 
 
 if __name__ == "__main__":

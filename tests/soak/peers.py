@@ -1,7 +1,4 @@
-"""The peers: ``python -m tests.soak.peers``, outside of the process under test.
-
-It prints the ports that it listens on, for streams and for datagrams, and ends with its standard
-input.
+"""The peers, outside of the process under test.
 
 A connection begins with a line ``KIND OFFSET SIZE``.  It gets a section of one long sequence of
 random bytes, from its own offset, so that a byte that is lost, repeated, out of place or from
@@ -28,16 +25,13 @@ from __future__ import annotations
 import random
 import socket
 import struct
-import sys
-import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import trio
 
 from tests.hostile import RESET_ON_CLOSE
-
-from .account import raise_file_limit
 
 LENGTH = 1_000_003  # how many different offsets there are; a payload may be as long
 ROW = memoryview(2 * random.Random(2026).randbytes(LENGTH))
@@ -121,11 +115,12 @@ async def converse(kind: str, count: int, name: str, address: Any) -> None:
     del acknowledgements[name]
 
 
-async def serve() -> None:
+async def serve(tell: Callable[[tuple[int, int]], None]) -> None:
+    """Serve, and tell the ports for streams and for datagrams."""
     control = trio.socket.socket(type=socket.SOCK_DGRAM)
     await control.bind(("127.0.0.1", 0))
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=1024)
-    print(listener.socket.getsockname()[1], control.getsockname()[1], flush=True)
+    tell((listener.socket.getsockname()[1], control.getsockname()[1]))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, serve_stream, [listener])
         while True:
@@ -135,9 +130,3 @@ async def serve() -> None:
                 nursery.start_soon(converse, kind, int(number), name, address)
             elif name in acknowledgements:
                 await acknowledgements[name].send(int(number))
-
-
-if __name__ == "__main__":
-    raise_file_limit()
-    threading.Thread(target=trio.run, args=(serve,), daemon=True).start()
-    sys.stdin.read()

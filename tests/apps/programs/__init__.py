@@ -1,4 +1,1 @@
-"""Whole programs that do not know trio_wsarecv.
-
-The tests run them under ``python -m trio_wsarecv run``.
-"""
+"""Programs that do not know trio_wsarecv, for `python -m trio_wsarecv run`."""

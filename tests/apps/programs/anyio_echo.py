@@ -2,10 +2,10 @@
 
 import ssl
 import sys
-from functools import partial
 
 import anyio
-from anyio.abc import ByteReceiveStream, ByteStream, Listener
+from anyio.abc import ByteStream, Listener
+from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.tls import TLSListener, TLSStream
 
 CLIENTS = 20
@@ -18,20 +18,14 @@ async def shout(stream: ByteStream) -> None:
             await stream.send(data.upper())
 
 
-async def receive_exactly(stream: ByteReceiveStream, nbytes: int) -> bytes:
-    data = b""
-    while len(data) < nbytes:
-        data += await stream.receive()
-    return data
-
-
 async def ask(port: int, trust: ssl.SSLContext | None) -> None:
     stream: ByteStream = await anyio.connect_tcp("127.0.0.1", port)
     if trust:
         stream = await TLSStream.wrap(stream, hostname="127.0.0.1", ssl_context=trust)
     async with stream, anyio.create_task_group() as group:
         group.start_soon(stream.send, MESSAGE)
-        assert await receive_exactly(stream, len(MESSAGE)) == MESSAGE.upper()
+        answer = await BufferedByteReceiveStream(stream).receive_exactly(len(MESSAGE))
+        assert answer == MESSAGE.upper()
 
 
 async def main(certificate: str, authority: str) -> None:
@@ -43,7 +37,7 @@ async def main(certificate: str, authority: str) -> None:
         port = tcp.extra(anyio.abc.SocketAttribute.local_port)
         listener: Listener[ByteStream] = TLSListener(tcp, context) if tls else tcp
         async with listener, anyio.create_task_group() as group:
-            group.start_soon(partial(listener.serve, shout))
+            group.start_soon(listener.serve, shout)
             async with anyio.create_task_group() as clients:
                 for _ in range(CLIENTS):
                     clients.start_soon(ask, port, trust if tls else None)

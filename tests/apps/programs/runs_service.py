@@ -7,6 +7,7 @@ reported. It cannot be stopped from another thread, so the service is driven by 
 import socket
 import sys
 import threading
+from contextlib import suppress
 
 import servicemanager
 
@@ -21,12 +22,10 @@ servicemanager.PrepareToHostSingle(service.EchoService)
 echo = service.EchoService([service.EchoService._svc_name_])
 thread = threading.Thread(target=echo.SvcRun)
 thread.start()
-while True:
-    try:
+client = None
+while not client:
+    with suppress(ConnectionRefusedError):
         client = socket.create_connection(("127.0.0.1", service.PORT))
-    except ConnectionRefusedError:
-        continue
-    break
 with client:
     client.sendall(b"hello")
     print(client.recv(10))
