@@ -1,11 +1,11 @@
-"""The program's buffers: in place while the kernel has them, given back however a receive ends."""
+"""The program's buffers: filled in order, in place meanwhile, given back however a receive ends."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import mmap
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -21,24 +21,94 @@ from tests.receiving import (
     winerror,
 )
 from tests.simulation import Call, Simulation
-from tests.simulation.behaviour import IosbWrite
 from tests.simulation.request import Request
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock import datagram
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .receives import ENGINES, receive_when, socket_for, value_of
+from .arrivals import every_choice
+from .receives import ENGINES, both_kinds, complete, receive_when, socket_for, value_of
 
 GIBIBYTE = 1 << 30
+WAITALL, PUSH = MsgFlag.MSG_WAITALL, MsgFlag.MSG_PUSH_IMMEDIATE
 
 
-@pytest.mark.parametrize("iosb", IosbWrite)
+@both_kinds
+async def test_the_kernel_is_given_all_buffers_and_flags(
+    simulation: Simulation, is_stream: bool
+) -> None:
+    sizes = [5, 0, 7, 1]
+    sock = socket_for(simulation, "default mode", is_stream=is_stream)
+    buffers = [bytearray(b"." * size) for size in sizes]
+    call = await simulation.begin(wsarecv, sock, buffers, PUSH)
+    (request,) = sock.peer.requests
+    # A datagram that does not fit has room behind the program's buffers.
+    behind = [] if is_stream else [65536]
+    assert [size for _, size in request.buffers] == sizes + behind
+    assert request.flags == PUSH
+    sock.peer.send(b"datagram")
+    await simulation.step()
+    assert call.value == (8, 0)
+    assert b"".join(buffers) == b"datagram....."
+
+
+@pytest.mark.parametrize("count", [1023, 1024, 3000])
+@both_kinds
+async def test_a_call_is_given_at_most_1024_buffers(
+    simulation: Simulation, is_stream: bool, count: int
+) -> None:
+    sock = socket_for(simulation, "default mode", is_stream=is_stream)
+    buffers = [bytearray(2) for _ in range(count)]
+    call = await simulation.begin(wsarecv, sock, buffers)
+    (request,) = sock.peer.requests
+    assert len(request.buffers) <= 1024
+    sock.peer.send(b"datagram!")
+    await simulation.step()
+    assert call.value == (9, 0)
+    assert b"".join(buffers) == b"datagram!".ljust(2 * count, b"\0")
+
+
+async def test_buffers_without_room_take_nothing(simulation: Simulation, made_here: bool) -> None:
+    sock = simulation.stream(made_here=made_here)
+    none = await complete(simulation, wsarecv, sock, [])
+    assert winerror(none.error) == WinsockError.WSAEINVAL
+    call = await complete(simulation, wsarecv, sock, [bytearray()])
+    assert not call.done
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert call.value == (0, 0)
+    again = await complete(simulation, wsarecv, sock, [bytearray(), bytearray()])
+    assert again.value == (0, 0)
+    assert sock.peer.waiting == b"data"
+
+
+@every_choice("wait_all")
+async def test_wsarecv_waits_for_all_in_parts_and_does_not_pass_waitall_on(
+    simulation: Simulation, made_here: bool
+) -> None:
+    # Winsock need not wait for all on a non-blocking socket, and may refuse to.
+    sock = simulation.stream(made_here=made_here)
+    nothing = [((ctypes.c_char * 0) * 3)()] * 1500  # each of several dimensions
+    one, two, three = bytearray(3), bytearray(4), bytearray(2)
+    buffers = [*nothing, one, nothing[0], two, three, *nothing]
+    call = simulation.call(wsarecv, sock, buffers, WAITALL | PUSH)
+    for piece, room in ((b"ab", 9), (b"c", 7), (b"def", 6), (b"g", 3), (b"hi", 2)):
+        await simulation.run()
+        (request,) = sock.peer.requests
+        assert request.capacity == room
+        assert request.flags == PUSH
+        sock.peer.send(piece)
+        await simulation.step()
+    assert call.value == (9, 0)
+    assert one + two + three == b"abcdefghi"
+
+
+@every_choice("iosb")
 @every_receive
 async def test_what_the_kernel_has_stays_in_place_until_the_packet_is_in(
-    simulation: Simulation, receive: Receive, iosb: IosbWrite
+    simulation: Simulation, receive: Receive
 ) -> None:
-    simulation.behave(iosb=iosb)
     sock = simulation.datagrams()
     for _ in range(3):
         call = await simulation.begin(receive, sock)
@@ -212,50 +282,38 @@ def miscounted(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(datagram, name, parse_with_limit(name, limit))
 
 
-DATA = bytes(range(100))
-WITHOUT_FLAGS = ("recv", "recv_into", "recvfrom", "recvfrom_into")
-CLAMPED: dict[str, Receive] = {
-    **RECEIVES,
-    "recvfrom_many": lambda sock: sock.recvfrom_many(3, 100),
-    "recvmsg_many": lambda sock: sock.recvmsg_many(3, 100),
-}
+WITHOUT_FLAGS = ("recv", "recv_into", "recvfrom", "recvfrom_into", "recv, large")
+CLAMPED: list[tuple[str, bool, Receive]] = [
+    *((name, is_stream, each) for name, each in RECEIVES.items() for is_stream in (True, False)),
+    ("recv, large", True, lambda sock: sock.recv(4000)),
+    ("receive_exactly", True, lambda sock: SocketStream(sock).receive_exactly(100)),
+    ("recvfrom_many", False, lambda sock: sock.recvfrom_many(3, 100)),
+    ("recvmsg_many", False, lambda sock: sock.recvmsg_many(3, 100)),
+]
 
 
 @pytest.mark.usefixtures("miscounted")
 @pytest.mark.parametrize("way", ["pending", *ENGINES])
-@pytest.mark.parametrize("method", CLAMPED)
-async def test_every_size_is_clamped(simulation: Simulation, method: str, way: str) -> None:
-    is_many = method.endswith("many")
-    for is_stream in {False, not is_many}:
-        sock = socket_for(simulation, way, is_stream=is_stream)
-
-        def arrive(sock: SocketOverSimulation = sock) -> None:
-            for _ in range(3):
-                sock.peer.send(DATA)
-
-        call = await receive_when(simulation, way == "pending", arrive, CLAMPED[method], sock)
-        if method in WITHOUT_FLAGS:
-            assert winerror(call.error) == WinsockError.WSAEMSGSIZE
-            assert call.error.partial == DATA  # type: ignore[attr-defined]
-        elif is_many:
-            assert [each[0] for each in call.value] == [DATA] * 3
-            assert all(each[2] if "msg" in method else each.truncated for each in call.value)
-        else:
-            assert call.value[0] == (DATA if method == "recvmsg" else 100)
-            assert call.value[1 if method == "wsarecv" else 2] == MsgFlag.MSG_TRUNC
-
-
-@pytest.mark.usefixtures("miscounted")
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("pending", [False, True])
-async def test_the_count_of_an_exact_or_a_large_receive_is_clamped(
-    simulation: Simulation, engine: str, pending: bool
+@pytest.mark.parametrize(("method", "is_stream", "receive"), CLAMPED)
+async def test_every_size_is_clamped(
+    simulation: Simulation, method: str, is_stream: bool, receive: Receive, way: str
 ) -> None:
-    sock = socket_for(simulation, engine)
-    receive, arrive = SocketStream(sock).receive_exactly, lambda: sock.peer.send(DATA)
-    call = await receive_when(simulation, pending, arrive, receive, 100)
-    assert call.value == DATA
-    if engine != "readiness":  # which asks for all at once
-        large = partial(sock.peer.send, pattern(5000))
-        call = await receive_when(simulation, pending, large, sock.recv, 4000)
-        assert call.error.partial == pattern(4000)  # type: ignore[attr-defined]
+    data = pattern(4000 if "large" in method else 100)
+    sock = socket_for(simulation, way, is_stream=is_stream)
+
+    def arrive() -> None:
+        for _ in range(3):
+            sock.peer.send(data)
+
+    call = await receive_when(simulation, way == "pending", arrive, receive, sock)
+    if method in WITHOUT_FLAGS:
+        assert winerror(call.error) == WinsockError.WSAEMSGSIZE
+        assert call.error.partial == data  # type: ignore[attr-defined]
+    elif method == "receive_exactly":
+        assert call.value == data
+    elif method.endswith("many"):
+        assert [each[0] for each in call.value] == [data] * 3
+        assert all(each[2] if "msg" in method else each.truncated for each in call.value)
+    else:
+        assert call.value[0] == (data if method == "recvmsg" else 100)
+        assert call.value[1 if method == "wsarecv" else 2] == MsgFlag.MSG_TRUNC
