@@ -57,10 +57,8 @@ async def play(
         what, _, argument = first.partition(" ")
         if what == "begin" or what in OF_SIZE:
             if then:
-                actions = [partial(act, simulation, sock, calls, each) for each in then]
-                trio.lowlevel.add_instrument(
-                    AfterFirstStep(lambda actions=actions: [each() for each in actions])
-                )
+                action = partial(act, simulation, sock, calls, *then)
+                trio.lowlevel.add_instrument(AfterFirstStep(action))
             if what == "begin":
                 calls.append(simulation.call(receive, sock))
             else:
@@ -74,36 +72,37 @@ async def play(
     return ", ".join(map(outcome_of, calls))
 
 
-def act(simulation: Simulation, sock: SocketOverSimulation, calls: list[Call], step: str) -> None:
-    match step.split():
-        case ["late"]:  # the kernel puts off what it is asked
-            simulation.behave(prompt=False)
-        case ["dequeue"]:  # all packets, without a turn of the tasks
-            simulation.deliver()
-        case ["data", data]:
-            sock.peer.send(data.encode())
-        case ["end"]:
-            sock.peer.send_end()
-        case ["reset"]:
-            sock.peer.reset()
-        case ["complete", status, *data]:  # the pending receive
-            sock.peer.end(NtStatus[status], "".join(data).encode())
-        case ["refuse", error]:  # the next call
-            sock.peer.refusals.append(WinsockError[error])
-        case ["left", "error"]:  # by an earlier receive
-            sock.receiver.pushed_back.defer(ConnectionResetError())
-        case ["left", data]:
-            sock.receiver.pushed_back.add(data.encode())
-        case ["cancel", *which]:  # the last receive, or the one with this index
-            calls[int(which[0]) if which else -1].scope.cancel()
-        case ["shutdown", side]:
-            sock.shutdown(getattr(socket, f"SHUT_{side}"))
-        case ["close"]:
-            sock.close()
-        case ["detach"]:  # behind the package's back
-            sock.stdlib.detach()
-        case _:
-            raise ValueError(step)
+def act(simulation: Simulation, sock: SocketOverSimulation, calls: list[Call], *steps: str) -> None:
+    for step in steps:
+        match step.split():
+            case ["late"]:  # the kernel puts off what it is asked
+                simulation.behave(prompt=False)
+            case ["dequeue"]:  # all packets, without a turn of the tasks
+                simulation.deliver()
+            case ["data", data]:
+                sock.peer.send(data.encode())
+            case ["end"]:
+                sock.peer.send_end()
+            case ["reset"]:
+                sock.peer.reset()
+            case ["complete", status, *data]:  # the pending receive
+                sock.peer.end(NtStatus[status], "".join(data).encode())
+            case ["refuse", error]:  # the next call
+                sock.peer.refusals.append(WinsockError[error])
+            case ["left", "error"]:  # by an earlier receive
+                sock.receiver.pushed_back.defer(ConnectionResetError())
+            case ["left", data]:
+                sock.receiver.pushed_back.add(data.encode())
+            case ["cancel", *which]:  # the last receive, or the one with this index
+                calls[int(which[0]) if which else -1].scope.cancel()
+            case ["shutdown", side]:
+                sock.shutdown(getattr(socket, f"SHUT_{side}"))
+            case ["close"]:
+                sock.close()
+            case ["detach"]:  # behind the package's back
+                sock.stdlib.detach()
+            case _:
+                raise ValueError(step)
 
 
 def outcome_of(call: Call) -> str:
