@@ -49,26 +49,31 @@ async def play(
     """Play a script, and return its outcome.
 
     ``begin`` begins the receive that is given; ``recv 3`` one of 3 bytes, and ``recv`` of 100.
-    What is behind a ``+`` happens right after the first step of that receive, in the same turn.
+    What is behind a ``+`` happens in the same turn, right after the next step of that receive.
     """
     calls: list[Call] = []
+    tasks: list[trio.lowlevel.Task] = []
+
+    async def begin(what: str, nbytes: int) -> Any:
+        tasks.append(trio.lowlevel.current_task())
+        return await (receive(sock) if what == "begin" else OF_SIZE[what](sock, nbytes))
+
     for step in script.split(", "):
         first, *then = step.split(" + ")
         what, _, argument = first.partition(" ")
-        if what == "begin" or what in OF_SIZE:
-            if then:
-                action = partial(act, simulation, sock, calls, *then)
-                trio.lowlevel.add_instrument(AfterFirstStep(action))
-            if what == "begin":
-                calls.append(simulation.call(receive, sock))
-            else:
-                calls.append(simulation.call(OF_SIZE[what], sock, int(argument or 100)))
+        begins = what == "begin" or what in OF_SIZE
+        if then:
+            action = partial(act, simulation, sock, calls, *then)
+            task = None if begins else tasks[-1]
+            trio.lowlevel.add_instrument(AfterFirstStep(action, task))
+        if begins:
+            calls.append(simulation.call(begin, what, int(argument or 100)))
             await simulation.run()
         elif what == ".":
             simulation.behave(prompt=True)
             await simulation.step()
         else:
-            act(simulation, sock, calls, step)
+            act(simulation, sock, calls, first)
     return ", ".join(map(outcome_of, calls))
 
 

@@ -28,7 +28,7 @@ from trio_wsarecv._winsock import datagram
 from trio_wsarecv._winsock.codes import NtStatus
 
 from .arrivals import every_choice
-from .receives import ENGINES, both_kinds, complete, receive_when, socket_for, value_of
+from .receives import BATCHES, ENGINES, both_kinds, complete, receive_when, socket_for, value_of
 
 GIBIBYTE = 1 << 30
 WAITALL, PUSH = MsgFlag.MSG_WAITALL, MsgFlag.MSG_PUSH_IMMEDIATE
@@ -287,8 +287,7 @@ CLAMPED: list[tuple[str, bool, Receive]] = [
     *((name, is_stream, each) for name, each in RECEIVES.items() for is_stream in (True, False)),
     ("recv, large", True, lambda sock: sock.recv(4000)),
     ("receive_exactly", True, lambda sock: SocketStream(sock).receive_exactly(100)),
-    ("recvfrom_many", False, lambda sock: sock.recvfrom_many(3, 100)),
-    ("recvmsg_many", False, lambda sock: sock.recvmsg_many(3, 100)),
+    *((name, False, each) for name, each in BATCHES.items()),
 ]
 
 
