@@ -16,7 +16,7 @@ import trio
 from tests.receiving import RECEIVES, AfterFirstStep, Receive, winerror
 from tests.simulation import Call, Simulation
 from tests.simulation.sockets import SocketOverSimulation
-from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
+from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
 
@@ -37,6 +37,7 @@ ERRORS = {
     trio.ClosedResourceError: "closed",
     trio.BusyResourceError: "busy",
     trio.BrokenResourceError: "broken",
+    IncompleteReceiveError: "incomplete",
 }
 
 
@@ -104,8 +105,8 @@ def act(simulation: Simulation, sock: SocketOverSimulation, calls: list[Call], *
                 sock.shutdown(getattr(socket, f"SHUT_{side}"))
             case ["close"]:
                 sock.close()
-            case ["detach"]:  # behind the package's back
-                sock.stdlib.detach()
+            case ["detach"]:
+                sock.detach()
             case _:
                 raise ValueError(step)
 

@@ -6,6 +6,7 @@ import ctypes
 import gc
 import mmap
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,15 +21,14 @@ from tests.receiving import (
     is_claimed,
     winerror,
 )
-from tests.simulation import Call, Simulation
+from tests.simulation import Simulation
 from tests.simulation.request import Request
-from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock import datagram
-from trio_wsarecv._winsock.codes import NtStatus
 
 from .arrivals import every_choice
 from .receives import BATCHES, ENGINES, both_kinds, complete, receive_when, socket_for, value_of
+from .scripts import play
 
 GIBIBYTE = 1 << 30
 WAITALL, PUSH = MsgFlag.MSG_WAITALL, MsgFlag.MSG_PUSH_IMMEDIATE
@@ -120,7 +120,7 @@ async def test_what_the_kernel_has_stays_in_place_until_the_packet_is_in(
         simulation.check_quiet()
 
 
-BUFFER_RECEIVES: dict[str, Callable[[Any, bytearray], Any]] = {
+BUFFER_RECEIVES: dict[str, Callable[..., Any]] = {
     "recv_into": lambda sock, buffer: sock.recv_into(buffer),
     "recvfrom_into": lambda sock, buffer: sock.recvfrom_into(buffer),
     "recvmsg_into": lambda sock, buffer: sock.recvmsg_into([bytearray(1), buffer]),
@@ -135,7 +135,7 @@ every_buffer_receive = pytest.mark.parametrize(
 
 @every_buffer_receive
 async def test_a_buffer_cannot_be_resized_while_the_kernel_has_it(
-    simulation: Simulation, receive: Callable[[Any, bytearray], Any]
+    simulation: Simulation, receive: Callable[..., Any]
 ) -> None:
     sock = simulation.stream()
     buffer = bytearray(10)
@@ -168,44 +168,32 @@ async def test_a_buffer_resized_between_two_parts_is_not_overrun(simulation: Sim
     buffer.append(0)
 
 
-# How a receive ends, with what calls to Winsock fail before, and what happens then.  For want of
-# memory there is a second call, by readiness.
-NO_BUFFERS = WinsockError.WSAENOBUFS
-ENDINGS: dict[str, tuple[list[WinsockError], Callable[[SocketOverSimulation, Call], object]]] = {
-    "data": ([], lambda sock, _: sock.peer.send(b"01234567890")),
-    "end": ([], lambda sock, _: sock.peer.end(NtStatus.SUCCESS)),
-    "error": ([], lambda sock, _: sock.peer.end(NtStatus.CONNECTION_RESET)),
-    "cancelled": ([], lambda _, call: call.scope.cancel()),
-    "closed": ([], lambda sock, _: sock.close()),
-    "refused": ([WinsockError.WSAENETDOWN], lambda *_: None),
-    "refused for want of memory": ([NO_BUFFERS] * 2, lambda *_: None),
-    "by readiness and cancelled": ([NO_BUFFERS], lambda _, call: call.scope.cancel()),
-    "aborted and cancelled": ([], lambda _, call: call.scope.cancel()),
-}
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    "script",
+    [
+        "begin, data 01234567890, .",
+        "begin, complete SUCCESS, .",
+        "begin, complete CONNECTION_RESET, .",
+        "begin, cancel, .",
+        "begin, complete CANCELLED, ., cancel, .",
+        "begin, close, .",
+        "refuse WSAENETDOWN, begin",
+        # For want of memory there is a second call, by readiness.
+        "refuse WSAENOBUFS, refuse WSAENOBUFS, begin",
+        "refuse WSAENOBUFS, begin, cancel, .",
+    ],
+)
 @every_buffer_receive
 async def test_a_buffer_is_given_back_and_the_next_gets_in_however_the_receive_ends(
-    simulation: Simulation, receive: Callable[[Any, bytearray], Any], ending: str
+    simulation: Simulation, receive: Callable[..., Any], script: str
 ) -> None:
-    refusals, happens = ENDINGS[ending]
     sock = simulation.stream()
     for _ in range(2):
         buffer = bytearray(10)
-        sock.peer.refusals.extend(refusals)
-        call = await simulation.begin(receive, sock, buffer)
-        if ending.startswith("aborted"):
-            sock.peer.end(NtStatus.CANCELLED)
-            await simulation.step()
-        assert call.done is ending.startswith("refused")
-        happens(sock, call)
-        await simulation.step()
-        assert call.done
-        assert call.cancelled is ending.endswith("cancelled")
+        assert await play(simulation, sock, script, partial(receive, buffer=buffer)) != "waits"
         simulation.check_quiet()
         buffer.append(0)
-        if ending == "closed":
+        if sock.fileno() == -1:
             return
         sock.peer.send(b"!")
         assert (await value_of(simulation, sock.recv, 100)).endswith(b"!")

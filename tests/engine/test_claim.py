@@ -11,7 +11,7 @@ from trio.testing import assert_checkpoints
 from tests.receiving import Receive, winerror
 from tests.simulation import Simulation
 from tests.simulation.sockets import SocketOverSimulation
-from trio_wsarecv import MsgFlag, SocketStream, WinsockError
+from trio_wsarecv import SocketStream, WinsockError
 
 from .receives import (
     IN_PARTS,
@@ -24,7 +24,6 @@ from .receives import (
 from .scripts import play
 
 EVERY_RECEIVE = STREAM_RECEIVES | {f"{how}, parts": IN_PARTS[how] for how in IN_PARTS}
-peek_or_not = pytest.mark.parametrize("flags", [0, MsgFlag.MSG_PEEK], ids=["receive", "peek"])
 
 
 async def check_busy(sock: SocketOverSimulation) -> None:
@@ -79,23 +78,6 @@ async def test_a_second_receive_in_the_step_in_which_the_first_ends_is_served_or
     assert await play(simulation, stream_for(simulation, engine), script) == outcome
 
 
-@pytest.mark.parametrize("ending", ["data", "cancelled"])
-async def test_detaching_is_allowed_as_a_receive_ends(simulation: Simulation, ending: str) -> None:
-    sock = simulation.stream()
-    call = await simulation.begin(sock.recv, 100)
-    if ending == "data":
-        sock.peer.send(b"data")
-        simulation.deliver()
-    else:
-        simulation.behave(prompt=False)
-        call.scope.cancel()
-    handle = sock.fileno()
-    assert sock.detach() == handle
-    await simulation.step()
-    assert call.cancelled if ending == "cancelled" else call.value == b"data"
-    simulation.kernel.close_handle(handle)
-
-
 async def test_tasks_of_other_runs_and_other_wrappers_of_the_socket_are_refused(
     simulation: Simulation,
 ) -> None:
@@ -139,11 +121,13 @@ async def test_a_receive_waits_for_its_turn_behind_one_that_ends(
         assert await play(simulation, sock, script) == outcome
 
 
-IN_LINE = {
+MEANWHILE = {
     "a cancelled one gives data that has arrived": (
         "recv, late, cancel, recv, cancel, data one, .",
         "cancelled, one",
     ),
+    "detached meanwhile": ("recv, late, cancel, detach, .", "cancelled"),
+    "detached behind data": ("recv, data data, dequeue, detach, .", "data"),
     "bytes pushed back": (
         "exactly 10, data data, ., late, cancel, recv 2, recv 2, .",
         "cancelled, da, ta",
@@ -158,8 +142,10 @@ IN_LINE = {
 }
 
 
-@pytest.mark.parametrize(("script", "outcome"), IN_LINE.values(), ids=IN_LINE)
-async def test_in_line(simulation: Simulation, script: str, outcome: str) -> None:
+@pytest.mark.parametrize(("script", "outcome"), MEANWHILE.values(), ids=MEANWHILE)
+async def test_what_happens_while_a_receive_ends(
+    simulation: Simulation, script: str, outcome: str
+) -> None:
     sock = simulation.stream()
     assert await play(simulation, sock, script) == outcome
     assert sock.peer.handles == ("close" not in script)
