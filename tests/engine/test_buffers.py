@@ -168,6 +168,25 @@ async def test_a_buffer_resized_between_two_parts_is_not_overrun(simulation: Sim
     buffer.append(0)
 
 
+@every_buffer_receive
+async def test_a_buffer_resized_while_its_receive_waits_for_its_turn_takes_nothing(
+    simulation: Simulation, receive: Callable[..., Any]
+) -> None:
+    sock = simulation.stream()
+    buffer = bytearray(10)
+    exact = await simulation.begin(SocketStream(sock).receive_exactly, 100)
+    sock.peer.send(b"0123456789a")
+    await simulation.step()
+    simulation.behave(prompt=False)
+    exact.scope.cancel()
+    call = await simulation.begin(receive, sock, buffer)
+    del buffer[2:]
+    await simulation.step()
+    assert exact.cancelled
+    assert isinstance(call.error, ValueError)
+    assert await sock.recv(100) == b"0123456789a"
+
+
 @pytest.mark.parametrize(
     "script",
     [
