@@ -6,15 +6,14 @@ Skip mode is for sockets that the package has made.
 from __future__ import annotations
 
 import socket
-from functools import partial
 from typing import Any
 
 import pytest
 import trio
 
 from tests.peers import Counted
-from tests.receiving import RECEIVES, SENDER_ADDRESS, result_of, winerror
-from tests.simulation import Call, Simulation
+from tests.receiving import RECEIVES, SENDER_ADDRESS, result_of
+from tests.simulation import Simulation
 from tests.simulation.request import Result
 from trio_wsarecv import Socket, SocketFactory, SocketStream, WinsockError, from_stdlib_socket
 from trio_wsarecv._install import _patch
@@ -22,6 +21,7 @@ from trio_wsarecv._winsock.codes import NtStatus
 
 from .arrivals import arrive, every_choice
 from .receives import ENGINES, both_kinds, receive_when, socket_for
+from .scripts import play
 
 
 @every_choice("always_pends", "inline_iosb", "iosb")
@@ -62,18 +62,11 @@ async def test_a_receive_that_is_refused_waits_for_nothing(
     sock = simulation.stream() if is_stream else simulation.datagrams()
     # A message may leave a status in its operation with which a packet would follow WSAEMSGSIZE.
     is_message = method.startswith("recvmsg") and not is_stream
-    status = NtStatus.BUFFER_OVERFLOW if is_message else NtStatus.SUCCESS
-
-    async def receive() -> Call:
-        arrive = partial(sock.peer.end, status, b"data")
-        return await receive_when(simulation, True, arrive, RECEIVES[method], sock)
-
+    receive = f"begin, complete {'BUFFER_OVERFLOW' if is_message else 'SUCCESS'} data, ."
     for error in REFUSALS:
-        assert (await receive()).succeeded
-        sock.peer.refusals.append(error)
-        refused = await simulation.begin(RECEIVES[method], sock)
-        assert winerror(refused.error) == error
-    assert (await receive()).succeeded
+        script = f"{receive}, refuse {error.name}, begin, {receive}"
+        outcome = await play(simulation, sock, script, RECEIVES[method])
+        assert outcome.replace("received", "data") == f"data, {error.name}, data"
 
 
 @every_choice("skip_mode")
@@ -114,17 +107,13 @@ async def test_only_new_sockets_may_have_skip_mode() -> None:
         sock.close()
 
 
-def one_byte_at_a_time(capacity: int, flags: int) -> Result:
-    return Result(NtStatus.SUCCESS, b".")
-
-
 @pytest.mark.parametrize("ending", ["data", "cancel", "close"])
 async def test_other_tasks_run_during_a_flood_of_inline_completions(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     sock = simulation.stream(made_here=True)
     stream = SocketStream(sock)
-    monkeypatch.setattr(sock.peer, "take", one_byte_at_a_time)
+    monkeypatch.setattr(sock.peer, "take", lambda *_: Result(NtStatus.SUCCESS, b"."))
     turns = 0
     exact = simulation.call(stream.receive_exactly, 5000)
     while not exact.done:
