@@ -211,6 +211,14 @@ async def test_recvmsg_on_a_stream_waits_for_all_behind_bytes_pushed_back(
     assert await sock.recv(6) == b"gh"
 
 
+async def test_recvmsg_on_a_stream_refuses_unknown_flags(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    sock.peer.send(b"data")
+    call = await simulation.begin(sock.recvmsg, 4, 0, 0x4)
+    assert winerror(call.error) == WinsockError.WSAEOPNOTSUPP
+    assert sock.peer.waiting == b"data"
+
+
 async def test_a_message_of_nothing_is_refused_on_a_closed_socket(simulation: Simulation) -> None:
     sock = simulation.stream()
     assert await sock.recvmsg(0) == (b"", [], 0, None)
