@@ -84,19 +84,12 @@ CONTROLS: dict[str, tuple[bytes, int, list[tuple[int, int, bytes]], bool]] = {
 
 
 @every_choice("short_control", "too_long")
-@pytest.mark.parametrize(
-    ("control", "room", "expected", "truncated"), CONTROLS.values(), ids=CONTROLS
-)
+@pytest.mark.parametrize("case", CONTROLS)
 @every_message
 async def test_flags_say_whether_data_or_control_messages_were_truncated(
-    simulation: Simulation,
-    made_here: bool,
-    receive: Receive,
-    control: bytes,
-    room: int,
-    expected: list[tuple[int, int, bytes]],
-    truncated: bool,
+    simulation: Simulation, made_here: bool, receive: Receive, case: str
 ) -> None:
+    control, room, expected, truncated = CONTROLS[case]
     sock = simulation.datagrams(made_here=made_here)
     for pending, size in itertools.product((False, True), (10, 4)):
         arrives = partial(sock.peer.send, b"0123456789", SENDER, control)
