@@ -20,7 +20,7 @@ from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
 from .arrivals import every_choice
 from .receives import complete, every_engine, receive_when, socket_for
-from .test_messages import recvmsg, recvmsg_into
+from .test_messages import recvmsg_into
 
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
 PUSH, PARTIAL = MsgFlag.MSG_PUSH_IMMEDIATE, MsgFlag.MSG_PARTIAL
@@ -36,7 +36,7 @@ async def by_wsarecv(
     return b"".join(buffers)[:received], [], flags_out, None
 
 
-with_flags = pytest.mark.parametrize("receive", [by_wsarecv, recvmsg, recvmsg_into])
+with_flags = pytest.mark.parametrize("receive", [by_wsarecv, Socket.recvmsg, recvmsg_into])
 
 
 # Flags that come out.

@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-import trio_wsarecv
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Simulation
 from tests.simulation.request import Request, Result
 from tests.winsock.test_parse import POINTER, cmsg
-from trio_wsarecv import MsgFlag, WinsockError
+from trio_wsarecv import MsgFlag, Socket, WinsockError
 from trio_wsarecv._winsock.calls import ffi
 
 from .arrivals import every_choice
@@ -26,14 +25,8 @@ Receive = Callable[..., Awaitable[tuple[bytes, Any, int, Any]]]
 TRUNC, CTRUNC = MsgFlag.MSG_TRUNC, MsgFlag.MSG_CTRUNC
 
 
-async def recvmsg(
-    sock: trio_wsarecv.Socket, size: int, control_size: int = 0, flags: int = 0
-) -> tuple[bytes, Any, int, Any]:
-    return await sock.recvmsg(size, control_size, flags)
-
-
 async def recvmsg_into(
-    sock: trio_wsarecv.Socket, size: int, control_size: int = 0, flags: int = 0
+    sock: Socket, size: int, control_size: int = 0, flags: int = 0
 ) -> tuple[bytes, Any, int, Any]:
     buffers = [bytearray(b"." * part) for part in (size // 2, 0, size - size // 2)]
     nbytes, *rest = await sock.recvmsg_into(buffers, control_size, flags)
@@ -43,13 +36,13 @@ async def recvmsg_into(
 
 
 async def recvmsg_many(
-    sock: trio_wsarecv.Socket, size: int, control_size: int = 0
+    sock: Socket, size: int, control_size: int = 0
 ) -> tuple[bytes, Any, int, Any]:
     (message,) = await sock.recvmsg_many(1, size, control_size)
     return message
 
 
-every_message = pytest.mark.parametrize("receive", [recvmsg, recvmsg_into, recvmsg_many])
+every_message = pytest.mark.parametrize("receive", [Socket.recvmsg, recvmsg_into, recvmsg_many])
 
 PKTINFO_PARSED, TTL_PARSED, TOS_PARSED = (
     (0, 19, b"\x7f\0\0\x02\x01\0\0\0"),
@@ -112,7 +105,7 @@ async def test_a_peek_flags_control_messages_as_truncated(
     assert sock.peer.waiting == [b"HELLO"]
 
 
-@pytest.mark.parametrize("receive", [recvmsg, recvmsg_into])
+@pytest.mark.parametrize("receive", [Socket.recvmsg, recvmsg_into])
 async def test_the_kernel_always_has_room_for_all_control_messages_but_not_much_more(
     simulation: Simulation, receive: Receive
 ) -> None:
