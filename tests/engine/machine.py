@@ -30,8 +30,8 @@ from tests.simulation import (
     Simulation,
     simulated_winsock,
 )
+from tests.simulation.behaviour import behaviours
 from tests.simulation.sockets import SocketOverSimulation
-from tests.simulation.strategies import behaviours
 from trio_wsarecv import IncompleteReceiveError
 from trio_wsarecv._engine import receive
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError

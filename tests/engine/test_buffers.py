@@ -21,7 +21,6 @@ from tests.receiving import (
     winerror,
 )
 from tests.simulation import Call, Simulation
-from tests.simulation.behaviour import IosbWrite
 from tests.simulation.request import Request
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
@@ -33,12 +32,12 @@ from .receives import ENGINES, receive_when, socket_for, value_of
 GIBIBYTE = 1 << 30
 
 
-@pytest.mark.parametrize("iosb", IosbWrite)
+@pytest.mark.parametrize("late_iosb", [True, False])
 @every_receive
 async def test_what_the_kernel_has_stays_in_place_until_the_packet_is_in(
-    simulation: Simulation, receive: Receive, iosb: IosbWrite
+    simulation: Simulation, receive: Receive, late_iosb: bool
 ) -> None:
-    simulation.behave(iosb=iosb)
+    simulation.behave(late_iosb=late_iosb)
     sock = simulation.datagrams()
     for _ in range(3):
         call = await simulation.begin(receive, sock)

@@ -11,19 +11,18 @@ from trio.testing import assert_checkpoints
 from tests.engine.flows import LARGE, make_flow
 from tests.receiving import RECEIVES, AfterFirstStep, Receive, every_receive, winerror
 from tests.simulation import Simulation
-from tests.simulation.behaviour import IosbWrite
 from trio_wsarecv import SocketStream, WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
 from .receives import IN_PARTS, OF_SOCKET_STREAM, both_kinds, socket_for
 
 
-@pytest.mark.parametrize("iosb", IosbWrite)
+@pytest.mark.parametrize("late_iosb", [True, False])
 @pytest.mark.parametrize("close", ["close", "close twice", "__exit__", "aclose"])
 async def test_closing_keeps_the_handle_until_the_packet_is_in(
-    simulation: Simulation, close: str, iosb: IosbWrite
+    simulation: Simulation, close: str, late_iosb: bool
 ) -> None:
-    simulation.behave(prompt=False, iosb=iosb)
+    simulation.behave(prompt=False, late_iosb=late_iosb)
     sock = simulation.stream()
     handle = sock.fileno()
     call = await simulation.begin(sock.recv, 100)

@@ -30,7 +30,7 @@ def result(method: str) -> Any:
     return b"data!" if method.startswith("receive_") else result_of(method, b"data!")
 
 
-@every_choice("iosb")
+@every_choice("late_iosb")
 @every_method
 async def test_a_pending_receive_gets_the_data_and_a_second_one_is_refused(
     simulation: Simulation, made_here: bool, method: str
@@ -87,7 +87,7 @@ async def test_the_end_of_the_stream_is_received_again_and_again(
         call = await complete(simulation, sock.recv, 5)
 
 
-@every_choice("cancel", "iosb")
+@every_choice("cancel", "late_iosb")
 @pytest.mark.parametrize("arrived", [b"", b"data!"])
 async def test_a_cancelled_receive_loses_nothing(
     simulation: Simulation, made_here: bool, arrived: bytes
@@ -111,7 +111,7 @@ async def test_a_cancelled_receive_loses_nothing(
 
 
 @pytest.mark.parametrize("foreign_handles", [0, 1])
-@every_choice("iosb")
+@every_choice("late_iosb")
 @both_kinds
 async def test_closing_ends_the_receive_and_a_stream_for_the_peer(
     simulation: Simulation, made_here: bool, kind: str, foreign_handles: int
@@ -152,7 +152,7 @@ ERRORS = [
 ]
 
 
-@every_choice("iosb")
+@every_choice("late_iosb")
 @pytest.mark.parametrize("status", ERRORS)
 @both_kinds
 async def test_every_error_is_raised_and_leaves_the_socket_usable(

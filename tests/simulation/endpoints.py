@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 
-from .behaviour import NoUrgent, Partial, WaitAll
+from .behaviour import WaitAll
 from .kernel import Endpoint, Kernel
 from .request import Result
 
@@ -98,10 +98,10 @@ class Stream(Endpoint):
         if self.is_shut:
             return WinsockError.WSAESHUTDOWN
         if flags & MsgFlag.MSG_OOB:
-            refused = not self._urgent and choices.no_urgent is NoUrgent.REFUSED
+            refused = not self._urgent and choices.refuses_early_oob
             if refused or self.urgent_inline:
                 return WinsockError.WSAEINVAL
-        if flags & MsgFlag.MSG_PARTIAL and choices.partial is Partial.REFUSED:
+        if flags & MsgFlag.MSG_PARTIAL and choices.refuses_partial:
             return WinsockError.WSAEOPNOTSUPP
         refuses_wait_all = choices.wait_all is WaitAll.REFUSED and not self.blocking
         if flags & MsgFlag.MSG_WAITALL and refuses_wait_all:
@@ -193,7 +193,7 @@ class Datagrams(Endpoint):
             self._still_open -= 1
         if flags & MsgFlag.MSG_OOB:
             return WinsockError.WSAEOPNOTSUPP
-        if flags & MsgFlag.MSG_PARTIAL and self.kernel.choices.partial is Partial.REFUSED:
+        if flags & MsgFlag.MSG_PARTIAL and self.kernel.choices.refuses_partial:
             return WinsockError.WSAEOPNOTSUPP
         return None
 

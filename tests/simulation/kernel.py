@@ -25,7 +25,7 @@ import trio
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 from trio_wsarecv._winsock.status import os_error
 
-from .behaviour import Behaviour, CancelAnswer, InlineIosb, IosbWrite, ShortControl, TooLong
+from .behaviour import Behaviour, CancelAnswer
 from .errors import INLINE_ERRORS, ThreadBlocked, is_error
 from .memory import Memory
 from .port import PacketQueue
@@ -250,7 +250,7 @@ class Endpoint(ABC):
             return WinsockError.WSA_IO_PENDING
         self._note(request, result.data)
         too_long = result.status == NtStatus.BUFFER_OVERFLOW
-        pends = choices.always_pends or (too_long and choices.too_long is TooLong.PENDS)
+        pends = choices.always_pends or (too_long and choices.too_long_pends)
         pends = pends and self.overlapped_io
         self._complete(request, result, inline=not pends)
         return WinsockError.WSA_IO_PENDING if pends else INLINE_ERRORS.get(result.status, 0)
@@ -260,7 +260,7 @@ class Endpoint(ABC):
         if result is None or not request.message or result.status != NtStatus.SUCCESS:
             return result
         fits = len(result.control) <= request.control_size
-        if fits or self.kernel.choices.short_control is ShortControl.SUCCESS:
+        if fits or not self.kernel.choices.short_control_overflows:
             return result
         return replace(result, status=NtStatus.BUFFER_OVERFLOW)
 
@@ -345,10 +345,10 @@ class Endpoint(ABC):
             return True
         choices = self.kernel.choices
         if not inline:
-            return not packet or choices.iosb is IosbWrite.AT_COMPLETION
+            return not packet or not choices.late_iosb
         if result.status == NtStatus.BUFFER_OVERFLOW:
-            return choices.overflow_iosb is InlineIosb.WRITTEN
-        return choices.inline_iosb is InlineIosb.WRITTEN
+            return choices.overflow_iosb
+        return choices.inline_iosb
 
     def end(self, status: int, data: bytes = b"") -> None:
         """End the oldest receive with this status and these bytes."""

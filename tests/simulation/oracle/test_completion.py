@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.simulation.behaviour import FlagsOut, InlineIosb, IosbWrite
+from tests.simulation.behaviour import FlagsOut
 from tests.simulation.errors import ThreadBlocked
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
@@ -22,7 +22,6 @@ from .calls import (
 )
 
 SUCCESS, CANCELLED, PENDING = NtStatus.SUCCESS, NtStatus.CANCELLED, NtStatus.PENDING
-WRITTEN, LEFT_PENDING = InlineIosb.WRITTEN, InlineIosb.LEFT_PENDING
 SOL_SOCKET, SO_RCVTIMEO = 0xFFFF, 0x1006
 
 PENDED: list[Scenario] = [
@@ -35,7 +34,7 @@ PENDED: list[Scenario] = [
      lambda w: w.tcp().pends(5).cancels().holds(PENDING).completes(CANCELLED)),
     ("1: another system writes the result at completion",
      "Wine, up to version 10",
-     lambda w: w.behaves(iosb=IosbWrite.AT_COMPLETION).tcp().pends(5).peer("send", DATA)
+     lambda w: w.behaves(late_iosb=False).tcp().pends(5).peer("send", DATA)
      .holds(SUCCESS, 5).completes(SUCCESS, DATA)),
     ("2: a receive that waits is pending, and its byte count untouched",
      "Wine sock.c test_nonblocking_async_recv",
@@ -91,15 +90,15 @@ INLINE: list[Scenario] = [
      lambda w: w.tcp().peer("send", DATA).succeeds(5, 10).completes(SUCCESS, DATA).no_packet()),
     ("4: with an event, the result of an inline success is there at return",
      "Wine afd.c test_recv, 'synchronous return'",
-     lambda w: w.behaves(inline_iosb=LEFT_PENDING).tcp(associated=False).peer("send", DATA)
+     lambda w: w.behaves(inline_iosb=False).tcp(associated=False).peer("send", DATA)
      .succeeds(5, 10, event=EVENT).holds(SUCCESS, 5)),
     ("4: on a port, the result of an inline success may be there at return",
      "pipes measured in inventor-on-wine, io-completion.md",
-     lambda w: w.behaves(inline_iosb=WRITTEN).tcp().peer("send", DATA)
+     lambda w: w.behaves(inline_iosb=True).tcp().peer("send", DATA)
      .succeeds(5, 10).holds(SUCCESS, 5).completes(SUCCESS, DATA)),
     ("4: on a port, the result of an inline success may come with its packet",
      "msquic zeroes Internal by hand",
-     lambda w: w.behaves(inline_iosb=LEFT_PENDING).tcp().peer("send", DATA)
+     lambda w: w.behaves(inline_iosb=False).tcp().peer("send", DATA)
      .succeeds(5, 10).holds(PENDING).completes(SUCCESS, DATA)),
     ("5: the end of the stream is an inline success of no bytes",
      "Wine sock.c test_completion_port, the graceful shutdown",
@@ -179,7 +178,7 @@ def test_skip_mode_cannot_be_unset_and_is_shared_by_duplicates(winsock: Winsock)
 def test_in_skip_mode_the_out_parameters_are_the_result(
     winsock: Winsock, flags_out: FlagsOut, status: NtStatus
 ) -> None:
-    winsock.behaves(inline_iosb=LEFT_PENDING, flags_out=flags_out).tcp(skips_on_success=True)
+    winsock.behaves(inline_iosb=False, flags_out=flags_out).tcp(skips_on_success=True)
     winsock.peer("send", DATA, status).succeeds(5, 10).holds(PENDING).no_packet()
     told = status is NtStatus.RECEIVE_PARTIAL and flags_out is not FlagsOut.LEFT
     winsock.gives(flags=0x8000 if told else 0)

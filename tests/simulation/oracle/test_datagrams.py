@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tests.simulation.behaviour import InlineIosb, TooLong
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
 from .calls import DATA, EVENT, SENDER, Scenario, Steps, Winsock, scenarios
@@ -17,11 +16,11 @@ TOO_LONG: list[Scenario] = [
      lambda w: w.udp().peer("send", LONG).pends(4).completes(OVERFLOW, b"0123").is_left([])),
     ("17: a waiting datagram that does not fit may fail the call and queue its packet",
      "libuv winsock.c, and zio PR #733, which see WSAEMSGSIZE and then the packet",
-     lambda w: w.behaves(too_long=TooLong.INLINE).udp().peer("send", LONG)
+     lambda w: w.behaves(too_long_pends=False).udp().peer("send", LONG)
      .answers(WSAEMSGSIZE, 4, 4).completes(OVERFLOW, b"0123")),
     ("17: in skip mode, a datagram that does not fit inline queues nothing",
      "libuv winsock.c, which sees the status of the system call",
-     lambda w: w.behaves(too_long=TooLong.INLINE).udp(skips_on_success=True).peer("send", LONG)
+     lambda w: w.behaves(too_long_pends=False).udp(skips_on_success=True).peer("send", LONG)
      .answers(WSAEMSGSIZE, 4, 4).has(b"0123")),
     ("18: a datagram that does not fit ends a pending receive with its beginning",
      "Wine afd.c test_recv",
@@ -29,16 +28,16 @@ TOO_LONG: list[Scenario] = [
      .peer("send", b"next").succeeds(4, 4).completes(SUCCESS, b"next")),
     ("19: with an event, the result of a datagram that does not fit is there at return",
      "Wine afd.c test_recv, with an event",
-     lambda w: w.behaves(too_long=TooLong.INLINE, overflow_iosb=InlineIosb.LEFT_PENDING)
+     lambda w: w.behaves(too_long_pends=False, overflow_iosb=False)
      .udp(associated=False).peer("send", LONG).answers(WSAEMSGSIZE, 4, 4, event=EVENT)
      .holds(OVERFLOW, 4)),
     ("19: on a port, the result of a datagram that does not fit may be there at return",
      "no test that was read asserts it for a port without an event",
-     lambda w: w.behaves(too_long=TooLong.INLINE).udp().peer("send", LONG)
+     lambda w: w.behaves(too_long_pends=False).udp().peer("send", LONG)
      .answers(WSAEMSGSIZE, 4, 4).holds(OVERFLOW, 4).completes(OVERFLOW, b"0123")),
     ("19: on a port, the result of a datagram that does not fit may come with its packet",
      "no test that was read asserts it for a port without an event",
-     lambda w: w.behaves(too_long=TooLong.INLINE, overflow_iosb=InlineIosb.LEFT_PENDING).udp()
+     lambda w: w.behaves(too_long_pends=False, overflow_iosb=False).udp()
      .peer("send", LONG).answers(WSAEMSGSIZE, 4, 4).holds(PENDING)
      .completes(OVERFLOW, b"0123")),
     ("20: a receive of no bytes takes the datagram, and pends",
@@ -46,7 +45,7 @@ TOO_LONG: list[Scenario] = [
      lambda w: w.udp().peer("send", LONG).pends(0).completes(OVERFLOW).is_left([])),
     ("20: a receive of no bytes takes the datagram, and fails inline",
      "zio PR #733",
-     lambda w: w.behaves(too_long=TooLong.INLINE).udp().peer("send", LONG)
+     lambda w: w.behaves(too_long_pends=False).udp().peer("send", LONG)
      .answers(WSAEMSGSIZE, 0, 0).completes(OVERFLOW).is_left([])),
     ("20: without overlapped, a receive of no bytes takes the datagram",
      "Go udpsock_test.go TestUDPZeroByteBuffer",

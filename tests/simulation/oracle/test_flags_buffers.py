@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.behaviour import FlagsOut, NoUrgent, Partial, WaitAll
+from tests.simulation.behaviour import FlagsOut, WaitAll
 from tests.simulation.sockets import SO_OOBINLINE, SOL_SOCKET
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 
@@ -55,7 +55,7 @@ URGENT: list[Scenario] = [
      .peer("send_urgent", b"!").completes(SUCCESS, b"!")),
     ("80: MSG_OOB without an urgent byte may be refused",
      "no test that was read asserts it",
-     lambda w: w.behaves(no_urgent=NoUrgent.REFUSED).tcp().peer("send", DATA)
+     lambda w: w.behaves(refuses_early_oob=True).tcp().peer("send", DATA)
      .fails(WSAEINVAL, 5, flags=OOB).peer("send_urgent", b"!").no_packet()),
 ]  # fmt: skip
 
@@ -77,7 +77,7 @@ FLAGS: list[Scenario] = [
          .succeeds(5, 6, flags=PARTIAL).completes(SUCCESS, DATA)),
         (f"57: MSG_PARTIAL may be refused, {kind}",
          "no test that was read asserts it",
-         lambda w, kind=kind: getattr(w.behaves(partial=Partial.REFUSED), kind)()
+         lambda w, kind=kind: getattr(w.behaves(refuses_partial=True), kind)()
          .peer("send", DATA).fails(WSAEOPNOTSUPP, 6, flags=PARTIAL)),
     )],
     ("56: on a blocking socket, MSG_WAITALL waits for all",
