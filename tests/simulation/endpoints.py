@@ -81,10 +81,8 @@ class Stream(Endpoint):
     def has_data(self) -> bool:
         return bool(self._pieces)
 
-    def is_readable(self) -> bool:
-        if self.requests:
-            return False
-        return bool(self._pieces or self.ended or self.failure or self.refusals)
+    def has_news(self) -> bool:
+        return bool(self._pieces or self.ended or self.failure)
 
     def shutdown(self, how: int) -> None:
         if self.state is not State.CONNECTED:
@@ -174,8 +172,8 @@ class Datagrams(Endpoint):
     def has_data(self) -> bool:
         return bool(self._arrived) and self._arrived[0].status == NtStatus.SUCCESS
 
-    def is_readable(self) -> bool:
-        return not self.requests and bool(self._arrived or self.refusals)
+    def has_news(self) -> bool:
+        return bool(self._arrived)
 
     def shutdown(self, how: int) -> None:
         if how == socket.SHUT_WR:

@@ -18,7 +18,8 @@ import weakref
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import trio
 
@@ -26,7 +27,6 @@ from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 from trio_wsarecv._winsock.status import os_error
 
 from .behaviour import Behaviour, CancelAnswer
-from .errors import INLINE_ERRORS, ThreadBlocked, is_error
 from .memory import Memory
 from .port import PacketQueue
 from .request import Request, Result
@@ -36,8 +36,11 @@ FIRST_HANDLE = 0x7000_0004
 CANCELLED = Result(NtStatus.CANCELLED)
 
 
-@dataclass(frozen=True)
-class Event:
+class ThreadBlocked(Exception):
+    """The call blocks the thread until something arrives, and nothing can arrive meanwhile."""
+
+
+class Event(NamedTuple):
     """Something that the kernel was asked to do."""
 
     what: str
@@ -60,9 +63,10 @@ class Kernel:
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
         self.complaints: list[str] = []
+        self.complain = self.complaints.append
         self.log: list[Event] = []
         self.strict = True
-        self.memory = Memory(self.complaints.append, self._user_of)
+        self.memory = Memory(self.complain, self._user_of)
         self.outstanding: dict[int, Request] = {}
         self.endpoints: list[Endpoint] = []
         self._handles: dict[int, Endpoint] = {}
@@ -74,9 +78,6 @@ class Kernel:
     def choices(self) -> Behaviour:
         """The free choices at this moment; a seed draws them each time."""
         return self.behaviour.drawn()
-
-    def complain(self, what: str) -> None:
-        self.complaints.append(what)
 
     def error(self, code: int) -> OSError:
         """Return what the standard library raises for an error of Windows."""
@@ -91,29 +92,25 @@ class Kernel:
         endpoint.handles += 1
         return handle
 
+    def endpoint(self, handle: int) -> Endpoint:
+        """Return the socket for which a handle stands."""
+        if handle not in self._handles:
+            self.complain("a handle was used that is not open")
+        return self._handles[handle]
+
     def close_handle(self, handle: int) -> None:
-        endpoint = self._handles.pop(handle, None)
-        if endpoint is None:
-            self.complain("a handle was closed that is not open")
-            raise self.error(WinsockError.WSAENOTSOCK)
+        endpoint = self.endpoint(handle)
+        del self._handles[handle]
         self._free.append(handle)
         self.log.append(Event("close", handle))
         endpoint.handles -= 1
         if not endpoint.handles:
             endpoint.close()
 
-    def endpoint(self, handle: int) -> Endpoint | None:
-        return self._handles.get(handle)
-
-    def is_simulated(self, handle: int) -> bool:
-        return handle >= FIRST_HANDLE
-
     def accept(self, request: Request) -> None:
         """Accept a receive."""
         if request.address in self.outstanding:
             self.complain("a receive was submitted at an address whose packet is still to come")
-        if request.event and self.strict:
-            self.complain("a receive was submitted with an event")
         for address, _ in request.buffers:
             if address in self.memory.blocks:
                 other = self._received_into.get(address)
@@ -125,13 +122,9 @@ class Kernel:
 
     def dequeued(self, address: int) -> None:
         """Write what is written when a packet is dequeued."""
-        request = self.outstanding.pop(address, None)
-        if request is None:
-            return  # the simulation has forgotten this receive
+        request = self.outstanding.pop(address)
         self.log.append(Event("dequeue", request.handle, address))
-        if not request.done:
-            self.complain("a packet was dequeued before its receive had completed")
-        elif not request.iosb_written and self.memory.holder(request.address, 1) is not None:
+        if not request.iosb_written and self.memory.holder(address, 1) is not None:
             if request.disturbed():
                 self.complain("an OVERLAPPED was written to before its packet was dequeued")
             request.write_iosb()
@@ -143,8 +136,7 @@ class Kernel:
     def _user_of(self, address: int, size: int) -> str | None:
         for request in self.outstanding.values():
             if request.overlaps(address, size):
-                state = "whose packet is still to come" if request.done else "in the kernel"
-                return f"belongs to a receive {state}"
+                return "belongs to a receive that the kernel has"
         return None
 
 
@@ -203,8 +195,8 @@ class Endpoint(ABC):
         """Tell whether bytes have arrived that have not been received."""
 
     @abstractmethod
-    def is_readable(self) -> bool:
-        """Tell whether the socket polls readable."""
+    def has_news(self) -> bool:
+        """Tell whether bytes, the end of the stream or an error has arrived."""
 
     @abstractmethod
     def refusal(self, flags: MsgFlag) -> WinsockError | None:
@@ -218,6 +210,10 @@ class Endpoint(ABC):
     def is_stream(self) -> bool:
         return self.kind == socket.SOCK_STREAM
 
+    def is_readable(self) -> bool:
+        """Tell whether the socket polls readable."""
+        return not self.requests and (self.has_news() or bool(self.refusals))
+
     def arrived(self) -> None:
         """Process what has come from the peer, unless the kernel is not prompt."""
         if self.kernel.choices.prompt:
@@ -230,18 +226,19 @@ class Endpoint(ABC):
         """Make a receive on this socket."""
         return Request(self.kernel.memory, self.is_stream, handle, address, buffers, flags)
 
-    def _refusal(self, request: Request) -> int | None:
-        return self.refusals.popleft() if self.refusals else self.refusal(request.flags)
+    def _at_once(self, request: Request) -> Result | int | None:
+        # Returns what a receive gives before its call returns: a result, an error code, or None.
+        if error := self.refusals.popleft() if self.refusals else self.refusal(request.flags):
+            return error
+        acts = self.kernel.choices.prompt or not request.address
+        result = self._take(request) if acts and not self.requests else None
+        return result.inline_error if result is not None and result.is_error else result
 
     def submit(self, request: Request) -> int:
         """Accept a receive; return what the call reports, 0 or an error code."""
-        if error := self._refusal(request):
-            return error
-        choices = self.kernel.choices
-        now = not self.requests and choices.prompt
-        result = self._take(request) if now else None
-        if result is not None and is_error(result.status):
-            return INLINE_ERRORS[result.status]
+        result = self._at_once(request)
+        if isinstance(result, int):
+            return result
         if result is None and not self.overlapped_io:
             raise ThreadBlocked
         self.kernel.accept(request)
@@ -249,11 +246,12 @@ class Endpoint(ABC):
             self.requests.append(request)
             return WinsockError.WSA_IO_PENDING
         self._note(request, result.data)
+        choices = self.kernel.choices
         too_long = result.status == NtStatus.BUFFER_OVERFLOW
         pends = choices.always_pends or (too_long and choices.too_long_pends)
         pends = pends and self.overlapped_io
         self._complete(request, result, inline=not pends)
-        return WinsockError.WSA_IO_PENDING if pends else INLINE_ERRORS.get(result.status, 0)
+        return WinsockError.WSA_IO_PENDING if pends else result.inline_error
 
     def _take(self, request: Request) -> Result | None:
         result = self.take(request.capacity, request.flags)
@@ -266,18 +264,12 @@ class Endpoint(ABC):
 
     def receive(self, request: Request) -> Result | int:
         """Receive without an ``OVERLAPPED``; return the result or an error code."""
-        if error := self._refusal(request):
-            return error
         if not self.blocking:
             request.flags &= ~MsgFlag.MSG_WAITALL  # it cannot wait without an OVERLAPPED
-        result = None if self.requests else self._take(request)
+        result = self._at_once(request)
         if result is None:
-            if self.blocking:
-                raise ThreadBlocked
             return WinsockError.WSAEWOULDBLOCK
-        if is_error(result.status):
-            return INLINE_ERRORS[result.status]
-        if not request.flags & MsgFlag.MSG_PEEK:
+        if isinstance(result, Result) and not request.flags & MsgFlag.MSG_PEEK:
             self._note(request, result.data)
         return result
 
@@ -328,15 +320,14 @@ class Endpoint(ABC):
         )
         if not packet:
             del kernel.outstanding[request.address]
-        for fault in request.faults():
-            kernel.complain(fault)
-        if kernel.memory.holder(request.address, 1) is None:
-            return  # writing there could crash this process
-        if request.disturbed():
-            kernel.complain("the memory of a receive was written to while the kernel had it")
-        request.complete(result)
-        if self._writes_iosb(request, result, packet=packet, inline=inline):
-            request.write_iosb()
+        faults = request.faults()
+        kernel.complaints.extend(faults)
+        if not faults:  # writing there could crash this process
+            if request.disturbed():
+                kernel.complain("the memory of a receive was written to while the kernel had it")
+            request.complete(result)
+            if self._writes_iosb(request, result, packet=packet, inline=inline):
+                request.write_iosb()
         if packet and port is not None:
             port.post(request.address)
 
@@ -368,23 +359,20 @@ class Endpoint(ABC):
         choices = self.kernel.choices
         found = False
         for request in tuple(self.requests):
-            if address in (0, request.address):
-                found |= self._cancel(request, choices.cancel)
+            if address not in (0, request.address):
+                continue
+            too_late = choices.cancel is CancelAnswer.NOT_FOUND
+            if too_late and (result := self._take(request)) is not None:
+                self._finish(request, result)
+            else:
+                request.answer = request.answer or choices.cancel
+                found = True
         if found and self.is_stream and choices.cancels_neighbours:
             for request in self.requests:
                 request.answer = request.answer or CancelAnswer.ABORTED
         if found and choices.prompt:
             self.settle()
         return found
-
-    def _cancel(self, request: Request, answer: CancelAnswer) -> bool:
-        if answer is CancelAnswer.NOT_FOUND:
-            result = self._take(request)
-            if result is not None:
-                self._finish(request, result)
-                return False
-        request.answer = request.answer or answer
-        return True
 
     def close(self) -> None:
         """Do what closing the last handle of this process does."""

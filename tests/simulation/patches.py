@@ -15,6 +15,7 @@ import trio
 from trio_wsarecv._engine import choose, port, winsock
 from trio_wsarecv._winsock import calls, datagram
 
+from .kernel import FIRST_HANDLE
 from .memory import WatchedFfi, real
 from .simulation import Simulation
 from .sockets import SimulatedSocket
@@ -50,7 +51,7 @@ def _replace_socket_functions(patch: pytest.MonkeyPatch, simulation: Simulation)
     kernel, readers, writers = simulation.kernel, simulation.readers, simulation.writers
 
     def close(handle: int, /) -> None:
-        (kernel.close_handle if kernel.is_simulated(handle) else real_close)(handle)
+        (kernel.close_handle if handle >= FIRST_HANDLE else real_close)(handle)
 
     def notify_closing(sock: Any) -> None:
         readers.notify_closing(sock)

@@ -8,6 +8,7 @@ it has put off (`Simulation.settle`), delivers packets (`Simulation.deliver`) an
 from __future__ import annotations
 
 import socket
+import sys
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +16,6 @@ from dataclasses import replace
 from mmap import mmap
 from typing import Any
 
-import outcome
 import trio
 import trio.testing
 
@@ -24,12 +24,11 @@ from trio_wsarecv._engine.memory import MAX_RECEIVE_SIZE
 from .behaviour import Behaviour
 from .calls import Call
 from .endpoints import Datagrams, State, Stream
-from .errors import ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER
 from .kernel import Endpoint, Kernel
 from .port import Port
 from .readiness import Waiters
 from .sockets import SimulatedSocket, SocketOverSimulation
-from .winsock import Kernel32, Ws2
+from .winsock import ERROR_INVALID_PARAMETER, Kernel32, Ws2
 
 
 class Simulation:
@@ -169,15 +168,6 @@ class Simulation:
         self.behaviour.prompt = True
         self.settle()
         self._posted()
-        self._end_hopeless_waits()
-
-    def _end_hopeless_waits(self) -> None:
-        # In Trio, nothing would ever wake these tasks, and cancelling one would end the run.
-        for address, task in list(self.port.waiters.items()):
-            if self.knows_answers and address not in self.kernel.outstanding:
-                self.kernel.complain("a task waits for a packet that will never come")
-                del self.port.waiters[address]
-                trio.lowlevel.reschedule(task, outcome.Error(trio.TrioInternalError("no packet")))
 
     def _posted(self) -> None:
         if self._automatic:
@@ -196,14 +186,11 @@ class Simulation:
             outer, self._nursery = self._nursery, weakref.ref(nursery)
             try:
                 yield nursery
-            except GeneratorExit:  # there is no run any more that could deliver
-                raise
-            except BaseException:
-                self.deliver_automatically()
-                raise
             finally:
                 self._nursery = outer
-            self.deliver_automatically()
+                # After a crash there is no run any more that could deliver.
+                if not isinstance(sys.exc_info()[1], GeneratorExit):
+                    self.deliver_automatically()
 
     def check(self) -> None:
         """Raise all complaints."""
@@ -223,9 +210,6 @@ class Simulation:
 
     def register_with_iocp(self, handle: int, /) -> None:
         endpoint = self.kernel.endpoint(handle)
-        if endpoint is None:
-            code = ERROR_INVALID_PARAMETER if handle == -1 else ERROR_INVALID_HANDLE
-            raise self.kernel.error(code)
         if endpoint.is_associated or not endpoint.overlapped_io:
             raise self.kernel.error(ERROR_INVALID_PARAMETER)
         endpoint.associate(self.port)

@@ -13,18 +13,13 @@ from typing import Any
 from trio_wsarecv._winsock.codes import MsgFlag, WinsockError
 
 from .behaviour import FlagsOut
-from .errors import (
-    ERROR_INVALID_HANDLE,
-    ERROR_INVALID_PARAMETER,
-    ERROR_NOT_FOUND,
-    INLINE_ERRORS,
-    ThreadBlocked,
-)
-from .kernel import Endpoint, Event, Kernel
+from .kernel import Endpoint, Event, Kernel, ThreadBlocked
 from .memory import address_of, peek, real
 from .request import Request, Result
 from .sending import Sent
 
+ERROR_INVALID_PARAMETER = 87
+ERROR_NOT_FOUND = 1168
 SOCKET_ERROR = -1
 FILE_SKIP_COMPLETION_PORT_ON_SUCCESS = 1
 SIO_GET_EXTENSION_FUNCTION_POINTER = 0xC8000006
@@ -72,10 +67,9 @@ class Ws2:
         buffers, count, received, flags, sender, sender_size, overlapped, routine = arguments
         request = self._request(s, overlapped, buffers, count, flags[0])
         code = 0 if count else WinsockError.WSAEINVAL
-        if request is not None:
-            request.sender, request.sender_size = address_of(sender), address_of(sender_size)
-            if sender and not request.is_stream and sender_size[0] < SOCKADDR_SIZE:
-                code = WinsockError.WSAEFAULT
+        request.sender, request.sender_size = address_of(sender), address_of(sender_size)
+        if sender and not request.is_stream and sender_size[0] < SOCKADDR_SIZE:
+            code = WinsockError.WSAEFAULT
         return self._receive(request, code, received, routine, flags=flags)
 
     def WSARecvMsg(self, s: int, *arguments: Any) -> int:
@@ -84,47 +78,37 @@ class Ws2:
             return self._fail(WinsockError.WSAEFAULT)
         buffers, count, flags = message.lpBuffers, message.dwBufferCount, message.dwFlags
         request = self._request(s, overlapped, buffers, count, flags)
-        code = 0
-        if request is not None:
-            request.message = address_of(message)
-            if request.is_stream:
-                code = WinsockError.WSAEOPNOTSUPP
-            elif message.Control.buf and not message.Control.len:
-                code = WinsockError.WSAEFAULT
+        request.message = address_of(message)
+        code = WinsockError.WSAEOPNOTSUPP if request.is_stream else 0
         return self._receive(request, code, received, routine, flags=None)
 
     def WSASend(self, s: int, *arguments: Any) -> int:
-        buffers, count, sent, flags, *waiting = arguments
-        return self._send("WSASend", s, buffers, count, sent, flags, waiting)
+        buffers, count, sent, flags, *_ = arguments
+        return self._send("WSASend", s, buffers, count, sent, flags)
 
     def WSASendTo(self, s: int, *arguments: Any) -> int:
-        buffers, count, sent, flags, name, namelen, *waiting = arguments
+        buffers, count, sent, flags, name, namelen, *_ = arguments
         address = self._read("address", name, namelen)
-        return self._send("WSASendTo", s, buffers, count, sent, flags, waiting, address)
+        return self._send("WSASendTo", s, buffers, count, sent, flags, address)
 
     def WSASendMsg(self, s: int, *arguments: Any) -> int:
-        message, flags, sent, *waiting = arguments
+        message, flags, sent, *_ = arguments
         control = message.Control
         if self._kernel.choices.message_faults or bool(control.buf) != bool(control.len):
             return self._fail(WinsockError.WSAEFAULT)
-        endpoint = self._kernel.endpoint(s)
-        if endpoint is not None and endpoint.is_stream:
+        if self._kernel.endpoint(s).is_stream:
             return self._fail(WinsockError.WSAEINVAL)
         if address_of(control.buf) % real.sizeof("uintptr_t"):
             self._kernel.complain("a control buffer is not aligned")
         buffers, count = message.lpBuffers, message.dwBufferCount
         address = self._read("address", message.name, message.namelen)
         data = self._read("control data", control.buf, control.len)
-        return self._send("WSASendMsg", s, buffers, count, sent, flags, waiting, address, data)
+        return self._send("WSASendMsg", s, buffers, count, sent, flags, address, data)
 
     def WSAIoctl(self, s: int, code: int, *arguments: Any) -> int:
         given, given_size, result, result_size, returned, _, _ = arguments
-        if s < 0:
-            raise OverflowError("can't convert negative number to unsigned")
-        if self._kernel.endpoint(s) is None:
-            return self._fail(WinsockError.WSAENOTSOCK)
-        if result_size != (real.sizeof("uintptr_t") if result else 0):
-            return self._fail(WinsockError.WSAEFAULT)
+        assert self._kernel.endpoint(s)
+        assert result_size == (real.sizeof("uintptr_t") if result else 0)
         data = bytes(real.buffer(given, given_size)) if given_size else b""
         self.ioctls.append((s, code, data))
         if code == SIO_GET_EXTENSION_FUNCTION_POINTER:
@@ -142,23 +126,16 @@ class Ws2:
 
     def _request(
         self, handle: int, overlapped: Any, buffers: Any, count: int, flags: int
-    ) -> Request | None:
-        if handle < 0:
-            raise OverflowError("can't convert negative number to unsigned")
+    ) -> Request:
         endpoint = self._kernel.endpoint(handle)
-        if endpoint is None:
-            self._kernel.complain("a receive was submitted on a handle that is not open")
-            return None
         targets = [(address_of(buffers[i].buf), buffers[i].len) for i in range(count)]
         address = address_of(overlapped)
         return endpoint.request(handle, address, targets, MsgFlag(flags))
 
     def _receive(
-        self, request: Request | None, code: int, received: Any, routine: Any, *, flags: Any
+        self, request: Request, code: int, received: Any, routine: Any, *, flags: Any
     ) -> int:
-        endpoint = self._kernel.endpoint(request.handle) if request else None
-        if request is None or endpoint is None:
-            return self._fail(WinsockError.WSAENOTSOCK)
+        endpoint = self._kernel.endpoint(request.handle)
         flags_out = self._kernel.choices.flags_out
         if flags is not None and flags_out is FlagsOut.ZEROED:
             flags[0] = 0
@@ -183,7 +160,7 @@ class Ws2:
         kernel = self._kernel
         kernel.log.append(Event("receive", request.handle, request.address))
         if kernel.strict:
-            self._check(endpoint, request, received, routine)
+            self._check(endpoint, request, received)
         if routine and endpoint.is_associated:
             code = WinsockError.WSAEINVAL
         internal = request.overlapped.Internal
@@ -198,14 +175,12 @@ class Ws2:
         self.on_call()
         return code
 
-    def _check(self, endpoint: Endpoint, request: Request, received: Any, routine: Any) -> None:
+    def _check(self, endpoint: Endpoint, request: Request, received: Any) -> None:
         complain, skips = self._kernel.complain, endpoint.skips_on_success
         if received and not skips:
             complain("an overlapped receive was given a place for the byte count")
         if skips and not received and not request.message:
             complain("in skip mode, a receive was given no place for the byte count")
-        if routine:
-            complain("a receive was given a completion routine")
         if not endpoint.overlapped_io or not endpoint.is_associated:
             complain("a receive was submitted whose packet could never come")
 
@@ -214,7 +189,7 @@ class Ws2:
         if not isinstance(result, Result):
             return result
         request.complete(result)
-        return INLINE_ERRORS.get(result.status, 0)
+        return result.inline_error
 
     def _read(self, what: str, pointer: Any, nbytes: int) -> bytes:
         if not nbytes:
@@ -232,20 +207,13 @@ class Ws2:
         count: int,
         sent: Any,
         flags: int,
-        waiting: list[Any],
         name: bytes = b"",
         control: bytes = b"",
     ) -> int:
-        if any(waiting):
-            self._kernel.complain("a send was given an OVERLAPPED or a completion routine")
-        endpoint = self._kernel.endpoint(handle)
-        if endpoint is None:
-            self._kernel.complain("a send was made on a handle that is not open")
-            return self._fail(WinsockError.WSAENOTSOCK)
         if not count:
             return self._fail(WinsockError.WSAEINVAL)
         data = b"".join(self._read("buffer", buffers[i].buf, buffers[i].len) for i in range(count))
-        nbytes = endpoint.outgoing.take(Sent(call, data, name, control, flags))
+        nbytes = self._kernel.endpoint(handle).outgoing.take(Sent(call, data, name, control, flags))
         if nbytes < 0:
             return self._fail(-nbytes)
         sent[0] = nbytes
@@ -271,12 +239,7 @@ class Kernel32:
 
     def cancel(self, handle: int, address: int) -> int:
         self._kernel.log.append(Event("cancel", handle, address))
-        endpoint = self._kernel.endpoint(handle)
-        if endpoint is None:
-            self._kernel.complain("a closed handle was given to CancelIoEx")
-            self.last_error = ERROR_INVALID_HANDLE
-            return 0
-        if endpoint.cancel(address):
+        if self._kernel.endpoint(handle).cancel(address):
             return 1
         self.last_error = ERROR_NOT_FOUND
         return 0
@@ -284,9 +247,6 @@ class Kernel32:
     def SetFileCompletionNotificationModes(self, FileHandle: int, Flags: int, /) -> int:
         self._kernel.log.append(Event("set modes", FileHandle))
         endpoint = self._kernel.endpoint(FileHandle)
-        if endpoint is None:
-            self.last_error = ERROR_INVALID_HANDLE
-            return 0
         if not self._kernel.choices.skip_mode:
             self.last_error = ERROR_INVALID_PARAMETER
             return 0

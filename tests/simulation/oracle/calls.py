@@ -9,11 +9,11 @@ import pytest
 
 from tests.simulation import Simulation, State
 from tests.simulation.endpoints import Datagrams, Stream
-from tests.simulation.errors import ERROR_NOT_FOUND
 from tests.simulation.kernel import Kernel
 from tests.simulation.memory import address_of, peek, poke, real
 from tests.simulation.port import PacketQueue
 from tests.simulation.sockets import SimulatedSocket
+from tests.simulation.winsock import ERROR_NOT_FOUND
 from trio_wsarecv._winsock.codes import WinsockError
 
 #: An event; with the low bit set, the same event and no packet.

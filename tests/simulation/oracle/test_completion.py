@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tests.simulation.behaviour import FlagsOut
-from tests.simulation.errors import ThreadBlocked
+from tests.simulation.kernel import ThreadBlocked
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
 from .calls import (
