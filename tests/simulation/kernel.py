@@ -28,7 +28,7 @@ from trio_wsarecv._winsock.status import os_error
 
 from .behaviour import Behaviour, CancelAnswer
 from .memory import Memory
-from .port import PacketQueue
+from .port import Port
 from .request import Request, Result
 from .sending import Outgoing
 
@@ -171,7 +171,7 @@ class Endpoint(ABC):
         self.handles = 0
         self.foreign_handles = 0
         self.skips_on_success = False
-        self._port: weakref.ref[PacketQueue] | None = None
+        self._port: weakref.ref[Port] | None = None
         self.is_shut = False
         self.peer_saw: str | None = None
         self.closed_on_a_receive = False
@@ -182,7 +182,7 @@ class Endpoint(ABC):
     def is_associated(self) -> bool:
         return self._port is not None
 
-    def associate(self, port: PacketQueue) -> None:
+    def associate(self, port: Port) -> None:
         """Have the packets go to a port, for as long as that exists."""
         self._port = weakref.ref(port)
 

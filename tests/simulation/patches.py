@@ -21,7 +21,6 @@ from .simulation import Simulation
 from .sockets import SimulatedSocket
 
 ALLOCATOR = type(real.new_allocator())
-PACKAGE = "trio_wsarecv"
 
 
 @contextmanager
@@ -43,7 +42,10 @@ def simulated_winsock(seed: int | None = None) -> Iterator[Simulation]:
         yield simulation
     gc.collect()
     gc.unfreeze()
-    _complete_the_abandoned(simulation)
+    # What was abandoned is kept for good, so the kernel may write there now.
+    simulation.behave(prompt=True, seed=None)
+    simulation.settle()
+    simulation.kernel.outstanding.clear()
     simulation.check()
 
 
@@ -73,19 +75,10 @@ def _replace_socket_functions(patch: pytest.MonkeyPatch, simulation: Simulation)
     replace("wait_writable", writers.wait)
 
 
-def _complete_the_abandoned(simulation: Simulation) -> None:
-    # What was abandoned is kept for good, so the kernel may write there now.
-    kernel = simulation.kernel
-    kernel.behaviour.prompt = True
-    kernel.behaviour.seed = None
-    kernel.settle()
-    kernel.outstanding.clear()
-
-
 def _watch_memory(patch: pytest.MonkeyPatch, simulation: Simulation) -> None:
     memory = simulation.kernel.memory
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == PACKAGE:
+        if name.partition(".")[0] == "trio_wsarecv":
             for attribute, value in list(vars(module).items()):
                 if value is real:
                     patch.setattr(module, attribute, WatchedFfi(memory))

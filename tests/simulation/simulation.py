@@ -25,8 +25,7 @@ from .behaviour import Behaviour
 from .calls import Call
 from .endpoints import Datagrams, State, Stream
 from .kernel import Endpoint, Kernel
-from .port import Port
-from .readiness import Waiters
+from .port import Port, Waiters
 from .sockets import SimulatedSocket, SocketOverSimulation
 from .winsock import ERROR_INVALID_PARAMETER, Kernel32, Ws2
 
@@ -45,8 +44,8 @@ class Simulation:
     def __init__(self, seed: int | None = None) -> None:
         self.behaviour = Behaviour(seed=seed)
         self.kernel = Kernel(self.behaviour)
-        self.readers = Waiters(self.kernel, lambda sock: sock.peer.is_readable())
-        self.writers = Waiters(self.kernel, lambda sock: sock.peer.outgoing.is_writable())
+        self.readers = Waiters(lambda sock: sock.peer.is_readable())
+        self.writers = Waiters(lambda sock: sock.peer.outgoing.is_writable())
         self.kernel.wake_readers = self.readers.wake
         self.ws2_32 = Ws2(self.kernel)
         self.kernel32 = Kernel32(self.kernel)
@@ -164,8 +163,7 @@ class Simulation:
     def deliver_automatically(self) -> None:
         """From now on, deliver each packet as soon as it is posted."""
         self._automatic = True
-        self.behaviour.seed = None
-        self.behaviour.prompt = True
+        self.behave(prompt=True, seed=None)
         self.settle()
         self._posted()
 

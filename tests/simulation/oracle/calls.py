@@ -11,7 +11,7 @@ from tests.simulation import Simulation, State
 from tests.simulation.endpoints import Datagrams, Stream
 from tests.simulation.kernel import Kernel
 from tests.simulation.memory import address_of, peek, poke, real
-from tests.simulation.port import PacketQueue
+from tests.simulation.port import Port
 from tests.simulation.sockets import SimulatedSocket
 from tests.simulation.winsock import ERROR_NOT_FOUND
 from trio_wsarecv._winsock.codes import WinsockError
@@ -86,7 +86,7 @@ class Winsock:
         self.simulation = simulation
         self.kernel = simulation.kernel
         self.kernel.strict = False
-        self.port = PacketQueue(self.kernel.dequeued)
+        self.port = Port(self.kernel.dequeued)
         self.made: list[Receive] = []
         self.sockets: list[SimulatedSocket] = []
         self.endpoint: Any = None

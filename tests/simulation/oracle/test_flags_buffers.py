@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.behaviour import FlagsOut, WaitAll
-from tests.simulation.sockets import SO_OOBINLINE, SOL_SOCKET
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 
 from .calls import DATA, Scenario, Steps, Winsock, scenarios
@@ -40,11 +39,11 @@ URGENT: list[Scenario] = [
      .succeeds(1, 5, flags=OOB).completes(SUCCESS, b"2")),
     ("52: with SO_OOBINLINE, an urgent byte comes in line",
      "Wine sock.c oob_server, oob_client, test_fionread_siocatmark",
-     lambda w: w.tcp().own("setsockopt", SOL_SOCKET, SO_OOBINLINE, 1).peer("send", b"data")
+     lambda w: w.tcp(urgent_inline=True).peer("send", b"data")
      .peer("send_urgent", b"!").succeeds(5, 5).completes(SUCCESS, DATA)),
     ("53: with SO_OOBINLINE, MSG_OOB is refused",
      "Wine sock.c test_select",
-     lambda w: w.tcp().own("setsockopt", SOL_SOCKET, SO_OOBINLINE, 1).peer("send_urgent", b"!")
+     lambda w: w.tcp(urgent_inline=True).peer("send_urgent", b"!")
      .fails(WSAEINVAL, 5, flags=OOB).fails(WSAEINVAL, 5, flags=OOB, overlapped=False)),
     ("54: an urgent byte does not make the socket readable",
      "Wine afd.c test_poll: AFD_POLL_OOB alone",
