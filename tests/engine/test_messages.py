@@ -13,7 +13,7 @@ import pytest
 import trio_wsarecv
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Simulation
-from tests.simulation.oracle.test_messages import MESSAGES
+from tests.simulation.oracle.test_receives import CONTROL
 from tests.simulation.request import Request, Result
 from tests.winsock.test_parse import POINTER, cmsg
 from trio_wsarecv import MsgFlag, WinsockError
@@ -69,7 +69,7 @@ LARGE = cmsg(0, 19, bytes(5000))
 # truncated.
 CONTROLS: dict[str, tuple[bytes, int, list[tuple[int, int, bytes]], bool]] = {
     "none": (b"", 100, [], False),
-    "every kind": (b"".join(cmsg(*each) for each in MESSAGES), 1000, MESSAGES, False),
+    "every kind": (b"".join(cmsg(*each) for each in CONTROL), 1000, CONTROL, False),
     "incomplete at the end": (TTL + TOS + PKTINFO[:-POINTER], 200, BOTH, False),
     "one byte missing": (PKTINFO, len(PKTINFO) - 1, [], True),
     # As on POSIX: CMSG_LEN is enough room for the last one, CMSG_SPACE is for the others.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import pytest
@@ -35,12 +35,7 @@ class Receive:
     code: int
 
     def __init__(
-        self,
-        kernel: Kernel,
-        *sizes: int,
-        length: int | None = None,
-        event: int = 0,
-        control_size: int = 0,
+        self, kernel: Kernel, sizes: tuple[int, ...], *, event: int, control_size: int
     ) -> None:
         new = kernel.memory.new
         self.sizes = sizes
@@ -50,7 +45,7 @@ class Receive:
         self.buffers = [new("char[]", max(size, 1)) for size in sizes]
         self.wsabufs = real.new("WSABUF[]", max(len(sizes), 1))
         for wsabuf, buffer, size in zip(self.wsabufs, self.buffers, sizes, strict=False):
-            wsabuf.buf, wsabuf.len = buffer, size if length is None else length
+            wsabuf.buf, wsabuf.len = buffer, size
         self.flags = new("DWORD *")
         self.count = new("DWORD *", UNTOUCHED)
         self.name = new("char[]", 128)
@@ -65,12 +60,6 @@ class Receive:
     def iosb(self) -> tuple[int, int]:
         """``Internal`` and ``InternalHigh``."""
         return self.overlapped.Internal, self.overlapped.InternalHigh
-
-    @property
-    def data(self) -> bytes:
-        """What is in the buffers, one after the other; new memory holds zeros."""
-        pairs = zip(self.buffers, self.sizes, strict=True)
-        return b"".join(peek(address_of(buffer), size) for buffer, size in pairs)
 
 
 class Winsock:
@@ -90,13 +79,6 @@ class Winsock:
         self.made: list[Receive] = []
         self.sockets: list[SimulatedSocket] = []
         self.endpoint: Any = None
-
-    def finish(self) -> None:
-        """Close every socket and take every packet."""
-        for sock in self.sockets:
-            sock.close()
-        while self.port.queue:
-            self.port.dequeue()
 
     def behaves(self, **choices: Any) -> Winsock:
         """Choose how this Windows behaves."""
@@ -174,10 +156,13 @@ class Winsock:
         overlapped: bool = True,
         routine: object = real.NULL,
         sender_size: int = 128,
-        **memory: int,
+        event: int = 0,
+        control_size: int = 0,
+        length: int | None = None,
     ) -> Receive:
-        """Make a call with buffers of these sizes."""
-        receive = Receive(self.kernel, *sizes, **memory)
+        """Make a call with buffers of these sizes; ``length`` is given out as that of the first."""
+        receive = Receive(self.kernel, sizes, event=event, control_size=control_size)
+        receive.wsabufs[0].len = receive.wsabufs[0].len if length is None else length
         receive.flags[0] = receive.message.dwFlags = flags
         receive.namelen[0] = sender_size
         place = [receive.wsabufs, len(sizes), receive.count, receive.flags]
@@ -189,6 +174,8 @@ class Winsock:
         end = (receive.overlapped if overlapped else real.NULL, routine)
         failed = getattr(ws2_32, call)(self.sockets[-1].fileno(), *place, *end)
         receive.code = ws2_32.WSAGetLastError() if failed else 0
+        # The owner of the array of buffers may use it again.
+        poke(address_of(receive.wsabufs), b"\xee" * real.sizeof(receive.wsabufs))
         self.made.append(receive)
         return receive
 
@@ -210,12 +197,6 @@ class Winsock:
         assert (receive.code, receive.count[0]) == (code, count)
         return self
 
-    def spoils_wsabufs(self) -> Winsock:
-        """Overwrite the array of buffers, as its owner may once the call has returned."""
-        wsabufs = self.made[-1].wsabufs
-        poke(address_of(wsabufs), b"\xee" * real.sizeof(wsabufs))
-        return self
-
     def cancels(self, which: int | None = -1, *, found: bool = True) -> Winsock:
         """Call ``CancelIoEx`` for one receive; None means all."""
         overlapped = real.NULL if which is None else self.made[which].overlapped
@@ -226,29 +207,23 @@ class Winsock:
 
     # What the calls answer.
 
-    def dequeue(self) -> Receive | None:
-        """Take one packet, as ``GetQueuedCompletionStatus``; None means WAIT_TIMEOUT."""
-        address = self.port.dequeue()
-        if address is None:
-            return None
-        [receive] = (each for each in self.made if address_of(each.overlapped) == address)
-        return receive
-
     def no_packet(self) -> Winsock:
-        assert self.dequeue() is None
+        assert self.port.dequeue() is None
         return self
 
     def completes(self, status: int, data: bytes = b"", *, which: int = -1) -> Winsock:
         """Check that the next packet is that of one receive, and what this has received."""
         receive = self.made[which]
-        assert self.dequeue() is receive
+        assert self.port.dequeue() == address_of(receive.overlapped)
         assert receive.iosb == (status, len(data))
         return self.has(data, which=which)
 
     def has(self, data: bytes, *, which: int = -1) -> Winsock:
-        """Check that the buffers hold this data and nothing after it."""
+        """Check that the buffers hold this data, and after it the zeros of new memory."""
         receive = self.made[which]
-        assert receive.data == data.ljust(sum(receive.sizes), b"\0")
+        buffers = zip(receive.buffers, receive.sizes, strict=True)
+        held = b"".join(peek(address_of(buffer), size) for buffer, size in buffers)
+        assert held == data.ljust(sum(receive.sizes), b"\0")
         return self
 
     def holds(self, internal: int, internal_high: int = UNTOUCHED) -> Winsock:
@@ -276,16 +251,27 @@ class Winsock:
         return self
 
 
+@pytest.fixture
+def winsock(simulation: Simulation) -> Iterator[Winsock]:
+    """Winsock, called by hand."""
+    winsock = Winsock(simulation)
+    yield winsock
+    while winsock.sockets:
+        winsock.closes()
+    while winsock.port.queue:
+        winsock.port.dequeue()
+
+
 Steps: TypeAlias = Callable[[Winsock], object]
 #: The number of a behaviour and what it is; who asserts or reports it; the steps that show it.
 Scenario: TypeAlias = tuple[str, str, Steps]
 
 
-def scenarios(rows: list[Scenario]) -> pytest.MarkDecorator:
+def scenarios(*tables: list[Scenario]) -> pytest.MarkDecorator:
     """Have a test run once for each scenario."""
-    marks = [pytest.mark.behaviour(what.partition(":")[0], source) for what, source, _ in rows]
     parameters = [
-        pytest.param(steps, id=what, marks=mark)
-        for (what, _, steps), mark in zip(rows, marks, strict=True)
+        pytest.param(steps, id=what, marks=pytest.mark.behaviour(what.partition(":")[0], source))
+        for table in tables
+        for what, source, steps in table
     ]
     return pytest.mark.parametrize("steps", parameters)
