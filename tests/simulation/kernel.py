@@ -220,36 +220,31 @@ class Endpoint(ABC):
             self.settle()
         self.kernel.wake_readers()
 
-    def request(
-        self, handle: int, address: int, buffers: list[tuple[int, int]], flags: MsgFlag
-    ) -> Request:
-        """Make a receive on this socket."""
-        return Request(self.kernel.memory, self.is_stream, handle, address, buffers, flags)
-
-    def _at_once(self, request: Request) -> Result | int | None:
-        # Returns what a receive gives before its call returns: a result, an error code, or None.
+    def submit(self, request: Request) -> int:
+        """Receive, at once or later; return what the call reports, 0 or an error code."""
+        has_overlapped = bool(request.address)
+        if not has_overlapped and not self.blocking:
+            request.flags &= ~MsgFlag.MSG_WAITALL  # it cannot wait
         if error := self.refusals.popleft() if self.refusals else self.refusal(request.flags):
             return error
-        acts = self.kernel.choices.prompt or not request.address
-        result = self._take(request) if acts and not self.requests else None
-        return result.inline_error if result is not None and result.is_error else result
-
-    def submit(self, request: Request) -> int:
-        """Accept a receive; return what the call reports, 0 or an error code."""
-        result = self._at_once(request)
-        if isinstance(result, int):
-            return result
+        choices = self.kernel.choices
+        acts = not self.requests and (choices.prompt or not has_overlapped)
+        result = self._take(request) if acts else None
+        if result is not None and result.is_error:
+            return result.inline_error
+        if result is None and not has_overlapped:
+            return WinsockError.WSAEWOULDBLOCK
         if result is None and not self.overlapped_io:
+            self.kernel.complain("a receive was submitted that blocks the thread")
             raise ThreadBlocked
-        self.kernel.accept(request)
+        if has_overlapped:
+            self.kernel.accept(request)
         if result is None:
             self.requests.append(request)
             return WinsockError.WSA_IO_PENDING
-        self._note(request, result.data)
-        choices = self.kernel.choices
         too_long = result.status == NtStatus.BUFFER_OVERFLOW
         pends = choices.always_pends or (too_long and choices.too_long_pends)
-        pends = pends and self.overlapped_io
+        pends = pends and has_overlapped and self.overlapped_io
         self._complete(request, result, inline=not pends)
         return WinsockError.WSA_IO_PENDING if pends else result.inline_error
 
@@ -261,22 +256,6 @@ class Endpoint(ABC):
         if fits or not self.kernel.choices.short_control_overflows:
             return result
         return replace(result, status=NtStatus.BUFFER_OVERFLOW)
-
-    def receive(self, request: Request) -> Result | int:
-        """Receive without an ``OVERLAPPED``; return the result or an error code."""
-        if not self.blocking:
-            request.flags &= ~MsgFlag.MSG_WAITALL  # it cannot wait without an OVERLAPPED
-        result = self._at_once(request)
-        if result is None:
-            return WinsockError.WSAEWOULDBLOCK
-        if isinstance(result, Result) and not request.flags & MsgFlag.MSG_PEEK:
-            self._note(request, result.data)
-        return result
-
-    def _note(self, request: Request, data: bytes) -> None:
-        task = request.task() if request.task else None
-        if task is not None:
-            self.taken[task] = self.taken.get(task, b"") + data
 
     def settle(self) -> None:
         """Finish all receives that can be finished now."""
@@ -307,12 +286,17 @@ class Endpoint(ABC):
 
     def _finish(self, request: Request, result: Result) -> None:
         self.requests.remove(request)
-        self._note(request, result.data)
         self._complete(request, result, inline=False)
 
     def _complete(self, request: Request, result: Result, *, inline: bool) -> None:
         # Writes what a receive has received, and posts its packet.  If it completes inline, the
         # call does not report "pending".
+        task = request.task() if request.task else None
+        if task is not None and not request.flags & MsgFlag.MSG_PEEK:
+            self.taken[task] = self.taken.get(task, b"") + result.data
+        if not request.address:
+            request.complete(result)
+            return
         kernel = self.kernel
         port = self._port() if self._port else None
         packet = self.is_associated and not (

@@ -13,9 +13,9 @@ from typing import Any
 from trio_wsarecv._winsock.codes import MsgFlag, WinsockError
 
 from .behaviour import FlagsOut
-from .kernel import Endpoint, Event, Kernel, ThreadBlocked
+from .kernel import Endpoint, Event, Kernel
 from .memory import address_of, peek, real
-from .request import Request, Result
+from .request import Request
 from .sending import Sent
 
 ERROR_INVALID_PARAMETER = 87
@@ -59,28 +59,27 @@ class Ws2:
 
     def WSARecv(self, s: int, *arguments: Any) -> int:
         buffers, count, received, flags, overlapped, routine = arguments
-        request = self._request(s, overlapped, buffers, count, flags[0])
-        code = 0 if count else WinsockError.WSAEINVAL
-        return self._receive(request, code, received, routine, flags=flags)
+        request = self._request(s, buffers, count, flags[0], overlapped)
+        return self._receive(request, received, routine, flags=flags)
 
     def WSARecvFrom(self, s: int, *arguments: Any) -> int:
         buffers, count, received, flags, sender, sender_size, overlapped, routine = arguments
-        request = self._request(s, overlapped, buffers, count, flags[0])
-        code = 0 if count else WinsockError.WSAEINVAL
+        request = self._request(s, buffers, count, flags[0], overlapped)
         request.sender, request.sender_size = address_of(sender), address_of(sender_size)
+        code = 0
         if sender and not request.is_stream and sender_size[0] < SOCKADDR_SIZE:
             code = WinsockError.WSAEFAULT
-        return self._receive(request, code, received, routine, flags=flags)
+        return self._receive(request, received, routine, flags=flags, code=code)
 
     def WSARecvMsg(self, s: int, *arguments: Any) -> int:
         message, received, overlapped, routine = arguments
         if not message or self._kernel.choices.message_faults:
             return self._fail(WinsockError.WSAEFAULT)
         buffers, count, flags = message.lpBuffers, message.dwBufferCount, message.dwFlags
-        request = self._request(s, overlapped, buffers, count, flags)
+        request = self._request(s, buffers, count, flags, overlapped)
         request.message = address_of(message)
         code = WinsockError.WSAEOPNOTSUPP if request.is_stream else 0
-        return self._receive(request, code, received, routine, flags=None)
+        return self._receive(request, received, routine, code=code)
 
     def WSASend(self, s: int, *arguments: Any) -> int:
         buffers, count, sent, flags, *_ = arguments
@@ -125,55 +124,45 @@ class Ws2:
         return SOCKET_ERROR
 
     def _request(
-        self, handle: int, overlapped: Any, buffers: Any, count: int, flags: int
+        self, handle: int, buffers: Any, count: int, flags: int, overlapped: Any
     ) -> Request:
-        endpoint = self._kernel.endpoint(handle)
+        is_stream = self._kernel.endpoint(handle).is_stream
         targets = [(address_of(buffers[i].buf), buffers[i].len) for i in range(count)]
         address = address_of(overlapped)
-        return endpoint.request(handle, address, targets, MsgFlag(flags))
+        return Request(self._kernel.memory, is_stream, handle, address, targets, MsgFlag(flags))
 
     def _receive(
-        self, request: Request, code: int, received: Any, routine: Any, *, flags: Any
-    ) -> int:
-        endpoint = self._kernel.endpoint(request.handle)
-        flags_out = self._kernel.choices.flags_out
-        if flags is not None and flags_out is FlagsOut.ZEROED:
-            flags[0] = 0
-        if faults := request.faults():
-            self._kernel.complaints.extend(faults)
-            code = WinsockError.WSAEFAULT
-        if request.address:
-            code = self._submit(endpoint, request, code, received, routine)
-        elif not code:
-            code = self._receive_without_overlapped(endpoint, request)
-        if code in (0, WinsockError.WSAEMSGSIZE) and request.result is not None and received:
-            received[0] = len(request.result.data)
-        if code:
-            return self._fail(code)
-        if flags is not None and request.result is not None and flags_out is not FlagsOut.LEFT:
-            flags[0] = STATUS_FLAGS.get(request.result.status, 0)
-        return 0
-
-    def _submit(
-        self, endpoint: Endpoint, request: Request, code: int, received: Any, routine: Any
+        self, request: Request, received: Any, routine: Any, *, flags: Any = None, code: int = 0
     ) -> int:
         kernel = self._kernel
-        kernel.log.append(Event("receive", request.handle, request.address))
-        if kernel.strict:
-            self._check(endpoint, request, received)
-        if routine and endpoint.is_associated:
+        endpoint, choices = kernel.endpoint(request.handle), kernel.choices
+        if flags is not None and choices.flags_out is FlagsOut.ZEROED:
+            flags[0] = 0
+        if not request.buffers or (routine and endpoint.is_associated):
             code = WinsockError.WSAEINVAL
-        internal = request.overlapped.Internal
-        try:
+        if faults := request.faults():
+            kernel.complaints.extend(faults)
+            code = WinsockError.WSAEFAULT
+        if not request.address:
             code = code or endpoint.submit(request)
-        except ThreadBlocked:
-            kernel.complain("a receive was submitted that blocks the thread")
-            raise
-        if code and not request.done and request not in endpoint.requests:
-            left = kernel.choices.left_by_failure
-            request.overlapped.Internal = internal if left is None else left
-        self.on_call()
-        return code
+        else:
+            kernel.log.append(Event("receive", request.handle, request.address))
+            if kernel.strict:
+                self._check(endpoint, request, received)
+            before = request.overlapped.Internal
+            code = code or endpoint.submit(request)
+            if code not in (0, WinsockError.WSA_IO_PENDING) and not request.done:
+                left = choices.left_by_failure
+                request.overlapped.Internal = before if left is None else left
+            self.on_call()
+        result = request.result if code in (0, WinsockError.WSAEMSGSIZE) else None
+        if result is not None and received:
+            received[0] = len(result.data)
+        if code:
+            return self._fail(code)
+        if result is not None and flags is not None and choices.flags_out is not FlagsOut.LEFT:
+            flags[0] = STATUS_FLAGS.get(result.status, 0)
+        return 0
 
     def _check(self, endpoint: Endpoint, request: Request, received: Any) -> None:
         complain, skips = self._kernel.complain, endpoint.skips_on_success
@@ -183,13 +172,6 @@ class Ws2:
             complain("in skip mode, a receive was given no place for the byte count")
         if not endpoint.overlapped_io or not endpoint.is_associated:
             complain("a receive was submitted whose packet could never come")
-
-    def _receive_without_overlapped(self, endpoint: Endpoint, request: Request) -> int:
-        result = endpoint.receive(request)
-        if not isinstance(result, Result):
-            return result
-        request.complete(result)
-        return result.inline_error
 
     def _read(self, what: str, pointer: Any, nbytes: int) -> bytes:
         if not nbytes:
