@@ -99,6 +99,8 @@ class SimulatedSocket:
 
     def _send(self, call: str, data: Buffer, address: Any = b"") -> int:
         with memoryview(data) as view:
+            if not view.c_contiguous:
+                raise BufferError("memoryview: underlying buffer is not C-contiguous")
             nbytes = self._live().outgoing.take(Sent(call, bytes(view), address))
         if nbytes < 0:
             raise self._kernel.error(-nbytes)
