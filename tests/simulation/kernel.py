@@ -60,8 +60,8 @@ class Kernel:
       wake_readers: called when a socket may have become readable.
     """
 
-    def __init__(self, behaviour: Behaviour) -> None:
-        self.behaviour = behaviour
+    def __init__(self) -> None:
+        self.behaviour = Behaviour()
         self.complaints: list[str] = []
         self.complain = self.complaints.append
         self.log: list[Event] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -263,15 +264,15 @@ def winsock(simulation: Simulation) -> Iterator[Winsock]:
 
 
 Steps: TypeAlias = Callable[[Winsock], object]
-#: The number of a behaviour and what it is; who asserts or reports it; the steps that show it.
+#: The numbers of a behaviour and what it is; who asserts or reports it; the steps that show it.
 Scenario: TypeAlias = tuple[str, str, Steps]
 
 
 def scenarios(*tables: list[Scenario]) -> pytest.MarkDecorator:
     """Have a test run once for each scenario."""
-    parameters = [
-        pytest.param(steps, id=what, marks=pytest.mark.behaviour(what.partition(":")[0], source))
-        for table in tables
-        for what, source, steps in table
-    ]
+    parameters = []
+    for what, source, steps in itertools.chain(*tables):
+        numbers = what.partition(":")[0].split(", ")
+        marks = [pytest.mark.behaviour(number, source) for number in numbers]
+        parameters.append(pytest.param(steps, id=what, marks=marks))
     return pytest.mark.parametrize("steps", parameters)

@@ -225,6 +225,17 @@ FLAGS: list[Scenario] = [
      lambda w: w.behaves(wait_all=WaitAll.WAITS).tcp().peer("send", DATA)
      .pends(6, flags=WAITALL).cancels().completes(NtStatus.CANCELLED, DATA).peer("send", DATA)
      .pends(6, flags=WAITALL).peer("send_end").completes(SUCCESS, DATA)),
+    *[(f"58: any call may write its flags, {flags_out.name}",
+       "libuv src/win/winsock.c uv__wsarecv_workaround; ReactOS msafd sndrcv.c",
+       lambda w, flags_out=flags_out, success=success, others=others: w
+       .behaves(flags_out=flags_out).tcp(skips_on_success=True).peer("send", DATA)
+       .succeeds(5, 5, flags=PEEK).gives(flags=success)
+       .tcp().pends(5, flags=PEEK).gives(flags=others)
+       .own("shutdown", 0).fails(WinsockError.WSAESHUTDOWN, 5, flags=PEEK).gives(flags=others)
+       .tcp().fails(WinsockError.WSAEWOULDBLOCK, 5, flags=PEEK, overlapped=False)
+       .gives(flags=others))
+      for flags_out, success, others in (
+          (FlagsOut.LEFT, PEEK, PEEK), (FlagsOut.ON_SUCCESS, 0, PEEK), (FlagsOut.ZEROED, 0, 0))],
     ("59: a receive needs a buffer",
      "Wine sock.c test_empty_recv",
      lambda w: w.tcp().peer("send", DATA).fails(WSAEINVAL).fails(WSAEINVAL, overlapped=False)
@@ -287,27 +298,3 @@ def test_a_message_is_needed(winsock: Winsock) -> None:
     ws2_32, handle = winsock.udp().simulation.ws2_32, winsock.sockets[-1].fileno()
     assert ws2_32.WSARecvMsg(handle, real.NULL, real.NULL, real.NULL, real.NULL) == -1
     assert ws2_32.WSAGetLastError() == WSAEFAULT
-
-
-WRITTEN = {
-    FlagsOut.LEFT: set(),
-    FlagsOut.ON_SUCCESS: {"succeeds"},
-    FlagsOut.ZEROED: {"succeeds", "pends", "fails", "would block"},
-}
-
-
-@pytest.mark.parametrize("flags_out", FlagsOut)
-@pytest.mark.behaviour(
-    "58", "libuv src/win/winsock.c uv__wsarecv_workaround; ReactOS msafd sndrcv.c"
-)
-def test_any_call_may_write_the_flags(winsock: Winsock, flags_out: FlagsOut) -> None:
-    winsock.behaves(flags_out=flags_out)
-    receives = {
-        "succeeds": winsock.tcp().peer("send", DATA).receive(5, flags=PEEK),
-        "pends": winsock.tcp().receive(5, flags=PEEK),
-        "fails": winsock.tcp().peer("reset").receive(5, flags=PEEK),
-        "would block": winsock.tcp().receive(5, flags=PEEK, overlapped=False),
-    }
-    written = {what for what, receive in receives.items() if receive.flags[0] == 0}
-    assert written == WRITTEN[flags_out]
-    assert all(receives[what].flags[0] == PEEK for what in receives.keys() - written)
