@@ -27,13 +27,7 @@ SENDER = b"\x02\x00\x1f\x90\x7f\x00\x00\x01" + bytes(8)
 
 
 class Receive:
-    """The memory of one call.
-
-    Attributes:
-      code: 0, or what ``WSAGetLastError`` gives after the call.
-    """
-
-    code: int
+    """The memory of one call."""
 
     def __init__(
         self, kernel: Kernel, sizes: tuple[int, ...], *, event: int, control_size: int
@@ -149,8 +143,10 @@ class Winsock:
 
     # The calls.
 
-    def receive(
+    def answers(
         self,
+        code: int,
+        count: int,
         *sizes: int,
         call: str = "WSARecv",
         flags: int = 0,
@@ -160,8 +156,8 @@ class Winsock:
         event: int = 0,
         control_size: int = 0,
         length: int | None = None,
-    ) -> Receive:
-        """Make a call with buffers of these sizes; ``length`` is given out as that of the first."""
+    ) -> Winsock:
+        """Make a call with buffers of these sizes; check its error (0: success) and byte count."""
         receive = Receive(self.kernel, sizes, event=event, control_size=control_size)
         receive.wsabufs[0].len = receive.wsabufs[0].len if length is None else length
         receive.flags[0] = receive.message.dwFlags = flags
@@ -174,11 +170,12 @@ class Winsock:
         ws2_32 = self.simulation.ws2_32
         end = (receive.overlapped if overlapped else real.NULL, routine)
         failed = getattr(ws2_32, call)(self.sockets[-1].fileno(), *place, *end)
-        receive.code = ws2_32.WSAGetLastError() if failed else 0
         # The owner of the array of buffers may use it again.
         poke(address_of(receive.wsabufs), b"\xee" * real.sizeof(receive.wsabufs))
         self.made.append(receive)
-        return receive
+        assert (ws2_32.WSAGetLastError() if failed else 0) == code
+        assert receive.count[0] == count
+        return self
 
     def pends(self, *sizes: int, **options: Any) -> Winsock:
         """Make a call that is reported as pending."""
@@ -191,12 +188,6 @@ class Winsock:
     def fails(self, code: int, *sizes: int, **options: Any) -> Winsock:
         """Make a call that fails with this error."""
         return self.answers(code, UNTOUCHED, *sizes, **options)
-
-    def answers(self, code: int, count: int, *sizes: int, **options: Any) -> Winsock:
-        """Make a call, and check its error (0: success) and byte count."""
-        receive = self.receive(*sizes, **options)
-        assert (receive.code, receive.count[0]) == (code, count)
-        return self
 
     def cancels(self, which: int | None = -1, *, found: bool = True) -> Winsock:
         """Call ``CancelIoEx`` for one receive; None means all."""

@@ -305,7 +305,7 @@ def test_a_socket_not_made_for_overlapped_receives_blocks_the_thread(
     winsock.own("setblocking", False).fails(WSAEWOULDBLOCK, 5, overlapped=False)
     winsock.own("setblocking", blocking)
     with pytest.raises(ThreadBlocked):
-        winsock.receive(5)
+        winsock.pends(5)
     winsock.complains("a receive was submitted that blocks the thread")
     winsock.peer("send", DATA).succeeds(5, 5).holds(SUCCESS, 5)
 
