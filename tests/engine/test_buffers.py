@@ -104,7 +104,7 @@ async def test_wsarecv_waits_for_all_in_parts_and_does_not_pass_waitall_on(
     assert one + two + three == b"abcdefghi"
 
 
-@every_choice("iosb")
+@every_choice("late_iosb")
 @every_receive
 async def test_what_the_kernel_has_stays_in_place_until_the_packet_is_in(
     simulation: Simulation, receive: Receive

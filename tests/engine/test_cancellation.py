@@ -111,7 +111,7 @@ async def test_a_receive_that_was_aborted_by_others_is_repeated(
     assert simulation.events.count("receive") == 4
 
 
-@every_choice("cancel", "iosb")
+@every_choice("cancel", "late_iosb")
 async def test_a_cancelled_receive_loses_nothing(simulation: Simulation, made_here: bool) -> None:
     aborted = simulation.behaviour.cancel is CancelAnswer.ABORTED
     for script, outcome in {
@@ -225,7 +225,7 @@ async def test_whatever_the_status_only_data_beats_what_was_asked_and_no_error_i
 # Closing.
 
 
-@every_choice("iosb")
+@every_choice("late_iosb")
 async def test_closing_keeps_the_handle_until_the_packet_is_in(simulation: Simulation) -> None:
     simulation.behave(prompt=False)
     sock = simulation.stream()

@@ -17,7 +17,6 @@ from tests.datagrams import (
 from tests.peers import pattern
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
 from tests.simulation import Simulation
-from tests.simulation.behaviour import ShortControl
 from tests.simulation.sockets import SocketOverSimulation
 from tests.winsock.test_parse import ADDRESSES
 from trio_wsarecv import MsgFlag, WinsockError
@@ -37,7 +36,7 @@ def send(sock: SocketOverSimulation, *datagrams: bytes | NtStatus) -> None:
             sock.peer.send(each, SENDER)
 
 
-@every_choice("iosb", "inline_iosb", "too_long")
+@every_choice("late_iosb", "inline_iosb", "too_long_pends")
 @when
 @every
 async def test_what_does_not_fit_is_truncated_and_never_reported_by_windows(
@@ -174,13 +173,13 @@ async def test_each_datagram_has_its_sender_and_says_whether_it_was_truncated(
         assert datagram.truncated is (size > 4)
 
 
-@pytest.mark.parametrize("short_control", ShortControl)
+@pytest.mark.parametrize("overflows", [True, False])
 @both_engines
 @when
 async def test_each_message_has_its_ancillary_data_and_flags(
-    simulation: Simulation, pending: bool, engine: str, short_control: ShortControl
+    simulation: Simulation, pending: bool, engine: str, overflows: bool
 ) -> None:
-    simulation.behave(short_control=short_control)
+    simulation.behave(short_control_overflows=overflows)
     sock = datagrams_for(simulation, engine)
     much = PKTINFO * 40
 

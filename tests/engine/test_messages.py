@@ -75,7 +75,7 @@ CONTROLS: dict[str, tuple[bytes, int, list[tuple[int, int, bytes]], bool]] = {
 }
 
 
-@every_choice("short_control", "too_long")
+@every_choice("short_control_overflows", "too_long_pends")
 @pytest.mark.parametrize("case", CONTROLS)
 @every_message
 async def test_flags_say_whether_data_or_control_messages_were_truncated(
@@ -91,7 +91,7 @@ async def test_flags_say_whether_data_or_control_messages_were_truncated(
         assert type(call.value[2]) is int
 
 
-@every_choice("short_control")
+@every_choice("short_control_overflows")
 @pytest.mark.parametrize("control", [PKTINFO, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("room", [0, 1])
 async def test_a_peek_flags_control_messages_as_truncated(

@@ -24,7 +24,7 @@ from .receives import ENGINES, both_kinds, receive_when, socket_for
 from .scripts import play
 
 
-@every_choice("always_pends", "inline_iosb", "iosb")
+@every_choice("always_pends", "inline_iosb", "late_iosb")
 @both_kinds
 @pytest.mark.parametrize("method", RECEIVES)
 async def test_each_receive_is_one_call_and_has_a_packet_unless_it_completes_inline_in_skip_mode(

@@ -32,9 +32,9 @@ from tests.simulation import (
     Simulation,
     simulated_winsock,
 )
+from tests.simulation.behaviour import behaviours
 from tests.simulation.sending import sockaddr_in
 from tests.simulation.sockets import SocketOverSimulation
-from tests.simulation.strategies import behaviours
 from tests.winsock.test_parse import cmsg
 from trio_wsarecv import IncompleteReceiveError, MsgFlag, SocketStream, wsarecv
 from trio_wsarecv._engine import receive, winsock

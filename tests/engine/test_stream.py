@@ -34,7 +34,7 @@ ERRORS = [
 ]
 
 
-@every_choice("iosb")
+@every_choice("late_iosb")
 @pytest.mark.parametrize("status", ERRORS)
 @both_kinds
 async def test_every_error_is_raised_and_leaves_the_socket_usable(
