@@ -26,11 +26,12 @@ def capacity(sock: SocketOverSimulation) -> int:
 
 
 def offers(sock: SocketOverSimulation) -> list[int]:
-    """Return a list to which each receive submitted from now on adds how many bytes it asks for."""
+    """Return a list to which each overlapped receive adds how many bytes it asks for."""
     submit, sizes = sock.peer.submit, []
 
     def recording(request: Any) -> int:
-        sizes.append(request.capacity)
+        if request.address:
+            sizes.append(request.capacity)
         return int(submit(request))
 
     sock.peer.submit = recording

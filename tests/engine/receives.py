@@ -38,6 +38,12 @@ every_stream_receive = pytest.mark.parametrize(
     "receive", STREAM_RECEIVES.values(), ids=STREAM_RECEIVES
 )
 
+#: The receives of many datagrams.
+BATCHES: dict[str, Receive] = {
+    "recvfrom_many": lambda sock: sock.recvfrom_many(3, 100),
+    "recvmsg_many": lambda sock: sock.recvmsg_many(3, 100),
+}
+
 #: The receives of several parts, of 10 bytes.
 IN_PARTS: dict[str, Receive] = {
     "receive_exactly": lambda sock: SocketStream(sock).receive_exactly(10),

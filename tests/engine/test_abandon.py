@@ -12,7 +12,6 @@ import trio
 
 from tests.receiving import RECEIVES, Receive, every_receive
 from tests.simulation import Call, CancelAnswer, CrashingClock, Simulation
-from tests.simulation.behaviour import IosbWrite
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import SocketStream
 
@@ -70,12 +69,12 @@ class Crashed:
 
 
 @crashes
-@pytest.mark.parametrize("iosb", IosbWrite)
+@pytest.mark.parametrize("late_iosb", [True, False])
 @every_receive
 def test_what_the_kernel_has_survives_the_end_of_the_run(
-    simulation: Simulation, receive: Receive, iosb: IosbWrite
+    simulation: Simulation, receive: Receive, late_iosb: bool
 ) -> None:
-    simulation.behave(iosb=iosb)
+    simulation.behave(late_iosb=late_iosb)
     sock = simulation.datagrams()
     Crashed(simulation, sock, receive).drop()
     simulation.check()

@@ -1,7 +1,8 @@
-"""The program's buffers: in place while the kernel has them, given back however a receive ends."""
+"""The program's buffers: filled in order, in place meanwhile, given back however a receive ends."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import mmap
 from collections.abc import Callable
@@ -20,25 +21,94 @@ from tests.receiving import (
     is_claimed,
     winerror,
 )
-from tests.simulation import Call, Simulation
-from tests.simulation.behaviour import IosbWrite
+from tests.simulation import Simulation
 from tests.simulation.request import Request
-from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock import datagram
-from trio_wsarecv._winsock.codes import NtStatus
 
-from .receives import ENGINES, receive_when, socket_for, value_of
+from .arrivals import every_choice
+from .receives import BATCHES, ENGINES, both_kinds, complete, receive_when, socket_for, value_of
+from .scripts import play
 
 GIBIBYTE = 1 << 30
+WAITALL, PUSH = MsgFlag.MSG_WAITALL, MsgFlag.MSG_PUSH_IMMEDIATE
 
 
-@pytest.mark.parametrize("iosb", IosbWrite)
+@both_kinds
+async def test_the_kernel_is_given_all_buffers_and_flags(
+    simulation: Simulation, is_stream: bool
+) -> None:
+    sizes = [5, 0, 7, 1]
+    sock = socket_for(simulation, "default mode", is_stream=is_stream)
+    buffers = [bytearray(b"." * size) for size in sizes]
+    call = await simulation.begin(wsarecv, sock, buffers, PUSH)
+    (request,) = sock.peer.requests
+    # A datagram that does not fit has room behind the program's buffers.
+    behind = [] if is_stream else [65536]
+    assert [size for _, size in request.buffers] == sizes + behind
+    assert request.flags == PUSH
+    sock.peer.send(b"datagram")
+    await simulation.step()
+    assert call.value == (8, 0)
+    assert b"".join(buffers) == b"datagram....."
+
+
+@pytest.mark.parametrize("count", [1023, 1024, 3000])
+@both_kinds
+async def test_a_call_is_given_at_most_1024_buffers(
+    simulation: Simulation, is_stream: bool, count: int
+) -> None:
+    sock = socket_for(simulation, "default mode", is_stream=is_stream)
+    buffers = [bytearray(2) for _ in range(count)]
+    call = await simulation.begin(wsarecv, sock, buffers)
+    (request,) = sock.peer.requests
+    assert len(request.buffers) <= 1024
+    sock.peer.send(b"datagram!")
+    await simulation.step()
+    assert call.value == (9, 0)
+    assert b"".join(buffers) == b"datagram!".ljust(2 * count, b"\0")
+
+
+async def test_buffers_without_room_take_nothing(simulation: Simulation, made_here: bool) -> None:
+    sock = simulation.stream(made_here=made_here)
+    none = await complete(simulation, wsarecv, sock, [])
+    assert winerror(none.error) == WinsockError.WSAEINVAL
+    call = await complete(simulation, wsarecv, sock, [bytearray()])
+    assert not call.done
+    sock.peer.send(b"data")
+    await simulation.step()
+    assert call.value == (0, 0)
+    again = await complete(simulation, wsarecv, sock, [bytearray(), bytearray()])
+    assert again.value == (0, 0)
+    assert sock.peer.waiting == b"data"
+
+
+@every_choice("wait_all")
+async def test_wsarecv_waits_for_all_in_parts_and_does_not_pass_waitall_on(
+    simulation: Simulation, made_here: bool
+) -> None:
+    # Winsock need not wait for all on a non-blocking socket, and may refuse to.
+    sock = simulation.stream(made_here=made_here)
+    nothing = [((ctypes.c_char * 0) * 3)()] * 1500  # each of several dimensions
+    one, two, three = bytearray(3), bytearray(4), bytearray(2)
+    buffers = [*nothing, one, nothing[0], two, three, *nothing]
+    call = simulation.call(wsarecv, sock, buffers, WAITALL | PUSH)
+    for piece, room in ((b"ab", 9), (b"c", 7), (b"def", 6), (b"g", 3), (b"hi", 2)):
+        await simulation.run()
+        (request,) = sock.peer.requests
+        assert request.capacity == room
+        assert request.flags == PUSH
+        sock.peer.send(piece)
+        await simulation.step()
+    assert call.value == (9, 0)
+    assert one + two + three == b"abcdefghi"
+
+
+@every_choice("late_iosb")
 @every_receive
 async def test_what_the_kernel_has_stays_in_place_until_the_packet_is_in(
-    simulation: Simulation, receive: Receive, iosb: IosbWrite
+    simulation: Simulation, receive: Receive
 ) -> None:
-    simulation.behave(iosb=iosb)
     sock = simulation.datagrams()
     for _ in range(3):
         call = await simulation.begin(receive, sock)
@@ -50,7 +120,7 @@ async def test_what_the_kernel_has_stays_in_place_until_the_packet_is_in(
         simulation.check_quiet()
 
 
-BUFFER_RECEIVES: dict[str, Callable[[Any, bytearray], Any]] = {
+BUFFER_RECEIVES: dict[str, Callable[..., Any]] = {
     "recv_into": lambda sock, buffer: sock.recv_into(buffer),
     "recvfrom_into": lambda sock, buffer: sock.recvfrom_into(buffer),
     "recvmsg_into": lambda sock, buffer: sock.recvmsg_into([bytearray(1), buffer]),
@@ -65,7 +135,7 @@ every_buffer_receive = pytest.mark.parametrize(
 
 @every_buffer_receive
 async def test_a_buffer_cannot_be_resized_while_the_kernel_has_it(
-    simulation: Simulation, receive: Callable[[Any, bytearray], Any]
+    simulation: Simulation, receive: Callable[..., Any]
 ) -> None:
     sock = simulation.stream()
     buffer = bytearray(10)
@@ -98,44 +168,51 @@ async def test_a_buffer_resized_between_two_parts_is_not_overrun(simulation: Sim
     buffer.append(0)
 
 
-# How a receive ends, with what calls to Winsock fail before, and what happens then.  For want of
-# memory there is a second call, by readiness.
-NO_BUFFERS = WinsockError.WSAENOBUFS
-ENDINGS: dict[str, tuple[list[WinsockError], Callable[[SocketOverSimulation, Call], object]]] = {
-    "data": ([], lambda sock, _: sock.peer.send(b"01234567890")),
-    "end": ([], lambda sock, _: sock.peer.end(NtStatus.SUCCESS)),
-    "error": ([], lambda sock, _: sock.peer.end(NtStatus.CONNECTION_RESET)),
-    "cancelled": ([], lambda _, call: call.scope.cancel()),
-    "closed": ([], lambda sock, _: sock.close()),
-    "refused": ([WinsockError.WSAENETDOWN], lambda *_: None),
-    "refused for want of memory": ([NO_BUFFERS] * 2, lambda *_: None),
-    "by readiness and cancelled": ([NO_BUFFERS], lambda _, call: call.scope.cancel()),
-    "aborted and cancelled": ([], lambda _, call: call.scope.cancel()),
-}
+@every_buffer_receive
+async def test_a_buffer_resized_while_its_receive_waits_for_its_turn_takes_nothing(
+    simulation: Simulation, receive: Callable[..., Any]
+) -> None:
+    sock = simulation.stream()
+    buffer = bytearray(10)
+    exact = await simulation.begin(SocketStream(sock).receive_exactly, 100)
+    sock.peer.send(b"0123456789a")
+    await simulation.step()
+    simulation.behave(prompt=False)
+    exact.scope.cancel()
+    call = await simulation.begin(receive, sock, buffer)
+    del buffer[2:]
+    await simulation.step()
+    assert exact.cancelled
+    assert isinstance(call.error, ValueError)
+    assert await sock.recv(100) == b"0123456789a"
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    "script",
+    [
+        "begin, data 01234567890, .",
+        "begin, complete SUCCESS, .",
+        "begin, complete CONNECTION_RESET, .",
+        "begin, cancel, .",
+        "begin, complete CANCELLED, ., cancel, .",
+        "begin, close, .",
+        "refuse WSAENETDOWN, begin",
+        # For want of memory there is a second call, by readiness.
+        "refuse WSAENOBUFS, refuse WSAENOBUFS, begin",
+        "refuse WSAENOBUFS, begin, cancel, .",
+    ],
+)
 @every_buffer_receive
 async def test_a_buffer_is_given_back_and_the_next_gets_in_however_the_receive_ends(
-    simulation: Simulation, receive: Callable[[Any, bytearray], Any], ending: str
+    simulation: Simulation, receive: Callable[..., Any], script: str
 ) -> None:
-    refusals, happens = ENDINGS[ending]
     sock = simulation.stream()
     for _ in range(2):
         buffer = bytearray(10)
-        sock.peer.refusals.extend(refusals)
-        call = await simulation.begin(receive, sock, buffer)
-        if ending.startswith("aborted"):
-            sock.peer.end(NtStatus.CANCELLED)
-            await simulation.step()
-        assert call.done is ending.startswith("refused")
-        happens(sock, call)
-        await simulation.step()
-        assert call.done
-        assert call.cancelled is ending.endswith("cancelled")
+        assert await play(simulation, sock, script, partial(receive, buffer=buffer)) != "waits"
         simulation.check_quiet()
         buffer.append(0)
-        if ending == "closed":
+        if sock.fileno() == -1:
             return
         sock.peer.send(b"!")
         assert (await value_of(simulation, sock.recv, 100)).endswith(b"!")
@@ -212,50 +289,37 @@ def miscounted(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(datagram, name, parse_with_limit(name, limit))
 
 
-DATA = bytes(range(100))
-WITHOUT_FLAGS = ("recv", "recv_into", "recvfrom", "recvfrom_into")
-CLAMPED: dict[str, Receive] = {
-    **RECEIVES,
-    "recvfrom_many": lambda sock: sock.recvfrom_many(3, 100),
-    "recvmsg_many": lambda sock: sock.recvmsg_many(3, 100),
-}
+WITHOUT_FLAGS = ("recv", "recv_into", "recvfrom", "recvfrom_into", "recv, large")
+CLAMPED: list[tuple[str, bool, Receive]] = [
+    *((name, is_stream, each) for name, each in RECEIVES.items() for is_stream in (True, False)),
+    ("recv, large", True, lambda sock: sock.recv(4000)),
+    ("receive_exactly", True, lambda sock: SocketStream(sock).receive_exactly(100)),
+    *((name, False, each) for name, each in BATCHES.items()),
+]
 
 
 @pytest.mark.usefixtures("miscounted")
 @pytest.mark.parametrize("way", ["pending", *ENGINES])
-@pytest.mark.parametrize("method", CLAMPED)
-async def test_every_size_is_clamped(simulation: Simulation, method: str, way: str) -> None:
-    is_many = method.endswith("many")
-    for is_stream in {False, not is_many}:
-        sock = socket_for(simulation, way, is_stream=is_stream)
-
-        def arrive(sock: SocketOverSimulation = sock) -> None:
-            for _ in range(3):
-                sock.peer.send(DATA)
-
-        call = await receive_when(simulation, way == "pending", arrive, CLAMPED[method], sock)
-        if method in WITHOUT_FLAGS:
-            assert winerror(call.error) == WinsockError.WSAEMSGSIZE
-            assert call.error.partial == DATA  # type: ignore[attr-defined]
-        elif is_many:
-            assert [each[0] for each in call.value] == [DATA] * 3
-            assert all(each[2] if "msg" in method else each.truncated for each in call.value)
-        else:
-            assert call.value[0] == (DATA if method == "recvmsg" else 100)
-            assert call.value[1 if method == "wsarecv" else 2] == MsgFlag.MSG_TRUNC
-
-
-@pytest.mark.usefixtures("miscounted")
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("pending", [False, True])
-async def test_the_count_of_an_exact_or_a_large_receive_is_clamped(
-    simulation: Simulation, engine: str, pending: bool
+@pytest.mark.parametrize(("method", "is_stream", "receive"), CLAMPED)
+async def test_every_size_is_clamped(
+    simulation: Simulation, method: str, is_stream: bool, receive: Receive, way: str
 ) -> None:
-    sock = socket_for(simulation, engine)
-    receive, arrive = SocketStream(sock).receive_exactly, lambda: sock.peer.send(DATA)
-    call = await receive_when(simulation, pending, arrive, receive, 100)
-    assert call.value == DATA
-    if engine != "readiness":  # which asks for all at once
-        large = partial(sock.peer.send, pattern(5000))
-        call = await receive_when(simulation, pending, large, sock.recv, 4000)
-        assert call.error.partial == pattern(4000)  # type: ignore[attr-defined]
+    data = pattern(4000 if "large" in method else 100)
+    sock = socket_for(simulation, way, is_stream=is_stream)
+
+    def arrive() -> None:
+        for _ in range(3):
+            sock.peer.send(data)
+
+    call = await receive_when(simulation, way == "pending", arrive, receive, sock)
+    if method in WITHOUT_FLAGS:
+        assert winerror(call.error) == WinsockError.WSAEMSGSIZE
+        assert call.error.partial == data  # type: ignore[attr-defined]
+    elif method == "receive_exactly":
+        assert call.value == data
+    elif method.endswith("many"):
+        assert [each[0] for each in call.value] == [data] * 3
+        assert all(each[2] if "msg" in method else each.truncated for each in call.value)
+    else:
+        assert call.value[0] == (data if method == "recvmsg" else 100)
+        assert call.value[1 if method == "wsarecv" else 2] == MsgFlag.MSG_TRUNC

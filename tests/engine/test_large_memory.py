@@ -136,7 +136,7 @@ async def all_lent(simulation: Simulation, *, made_here: bool = False) -> AsyncI
         nursery.cancel_scope.cancel()
 
 
-@every_choice("iosb")
+@every_choice("late_iosb")
 async def test_when_all_is_lent_the_longest_waiting_receive_is_repeated_with_little(
     simulation: Simulation, made_here: bool
 ) -> None:

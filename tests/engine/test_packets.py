@@ -6,47 +6,45 @@ Skip mode is for sockets that the package has made.
 from __future__ import annotations
 
 import socket
-from functools import partial
 from typing import Any
 
 import pytest
 import trio
 
 from tests.peers import Counted
-from tests.receiving import RECEIVES, SENDER_ADDRESS, result_of, winerror
-from tests.simulation import Call, Simulation
-from tests.simulation.behaviour import InlineIosb
+from tests.receiving import RECEIVES, SENDER_ADDRESS, result_of
+from tests.simulation import Simulation
 from tests.simulation.request import Result
 from trio_wsarecv import Socket, SocketFactory, SocketStream, WinsockError, from_stdlib_socket
 from trio_wsarecv._install import _patch
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .arrivals import arrive
-from .receives import both_kinds, receive_when, socket_for
+from .arrivals import arrive, every_choice
+from .receives import ENGINES, both_kinds, receive_when, socket_for
+from .scripts import play
 
 
-@pytest.mark.parametrize("inline_iosb", InlineIosb)
-@pytest.mark.parametrize("mode", ["default mode", "skip mode"])
+@every_choice("always_pends", "inline_iosb", "late_iosb")
 @both_kinds
 @pytest.mark.parametrize("method", RECEIVES)
 async def test_each_receive_is_one_call_and_has_a_packet_unless_it_completes_inline_in_skip_mode(
-    simulation: Simulation, method: str, is_stream: bool, mode: str, inline_iosb: InlineIosb
+    simulation: Simulation, made_here: bool, method: str, is_stream: bool
 ) -> None:
-    simulation.behave(inline_iosb=inline_iosb)
-    sock = socket_for(simulation, mode, is_stream=is_stream)
+    sock = socket_for(simulation, ENGINES[made_here], is_stream=is_stream)
     expected = result_of(method, b"data", None if is_stream else SENDER_ADDRESS)
     counted = Counted()
-    events = ["set modes"] if mode == "skip mode" else []
+    events = ["set modes"] if made_here else []
     for pending in (False, True, False, False, True):
         call = await receive_when(
             simulation, pending, lambda: arrive(sock, b"data"), RECEIVES[method], sock
         )
         assert call.value == expected
         events.append("receive")
-        if pending or mode == "default mode":
+        if pending or simulation.behaviour.always_pends or not made_here:
             events.append("dequeue")
         assert simulation.events == events
-    assert (counted.immediate, counted.pended, counted.overlapped) == (3, 2, 5)
+    pended = 5 if simulation.behaviour.always_pends else 2
+    assert (counted.immediate, counted.pended, counted.overlapped) == (5 - pended, pended, 5)
 
 
 # One of these means that the receive waits; the other is answered by another call.
@@ -64,31 +62,28 @@ async def test_a_receive_that_is_refused_waits_for_nothing(
     sock = simulation.stream() if is_stream else simulation.datagrams()
     # A message may leave a status in its operation with which a packet would follow WSAEMSGSIZE.
     is_message = method.startswith("recvmsg") and not is_stream
-    status = NtStatus.BUFFER_OVERFLOW if is_message else NtStatus.SUCCESS
-
-    async def receive() -> Call:
-        arrive = partial(sock.peer.end, status, b"data")
-        return await receive_when(simulation, True, arrive, RECEIVES[method], sock)
-
+    receive = f"begin, complete {'BUFFER_OVERFLOW' if is_message else 'SUCCESS'} data, ."
     for error in REFUSALS:
-        assert (await receive()).succeeded
-        sock.peer.refusals.append(error)
-        refused = await simulation.begin(RECEIVES[method], sock)
-        assert winerror(refused.error) == error
-    assert (await receive()).succeeded
+        script = f"{receive}, refuse {error.name}, begin, {receive}"
+        outcome = await play(simulation, sock, script, RECEIVES[method])
+        assert outcome.replace("received", "data") == f"data, {error.name}, data"
 
 
+@every_choice("skip_mode")
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNSPEC])
-async def test_only_ipv4_and_ipv6_sockets_have_skip_mode(
-    simulation: Simulation, family: socket.AddressFamily
+@pytest.mark.parametrize("chain_length", [1, 2])
+async def test_skip_mode_is_for_new_ipv4_and_ipv6_sockets_of_a_provider_without_layers(
+    simulation: Simulation, made_here: bool, family: socket.AddressFamily, chain_length: int
 ) -> None:
-    sock = simulation.stream(made_here=True, family=family)
+    sock = simulation.stream(made_here=made_here, family=family)
+    sock.peer.chain_length = chain_length
     sock.peer.send(b"data")
     call = await simulation.begin(sock.recv, 100)
-    assert call.done is (family != socket.AF_UNSPEC)
+    may_skip = made_here and family != socket.AF_UNSPEC and chain_length == 1
+    assert call.done is (may_skip and simulation.behaviour.skip_mode)
     await simulation.step()
     assert call.value == b"data"
-    assert ("set modes" in simulation.events) is (family != socket.AF_UNSPEC)
+    assert ("set modes" in simulation.events) is may_skip
 
 
 async def test_only_new_sockets_may_have_skip_mode() -> None:
@@ -112,17 +107,13 @@ async def test_only_new_sockets_may_have_skip_mode() -> None:
         sock.close()
 
 
-def one_byte_at_a_time(capacity: int, flags: int) -> Result:
-    return Result(NtStatus.SUCCESS, b".")
-
-
 @pytest.mark.parametrize("ending", ["data", "cancel", "close"])
 async def test_other_tasks_run_during_a_flood_of_inline_completions(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     sock = simulation.stream(made_here=True)
     stream = SocketStream(sock)
-    monkeypatch.setattr(sock.peer, "take", one_byte_at_a_time)
+    monkeypatch.setattr(sock.peer, "take", lambda *_: Result(NtStatus.SUCCESS, b"."))
     turns = 0
     exact = simulation.call(stream.receive_exactly, 5000)
     while not exact.done:
@@ -146,31 +137,3 @@ async def test_other_tasks_run_during_a_flood_of_inline_completions(
     else:
         assert exact.value == b"." * 5000
         assert turns > 10
-
-
-@pytest.mark.parametrize("how", ["dup", "adopt", "adopt and close"])
-async def test_whoever_shares_the_connection_receives_by_readiness(
-    simulation: Simulation, how: str
-) -> None:
-    # They share the mode, which cannot be unset, and the port.
-    sock = simulation.stream(made_here=True)
-    counted = Counted()
-    sock.peer.send(b"data")
-    first = await simulation.begin(sock.recv, 2)
-    assert first.value == b"da"
-    other = sock.dup() if how == "dup" else type(sock)(sock.stdlib.dup())
-    if how == "adopt and close":
-        sock.close()
-    second = await simulation.begin(other.recv, 100)
-    assert second.value == b"ta"
-    third = await simulation.begin(SocketStream(other).receive_exactly, 4)
-    sock.peer.send(b"last")
-    await simulation.run()
-    assert third.value == b"last"
-    assert (counted.overlapped_sockets, counted.readiness_sockets) == (1, 1)
-    assert simulation.events.count("receive") == 1
-    other.close()
-    if how != "adopt and close":
-        sock.peer.send(b"more")
-        fourth = await simulation.begin(sock.recv, 100)
-        assert fourth.value == b"more"

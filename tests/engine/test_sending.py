@@ -194,7 +194,8 @@ async def test_however_a_call_fails_it_tells_how_many_were_sent(
     good: list[Any], more: int, failure: Any, room: int | None, seed: int
 ) -> None:
     good = [*good, *numbered(more)]
-    with simulated_winsock(seed) as simulation:
+    with simulated_winsock() as simulation:
+        simulation.behave(seed=seed)
         sock = simulation.datagrams()
         outgoing = sock.peer.outgoing
         outgoing.room = room

@@ -1,146 +1,28 @@
-"""What a program sees on a connection, for every choice that Windows has."""
+"""What a program sees on a connection: errors, exact receives, and what is pushed back.
+
+The bytes of a receive that fails begin the next one, and an error that comes with bytes waits.
+"""
 
 from __future__ import annotations
-
-import socket
-from typing import Any
 
 import pytest
 import trio
 
-from tests.datagrams import when
-from tests.receiving import RECEIVES, Receive, result_of, winerror
-from tests.simulation import CancelAnswer, Simulation, State
-from trio_wsarecv import MsgFlag, SocketStream
+from tests.peers import pattern
+from tests.receiving import RECEIVES, Receive, every_receive, winerror
+from tests.simulation import Simulation
+from trio_wsarecv import MsgFlag, SocketStream, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 from trio_wsarecv._winsock.status import os_error
 
-from .arrivals import both_kinds, every_choice, make_socket
-from .receives import complete, receive_when
+from .arrivals import every_choice
+from .receives import OF_SOCKET_STREAM, both_kinds, socket_for
+from .scripts import play
 
-STREAM_RECEIVES: dict[str, Receive] = {
-    **RECEIVES,
-    "receive_some": lambda sock: SocketStream(sock).receive_some(),
-    "receive_exactly": lambda sock: SocketStream(sock).receive_exactly(5),
-}
-every_method = pytest.mark.parametrize("method", STREAM_RECEIVES)
-
-
-def result(method: str) -> Any:
-    return b"data!" if method.startswith("receive_") else result_of(method, b"data!")
-
-
-@every_choice("iosb")
-@every_method
-async def test_a_pending_receive_gets_the_data_and_a_second_one_is_refused(
-    simulation: Simulation, made_here: bool, method: str
-) -> None:
-    sock = simulation.stream(made_here=made_here)
-    call = await simulation.begin(STREAM_RECEIVES[method], sock)
-    sock.peer.send(b"data!")
-    other = await simulation.begin(sock.recv, 5)
-    assert not call.done
-    assert isinstance(other.error, trio.BusyResourceError)
-    await simulation.step()
-    assert call.value == result(method)
-
-
-@every_choice("always_pends", "inline_iosb", "flags_out")
-@every_method
-async def test_waiting_data_is_received_with_a_packet_or_without(
-    simulation: Simulation, made_here: bool, method: str
-) -> None:
-    pends = simulation.behaviour.always_pends
-    sock = simulation.stream(made_here=made_here)
-    for _ in range(2):
-        sock.peer.send(b"data!")
-        call = await simulation.begin(STREAM_RECEIVES[method], sock)
-        assert call.done is (made_here and not pends)
-        assert bool(simulation.port.queue) is not call.done
-        await simulation.step()
-        assert call.value == result(method)
-    assert simulation.events.count("receive") == 2
-
-
-@pytest.mark.parametrize("what", ["the mode cannot be set", "a layered provider", "adopted"])
-async def test_without_skip_mode_the_packet_is_awaited(simulation: Simulation, what: str) -> None:
-    simulation.behave(skip_mode=what != "the mode cannot be set")
-    sock = simulation.stream(made_here=what != "adopted")
-    if what == "a layered provider":
-        sock.peer.chain_length = 2
-    sock.peer.send(b"data!")
-    call = await simulation.begin(sock.recv, 5)
-    assert not call.done
-    await simulation.step()
-    assert call.value == b"data!"
-    assert not sock.peer.skips_on_success
-    assert ("set modes" in simulation.events) is (what == "the mode cannot be set")
-
-
-async def test_the_end_of_the_stream_is_received_again_and_again(
-    simulation: Simulation, made_here: bool
-) -> None:
-    sock = simulation.stream(made_here=made_here)
-    call = await receive_when(simulation, True, sock.peer.send_end, sock.recv, 5)
-    for _ in range(2):
-        assert call.value == b""
-        call = await complete(simulation, sock.recv, 5)
-
-
-@every_choice("cancel", "iosb")
-@pytest.mark.parametrize("arrived", [b"", b"data!"])
-async def test_a_cancelled_receive_loses_nothing(
-    simulation: Simulation, made_here: bool, arrived: bytes
-) -> None:
-    sock = simulation.stream(made_here=made_here)
-    call = await simulation.begin(sock.recv, 10)
-    simulation.behave(prompt=False)
-    if arrived:
-        sock.peer.send(arrived)
-    call.scope.cancel()
-    await simulation.step()
-    if arrived and simulation.behaviour.cancel is not CancelAnswer.ABORTED:
-        assert call.value == arrived
-        arrived = b""
-    else:
-        assert call.cancelled
-    simulation.behave(prompt=True)
-    sock.peer.send(b"more")
-    again = await complete(simulation, sock.recv, 10)
-    assert again.value == arrived + b"more"
-
-
-@pytest.mark.parametrize("foreign_handles", [0, 1])
-@every_choice("iosb")
-@both_kinds
-async def test_closing_ends_the_receive_and_a_stream_for_the_peer(
-    simulation: Simulation, made_here: bool, kind: str, foreign_handles: int
-) -> None:
-    sock = make_socket(simulation, kind, made_here=made_here)
-    sock.peer.foreign_handles = foreign_handles
-    call = await simulation.begin(sock.recvfrom, 5)
-    sock.dup().close()  # another handle of the same socket
-    await simulation.step()
-    assert not call.done
-    sock.close()
-    await simulation.step()
-    assert isinstance(call.error, trio.ClosedResourceError)
-    assert not sock.peer.closed_on_a_receive
-    if kind == "stream":
-        assert sock.peer.peer_saw == (None if foreign_handles else "end")
-
+OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
+MIB = 1 << 20
 
 # Errors: on a socket those of the standard library, on a stream those of Trio.
-
-
-def check_error(method: str, error: BaseException, code: WinsockError) -> None:
-    if method.startswith("receive_"):
-        closed = code == WinsockError.WSAENOTSOCK
-        assert type(error) is (trio.ClosedResourceError if closed else trio.BrokenResourceError)
-        assert error.__cause__ is not None
-        error = error.__cause__
-    assert winerror(error) == code
-    assert type(error) is type(os_error(code, ""))
 
 
 # A receive that lacks memory or was aborted is repeated: test_no_buffers.py, test_cancellation.py.
@@ -152,20 +34,26 @@ ERRORS = [
 ]
 
 
-@every_choice("iosb")
+@every_choice("late_iosb")
 @pytest.mark.parametrize("status", ERRORS)
 @both_kinds
 async def test_every_error_is_raised_and_leaves_the_socket_usable(
-    simulation: Simulation, status: NtStatus, kind: str
+    simulation: Simulation, status: NtStatus, is_stream: bool
 ) -> None:
-    methods = STREAM_RECEIVES if kind == "stream" else RECEIVES
-    sock = make_socket(simulation, kind)
+    methods = RECEIVES | OF_SOCKET_STREAM if is_stream else RECEIVES
+    sock = socket_for(simulation, "default mode", is_stream=is_stream)
     assert status.error is not None
     for method in methods:
         call = await simulation.begin(methods[method], sock)
         sock.peer.end(status)
         await simulation.step()
-        check_error(method, call.error, status.error)
+        error: BaseException | None = call.error
+        if method in OF_SOCKET_STREAM:
+            closed = status.error == WinsockError.WSAENOTSOCK
+            assert type(error) is (trio.ClosedResourceError if closed else trio.BrokenResourceError)
+            error = error.__cause__
+        assert type(error) is type(os_error(status.error, ""))
+        assert winerror(error) == status.error
         simulation.check_quiet()
     call = await simulation.begin(sock.recv, 5)
     sock.peer.send(b"data!")
@@ -173,42 +61,141 @@ async def test_every_error_is_raised_and_leaves_the_socket_usable(
     assert call.value == b"data!"
 
 
-@when
-@pytest.mark.parametrize("status", [NtStatus.CONNECTION_RESET, NtStatus.CONNECTION_ABORTED])
-@every_method
+@pytest.mark.parametrize("order", ["reset, begin", "begin, reset"])
+@pytest.mark.parametrize("method", RECEIVES | OF_SOCKET_STREAM)
 async def test_a_reset_is_the_same_error_before_and_during_a_receive(
-    simulation: Simulation, made_here: bool, method: str, status: NtStatus, pending: bool
+    simulation: Simulation, made_here: bool, method: str, order: str
 ) -> None:
     sock = simulation.stream(made_here=made_here)
-    receive = STREAM_RECEIVES[method]
-    call = await receive_when(simulation, pending, lambda: sock.peer.reset(status), receive, sock)
-    again = await complete(simulation, receive, sock)
-    assert status.error is not None
-    for error in (call.error, again.error):
-        check_error(method, error, status.error)
+    receive = (RECEIVES | OF_SOCKET_STREAM)[method]
+    outcome = "WSAECONNRESET" if method in RECEIVES else "broken"
+    assert await play(simulation, sock, f"{order}, ., begin, .", receive) == f"{outcome}, {outcome}"
 
 
-@pytest.mark.parametrize("state", [State.UNCONNECTED, State.CONNECTING, State.LISTENING])
-@every_method
-async def test_a_receive_without_a_connection_fails(
-    simulation: Simulation, made_here: bool, state: State, method: str
-) -> None:
-    sock = simulation.stream(made_here=made_here, state=state)
-    call = await simulation.begin(STREAM_RECEIVES[method], sock)
-    check_error(method, call.error, WinsockError.WSAENOTCONN)
+# Exact receives, and what they push back.
 
 
-@pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_RDWR])
-async def test_shutdown_ends_a_pending_receive_and_the_next_one(
-    simulation: Simulation, made_here: bool, how: int
+FAILURES = {
+    "cancelled": (
+        "{0} 10, data ab, ., data cd, ., data e, ., cancel, ., recv 2, {0} 5, cancel, ., "
+        "{0} 5, cancel, ., {0} 5, data fg, .",
+        "cancelled, ab, cancelled, cancelled, cdefg",
+    ),
+    "refused": (
+        "{0} 10, data some, refuse WSAECONNRESET, ., recv, recv, data more, .",
+        "WSAECONNRESET, some, more",
+    ),
+    "reset": (
+        "{0} 10, data some, ., reset, ., recv, recv, .",
+        "WSAECONNRESET, some, WSAECONNRESET",
+    ),
+    "an error with bytes": (
+        "{0} 10, complete CONNECTION_RESET some, reset, ., recv, recv, .",
+        "WSAECONNRESET, some, WSAECONNRESET",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ["exactly", "all"])
+@pytest.mark.parametrize(("script", "outcome"), FAILURES.values(), ids=FAILURES)
+async def test_a_receive_of_several_parts_loses_nothing_when_it_fails_or_is_cancelled(
+    simulation: Simulation, made_here: bool, script: str, outcome: str, how: str
 ) -> None:
     sock = simulation.stream(made_here=made_here)
-    call = await receive_when(simulation, True, lambda: sock.shutdown(how), sock.recv, 5)
-    again = await complete(simulation, sock.recv, 5)
-    assert winerror(call.error) == winerror(again.error) == WinsockError.WSAESHUTDOWN
+    broken = outcome if how == "all" else outcome.replace("WSAECONNRESET", "broken", 1)
+    assert await play(simulation, sock, script.format(how)) == broken
 
 
-# `recvmsg` on a stream: it gives bytes, and refuses the flags that `wsarecv` refuses.
+@both_kinds
+@every_receive
+async def test_bytes_that_come_with_an_error_come_first(
+    simulation: Simulation, receive: Receive, is_stream: bool
+) -> None:
+    sock = socket_for(simulation, "default mode", is_stream=is_stream)
+    # The error is raised once.
+    script = "recv, complete IO_TIMEOUT data, ., begin, recv, data more, ."
+    assert await play(simulation, sock, script, receive) == "data, WSAETIMEDOUT, more"
+
+
+async def test_what_is_pushed_back_last_comes_first(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    for data in (b"cd", b"ab", b""):
+        sock.receiver.pushed_back.add(data)
+    assert await sock.recv(10) == b"abcd"
+
+
+async def test_pushed_back_bytes_can_be_peeked_at_and_need_no_call(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    sock.receiver.pushed_back.add(b"0123456789")
+    buffer = bytearray(3)
+    assert await sock.recv(4, PEEK) == b"0123"
+    assert await sock.recv_into(buffer, 0, PEEK) == 3
+    assert await wsarecv(sock, [buffer, bytearray(3)], PEEK) == (6, 0)
+    assert await sock.recv(4) == b"0123"
+    assert (await sock.recvfrom(2))[0] == b"45"
+    assert (await sock.recvmsg(2))[0] == b"67"
+    assert await sock.recv_into(buffer) == 2
+    assert buffer == b"892"
+    assert not simulation.events
+
+
+async def test_out_of_band_data_passes_what_was_pushed_back(simulation: Simulation) -> None:
+    sock = simulation.stream()
+    sock.receiver.pushed_back.add(b"data")
+    sock.peer.send_urgent(b"!")
+    buffer = bytearray(5)
+    assert await wsarecv(sock, [buffer], OOB) == (1, OOB)
+    assert buffer == b"!" + bytes(4)
+    assert await sock.recv(10) == b"data"
+
+
+@pytest.mark.parametrize("nbytes", [5, MIB, 5 * MIB + 7])
+async def test_exact_receives_grow_as_bytes_come(simulation: Simulation, nbytes: int) -> None:
+    sock = simulation.stream()
+    expected = pattern(nbytes)
+    received = 0
+    call = simulation.call(SocketStream(sock).receive_exactly, nbytes)
+    while received < nbytes:
+        await simulation.run()
+        (request,) = sock.peer.requests
+        missing = nbytes - received
+        assert 0 < request.capacity <= min(missing, max(received, MIB))
+        size = min(missing, 700_001)
+        sock.peer.send(expected[received : received + size])
+        await simulation.step()
+        received += size
+    is_the_same = call.value == expected  # to show the difference would take minutes
+    assert is_the_same
+
+
+async def test_exact_receives_take_what_was_pushed_back_in_order_and_then_its_error(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream()
+    stream = SocketStream(sock)
+    data = pattern(5 * MIB)
+    sock.receiver.pushed_back.add(data[: 4 * MIB])
+    sock.receiver.pushed_back.defer(ConnectionResetError())
+    sock.peer.send(data[4 * MIB :])
+    # Each is more than the memory that an exact receive begins with.
+    first = await stream.receive_exactly(2 * MIB + 7)
+    with pytest.raises(trio.BrokenResourceError):
+        await stream.receive_exactly(3 * MIB - 7)
+    assert not simulation.events
+    second = await stream.receive_exactly(3 * MIB - 7)
+    is_the_same = first + second == data
+    assert is_the_same
+
+
+async def test_pushed_back_bytes_are_neither_copied_nor_kept_longer(simulation: Simulation) -> None:
+    # Copied each time, 50 MB that are received 4 KiB at a time take minutes.
+    sock = simulation.stream()
+    sock.receiver.pushed_back.add(b"0123456789")
+    memory = memoryview(sock.receiver.pushed_back.data).obj
+    assert await sock.recv(4) == b"0123"
+    assert memoryview(sock.receiver.pushed_back.data).obj is memory
+    assert await sock.recv(100) == b"456789"
+    assert memoryview(sock.receiver.pushed_back.data).obj == b""
 
 
 @pytest.mark.parametrize("left", [b"", b"abcd", b"abcdefgh"])
@@ -220,14 +207,14 @@ async def test_recvmsg_on_a_stream_waits_for_all_behind_bytes_pushed_back(
     sock.receiver.pushed_back.add(left)
     sock.peer.send(b"abcdefgh"[len(left) :])
     simulation.deliver_automatically()
-    assert await sock.recvmsg(6, 0, MsgFlag.MSG_WAITALL) == (b"abcdef", [], 0, None)
+    assert await sock.recvmsg(6, 0, WAITALL) == (b"abcdef", [], 0, None)
     assert await sock.recv(6) == b"gh"
 
 
 async def test_recvmsg_on_a_stream_refuses_unknown_flags(simulation: Simulation) -> None:
     sock = simulation.stream()
     sock.peer.send(b"data")
-    call = await complete(simulation, sock.recvmsg, 4, 0, 0x4)
+    call = await simulation.begin(sock.recvmsg, 4, 0, 0x4)
     assert winerror(call.error) == WinsockError.WSAEOPNOTSUPP
     assert sock.peer.waiting == b"data"
 

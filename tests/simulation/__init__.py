@@ -20,6 +20,6 @@ from .behaviour import CancelAnswer as CancelAnswer
 from .calls import Call as Call
 from .calls import CrashingClock as CrashingClock
 from .endpoints import State as State
-from .patches import simulated_winsock as simulated_winsock
 from .simulation import Simulation as Simulation
+from .simulation import simulated_winsock as simulated_winsock
 from .sockets import SimulatedSocket as SimulatedSocket

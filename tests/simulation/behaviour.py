@@ -12,6 +12,9 @@ import random
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
 from trio_wsarecv._winsock.codes import NtStatus
 
 #: How Wine ends an operation whose handle is closed: STATUS_HANDLES_CLOSED.  Windows never does.
@@ -27,20 +30,6 @@ class CancelAnswer(enum.Enum):
     NOT_FOUND = "it returns FALSE, ERROR_NOT_FOUND; the receive was about to complete"
 
 
-class IosbWrite(enum.Enum):
-    """When ``Internal`` and ``InternalHigh`` of an operation that pended are written."""
-
-    AT_DEQUEUE = "when its packet is dequeued, if it has a port and no event"
-    AT_COMPLETION = "when it completes"
-
-
-class InlineIosb(enum.Enum):
-    """What ``Internal`` and ``InternalHigh`` hold when an operation has completed inline."""
-
-    WRITTEN = "the result"
-    LEFT_PENDING = "STATUS_PENDING; its packet, if it has one, brings the result"
-
-
 class FlagsOut(enum.Enum):
     """What a call writes to ``lpFlags``, which is documented as in and out."""
 
@@ -49,40 +38,12 @@ class FlagsOut(enum.Enum):
     ZEROED = "as ON_SUCCESS; a call that pends or fails writes 0"
 
 
-class TooLong(enum.Enum):
-    """What a call reports if the waiting datagram does not fit."""
-
-    PENDS = "WSA_IO_PENDING; the packet brings STATUS_BUFFER_OVERFLOW"
-    INLINE = "WSAEMSGSIZE, and a packet follows, except in skip mode"
-
-
-class ShortControl(enum.Enum):
-    """How a ``WSARecvMsg`` ends whose control buffer is too small for the control messages."""
-
-    OVERFLOW = "STATUS_BUFFER_OVERFLOW with the whole datagram, and MSG_CTRUNC"
-    SUCCESS = "success, and MSG_CTRUNC"
-
-
 class WaitAll(enum.Enum):
     """What ``MSG_WAITALL`` means to an overlapped receive of a non-blocking socket."""
 
     IGNORED = "nothing"
     WAITS = "the receive waits until its buffers are full"
     REFUSED = "WSAEOPNOTSUPP, as documented"
-
-
-class Partial(enum.Enum):
-    """What ``MSG_PARTIAL`` in the flags of a call means on TCP and UDP."""
-
-    IGNORED = "nothing"
-    REFUSED = "WSAEOPNOTSUPP, as documented for what is not message-oriented"
-
-
-class NoUrgent(enum.Enum):
-    """What ``MSG_OOB`` does where no urgent byte has arrived."""
-
-    WAITS = "it waits for one"
-    REFUSED = "WSAEINVAL"
 
 
 @dataclass
@@ -97,22 +58,32 @@ class Behaviour:
     cancels_neighbours: bool = True
     #: A receive that could complete inline is reported as WSA_IO_PENDING.
     always_pends: bool = False
-    iosb: IosbWrite = IosbWrite.AT_DEQUEUE
-    inline_iosb: InlineIosb = InlineIosb.WRITTEN
-    #: What a call that fails leaves in OVERLAPPED.Internal; None: what was there before.
+    #: ``Internal`` and ``InternalHigh`` of an operation that pended, and that has a port and no
+    #: event, are written when its packet is dequeued, not when it completes.
+    late_iosb: bool = True
+    #: They hold the result of an operation that has completed inline.  Otherwise ``Internal`` is
+    #: STATUS_PENDING, and the packet, if there is one, brings the result.
+    inline_iosb: bool = True
+    #: What a call that fails leaves in ``Internal``; None: what was there before.
     left_by_failure: NtStatus | None = NtStatus.PENDING
     flags_out: FlagsOut = FlagsOut.LEFT
     #: SetFileCompletionNotificationModes succeeds.
     skip_mode: bool = True
-    too_long: TooLong = TooLong.PENDS
-    short_control: ShortControl = ShortControl.OVERFLOW
+    #: If the waiting datagram does not fit, the call is reported as WSA_IO_PENDING.  Otherwise it
+    #: fails with WSAEMSGSIZE, and a packet follows, except in skip mode.
+    too_long_pends: bool = True
+    #: A ``WSARecvMsg`` whose control buffer is too small for the control messages ends with
+    #: STATUS_BUFFER_OVERFLOW, not with success; in both cases with MSG_CTRUNC and the datagram.
+    short_control_overflows: bool = True
     #: WSARecvMsg and WSASendMsg fail with WSAEFAULT, as with some filter drivers.
     message_faults: bool = False
     #: The status of an urgent byte received with MSG_OOB.
     urgent_status: NtStatus = NtStatus.SUCCESS
-    no_urgent: NoUrgent = NoUrgent.WAITS
+    #: MSG_OOB is refused with WSAEINVAL where no urgent byte has arrived; otherwise it waits.
+    refuses_early_oob: bool = False
     wait_all: WaitAll = WaitAll.IGNORED
-    partial: Partial = Partial.IGNORED
+    #: MSG_PARTIAL is refused with WSAEOPNOTSUPP, as documented; otherwise it means nothing.
+    refuses_partial: bool = False
     #: A datagram socket accepts one more receive after shutdown(SD_BOTH).
     late_udp_shutdown: bool = False
     #: The status of a receive whose socket is closed; None: as on Windows.
@@ -122,7 +93,7 @@ class Behaviour:
 
     #: `inline_iosb` for a message that does not fit.  It is never drawn: without the result,
     #: nobody could tell whether a packet follows.
-    overflow_iosb: InlineIosb = InlineIosb.WRITTEN
+    overflow_iosb: bool = True
     #: Draws all other choices each time one is needed.
     seed: int | None = None
 
@@ -153,3 +124,9 @@ OPTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "urgent_status": (NtStatus.SUCCESS, NtStatus.RECEIVE_EXPEDITED),
     "closed": (None, NtStatus.LOCAL_DISCONNECT, NtStatus.CANCELLED, WINE_HANDLES_CLOSED),
 }
+
+
+def behaviours() -> SearchStrategy[Behaviour]:
+    """Have Hypothesis draw any combination of the choices, or a seed that draws them."""
+    drawn = {name: st.sampled_from(options) for name, options in OPTIONS.items()}
+    return st.builds(Behaviour, **drawn) | st.builds(Behaviour, seed=st.integers(0, 1 << 16))

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 
-from .behaviour import NoUrgent, Partial, WaitAll
+from .behaviour import WaitAll
 from .kernel import Endpoint, Kernel
 from .request import Result
 
@@ -81,10 +81,8 @@ class Stream(Endpoint):
     def has_data(self) -> bool:
         return bool(self._pieces)
 
-    def is_readable(self) -> bool:
-        if self.requests:
-            return False
-        return bool(self._pieces or self.ended or self.failure or self.refusals)
+    def has_news(self) -> bool:
+        return bool(self._pieces or self.ended or self.failure)
 
     def shutdown(self, how: int) -> None:
         if self.state is not State.CONNECTED:
@@ -98,10 +96,10 @@ class Stream(Endpoint):
         if self.is_shut:
             return WinsockError.WSAESHUTDOWN
         if flags & MsgFlag.MSG_OOB:
-            refused = not self._urgent and choices.no_urgent is NoUrgent.REFUSED
+            refused = not self._urgent and choices.refuses_early_oob
             if refused or self.urgent_inline:
                 return WinsockError.WSAEINVAL
-        if flags & MsgFlag.MSG_PARTIAL and choices.partial is Partial.REFUSED:
+        if flags & MsgFlag.MSG_PARTIAL and choices.refuses_partial:
             return WinsockError.WSAEOPNOTSUPP
         refuses_wait_all = choices.wait_all is WaitAll.REFUSED and not self.blocking
         if flags & MsgFlag.MSG_WAITALL and refuses_wait_all:
@@ -174,8 +172,8 @@ class Datagrams(Endpoint):
     def has_data(self) -> bool:
         return bool(self._arrived) and self._arrived[0].status == NtStatus.SUCCESS
 
-    def is_readable(self) -> bool:
-        return not self.requests and bool(self._arrived or self.refusals)
+    def has_news(self) -> bool:
+        return bool(self._arrived)
 
     def shutdown(self, how: int) -> None:
         if how == socket.SHUT_WR:
@@ -193,7 +191,7 @@ class Datagrams(Endpoint):
             self._still_open -= 1
         if flags & MsgFlag.MSG_OOB:
             return WinsockError.WSAEOPNOTSUPP
-        if flags & MsgFlag.MSG_PARTIAL and self.kernel.choices.partial is Partial.REFUSED:
+        if flags & MsgFlag.MSG_PARTIAL and self.kernel.choices.refuses_partial:
             return WinsockError.WSAEOPNOTSUPP
         return None
 

@@ -18,17 +18,17 @@ import weakref
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import trio
 
 from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 from trio_wsarecv._winsock.status import os_error
 
-from .behaviour import Behaviour, CancelAnswer, InlineIosb, IosbWrite, ShortControl, TooLong
-from .errors import INLINE_ERRORS, ThreadBlocked, is_error
+from .behaviour import Behaviour, CancelAnswer
 from .memory import Memory
-from .port import PacketQueue
+from .port import Port
 from .request import Request, Result
 from .sending import Outgoing
 
@@ -36,8 +36,11 @@ FIRST_HANDLE = 0x7000_0004
 CANCELLED = Result(NtStatus.CANCELLED)
 
 
-@dataclass(frozen=True)
-class Event:
+class ThreadBlocked(Exception):
+    """The call blocks the thread until something arrives, and nothing can arrive meanwhile."""
+
+
+class Event(NamedTuple):
     """Something that the kernel was asked to do."""
 
     what: str
@@ -57,12 +60,13 @@ class Kernel:
       wake_readers: called when a socket may have become readable.
     """
 
-    def __init__(self, behaviour: Behaviour) -> None:
-        self.behaviour = behaviour
+    def __init__(self) -> None:
+        self.behaviour = Behaviour()
         self.complaints: list[str] = []
+        self.complain = self.complaints.append
         self.log: list[Event] = []
         self.strict = True
-        self.memory = Memory(self.complaints.append, self._user_of)
+        self.memory = Memory(self.complain, self._user_of)
         self.outstanding: dict[int, Request] = {}
         self.endpoints: list[Endpoint] = []
         self._handles: dict[int, Endpoint] = {}
@@ -74,9 +78,6 @@ class Kernel:
     def choices(self) -> Behaviour:
         """The free choices at this moment; a seed draws them each time."""
         return self.behaviour.drawn()
-
-    def complain(self, what: str) -> None:
-        self.complaints.append(what)
 
     def error(self, code: int) -> OSError:
         """Return what the standard library raises for an error of Windows."""
@@ -91,29 +92,25 @@ class Kernel:
         endpoint.handles += 1
         return handle
 
+    def endpoint(self, handle: int) -> Endpoint:
+        """Return the socket for which a handle stands."""
+        if handle not in self._handles:
+            self.complain("a handle was used that is not open")
+        return self._handles[handle]
+
     def close_handle(self, handle: int) -> None:
-        endpoint = self._handles.pop(handle, None)
-        if endpoint is None:
-            self.complain("a handle was closed that is not open")
-            raise self.error(WinsockError.WSAENOTSOCK)
+        endpoint = self.endpoint(handle)
+        del self._handles[handle]
         self._free.append(handle)
         self.log.append(Event("close", handle))
         endpoint.handles -= 1
         if not endpoint.handles:
             endpoint.close()
 
-    def endpoint(self, handle: int) -> Endpoint | None:
-        return self._handles.get(handle)
-
-    def is_simulated(self, handle: int) -> bool:
-        return handle >= FIRST_HANDLE
-
     def accept(self, request: Request) -> None:
         """Accept a receive."""
         if request.address in self.outstanding:
             self.complain("a receive was submitted at an address whose packet is still to come")
-        if request.event and self.strict:
-            self.complain("a receive was submitted with an event")
         for address, _ in request.buffers:
             if address in self.memory.blocks:
                 other = self._received_into.get(address)
@@ -125,13 +122,9 @@ class Kernel:
 
     def dequeued(self, address: int) -> None:
         """Write what is written when a packet is dequeued."""
-        request = self.outstanding.pop(address, None)
-        if request is None:
-            return  # the simulation has forgotten this receive
+        request = self.outstanding.pop(address)
         self.log.append(Event("dequeue", request.handle, address))
-        if not request.done:
-            self.complain("a packet was dequeued before its receive had completed")
-        elif not request.iosb_written and self.memory.holder(request.address, 1) is not None:
+        if not request.iosb_written and self.memory.holder(address, 1) is not None:
             if request.disturbed():
                 self.complain("an OVERLAPPED was written to before its packet was dequeued")
             request.write_iosb()
@@ -143,8 +136,7 @@ class Kernel:
     def _user_of(self, address: int, size: int) -> str | None:
         for request in self.outstanding.values():
             if request.overlaps(address, size):
-                state = "whose packet is still to come" if request.done else "in the kernel"
-                return f"belongs to a receive {state}"
+                return "belongs to a receive that the kernel has"
         return None
 
 
@@ -179,7 +171,7 @@ class Endpoint(ABC):
         self.handles = 0
         self.foreign_handles = 0
         self.skips_on_success = False
-        self._port: weakref.ref[PacketQueue] | None = None
+        self._port: weakref.ref[Port] | None = None
         self.is_shut = False
         self.peer_saw: str | None = None
         self.closed_on_a_receive = False
@@ -190,7 +182,7 @@ class Endpoint(ABC):
     def is_associated(self) -> bool:
         return self._port is not None
 
-    def associate(self, port: PacketQueue) -> None:
+    def associate(self, port: Port) -> None:
         """Have the packets go to a port, for as long as that exists."""
         self._port = weakref.ref(port)
 
@@ -203,8 +195,8 @@ class Endpoint(ABC):
         """Tell whether bytes have arrived that have not been received."""
 
     @abstractmethod
-    def is_readable(self) -> bool:
-        """Tell whether the socket polls readable."""
+    def has_news(self) -> bool:
+        """Tell whether bytes, the end of the stream or an error has arrived."""
 
     @abstractmethod
     def refusal(self, flags: MsgFlag) -> WinsockError | None:
@@ -218,73 +210,52 @@ class Endpoint(ABC):
     def is_stream(self) -> bool:
         return self.kind == socket.SOCK_STREAM
 
+    def is_readable(self) -> bool:
+        """Tell whether the socket polls readable."""
+        return not self.requests and (self.has_news() or bool(self.refusals))
+
     def arrived(self) -> None:
         """Process what has come from the peer, unless the kernel is not prompt."""
         if self.kernel.choices.prompt:
             self.settle()
         self.kernel.wake_readers()
 
-    def request(
-        self, handle: int, address: int, buffers: list[tuple[int, int]], flags: MsgFlag
-    ) -> Request:
-        """Make a receive on this socket."""
-        return Request(self.kernel.memory, self.is_stream, handle, address, buffers, flags)
-
-    def _refusal(self, request: Request) -> int | None:
-        return self.refusals.popleft() if self.refusals else self.refusal(request.flags)
-
     def submit(self, request: Request) -> int:
-        """Accept a receive; return what the call reports, 0 or an error code."""
-        if error := self._refusal(request):
+        """Receive, at once or later; return what the call reports, 0 or an error code."""
+        has_overlapped = bool(request.address)
+        if not has_overlapped and not self.blocking:
+            request.flags &= ~MsgFlag.MSG_WAITALL  # it cannot wait
+        if error := self.refusals.popleft() if self.refusals else self.refusal(request.flags):
             return error
         choices = self.kernel.choices
-        now = not self.requests and choices.prompt
-        result = self._take(request) if now else None
-        if result is not None and is_error(result.status):
-            return INLINE_ERRORS[result.status]
+        acts = not self.requests and (choices.prompt or not has_overlapped)
+        result = self._take(request) if acts else None
+        if result is not None and result.is_error:
+            return result.inline_error
+        if result is None and not has_overlapped:
+            return WinsockError.WSAEWOULDBLOCK
         if result is None and not self.overlapped_io:
+            self.kernel.complain("a receive was submitted that blocks the thread")
             raise ThreadBlocked
-        self.kernel.accept(request)
+        if has_overlapped:
+            self.kernel.accept(request)
         if result is None:
             self.requests.append(request)
             return WinsockError.WSA_IO_PENDING
-        self._note(request, result.data)
         too_long = result.status == NtStatus.BUFFER_OVERFLOW
-        pends = choices.always_pends or (too_long and choices.too_long is TooLong.PENDS)
-        pends = pends and self.overlapped_io
+        pends = choices.always_pends or (too_long and choices.too_long_pends)
+        pends = pends and has_overlapped and self.overlapped_io
         self._complete(request, result, inline=not pends)
-        return WinsockError.WSA_IO_PENDING if pends else INLINE_ERRORS.get(result.status, 0)
+        return WinsockError.WSA_IO_PENDING if pends else result.inline_error
 
     def _take(self, request: Request) -> Result | None:
         result = self.take(request.capacity, request.flags)
         if result is None or not request.message or result.status != NtStatus.SUCCESS:
             return result
         fits = len(result.control) <= request.control_size
-        if fits or self.kernel.choices.short_control is ShortControl.SUCCESS:
+        if fits or not self.kernel.choices.short_control_overflows:
             return result
         return replace(result, status=NtStatus.BUFFER_OVERFLOW)
-
-    def receive(self, request: Request) -> Result | int:
-        """Receive without an ``OVERLAPPED``; return the result or an error code."""
-        if error := self._refusal(request):
-            return error
-        if not self.blocking:
-            request.flags &= ~MsgFlag.MSG_WAITALL  # it cannot wait without an OVERLAPPED
-        result = None if self.requests else self._take(request)
-        if result is None:
-            if self.blocking:
-                raise ThreadBlocked
-            return WinsockError.WSAEWOULDBLOCK
-        if is_error(result.status):
-            return INLINE_ERRORS[result.status]
-        if not request.flags & MsgFlag.MSG_PEEK:
-            self._note(request, result.data)
-        return result
-
-    def _note(self, request: Request, data: bytes) -> None:
-        task = request.task() if request.task else None
-        if task is not None:
-            self.taken[task] = self.taken.get(task, b"") + data
 
     def settle(self) -> None:
         """Finish all receives that can be finished now."""
@@ -315,12 +286,17 @@ class Endpoint(ABC):
 
     def _finish(self, request: Request, result: Result) -> None:
         self.requests.remove(request)
-        self._note(request, result.data)
         self._complete(request, result, inline=False)
 
     def _complete(self, request: Request, result: Result, *, inline: bool) -> None:
         # Writes what a receive has received, and posts its packet.  If it completes inline, the
         # call does not report "pending".
+        task = request.task() if request.task else None
+        if task is not None and not request.flags & MsgFlag.MSG_PEEK:
+            self.taken[task] = self.taken.get(task, b"") + result.data
+        if not request.address:
+            request.complete(result)
+            return
         kernel = self.kernel
         port = self._port() if self._port else None
         packet = self.is_associated and not (
@@ -328,15 +304,14 @@ class Endpoint(ABC):
         )
         if not packet:
             del kernel.outstanding[request.address]
-        for fault in request.faults():
-            kernel.complain(fault)
-        if kernel.memory.holder(request.address, 1) is None:
-            return  # writing there could crash this process
-        if request.disturbed():
-            kernel.complain("the memory of a receive was written to while the kernel had it")
-        request.complete(result)
-        if self._writes_iosb(request, result, packet=packet, inline=inline):
-            request.write_iosb()
+        faults = request.faults()
+        kernel.complaints.extend(faults)
+        if not faults:  # writing there could crash this process
+            if request.disturbed():
+                kernel.complain("the memory of a receive was written to while the kernel had it")
+            request.complete(result)
+            if self._writes_iosb(request, result, packet=packet, inline=inline):
+                request.write_iosb()
         if packet and port is not None:
             port.post(request.address)
 
@@ -345,10 +320,10 @@ class Endpoint(ABC):
             return True
         choices = self.kernel.choices
         if not inline:
-            return not packet or choices.iosb is IosbWrite.AT_COMPLETION
+            return not packet or not choices.late_iosb
         if result.status == NtStatus.BUFFER_OVERFLOW:
-            return choices.overflow_iosb is InlineIosb.WRITTEN
-        return choices.inline_iosb is InlineIosb.WRITTEN
+            return choices.overflow_iosb
+        return choices.inline_iosb
 
     def end(self, status: int, data: bytes = b"") -> None:
         """End the oldest receive with this status and these bytes."""
@@ -368,23 +343,20 @@ class Endpoint(ABC):
         choices = self.kernel.choices
         found = False
         for request in tuple(self.requests):
-            if address in (0, request.address):
-                found |= self._cancel(request, choices.cancel)
+            if address not in (0, request.address):
+                continue
+            too_late = choices.cancel is CancelAnswer.NOT_FOUND
+            if too_late and (result := self._take(request)) is not None:
+                self._finish(request, result)
+            else:
+                request.answer = request.answer or choices.cancel
+                found = True
         if found and self.is_stream and choices.cancels_neighbours:
             for request in self.requests:
                 request.answer = request.answer or CancelAnswer.ABORTED
         if found and choices.prompt:
             self.settle()
         return found
-
-    def _cancel(self, request: Request, answer: CancelAnswer) -> bool:
-        if answer is CancelAnswer.NOT_FOUND:
-            result = self._take(request)
-            if result is not None:
-                self._finish(request, result)
-                return False
-        request.answer = request.answer or answer
-        return True
 
     def close(self) -> None:
         """Do what closing the last handle of this process does."""

@@ -13,12 +13,23 @@ from typing import Any
 
 import trio
 
-from trio_wsarecv._winsock.codes import MsgFlag, NtStatus
+from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
 
 from .behaviour import CancelAnswer
 from .memory import Memory, address_of, peek, poke, real
 
 SNAPSHOT = 4096
+
+#: The error that a call reports inline for a status.
+INLINE_ERRORS: dict[int, WinsockError] = {
+    NtStatus.BUFFER_OVERFLOW: WinsockError.WSAEMSGSIZE,
+    NtStatus.CONNECTION_RESET: WinsockError.WSAECONNRESET,
+    NtStatus.CONNECTION_ABORTED: WinsockError.WSAECONNABORTED,
+    NtStatus.PORT_UNREACHABLE: WinsockError.WSAECONNRESET,
+    NtStatus.HOPLIMIT_EXCEEDED: WinsockError.WSAENETRESET,
+    NtStatus.HOST_UNREACHABLE: WinsockError.WSAEHOSTUNREACH,
+    NtStatus.GRACEFUL_DISCONNECT: WinsockError.WSAEDISCON,
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,16 @@ class Result:
     sender: bytes = b""
     control: bytes = b""
     is_cut: bool = False
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the status has the severity "error"."""
+        return self.status >> 30 == 3
+
+    @property
+    def inline_error(self) -> int:
+        """What a call reports that ends so before it returns."""
+        return INLINE_ERRORS.get(self.status, 0)
 
 
 def current_task() -> weakref.ref[trio.lowlevel.Task] | None:

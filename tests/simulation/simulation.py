@@ -7,29 +7,34 @@ it has put off (`Simulation.settle`), delivers packets (`Simulation.deliver`) an
 
 from __future__ import annotations
 
+import gc
 import socket
+import sys
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from mmap import mmap
 from typing import Any
 
-import outcome
+import pytest
 import trio
 import trio.testing
 
+from trio_wsarecv._engine import choose, port, winsock
 from trio_wsarecv._engine.memory import MAX_RECEIVE_SIZE
+from trio_wsarecv._winsock import calls, datagram
 
 from .behaviour import Behaviour
 from .calls import Call
 from .endpoints import Datagrams, State, Stream
-from .errors import ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER
-from .kernel import Endpoint, Kernel
-from .port import Port
-from .readiness import Waiters
+from .kernel import FIRST_HANDLE, Endpoint, Kernel
+from .memory import WatchedFfi, real
+from .port import Port, Waiters
 from .sockets import SimulatedSocket, SocketOverSimulation
-from .winsock import Kernel32, Ws2
+from .winsock import ERROR_INVALID_PARAMETER, Kernel32, Ws2
+
+ALLOCATOR = type(real.new_allocator())
 
 
 class Simulation:
@@ -43,11 +48,10 @@ class Simulation:
           it may not, and then it may wait for a packet that never comes.
     """
 
-    def __init__(self, seed: int | None = None) -> None:
-        self.behaviour = Behaviour(seed=seed)
-        self.kernel = Kernel(self.behaviour)
-        self.readers = Waiters(self.kernel, lambda sock: sock.peer.is_readable())
-        self.writers = Waiters(self.kernel, lambda sock: sock.peer.outgoing.is_writable())
+    def __init__(self) -> None:
+        self.kernel = Kernel()
+        self.readers = Waiters(lambda sock: sock.peer.is_readable())
+        self.writers = Waiters(lambda sock: sock.peer.outgoing.is_writable())
         self.kernel.wake_readers = self.readers.wake
         self.ws2_32 = Ws2(self.kernel)
         self.kernel32 = Kernel32(self.kernel)
@@ -58,29 +62,22 @@ class Simulation:
         self.on_wait: Callable[[], None] = lambda: None
         self.knows_answers = True
 
-    def stream(
-        self,
-        *,
-        made_here: bool = False,
-        state: State = State.CONNECTED,
-        family: int = socket.AF_INET,
-    ) -> SocketOverSimulation:
-        """Make a TCP socket.
+    def stream(self, state: State = State.CONNECTED, **options: Any) -> SocketOverSimulation:
+        """Make a TCP socket, with the options of `datagrams`."""
+        return self._socket(Stream(self.kernel, state), **options)
 
-        Args:
+    def datagrams(self, **options: Any) -> SocketOverSimulation:
+        """Make a UDP socket.
+
+        Options:
           made_here: whether the package may assume that it made the socket itself.
-          state: of the connection.
-          family: of the address.
+          family: of its address.
         """
-        return self._socket(Stream(self.kernel, state), family, made_here)
+        return self._socket(Datagrams(self.kernel), **options)
 
-    def datagrams(
-        self, *, is_bound: bool = True, made_here: bool = False, family: int = socket.AF_INET
+    def _socket(
+        self, endpoint: Endpoint, *, made_here: bool = False, family: int = socket.AF_INET
     ) -> SocketOverSimulation:
-        """Make a UDP socket."""
-        return self._socket(Datagrams(self.kernel, is_bound=is_bound), family, made_here)
-
-    def _socket(self, endpoint: Endpoint, family: int, made_here: bool) -> SocketOverSimulation:
         if self.driver is None and trio.lowlevel.in_trio_task():
             self.driver = weakref.ref(trio.lowlevel.current_task())
         sock = SocketOverSimulation(SimulatedSocket(self.kernel, endpoint, family))
@@ -97,6 +94,11 @@ class Simulation:
         return [event.what for event in self.kernel.log]
 
     @property
+    def behaviour(self) -> Behaviour:
+        """How this Windows behaves."""
+        return self.kernel.behaviour
+
+    @property
     def port(self) -> Port:
         """The completion port of the current run."""
         try:
@@ -106,13 +108,8 @@ class Simulation:
             return self._ports.get()
 
     def behave(self, behaviour: Behaviour | None = None, **choices: Any) -> None:
-        """Change how this Windows behaves.
-
-        Args:
-          behaviour: all choices; None means the present ones.
-          choices: those that are to be different.
-        """
-        self.behaviour = self.kernel.behaviour = replace(behaviour or self.behaviour, **choices)
+        """Change some choices of the present behaviour, or of another one."""
+        self.kernel.behaviour = replace(behaviour or self.behaviour, **choices)
 
     def settle(self) -> None:
         """Have the kernel process what it has put off."""
@@ -165,19 +162,9 @@ class Simulation:
     def deliver_automatically(self) -> None:
         """From now on, deliver each packet as soon as it is posted."""
         self._automatic = True
-        self.behaviour.seed = None
-        self.behaviour.prompt = True
+        self.behave(prompt=True, seed=None)
         self.settle()
         self._posted()
-        self._end_hopeless_waits()
-
-    def _end_hopeless_waits(self) -> None:
-        # In Trio, nothing would ever wake these tasks, and cancelling one would end the run.
-        for address, task in list(self.port.waiters.items()):
-            if self.knows_answers and address not in self.kernel.outstanding:
-                self.kernel.complain("a task waits for a packet that will never come")
-                del self.port.waiters[address]
-                trio.lowlevel.reschedule(task, outcome.Error(trio.TrioInternalError("no packet")))
 
     def _posted(self) -> None:
         if self._automatic:
@@ -196,14 +183,11 @@ class Simulation:
             outer, self._nursery = self._nursery, weakref.ref(nursery)
             try:
                 yield nursery
-            except GeneratorExit:  # there is no run any more that could deliver
-                raise
-            except BaseException:
-                self.deliver_automatically()
-                raise
             finally:
                 self._nursery = outer
-            self.deliver_automatically()
+                # After a crash there is no run any more that could deliver.
+                if not isinstance(sys.exc_info()[1], GeneratorExit):
+                    self.deliver_automatically()
 
     def check(self) -> None:
         """Raise all complaints."""
@@ -223,9 +207,6 @@ class Simulation:
 
     def register_with_iocp(self, handle: int, /) -> None:
         endpoint = self.kernel.endpoint(handle)
-        if endpoint is None:
-            code = ERROR_INVALID_PARAMETER if handle == -1 else ERROR_INVALID_HANDLE
-            raise self.kernel.error(code)
         if endpoint.is_associated or not endpoint.overlapped_io:
             raise self.kernel.error(ERROR_INVALID_PARAMETER)
         endpoint.associate(self.port)
@@ -239,3 +220,66 @@ class Simulation:
         if self.driver and self.driver() is trio.lowlevel.current_task():
             self.deliver_automatically()
         return await self.port.wait(lpOverlapped)
+
+
+@contextmanager
+def simulated_winsock() -> Iterator[Simulation]:
+    """Run the package on a simulation, and check that in the end."""
+    simulation = Simulation()
+    simulation.kernel.memory.share(datagram.overflow_area)
+    # Collecting garbage takes less time without what was there before.
+    gc.freeze()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calls, "ws2_32", simulation.ws2_32, raising=False)
+        patch.setattr(calls, "kernel32", simulation.kernel32, raising=False)
+        patch.setattr(port, "completion_port", simulation)
+        patch.setattr(choose, "on_windows", True)
+        patch.setattr(datagram, "_functions", {})
+        patch.setattr(winsock, "_without_messages", set())
+        _replace_socket_functions(patch, simulation)
+        _watch_memory(patch, simulation)
+        yield simulation
+    gc.collect()
+    gc.unfreeze()
+    # What was abandoned is kept for good, so the kernel may write there now.
+    simulation.behave(prompt=True, seed=None)
+    simulation.settle()
+    simulation.kernel.outstanding.clear()
+    simulation.check()
+
+
+def _replace_socket_functions(patch: pytest.MonkeyPatch, simulation: Simulation) -> None:
+    kernel, readers, writers = simulation.kernel, simulation.readers, simulation.writers
+    real_close = socket.close
+
+    def close(handle: int, /) -> None:
+        (kernel.close_handle if handle >= FIRST_HANDLE else real_close)(handle)
+
+    def notify_closing(sock: Any) -> None:
+        readers.notify_closing(sock)
+        writers.notify_closing(sock)
+
+    def divert(name: str, simulated: Callable[[Any], Any]) -> None:
+        real_function = getattr(trio.lowlevel, name)
+
+        def function(sock: Any) -> Any:
+            is_simulated = isinstance(sock, SimulatedSocket)
+            return (simulated if is_simulated else real_function)(sock)
+
+        patch.setattr(trio.lowlevel, name, function)
+
+    patch.setattr(socket, "close", close)
+    divert("notify_closing", notify_closing)
+    divert("wait_readable", readers.wait)
+    divert("wait_writable", writers.wait)
+
+
+def _watch_memory(patch: pytest.MonkeyPatch, simulation: Simulation) -> None:
+    memory = simulation.kernel.memory
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "trio_wsarecv":
+            for attribute, value in list(vars(module).items()):
+                if value is real:
+                    patch.setattr(module, attribute, WatchedFfi(memory))
+                elif type(value) is ALLOCATOR:
+                    patch.setattr(module, attribute, memory.new_uncleared)

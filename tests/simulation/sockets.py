@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import trio_wsarecv
 from trio_wsarecv._engine.receiver import receiver_of
-from trio_wsarecv._winsock.codes import MsgFlag, NtStatus, WinsockError
+from trio_wsarecv._winsock.codes import WinsockError
 from trio_wsarecv._winsock.parse import lay_out_address
 
-from .endpoints import Stream
 from .kernel import Endpoint, Kernel
-from .request import Result
 from .sending import Sent
 
 if TYPE_CHECKING:
@@ -21,13 +19,9 @@ if TYPE_CHECKING:
 
 # The values of Windows.
 SOL_SOCKET = 0xFFFF
-SO_OOBINLINE = 0x100
 SO_PROTOCOL_INFOW = 0x2005
 XP1_IFS_HANDLES = 0x00020000
 SIZE_OF_PROTOCOL_INFOW = 628
-
-#: The sender's address of a connection in the standard library: Winsock writes none.
-NO_SENDER = (0, bytes(14))
 
 
 class SimulatedSocket:
@@ -80,46 +74,21 @@ class SimulatedSocket:
     def shutdown(self, how: int) -> None:
         self._live().shutdown(how)
 
-    def getsockopt(self, level: int, option: int, size: int = 0) -> Any:
+    def getsockopt(self, level: int, option: int, size: int) -> bytes:
         endpoint = self._live()
-        if (level, option) == (SOL_SOCKET, SO_PROTOCOL_INFOW):
-            if size < SIZE_OF_PROTOCOL_INFOW:
-                raise self._kernel.error(WinsockError.WSAEFAULT)
-            flags = XP1_IFS_HANDLES if endpoint.ifs_handles else 0
-            info = struct.pack("<I36xI", flags, endpoint.chain_length)
-            return info.ljust(SIZE_OF_PROTOCOL_INFOW, b"\0")
-        return 0
+        assert (level, option) == (SOL_SOCKET, SO_PROTOCOL_INFOW)
+        if size < SIZE_OF_PROTOCOL_INFOW:
+            raise self._kernel.error(WinsockError.WSAEFAULT)
+        flags = XP1_IFS_HANDLES if endpoint.ifs_handles else 0
+        info = struct.pack("<I36xI", flags, endpoint.chain_length)
+        return info.ljust(SIZE_OF_PROTOCOL_INFOW, b"\0")
 
     def setsockopt(self, level: int, option: int, value: Any, *length: int) -> None:
-        endpoint = self._live()
-        if (level, option) == (SOL_SOCKET, SO_OOBINLINE) and isinstance(endpoint, Stream):
-            endpoint.urgent_inline = bool(value)
+        self._live()
 
-    def recv(self, nbytes: int, flags: int = 0) -> bytes:
-        return self._receive(nbytes, flags).data
-
-    def _receive(self, nbytes: int, flags: int) -> Result:
-        endpoint = self._live()
-        request = endpoint.request(self._handle, 0, [(0, nbytes)], MsgFlag(flags))
-        result = endpoint.receive(request)
-        if not isinstance(result, Result):
-            raise self._kernel.error(result)
-        if result.status == NtStatus.BUFFER_OVERFLOW:
-            raise self._kernel.error(WinsockError.WSAEMSGSIZE)
-        return result
-
-    def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
-        return self.recvfrom_into(buffer, nbytes, flags)[0]
-
-    def recvfrom_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
-        with memoryview(buffer) as view:
-            if view.readonly:
-                raise TypeError("recv_into() argument must be read-write bytes-like object")
-            if not view.c_contiguous:
-                raise BufferError("memoryview: underlying buffer is not C-contiguous")
-            result = self._receive(nbytes or view.nbytes, flags)
-            view.cast("B")[: len(result.data)] = result.data
-            return len(result.data), NO_SENDER if self._endpoint.is_stream else result.sender
+    def recv(self, nbytes: int) -> bytes:
+        self._live()
+        raise AssertionError("the package receives by Winsock, except on a closed socket")
 
     def send(self, data: Buffer) -> int:
         return self._send("send", data)

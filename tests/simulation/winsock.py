@@ -13,18 +13,13 @@ from typing import Any
 from trio_wsarecv._winsock.codes import MsgFlag, WinsockError
 
 from .behaviour import FlagsOut
-from .errors import (
-    ERROR_INVALID_HANDLE,
-    ERROR_INVALID_PARAMETER,
-    ERROR_NOT_FOUND,
-    INLINE_ERRORS,
-    ThreadBlocked,
-)
 from .kernel import Endpoint, Event, Kernel
 from .memory import address_of, peek, real
-from .request import Request, Result
+from .request import Request
 from .sending import Sent
 
+ERROR_INVALID_PARAMETER = 87
+ERROR_NOT_FOUND = 1168
 SOCKET_ERROR = -1
 FILE_SKIP_COMPLETION_PORT_ON_SUCCESS = 1
 SIO_GET_EXTENSION_FUNCTION_POINTER = 0xC8000006
@@ -64,67 +59,55 @@ class Ws2:
 
     def WSARecv(self, s: int, *arguments: Any) -> int:
         buffers, count, received, flags, overlapped, routine = arguments
-        request = self._request(s, overlapped, buffers, count, flags[0])
-        code = 0 if count else WinsockError.WSAEINVAL
-        return self._receive(request, code, received, routine, flags=flags)
+        request = self._request(s, buffers, count, flags[0], overlapped)
+        return self._receive(request, received, routine, flags=flags)
 
     def WSARecvFrom(self, s: int, *arguments: Any) -> int:
         buffers, count, received, flags, sender, sender_size, overlapped, routine = arguments
-        request = self._request(s, overlapped, buffers, count, flags[0])
-        code = 0 if count else WinsockError.WSAEINVAL
-        if request is not None:
-            request.sender, request.sender_size = address_of(sender), address_of(sender_size)
-            if sender and not request.is_stream and sender_size[0] < SOCKADDR_SIZE:
-                code = WinsockError.WSAEFAULT
-        return self._receive(request, code, received, routine, flags=flags)
+        request = self._request(s, buffers, count, flags[0], overlapped)
+        request.sender, request.sender_size = address_of(sender), address_of(sender_size)
+        code = 0
+        if sender and not request.is_stream and sender_size[0] < SOCKADDR_SIZE:
+            code = WinsockError.WSAEFAULT
+        return self._receive(request, received, routine, flags=flags, code=code)
 
     def WSARecvMsg(self, s: int, *arguments: Any) -> int:
         message, received, overlapped, routine = arguments
         if not message or self._kernel.choices.message_faults:
             return self._fail(WinsockError.WSAEFAULT)
         buffers, count, flags = message.lpBuffers, message.dwBufferCount, message.dwFlags
-        request = self._request(s, overlapped, buffers, count, flags)
-        code = 0
-        if request is not None:
-            request.message = address_of(message)
-            if request.is_stream:
-                code = WinsockError.WSAEOPNOTSUPP
-            elif message.Control.buf and not message.Control.len:
-                code = WinsockError.WSAEFAULT
-        return self._receive(request, code, received, routine, flags=None)
+        request = self._request(s, buffers, count, flags, overlapped)
+        request.message = address_of(message)
+        code = WinsockError.WSAEOPNOTSUPP if request.is_stream else 0
+        return self._receive(request, received, routine, code=code)
 
     def WSASend(self, s: int, *arguments: Any) -> int:
-        buffers, count, sent, flags, *waiting = arguments
-        return self._send("WSASend", s, buffers, count, sent, flags, waiting)
+        buffers, count, sent, flags, *_ = arguments
+        return self._send("WSASend", s, buffers, count, sent, flags)
 
     def WSASendTo(self, s: int, *arguments: Any) -> int:
-        buffers, count, sent, flags, name, namelen, *waiting = arguments
+        buffers, count, sent, flags, name, namelen, *_ = arguments
         address = self._read("address", name, namelen)
-        return self._send("WSASendTo", s, buffers, count, sent, flags, waiting, address)
+        return self._send("WSASendTo", s, buffers, count, sent, flags, address)
 
     def WSASendMsg(self, s: int, *arguments: Any) -> int:
-        message, flags, sent, *waiting = arguments
+        message, flags, sent, *_ = arguments
         control = message.Control
         if self._kernel.choices.message_faults or bool(control.buf) != bool(control.len):
             return self._fail(WinsockError.WSAEFAULT)
-        endpoint = self._kernel.endpoint(s)
-        if endpoint is not None and endpoint.is_stream:
+        if self._kernel.endpoint(s).is_stream:
             return self._fail(WinsockError.WSAEINVAL)
         if address_of(control.buf) % real.sizeof("uintptr_t"):
             self._kernel.complain("a control buffer is not aligned")
         buffers, count = message.lpBuffers, message.dwBufferCount
         address = self._read("address", message.name, message.namelen)
         data = self._read("control data", control.buf, control.len)
-        return self._send("WSASendMsg", s, buffers, count, sent, flags, waiting, address, data)
+        return self._send("WSASendMsg", s, buffers, count, sent, flags, address, data)
 
     def WSAIoctl(self, s: int, code: int, *arguments: Any) -> int:
         given, given_size, result, result_size, returned, _, _ = arguments
-        if s < 0:
-            raise OverflowError("can't convert negative number to unsigned")
-        if self._kernel.endpoint(s) is None:
-            return self._fail(WinsockError.WSAENOTSOCK)
-        if result_size != (real.sizeof("uintptr_t") if result else 0):
-            return self._fail(WinsockError.WSAEFAULT)
+        assert self._kernel.endpoint(s)
+        assert result_size == (real.sizeof("uintptr_t") if result else 0)
         data = bytes(real.buffer(given, given_size)) if given_size else b""
         self.ioctls.append((s, code, data))
         if code == SIO_GET_EXTENSION_FUNCTION_POINTER:
@@ -141,80 +124,54 @@ class Ws2:
         return SOCKET_ERROR
 
     def _request(
-        self, handle: int, overlapped: Any, buffers: Any, count: int, flags: int
-    ) -> Request | None:
-        if handle < 0:
-            raise OverflowError("can't convert negative number to unsigned")
-        endpoint = self._kernel.endpoint(handle)
-        if endpoint is None:
-            self._kernel.complain("a receive was submitted on a handle that is not open")
-            return None
+        self, handle: int, buffers: Any, count: int, flags: int, overlapped: Any
+    ) -> Request:
+        is_stream = self._kernel.endpoint(handle).is_stream
         targets = [(address_of(buffers[i].buf), buffers[i].len) for i in range(count)]
         address = address_of(overlapped)
-        return endpoint.request(handle, address, targets, MsgFlag(flags))
+        return Request(self._kernel.memory, is_stream, handle, address, targets, MsgFlag(flags))
 
     def _receive(
-        self, request: Request | None, code: int, received: Any, routine: Any, *, flags: Any
-    ) -> int:
-        endpoint = self._kernel.endpoint(request.handle) if request else None
-        if request is None or endpoint is None:
-            return self._fail(WinsockError.WSAENOTSOCK)
-        flags_out = self._kernel.choices.flags_out
-        if flags is not None and flags_out is FlagsOut.ZEROED:
-            flags[0] = 0
-        if faults := request.faults():
-            self._kernel.complaints.extend(faults)
-            code = WinsockError.WSAEFAULT
-        if request.address:
-            code = self._submit(endpoint, request, code, received, routine)
-        elif not code:
-            code = self._receive_without_overlapped(endpoint, request)
-        if code in (0, WinsockError.WSAEMSGSIZE) and request.result is not None and received:
-            received[0] = len(request.result.data)
-        if code:
-            return self._fail(code)
-        if flags is not None and request.result is not None and flags_out is not FlagsOut.LEFT:
-            flags[0] = STATUS_FLAGS.get(request.result.status, 0)
-        return 0
-
-    def _submit(
-        self, endpoint: Endpoint, request: Request, code: int, received: Any, routine: Any
+        self, request: Request, received: Any, routine: Any, *, flags: Any = None, code: int = 0
     ) -> int:
         kernel = self._kernel
-        kernel.log.append(Event("receive", request.handle, request.address))
-        if kernel.strict:
-            self._check(endpoint, request, received, routine)
-        if routine and endpoint.is_associated:
+        endpoint, choices = kernel.endpoint(request.handle), kernel.choices
+        if flags is not None and choices.flags_out is FlagsOut.ZEROED:
+            flags[0] = 0
+        if not request.buffers or (routine and endpoint.is_associated):
             code = WinsockError.WSAEINVAL
-        internal = request.overlapped.Internal
-        try:
+        if faults := request.faults():
+            kernel.complaints.extend(faults)
+            code = WinsockError.WSAEFAULT
+        if not request.address:
             code = code or endpoint.submit(request)
-        except ThreadBlocked:
-            kernel.complain("a receive was submitted that blocks the thread")
-            raise
-        if code and not request.done and request not in endpoint.requests:
-            left = kernel.choices.left_by_failure
-            request.overlapped.Internal = internal if left is None else left
-        self.on_call()
-        return code
+        else:
+            kernel.log.append(Event("receive", request.handle, request.address))
+            if kernel.strict:
+                self._check(endpoint, request, received)
+            before = request.overlapped.Internal
+            code = code or endpoint.submit(request)
+            if code not in (0, WinsockError.WSA_IO_PENDING) and not request.done:
+                left = choices.left_by_failure
+                request.overlapped.Internal = before if left is None else left
+            self.on_call()
+        result = request.result if code in (0, WinsockError.WSAEMSGSIZE) else None
+        if result is not None and received:
+            received[0] = len(result.data)
+        if code:
+            return self._fail(code)
+        if result is not None and flags is not None and choices.flags_out is not FlagsOut.LEFT:
+            flags[0] = STATUS_FLAGS.get(result.status, 0)
+        return 0
 
-    def _check(self, endpoint: Endpoint, request: Request, received: Any, routine: Any) -> None:
+    def _check(self, endpoint: Endpoint, request: Request, received: Any) -> None:
         complain, skips = self._kernel.complain, endpoint.skips_on_success
         if received and not skips:
             complain("an overlapped receive was given a place for the byte count")
         if skips and not received and not request.message:
             complain("in skip mode, a receive was given no place for the byte count")
-        if routine:
-            complain("a receive was given a completion routine")
         if not endpoint.overlapped_io or not endpoint.is_associated:
             complain("a receive was submitted whose packet could never come")
-
-    def _receive_without_overlapped(self, endpoint: Endpoint, request: Request) -> int:
-        result = endpoint.receive(request)
-        if not isinstance(result, Result):
-            return result
-        request.complete(result)
-        return INLINE_ERRORS.get(result.status, 0)
 
     def _read(self, what: str, pointer: Any, nbytes: int) -> bytes:
         if not nbytes:
@@ -232,20 +189,13 @@ class Ws2:
         count: int,
         sent: Any,
         flags: int,
-        waiting: list[Any],
         name: bytes = b"",
         control: bytes = b"",
     ) -> int:
-        if any(waiting):
-            self._kernel.complain("a send was given an OVERLAPPED or a completion routine")
-        endpoint = self._kernel.endpoint(handle)
-        if endpoint is None:
-            self._kernel.complain("a send was made on a handle that is not open")
-            return self._fail(WinsockError.WSAENOTSOCK)
         if not count:
             return self._fail(WinsockError.WSAEINVAL)
         data = b"".join(self._read("buffer", buffers[i].buf, buffers[i].len) for i in range(count))
-        nbytes = endpoint.outgoing.take(Sent(call, data, name, control, flags))
+        nbytes = self._kernel.endpoint(handle).outgoing.take(Sent(call, data, name, control, flags))
         if nbytes < 0:
             return self._fail(-nbytes)
         sent[0] = nbytes
@@ -271,12 +221,7 @@ class Kernel32:
 
     def cancel(self, handle: int, address: int) -> int:
         self._kernel.log.append(Event("cancel", handle, address))
-        endpoint = self._kernel.endpoint(handle)
-        if endpoint is None:
-            self._kernel.complain("a closed handle was given to CancelIoEx")
-            self.last_error = ERROR_INVALID_HANDLE
-            return 0
-        if endpoint.cancel(address):
+        if self._kernel.endpoint(handle).cancel(address):
             return 1
         self.last_error = ERROR_NOT_FOUND
         return 0
@@ -284,9 +229,6 @@ class Kernel32:
     def SetFileCompletionNotificationModes(self, FileHandle: int, Flags: int, /) -> int:
         self._kernel.log.append(Event("set modes", FileHandle))
         endpoint = self._kernel.endpoint(FileHandle)
-        if endpoint is None:
-            self.last_error = ERROR_INVALID_HANDLE
-            return 0
         if not self._kernel.choices.skip_mode:
             self.last_error = ERROR_INVALID_PARAMETER
             return 0

@@ -77,20 +77,16 @@ def test_a_code_becomes_the_exception_that_python_makes_of_it(code: int) -> None
     assert type(pickle.loads(pickle.dumps(error))) is type(error)
 
 
-def test_a_code_that_the_system_has_no_text_for_gets_its_name(
+def test_a_code_that_the_system_has_no_text_for_gets_its_name_or_pythons_text(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def no_text(code: int) -> tuple[int, str]:
         return code, f"Windows Error 0x{code:04X}"
 
     monkeypatch.setattr(calls, "ffi", SimpleNamespace(getwinerror=no_text))
-    error = winsock_error(WinsockError.WSAEOPNOTSUPP)
-    assert (error.winerror, error.strerror) == (10045, "WSAEOPNOTSUPP")  # type: ignore[attr-defined,unused-ignore]
-
-
-def test_a_code_without_a_name_and_a_text_gets_the_text_of_python() -> None:
-    error = winsock_error(0xABCDE)
-    assert (error.winerror, error.strerror) == (0xABCDE, "Windows Error 0xabcde")  # type: ignore[attr-defined,unused-ignore]
+    for code, text in (10045, "WSAEOPNOTSUPP"), (0xABCDE, "Windows Error 0xabcde"):
+        error = winsock_error(code)
+        assert (error.winerror, error.strerror) == (code, text)  # type: ignore[attr-defined,unused-ignore]
 
 
 # Whether a packet follows.

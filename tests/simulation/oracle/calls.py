@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import pytest
 
 from tests.simulation import Simulation, State
 from tests.simulation.endpoints import Datagrams, Stream
-from tests.simulation.errors import ERROR_NOT_FOUND
 from tests.simulation.kernel import Kernel
 from tests.simulation.memory import address_of, peek, poke, real
-from tests.simulation.port import PacketQueue
+from tests.simulation.port import Port
 from tests.simulation.sockets import SimulatedSocket
+from tests.simulation.winsock import ERROR_NOT_FOUND
 from trio_wsarecv._winsock.codes import WinsockError
 
 #: An event; with the low bit set, the same event and no packet.
@@ -26,21 +27,10 @@ SENDER = b"\x02\x00\x1f\x90\x7f\x00\x00\x01" + bytes(8)
 
 
 class Receive:
-    """The memory of one call.
-
-    Attributes:
-      code: 0, or what ``WSAGetLastError`` gives after the call.
-    """
-
-    code: int
+    """The memory of one call."""
 
     def __init__(
-        self,
-        kernel: Kernel,
-        *sizes: int,
-        length: int | None = None,
-        event: int = 0,
-        control_size: int = 0,
+        self, kernel: Kernel, sizes: tuple[int, ...], *, event: int, control_size: int
     ) -> None:
         new = kernel.memory.new
         self.sizes = sizes
@@ -50,7 +40,7 @@ class Receive:
         self.buffers = [new("char[]", max(size, 1)) for size in sizes]
         self.wsabufs = real.new("WSABUF[]", max(len(sizes), 1))
         for wsabuf, buffer, size in zip(self.wsabufs, self.buffers, sizes, strict=False):
-            wsabuf.buf, wsabuf.len = buffer, size if length is None else length
+            wsabuf.buf, wsabuf.len = buffer, size
         self.flags = new("DWORD *")
         self.count = new("DWORD *", UNTOUCHED)
         self.name = new("char[]", 128)
@@ -66,12 +56,6 @@ class Receive:
         """``Internal`` and ``InternalHigh``."""
         return self.overlapped.Internal, self.overlapped.InternalHigh
 
-    @property
-    def data(self) -> bytes:
-        """What is in the buffers, one after the other; new memory holds zeros."""
-        pairs = zip(self.buffers, self.sizes, strict=True)
-        return b"".join(peek(address_of(buffer), size) for buffer, size in pairs)
-
 
 class Winsock:
     """A completion port, a socket that is associated with it, and receives on it.
@@ -86,17 +70,10 @@ class Winsock:
         self.simulation = simulation
         self.kernel = simulation.kernel
         self.kernel.strict = False
-        self.port = PacketQueue(self.kernel.dequeued)
+        self.port = Port(self.kernel.dequeued)
         self.made: list[Receive] = []
         self.sockets: list[SimulatedSocket] = []
         self.endpoint: Any = None
-
-    def finish(self) -> None:
-        """Close every socket and take every packet."""
-        for sock in self.sockets:
-            sock.close()
-        while self.port.queue:
-            self.port.dequeue()
 
     def behaves(self, **choices: Any) -> Winsock:
         """Choose how this Windows behaves."""
@@ -166,18 +143,23 @@ class Winsock:
 
     # The calls.
 
-    def receive(
+    def answers(
         self,
+        code: int,
+        count: int,
         *sizes: int,
         call: str = "WSARecv",
         flags: int = 0,
         overlapped: bool = True,
         routine: object = real.NULL,
         sender_size: int = 128,
-        **memory: int,
-    ) -> Receive:
-        """Make a call with buffers of these sizes."""
-        receive = Receive(self.kernel, *sizes, **memory)
+        event: int = 0,
+        control_size: int = 0,
+        length: int | None = None,
+    ) -> Winsock:
+        """Make a call with buffers of these sizes; check its error (0: success) and byte count."""
+        receive = Receive(self.kernel, sizes, event=event, control_size=control_size)
+        receive.wsabufs[0].len = receive.wsabufs[0].len if length is None else length
         receive.flags[0] = receive.message.dwFlags = flags
         receive.namelen[0] = sender_size
         place = [receive.wsabufs, len(sizes), receive.count, receive.flags]
@@ -188,9 +170,12 @@ class Winsock:
         ws2_32 = self.simulation.ws2_32
         end = (receive.overlapped if overlapped else real.NULL, routine)
         failed = getattr(ws2_32, call)(self.sockets[-1].fileno(), *place, *end)
-        receive.code = ws2_32.WSAGetLastError() if failed else 0
+        # The owner of the array of buffers may use it again.
+        poke(address_of(receive.wsabufs), b"\xee" * real.sizeof(receive.wsabufs))
         self.made.append(receive)
-        return receive
+        assert (ws2_32.WSAGetLastError() if failed else 0) == code
+        assert receive.count[0] == count
+        return self
 
     def pends(self, *sizes: int, **options: Any) -> Winsock:
         """Make a call that is reported as pending."""
@@ -204,18 +189,6 @@ class Winsock:
         """Make a call that fails with this error."""
         return self.answers(code, UNTOUCHED, *sizes, **options)
 
-    def answers(self, code: int, count: int, *sizes: int, **options: Any) -> Winsock:
-        """Make a call, and check its error (0: success) and byte count."""
-        receive = self.receive(*sizes, **options)
-        assert (receive.code, receive.count[0]) == (code, count)
-        return self
-
-    def spoils_wsabufs(self) -> Winsock:
-        """Overwrite the array of buffers, as its owner may once the call has returned."""
-        wsabufs = self.made[-1].wsabufs
-        poke(address_of(wsabufs), b"\xee" * real.sizeof(wsabufs))
-        return self
-
     def cancels(self, which: int | None = -1, *, found: bool = True) -> Winsock:
         """Call ``CancelIoEx`` for one receive; None means all."""
         overlapped = real.NULL if which is None else self.made[which].overlapped
@@ -226,29 +199,23 @@ class Winsock:
 
     # What the calls answer.
 
-    def dequeue(self) -> Receive | None:
-        """Take one packet, as ``GetQueuedCompletionStatus``; None means WAIT_TIMEOUT."""
-        address = self.port.dequeue()
-        if address is None:
-            return None
-        [receive] = (each for each in self.made if address_of(each.overlapped) == address)
-        return receive
-
     def no_packet(self) -> Winsock:
-        assert self.dequeue() is None
+        assert self.port.dequeue() is None
         return self
 
     def completes(self, status: int, data: bytes = b"", *, which: int = -1) -> Winsock:
         """Check that the next packet is that of one receive, and what this has received."""
         receive = self.made[which]
-        assert self.dequeue() is receive
+        assert self.port.dequeue() == address_of(receive.overlapped)
         assert receive.iosb == (status, len(data))
         return self.has(data, which=which)
 
     def has(self, data: bytes, *, which: int = -1) -> Winsock:
-        """Check that the buffers hold this data and nothing after it."""
+        """Check that the buffers hold this data, and after it the zeros of new memory."""
         receive = self.made[which]
-        assert receive.data == data.ljust(sum(receive.sizes), b"\0")
+        buffers = zip(receive.buffers, receive.sizes, strict=True)
+        held = b"".join(peek(address_of(buffer), size) for buffer, size in buffers)
+        assert held == data.ljust(sum(receive.sizes), b"\0")
         return self
 
     def holds(self, internal: int, internal_high: int = UNTOUCHED) -> Winsock:
@@ -276,16 +243,27 @@ class Winsock:
         return self
 
 
+@pytest.fixture
+def winsock(simulation: Simulation) -> Iterator[Winsock]:
+    """Winsock, called by hand."""
+    winsock = Winsock(simulation)
+    yield winsock
+    while winsock.sockets:
+        winsock.closes()
+    while winsock.port.queue:
+        winsock.port.dequeue()
+
+
 Steps: TypeAlias = Callable[[Winsock], object]
-#: The number of a behaviour and what it is; who asserts or reports it; the steps that show it.
+#: The numbers of a behaviour and what it is; who asserts or reports it; the steps that show it.
 Scenario: TypeAlias = tuple[str, str, Steps]
 
 
-def scenarios(rows: list[Scenario]) -> pytest.MarkDecorator:
+def scenarios(*tables: list[Scenario]) -> pytest.MarkDecorator:
     """Have a test run once for each scenario."""
-    marks = [pytest.mark.behaviour(what.partition(":")[0], source) for what, source, _ in rows]
-    parameters = [
-        pytest.param(steps, id=what, marks=mark)
-        for (what, _, steps), mark in zip(rows, marks, strict=True)
-    ]
+    parameters = []
+    for what, source, steps in itertools.chain(*tables):
+        numbers = what.partition(":")[0].split(", ")
+        marks = [pytest.mark.behaviour(number, source) for number in numbers]
+        parameters.append(pytest.param(steps, id=what, marks=marks))
     return pytest.mark.parametrize("steps", parameters)

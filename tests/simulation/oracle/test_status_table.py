@@ -10,7 +10,7 @@ import itertools
 
 import pytest
 
-from trio_wsarecv._winsock.codes import MsgFlag
+from tests.simulation.winsock import STATUS_FLAGS
 from trio_wsarecv._winsock.status import RECEIVED, STATUS_ERRORS, Result, error_of_status, judge
 
 WSAEINVAL = 10022
@@ -82,13 +82,6 @@ def test_every_failure_becomes_the_error_that_windows_reports() -> None:
     assert not different
 
 
-FLAGS = {
-    0x4000000F: MsgFlag.MSG_PARTIAL,
-    0x40000010: MsgFlag.MSG_OOB,
-    0x40000011: MsgFlag.MSG_OOB | MsgFlag.MSG_PARTIAL,
-}
-
-
 @pytest.mark.behaviour(
     "79", "Wine sock.c test_WSAGetOverlappedResult: NT_SUCCESS, STATUS_PENDING apart"
 )
@@ -98,5 +91,5 @@ def test_every_success_and_every_informational_status_is_a_success() -> None:
             verdict = judge(status, 5, asked=None, is_stream=True)
             assert verdict.result is Result.RECEIVED
             assert verdict.error is None
-            assert verdict.flags == FLAGS.get(status, 0)
+            assert verdict.flags == STATUS_FLAGS.get(status, 0)
     assert judge(0, 0, asked=None, is_stream=True) == RECEIVED
