@@ -21,7 +21,7 @@ from tests.simulation.sending import Sent, sockaddr_in
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import WinsockError
 from trio_wsarecv._winsock import send as winsock_send
-from trio_wsarecv._winsock.parse import lay_out_address, lay_out_ancillary
+from trio_wsarecv._winsock.parse import lay_out_ancillary
 
 HERE, THERE = ("192.0.2.1", 53), ("192.0.2.2", 5353)
 NAME = sockaddr_in(b"\xc0\0\2\1", 53)
@@ -318,6 +318,22 @@ async def test_a_cancelled_message_has_not_been_sent(simulation: Simulation) -> 
     assert sock.peer.outgoing.sent == []
 
 
+async def test_a_message_that_has_been_sent_is_not_cancelled(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = simulation.ws2_32.WSASendTo
+
+    def cancelling(*arguments: Any) -> int:
+        scope.cancel()
+        return send(*arguments)
+
+    monkeypatch.setattr(simulation.ws2_32, "WSASendTo", cancelling)
+    sock = simulation.datagrams()
+    with trio.CancelScope() as scope:
+        assert await sock.sendmsg([b"data"], (), 0, HERE) == 4
+    assert not scope.cancelled_caught
+
+
 @pytest.mark.parametrize("call", ["sendmsg", "sendto_many"])
 async def test_a_send_that_waits_can_be_closed(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, call: str
@@ -420,7 +436,8 @@ async def test_a_message_of_anything_is_sent_whole_or_not_at_all(
             (sent,) = sock.peer.outgoing.sent
             assert sent.data == b"".join(map(bytes, parts))
             assert nbytes == len(sent.data)
-            assert sent.name == (b"" if address is None else lay_out_address(sock.family, address))
+            expected = b"" if address is None else NAME
+            assert sent.name == expected or address in NO_ADDRESSES  # of which Trio resolves some
         for part in parts if isinstance(parts, list) else ():
             if isinstance(part, bytearray):
                 part.append(0)  # it is not exported any more
