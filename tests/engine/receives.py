@@ -1,16 +1,20 @@
-"""Receives on the simulation: which engine serves the socket, and when the data arrives."""
+"""Receives on the simulation: what serves the socket, and what arrives on it, and when."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from tests.receiving import RECEIVES, Receive
+from tests.receiving import RECEIVES, SENDER, SENDER_ADDRESS, Receive, result_of
 from tests.simulation import Call, Simulation
+from tests.simulation.behaviour import OPTIONS
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import MsgFlag, SocketStream, wsarecv
+
+AsyncTest = Callable[..., Awaitable[None]]
 
 #: What serves a socket: overlapped receives in either mode of completion, or readiness.
 ENGINES = ("default mode", "skip mode", "readiness")
@@ -51,6 +55,19 @@ IN_PARTS: dict[str, Receive] = {
 }
 
 
+def every_choice(*names: str) -> Callable[[AsyncTest], AsyncTest]:
+    """Run a test with every combination of these choices of Windows, attributes of `Behaviour`."""
+    combinations = [*itertools.product(*(OPTIONS[name] for name in names))]
+    choices = [dict(zip(names, each, strict=True)) for each in combinations]
+    ids = [", ".join(getattr(value, "name", str(value)) for value in each) for each in combinations]
+
+    def decorate(test: AsyncTest) -> AsyncTest:
+        marked = pytest.mark.parametrize("choices", choices, indirect=True, ids=ids)(test)
+        return pytest.mark.usefixtures("choices")(marked)
+
+    return decorate
+
+
 def socket_for(
     simulation: Simulation, engine: str, *, is_stream: bool = True
 ) -> SocketOverSimulation:
@@ -67,6 +84,16 @@ def stream_for(simulation: Simulation, engine: str) -> SocketOverSimulation:
 
 def datagrams_for(simulation: Simulation, engine: str) -> SocketOverSimulation:
     return socket_for(simulation, engine, is_stream=False)
+
+
+def arrive(sock: SocketOverSimulation, data: bytes) -> None:
+    """Have bytes arrive on a stream, or a datagram with its sender."""
+    sock.peer.send(data) if sock.peer.is_stream else sock.peer.send(data, SENDER)
+
+
+def expected_of(sock: SocketOverSimulation, method: str, data: bytes) -> Any:
+    """Return what a receive of `tests.receiving.RECEIVES` gives for what `arrive` is given."""
+    return result_of(method, data, None if sock.peer.is_stream else SENDER_ADDRESS)
 
 
 async def complete(

@@ -26,8 +26,16 @@ from tests.simulation.request import Request
 from trio_wsarecv import MsgFlag, SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock import datagram
 
-from .arrivals import every_choice
-from .receives import BATCHES, ENGINES, both_kinds, complete, receive_when, socket_for, value_of
+from .receives import (
+    BATCHES,
+    ENGINES,
+    both_kinds,
+    complete,
+    every_choice,
+    receive_when,
+    socket_for,
+    value_of,
+)
 from .scripts import play
 
 GIBIBYTE = 1 << 30

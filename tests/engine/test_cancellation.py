@@ -22,7 +22,6 @@ from tests.simulation.behaviour import WINE_HANDLES_CLOSED
 from trio_wsarecv import WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .arrivals import every_choice
 from .flows import LARGE, make_flow
 from .receives import (
     BATCHES,
@@ -30,6 +29,7 @@ from .receives import (
     OF_SOCKET_STREAM,
     both_engines,
     both_kinds,
+    every_choice,
     every_engine,
     receive_when,
     socket_for,

@@ -22,8 +22,7 @@ from tests.winsock.test_parse import ADDRESSES
 from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .arrivals import every_choice
-from .receives import both_engines, complete, datagrams_for, receive_when, value_of
+from .receives import both_engines, complete, datagrams_for, every_choice, receive_when, value_of
 from .test_messages import PKTINFO, PKTINFO_PARSED, TTL, TTL_PARSED
 
 

@@ -18,8 +18,7 @@ from trio_wsarecv import MsgFlag, Socket, wsarecv
 from trio_wsarecv._engine.messages import check_request
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-from .arrivals import every_choice
-from .receives import complete, every_engine, receive_when, socket_for
+from .receives import complete, every_choice, every_engine, receive_when, socket_for
 from .test_messages import recvmsg_into
 
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL

@@ -22,7 +22,6 @@ from trio_wsarecv._engine.memory import Run
 from trio_wsarecv._engine.pushed_back import PushedBack
 from trio_wsarecv._winsock.operation import Operation
 
-from .arrivals import every_choice
 from .flows import (
     ENDINGS,
     LARGE,
@@ -39,7 +38,7 @@ from .flows import (
     outcome_of,
     receive,
 )
-from .receives import stream_for
+from .receives import every_choice, stream_for
 
 # The bound.
 

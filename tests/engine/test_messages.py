@@ -17,8 +17,7 @@ from tests.winsock.test_parse import POINTER, cmsg
 from trio_wsarecv import MsgFlag, Socket, WinsockError
 from trio_wsarecv._winsock.calls import ffi
 
-from .arrivals import every_choice
-from .receives import receive_when
+from .receives import every_choice, receive_when
 
 Receive = Callable[..., Awaitable[tuple[bytes, Any, int, Any]]]
 

@@ -14,9 +14,8 @@ from tests.simulation import Simulation
 from trio_wsarecv import SocketStream, WinsockError, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .arrivals import arrive, both_kinds, expected_of, make_socket
 from .flows import ENDINGS, LARGE, SMALL, make_flow, offers, outcome_of, refuse
-from .receives import complete
+from .receives import ENGINES, arrive, both_kinds, complete, expected_of, socket_for
 
 NO_BUFFERS = WinsockError.WSAENOBUFS
 STATUSES = [status for status in NtStatus if status.error == NO_BUFFERS]
@@ -57,29 +56,29 @@ async def test_a_large_receive_on_a_stream_is_tried_once_more_with_little(
     assert (counted.pended, counted.immediate, counted.bytes) == (1, exact, len(message))
 
 
-# The receive, the kind of socket, and how often it is refused before it goes by readiness.
-CASES: dict[str, tuple[Any, str, int]] = {
-    **{f"{name}, stream": (receive, "stream", 1) for name, receive in RECEIVES.items()},
-    **{f"{name}, datagrams": (receive, "datagrams", 1) for name, receive in RECEIVES.items()},
-    "recvfrom_many": (lambda sock: sock.recvfrom_many(10, 100), "datagrams", 1),
-    "recv, more than little": (lambda sock: sock.recv(5000), "stream", 1),
-    "recv, large": (lambda sock: sock.recv(LARGE), "stream", 2),
-    "recv_into, large": (lambda sock: sock.recv_into(bytearray(LARGE)), "stream", 2),
+# The receive, whether it is of a stream, and how often it is refused before it goes by readiness.
+CASES: dict[str, tuple[Any, bool, int]] = {
+    **{f"{name}, stream": (receive, True, 1) for name, receive in RECEIVES.items()},
+    **{f"{name}, datagrams": (receive, False, 1) for name, receive in RECEIVES.items()},
+    "recvfrom_many": (lambda sock: sock.recvfrom_many(10, 100), False, 1),
+    "recv, more than little": (lambda sock: sock.recv(5000), True, 1),
+    "recv, large": (lambda sock: sock.recv(LARGE), True, 2),
+    "recv_into, large": (lambda sock: sock.recv_into(bytearray(LARGE)), True, 2),
 }
 
 
 @pytest.mark.parametrize("reported", [None, *STATUSES], ids=lambda each: each or "inline")
 @pytest.mark.parametrize("ending", ["data", "no buffers", "cancelled", "closed"])
-@pytest.mark.parametrize(("receive", "kind", "times"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("receive", "is_stream", "times"), CASES.values(), ids=CASES)
 async def test_a_small_receive_for_which_the_system_lacks_memory_goes_by_readiness(
     simulation: Simulation,
     receive: Receive,
-    kind: str,
+    is_stream: bool,
     times: int,
     ending: str,
     reported: NtStatus | None,
 ) -> None:
-    sock = make_socket(simulation, kind)
+    sock = socket_for(simulation, "default mode", is_stream=is_stream)
     if times == 2:
         await make_flow(simulation, sock)
     counted = Counted()
@@ -115,12 +114,13 @@ async def test_a_small_receive_for_which_the_system_lacks_memory_goes_by_readine
 
 
 @pytest.mark.parametrize("refusals", [1, 2])
+@pytest.mark.parametrize("engine", ENGINES[:2])
 @both_kinds
 @pytest.mark.parametrize("method", RECEIVES)
 async def test_waiting_data_is_received_by_readiness_unless_that_is_refused_too(
-    simulation: Simulation, made_here: bool, method: str, kind: str, refusals: int
+    simulation: Simulation, engine: str, method: str, is_stream: bool, refusals: int
 ) -> None:
-    sock = make_socket(simulation, kind, made_here=made_here)
+    sock = socket_for(simulation, engine, is_stream=is_stream)
     arrive(sock, b"data")
     sock.peer.refusals += [NO_BUFFERS] * refusals
     counted = Counted()
@@ -139,9 +139,9 @@ async def test_waiting_data_is_received_by_readiness_unless_that_is_refused_too(
 @pytest.mark.parametrize("status", STATUSES)
 @both_kinds
 async def test_the_error_is_not_kept_for_the_receive_behind_one_that_got_bytes(
-    simulation: Simulation, kind: str, status: NtStatus
+    simulation: Simulation, is_stream: bool, status: NtStatus
 ) -> None:
-    sock = make_socket(simulation, kind)
+    sock = socket_for(simulation, "default mode", is_stream=is_stream)
     call = await simulation.begin(sock.recv, 100)
     sock.peer.end(status, b"some")
     await simulation.step()

@@ -12,15 +12,22 @@ import pytest
 import trio
 
 from tests.peers import Counted
-from tests.receiving import RECEIVES, SENDER_ADDRESS, result_of
+from tests.receiving import RECEIVES
 from tests.simulation import Simulation
 from tests.simulation.request import Result
 from trio_wsarecv import Socket, SocketFactory, SocketStream, WinsockError, from_stdlib_socket
 from trio_wsarecv._install import _patch
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .arrivals import arrive, every_choice
-from .receives import ENGINES, both_kinds, receive_when, socket_for
+from .receives import (
+    ENGINES,
+    arrive,
+    both_kinds,
+    every_choice,
+    expected_of,
+    receive_when,
+    socket_for,
+)
 from .scripts import play
 
 
@@ -31,7 +38,7 @@ async def test_each_receive_is_one_call_and_has_a_packet_unless_it_completes_inl
     simulation: Simulation, made_here: bool, method: str, is_stream: bool
 ) -> None:
     sock = socket_for(simulation, ENGINES[made_here], is_stream=is_stream)
-    expected = result_of(method, b"data", None if is_stream else SENDER_ADDRESS)
+    expected = expected_of(sock, method, b"data")
     counted = Counted()
     events = ["set modes"] if made_here else []
     for pending in (False, True, False, False, True):

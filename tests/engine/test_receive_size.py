@@ -19,7 +19,6 @@ from trio_wsarecv._engine import memory
 from trio_wsarecv._engine.memory import MOST_LENT, Run, next_size
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .arrivals import every_choice
 from .flows import (
     LARGE,
     MEDIUM,
@@ -31,7 +30,7 @@ from .flows import (
     outcome_of,
     receive,
 )
-from .receives import complete, receive_when
+from .receives import complete, every_choice, receive_when
 
 MESSAGES = [1, 64, SMALL, 1500, 4096, 16000, MEDIUM]
 whether_it_waits = pytest.mark.parametrize("waits", [True, False], ids=["waits", "never idle"])

@@ -15,8 +15,7 @@ from trio_wsarecv import MsgFlag, SocketStream, wsarecv
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 from trio_wsarecv._winsock.status import os_error
 
-from .arrivals import every_choice
-from .receives import OF_SOCKET_STREAM, both_kinds, socket_for
+from .receives import OF_SOCKET_STREAM, both_kinds, every_choice, socket_for
 from .scripts import play
 
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL
