@@ -6,14 +6,17 @@ import inspect
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, NoReturn
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+import trio_wsarecv
 from tests.peers import pattern
-from tests.receiving import SENDER, SENDER_ADDRESS, is_claimed
+from tests.receiving import SENDER, SENDER_ADDRESS, Receive, is_claimed
 from tests.simulation import CancelAnswer, Simulation
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import wsarecv
@@ -22,7 +25,18 @@ from trio_wsarecv._engine.memory import Run
 from trio_wsarecv._winsock.operation import Operation, State
 
 from .flows import LARGE, MEDIUM, make_flow
-from .receives import both_kinds, socket_for, when
+from .receives import (
+    BATCHES,
+    STREAM_RECEIVES,
+    arrive,
+    both_kinds,
+    receive_when,
+    socket_for,
+    when,
+)
+
+EVERY_RECEIVE: dict[str, Receive] = {**STREAM_RECEIVES, **BATCHES}
+PACKAGE: Final = str(Path(trio_wsarecv.__file__).parent)
 
 
 class Stop(Exception):
@@ -65,6 +79,34 @@ def test_a_keyboard_interrupt_waits_for_the_packet(simulation: Simulation, momen
     with pytest.raises(KeyboardInterrupt):
         trio.run(main, clock=MockClock(autojump_threshold=0))
     simulation.check_quiet()
+
+
+@when
+@pytest.mark.parametrize("name", EVERY_RECEIVE)
+async def test_no_line_of_a_receive_can_be_interrupted(
+    simulation: Simulation, name: str, pending: bool
+) -> None:
+    unprotected = []
+    sock = socket_for(simulation, "default mode", is_stream=name in STREAM_RECEIVES)
+    receiving = EVERY_RECEIVE[name](sock)
+    before = sys.gettrace()
+
+    def trace(frame: FrameType, *_: object) -> Any:
+        code = frame.f_code
+        if code.co_filename.startswith(PACKAGE) and not trio.lowlevel.currently_ki_protected():
+            unprotected.append((code.co_name, frame.f_lineno))
+        return trace
+
+    async def receive() -> None:
+        sys.settrace(trace)
+        try:
+            await receiving
+        finally:
+            sys.settrace(before)
+
+    call = await receive_when(simulation, pending, lambda: arrive(sock, b"data"), receive)
+    assert call.succeeded
+    assert unprotected == []
 
 
 @pytest.mark.parametrize("mode", ["default mode", "skip mode"])
