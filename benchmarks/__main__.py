@@ -34,7 +34,7 @@ print("bench versions", ", ".join([f"CPython {platform.python_version()}", *vers
 """
 COMPARED: Final = ("trio", "cffi", "winloop", "hypercorn", "uvicorn", "h11")
 
-Only: TypeAlias = tuple[str, ...]  # how the keys of the tables begin that are wanted
+Only: TypeAlias = tuple[str, ...]  # prefixes of the keys of the wanted tables
 
 
 def on_windows(where: Machine, only: Only, share: int) -> Iterator[Table]:

@@ -126,7 +126,7 @@ WORKS: Final = (
     _echo("datagrams-echo-50", "echo of 64-byte datagrams, 50 peers", *_ECHO, connections=50),
     _echo("datagrams-dns-50", "DNS queries, 50 peers", *_DNS, connections=50),
 )
-#: Then a receive waits on each connection, and the memory of the process is measured.
+#: After these a receive waits on each connection, and the memory of the process is measured.
 IDLE: Final = (
     _idle("idle", "never received on", (*TRIO, *LOOPS, RAW), "idle", "idle"),
     *(

@@ -12,7 +12,6 @@ import pytest
 import trio_wsarecv
 from trio_wsarecv import MsgFlag, wsarecv
 
-from .peers import when as when
 from .receiving import on_windows
 
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}

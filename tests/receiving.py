@@ -55,7 +55,7 @@ def result_of(method: str, data: bytes, address: Any = None) -> Any:
       address: of the sender of a datagram; None for a stream.
     """
     nbytes = len(data)
-    sender = NO_SENDER if address is None else address  # which a stream has for these calls
+    sender = NO_SENDER if address is None else address  # these calls give one for a stream, too
     results: dict[str, Any] = {
         "recv": data,
         "recv_into": nbytes,

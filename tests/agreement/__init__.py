@@ -1,4 +1,5 @@
 """The same scenarios on the simulation, on the real Winsock, and with CPython's own calls.
 
-The simulation has to do what all three agree on; `DIFFERENCES` lists the rest, with reasons.
+The simulation and the package must give the expected results; `DIFFERENCES` lists where CPython's
+`_overlapped` does not, with reasons.
 """

@@ -156,7 +156,7 @@ def sockets(
 
 
 @every
-async def test_the_simulation(name: str) -> None:
+async def test_the_simulation_gives_the_expected_results(name: str) -> None:
     scenario = SCENARIOS[name]
     with simulated_winsock() as simulation:
         async with simulation.nursery() as nursery:
@@ -168,7 +168,7 @@ async def test_the_simulation(name: str) -> None:
 
 @every
 @pytest.mark.windows
-async def test_the_package(name: str, peer: HostilePeer) -> None:
+async def test_the_package_gives_the_expected_results(name: str, peer: HostilePeer) -> None:
     scenario = SCENARIOS[name]
     with sockets(scenario, peer) as ends:
         async with trio.open_nursery() as nursery:
@@ -180,7 +180,7 @@ async def test_the_package(name: str, peer: HostilePeer) -> None:
 
 @every
 @pytest.mark.windows
-async def test_what_cpython_has(name: str, peer: HostilePeer) -> None:
+async def test_cpython_differs_only_where_that_is_listed(name: str, peer: HostilePeer) -> None:
     scenario = SCENARIOS[name]
     with sockets(scenario, peer) as ends, closing(OverlappedWorld(*ends)) as world:
         results = await scenario.play(world)

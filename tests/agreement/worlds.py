@@ -21,7 +21,7 @@ from tests.simulation import Call, Simulation
 from trio_wsarecv._winsock.codes import NtStatus
 from trio_wsarecv._winsock.operation import Operation
 
-#: On which asyncio's proactor is built.
+#: The module under asyncio's proactor.
 _overlapped: Any = importlib.import_module("_overlapped") if on_windows else None
 
 

@@ -1,4 +1,4 @@
-"""Sockets that the package serves, made in either way, and what Windows chooses."""
+"""How a socket was made, and what Windows chooses."""
 
 from __future__ import annotations
 

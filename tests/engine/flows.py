@@ -1,4 +1,4 @@
-"""Receives on streams that make bytes: how large each is, and what the run has lent for them."""
+"""Receives that return new bytes: how many each asks for, and what the run has lent for them."""
 
 from __future__ import annotations
 

@@ -38,9 +38,6 @@ STREAM_RECEIVES: dict[str, Receive] = {
         sock, [bytearray(2), bytearray(2)], MsgFlag.MSG_WAITALL
     ),
 }
-every_stream_receive = pytest.mark.parametrize(
-    "receive", STREAM_RECEIVES.values(), ids=STREAM_RECEIVES
-)
 
 #: The receives of many datagrams.
 BATCHES: dict[str, Receive] = {
@@ -120,7 +117,7 @@ async def receive_when(
     receive: Callable[..., Awaitable[Any]],
     *arguments: Any,
 ) -> Call:
-    """Receive what arrives while the receive waits if it is to be pending, and before otherwise."""
+    """Receive what arrives while the receive waits, if it is to be pending, or else before it."""
     if not pending:
         something_arrives()
     call = await simulation.begin(receive, *arguments)

@@ -171,8 +171,8 @@ async def test_data_beats_a_cancellation_and_a_close(
 
 
 STATUSES = [status for status in (*NtStatus, WINE_HANDLES_CLOSED) if status != NtStatus.PENDING]
-#: The statuses that are no errors of the connection.  Another receive may have the memory that was
-#: short.
+#: The statuses that the next receive does not report: they are no errors of the connection, or
+#: memory was short.
 NO_ERRORS = {
     NtStatus.BUFFER_OVERFLOW,
     NtStatus.CANCELLED,

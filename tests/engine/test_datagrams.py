@@ -12,7 +12,6 @@ from tests.datagrams import (
     WITHOUT_FLAGS,
     Method,
     every,
-    when,
 )
 from tests.peers import pattern
 from tests.receiving import SENDER, SENDER_ADDRESS, winerror
@@ -22,7 +21,15 @@ from tests.winsock.test_parse import ADDRESSES
 from trio_wsarecv import MsgFlag, WinsockError
 from trio_wsarecv._winsock.codes import NtStatus
 
-from .receives import both_engines, complete, datagrams_for, every_choice, receive_when, value_of
+from .receives import (
+    both_engines,
+    complete,
+    datagrams_for,
+    every_choice,
+    receive_when,
+    value_of,
+    when,
+)
 from .test_messages import PKTINFO, PKTINFO_PARSED, TTL, TTL_PARSED
 
 

@@ -94,7 +94,7 @@ class Steps:
         def step(frame: FrameType, event: str, argument: object) -> Any:
             nonlocal last
             if event == "line":
-                # A function that goes on does so in the innermost one first.
+                # A resumed coroutine continues in its innermost frame first.
                 goes_on = last is None and entered == self._entered
                 if goes_on or last in lines_that_end_in_a_call(code):
                     self._step(frame)
@@ -134,9 +134,9 @@ DATAGRAMS: dict[str, Receive] = {
 }
 #: How the data is received: by a pending receive, inline with or without a packet, by readiness, or
 #: behind another receive, which has been cancelled.
-WAYS = ("pending", "inline", "skip mode", "by readiness", "in line")
-#: As the receive is cancelled because of the interrupt, with each answer of Windows; and after a
-#: second interrupt, of the cancellation.
+WAYS = ("pending", "inline", "skip mode", "by readiness", "queued")
+#: When the data comes: while the interrupted receive is cancelled, for each answer of Windows; and
+#: with the cancellation interrupted as well.
 LATE = (*CancelAnswer, "twice")
 CASES = [
     *((True, how, way) for how in STREAM for way in WAYS),
@@ -144,10 +144,11 @@ CASES = [
     *((True, how, way) for how in ("recv", "recv_into", "receive_exactly") for way in LATE),
     *((False, how, way) for how in ("recv", "recvmsg") for way in LATE),
 ]
-#: Where the data of a call that has received inline is lost with its result, as with stock Trio;
-#: where it is lost if there is no packet; and where the result, of which nothing is kept, is made.
+#: Where an interrupt loses the data that a call has received inline, as with stock Trio.
 LOSING = ("receive_nonblocking", "_drain", "_receive_more")
+#: Where it does so if no packet follows.
 LOSING_WITHOUT_PACKET = (*LOSING, "_submit", "receive", "attempt")
+#: Where the result has been made, of which nothing is kept.
 WITH_RESULT = ("receive", "_release", "release", "take_back")
 
 
@@ -194,7 +195,7 @@ class Example:
         if self.how == "recv, large":
             await make_flow(simulation, sock)
         async with trio.open_nursery() as nursery:
-            if self.way == "in line":
+            if self.way == "queued":
                 other = Call(nursery, sock.recv, 100)
                 await simulation.run()
                 simulation.behave(prompt=False)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from tests.datagrams import when
 from tests.receiving import winerror
 from tests.simulation import Simulation
 from tests.simulation.behaviour import WaitAll
@@ -18,7 +17,7 @@ from trio_wsarecv import MsgFlag, Socket, wsarecv
 from trio_wsarecv._engine.messages import check_request
 from trio_wsarecv._winsock.codes import NtStatus, WinsockError
 
-from .receives import complete, every_choice, every_engine, receive_when, socket_for
+from .receives import complete, every_choice, every_engine, receive_when, socket_for, when
 from .test_messages import recvmsg_into
 
 OOB, PEEK, WAITALL = MsgFlag.MSG_OOB, MsgFlag.MSG_PEEK, MsgFlag.MSG_WAITALL

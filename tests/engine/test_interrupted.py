@@ -83,7 +83,7 @@ def test_a_keyboard_interrupt_waits_for_the_packet(simulation: Simulation, momen
 
 @when
 @pytest.mark.parametrize("name", EVERY_RECEIVE)
-async def test_no_line_of_a_receive_can_be_interrupted(
+async def test_a_keyboard_interrupt_is_deferred_at_every_line_of_a_receive(
     simulation: Simulation, name: str, pending: bool
 ) -> None:
     unprotected = []
@@ -115,7 +115,7 @@ async def test_no_line_of_a_receive_can_be_interrupted(
 async def test_an_interrupted_receive_waits_for_its_packet_and_leaves_its_data_to_the_next(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, arrival: str, moment: str, mode: str
 ) -> None:
-    # `test_every_step` tries all calls at all moments, but it cannot be measured.
+    # `test_every_step` tries every call at every step, but by a tracer, which stops coverage.
     simulation.knows_answers = False
     sock = socket_for(simulation, mode)
     if arrival != "just before" or moment.startswith("submit"):

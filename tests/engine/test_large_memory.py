@@ -43,7 +43,7 @@ from .receives import every_choice, stream_for
 # The bound.
 
 
-@pytest.mark.deadline(60)
+@pytest.mark.deadline(55)
 @pytest.mark.parametrize("count", [10, 10_000])
 async def test_any_number_of_idle_connections_holds_bounded_memory_after_a_burst(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, count: int

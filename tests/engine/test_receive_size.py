@@ -9,7 +9,6 @@ from functools import partial
 import pytest
 import trio
 
-from tests.datagrams import when
 from tests.peers import Counted, pattern
 from tests.receiving import AfterFirstStep
 from tests.simulation import Simulation
@@ -30,7 +29,7 @@ from .flows import (
     outcome_of,
     receive,
 )
-from .receives import complete, every_choice, receive_when
+from .receives import complete, every_choice, receive_when, when
 
 MESSAGES = [1, 64, SMALL, 1500, 4096, 16000, MEDIUM]
 whether_it_waits = pytest.mark.parametrize("waits", [True, False], ids=["waits", "never idle"])

@@ -57,7 +57,7 @@ def receives(how: Sequence[str], sizes: Sequence[int]) -> list[Step]:
     return [Step("receive", each, nbytes) for each in how for nbytes in sizes]
 
 
-# The ordinary steps come several times, so that a step costs a single choice.
+# Frequent steps are listed several times, so that they are drawn more often.
 COMMON: list[Step] = [
     *(20 * [Step("run")]),
     *(10 * [Step("deliver", 1), Step("deliver", 3)]),
@@ -97,7 +97,7 @@ class Machine(ABC):
 
     Attributes:
       calls: the receives that have been started.
-      alone: whether each receive that is under way has been the only one, by its task.
+      alone: for each task that receives, whether it began while no other one was receiving.
     """
 
     def __init__(
@@ -254,8 +254,8 @@ def plays(machine: Callable[..., Machine], steps: Sequence[Step]) -> Any:
     )
     def test(turn: int, behaviour: Behaviour, made_here: bool, steps: list[Step]) -> None:
         with simulated_winsock() as simulation, pytest.MonkeyPatch.context() as patch:
-            # Each result is checked before the next receive begins, which the last checkpoint
-            # of a receive would let begin first.
+            # At the last checkpoint of a receive another one could begin, before the result of
+            # the first is checked.
             patch.setattr(receive, "cancel_shielded_checkpoint", nothing)
             simulation.behave(behaviour)
             _run(lambda clock: machine(simulation, clock, made_here), steps)

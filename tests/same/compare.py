@@ -17,8 +17,8 @@ from .differences import Case, allowed, first_difference
 from .outcome import BYTES, WELL, WHOLE, Outcome
 from .program import Close, Program, Receive
 
-#: How often stock Trio plays a program on which the two differ, at first, and before that is
-#: reported, since many steps may each have two orders.
+#: How often stock Trio plays a program on which the two differ: at first, and before a difference
+#: is reported.  Each of many steps may have two orders.
 TIMES = (40, 300)
 #: How often it may crash, which takes a new process each time.
 CRASHES = 8

@@ -68,7 +68,7 @@ class TlsPeer(LocalPeer):
         self._sock = contexts()[0].wrap_socket(self._sock, server_side=True)
 
     def finish(self) -> None:
-        self._early = self.received()  # which the end of the stream would have to come behind
+        self._early = self.received()  # before `unwrap`, which expects only the end of the stream
         with suppress(ssl.SSLWantReadError):  # the other side has not answered
             self._sock.unwrap()  # type: ignore[attr-defined]
 

@@ -30,8 +30,8 @@ from .program import (
     Shutdown,
 )
 
-#: How often a byte passes through the kernel and the completion port until everything before it
-#: has: a poll and the receive that follows it, on either side of a step.
+#: How many bytes must pass, one after the other, until all that was sent before has arrived: each
+#: takes a poll and the receive that follows it, which may be on either side of a step.
 ROUNDS = 3
 LATE = 0.001  # seconds between two checks whether all short deadlines have passed
 AMPLE = 1.0  # seconds from which a deadline is not short

@@ -39,7 +39,7 @@ class Receive(Short):
     size: int = 10
     times: int = 1  # how often it receives, one after the other
     deadline: float | None = None  # in seconds, for each receive
-    frames: int | None = None  # so many below the recursion limit, each time one nearer
+    frames: int | None = None  # left to the recursion limit; one fewer each time
     caught: bool = True  # whether the task keeps its errors; otherwise the nursery raises them
     peek: bool = False
 

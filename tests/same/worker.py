@@ -2,8 +2,8 @@
 
 Such a process runs ``python -m tests.same.worker PORT PEERS [--patched]``.  It connects to the
 first port, and answers each program and scheduler seed with an outcome.  A "hostile" peer is a
-connection to the second port, so that its end is outside of Wine; what it has to do is asked for
-meanwhile.
+connection to the second port, so that its end is outside of Wine; over the first connection the
+program says what this end has to do.
 """
 
 from __future__ import annotations

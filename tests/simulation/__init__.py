@@ -22,4 +22,3 @@ from .calls import CrashingClock as CrashingClock
 from .endpoints import State as State
 from .simulation import Simulation as Simulation
 from .simulation import simulated_winsock as simulated_winsock
-from .sockets import SimulatedSocket as SimulatedSocket

@@ -69,7 +69,7 @@ class Account:
         self.checked = 0  # received as they were sent
         self.lost = 0  # sent and never received
         self.active: set[Conversation] = set()
-        self.faults: Counter[str] = Counter()  # what was done to them, and how often
+        self.counts: Counter[str] = Counter()  # what was done to them, and how often
         self.failures: list[str] = []
         self.before: dict[str, int] = {}  # what the process held after warming up
 
@@ -88,9 +88,9 @@ class Account:
         """Print the report, and return the exit status; all kinds of peers must have been met."""
         failures = self.failures + self.growth()
         wanted = (*kinds, CLOSES, CANCELLED)
-        failures += [f"nothing was done of: {name}" for name in wanted if not self.faults[name]]
+        failures += [f"nothing was done of: {name}" for name in wanted if not self.counts[name]]
         for title, numbers in (
-            ("what was done", dict(sorted(self.faults.items()))),
+            ("what was done", dict(sorted(self.counts.items()))),
             ("receives", asdict(trio_wsarecv.statistics())),
             ("held before", self.before),
             ("held after", held()),
@@ -139,13 +139,13 @@ class Conversation:
     async def close_in(self, seconds: float) -> None:
         await trio.sleep(self.rng.expovariate(1 / seconds))
         self.is_closed = True
-        self.account.faults[CLOSES] += 1
+        self.account.counts[CLOSES] += 1
         await self.close()
 
     async def run(self, patience: float) -> None:
         """Receive all, unless another task closes the socket after so many seconds on average."""
         account = self.account
-        account.faults[self.kind] += 1
+        account.counts[self.kind] += 1
         account.active.add(self)
         try:
             async with trio.open_nursery() as self.nursery:

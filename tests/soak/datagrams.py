@@ -103,10 +103,10 @@ class Datagrams(Conversation):
             raise ValueError(f"sender {sender} has two addresses")
         self.next[sender] += 1
         self.received += 1
-        self.account.faults["truncated"] += one.truncated
+        self.account.counts["truncated"] += one.truncated
 
     async def receive_all(self) -> None:
-        faults = self.account.faults
+        faults = self.account.counts
         await self.tell(self.kind, self.size)
         with trio.move_on_after(STUCK) as stuck:
             while self.received < self.size:

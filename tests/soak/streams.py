@@ -124,7 +124,7 @@ class Connection(Conversation):
 
     async def receive_once(self) -> bytes | None:
         """Receive by a random call; return None if a random timeout cancelled it."""
-        faults = self.account.faults
+        faults = self.account.counts
         self.doing = self.rng.choice(WAYS)
         seconds = self.rng.expovariate(1 / self.patience) if self.rng.random() < 0.8 else 0
         with trio.move_on_after(seconds) as self.scope:
@@ -163,7 +163,7 @@ async def keep_open(account: Account, port: int, rng: random.Random, until: floa
 async def watch(account: Account, wanted: int, until: float) -> None:
     """Record the load every second, and end the process if it is stuck."""
     for second in itertools.count():
-        account.faults[AT_ONCE] = max(account.faults[AT_ONCE], len(account.active))
+        account.counts[AT_ONCE] = max(account.counts[AT_ONCE], len(account.active))
         if second % 10 == 0:
             load = f"{len(account.active)} of {wanted} connections open"
             print(f"{second:4} s: {load}, {account.checked:,} bytes checked", flush=True)
@@ -199,7 +199,7 @@ def main(port: int, seconds: float, connections: int, seed: int) -> int:
     trio.run(soak, account, port, warming_up, connections, rng)
     account.before = held()
     trio.run(soak, account, port, seconds - warming_up, connections, rng)
-    if account.faults[AT_ONCE] < LOAD * connections:
+    if account.counts[AT_ONCE] < LOAD * connections:
         account.failures.append(f"there were not {connections} connections at once")
     return account.report(KINDS)
 

@@ -49,7 +49,7 @@ RECEIVES: list[Callable[[SocketStream], Awaitable[bytes]]] = [
 ]
 
 
-@pytest.mark.deadline(600)
+@pytest.mark.deadline(55)
 async def test_random_cancellation_loses_no_byte(peer: HostilePeer) -> None:
     counted = Counted()
     while counted.cancelled < CANCELLED:
@@ -223,7 +223,7 @@ DOCUMENTED = (
 ACTIONS = ["send", "cancel", "close", "shut down", "resize", "collect", "receive", "wait", "end"]
 
 
-@pytest.mark.deadline(60)
+@pytest.mark.deadline(55)
 @settings(max_examples=100 if WINE else 300, suppress_health_check=[HealthCheck.too_slow])
 @given(
     how=st.sampled_from(["recv_into", "receive_exactly_into", *OVERLAPPING]),

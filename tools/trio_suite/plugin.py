@@ -48,7 +48,7 @@ def pytest_runtest_teardown() -> Generator[None, object, object]:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call" or not report.passed:
-        module = Path(report.location[0]).stem  # which the other name lacks for foreign folders
+        module = Path(report.location[0]).stem  # not in `nodeid` for tests in other folders
         name = report.nodeid.rpartition("::")[2]
         message = str(getattr(report.longrepr, "reprcrash", ""))
         outcomes[f"trio._tests.{module}::{name}"] = (report.outcome, message)

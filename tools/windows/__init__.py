@@ -1,4 +1,4 @@
-"""Whether this is Microsoft's Windows or Wine, and which version."""
+"""Scripts that answer open questions about real Windows; and whether this is Windows or Wine."""
 
 from __future__ import annotations
 

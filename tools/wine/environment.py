@@ -191,5 +191,7 @@ def adapt(packages: Path) -> None:
     if module.exists():
         text = module.read_text(encoding="utf-8")
         module.unlink()  # as it may be a link into the cache of uv
-        text = text.replace("WSAIoctls.SIO_BSP_HANDLE_SELECT", "WSAIoctls.SIO_BASE_HANDLE")
-        module.write_text(text, encoding="utf-8")
+        adapted = text.replace("WSAIoctls.SIO_BSP_HANDLE_SELECT", "WSAIoctls.SIO_BASE_HANDLE")
+        if adapted == text:
+            raise Problem(f"this Trio asks for the handle in another way: {module}")
+        module.write_text(adapted, encoding="utf-8")

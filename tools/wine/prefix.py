@@ -1,6 +1,6 @@
-"""The Wine prefix, the disk and the registry of a Windows that nothing else shares, and its kernel.
+"""The Wine prefix: the disk and registry of a Windows of its own; and the wineserver, its kernel.
 
-That is a process, the wineserver.  It ends after its last client, and then the next start takes a
+The wineserver is a process.  It ends after its last client, and then the next start takes a
 second more.  It can also crash, for some system calls break an assertion in it; most of its clients
 do not notice, and stay.
 """

@@ -74,7 +74,7 @@ def run(python: WindowsPython, args: Sequence[str]) -> int:
     ended = os.pidfd_open(child.pid)
     ready, _, _ = select.select([ended, server], [], [])
     signal.signal(signal.SIGINT, own)
-    if server not in ready and child.wait() != 0:  # which the end of the server can be the cause of
+    if server not in ready and child.wait() != 0:  # perhaps since the server has ended
         ready, _, _ = select.select([server], [], [], 0.1)
     if server in ready:
         end_orphans(python.wineprefix)

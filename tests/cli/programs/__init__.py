@@ -1,4 +1,4 @@
-"""Programs that do not know this package, for its command line to run.
+"""Programs for the command line to run; all but `counted.py` do not know this package.
 
 Each shows one thing that running a program could change.
 """
