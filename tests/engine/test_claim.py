@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import assert_checkpoints
 
-from tests.receiving import Receive, winerror
+from tests.receiving import AfterFirstStep, Receive, is_claimed, winerror
 from tests.simulation import Simulation
 from tests.simulation.sockets import SocketOverSimulation
 from trio_wsarecv import SocketStream, WinsockError
@@ -129,7 +129,7 @@ MEANWHILE = {
     "detached meanwhile": ("recv, late, cancel, detach, .", "cancelled"),
     "detached behind data": ("recv, data data, dequeue, detach, .", "data"),
     "bytes pushed back": (
-        "exactly 10, data data, ., late, cancel, recv 2, recv 2, .",
+        "exactly 18446744073709551616, data data, ., late, cancel, recv 2, recv 2, .",
         "cancelled, da, ta",
     ),
     **{
@@ -140,6 +140,19 @@ MEANWHILE = {
         for left in ("", "left data, ", "left error, ")
     },
 }
+
+
+async def test_the_last_checkpoint_of_a_receive_comes_after_its_claim(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream(made_here=True)
+    sock.peer.send(b"data")
+    claimed: list[bool] = []
+    trio.lowlevel.add_instrument(AfterFirstStep(lambda: claimed.append(is_claimed(sock))))
+    call = simulation.call(sock.recv, 100)
+    await simulation.run()
+    assert call.value == b"data"
+    assert claimed == [False]
 
 
 @pytest.mark.parametrize(("script", "outcome"), MEANWHILE.values(), ids=MEANWHILE)

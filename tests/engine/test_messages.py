@@ -165,6 +165,14 @@ async def test_a_broken_function_is_not_called_again_on_sockets_of_its_kind(
         assert await sock.recvmsg(10) == (b"data", [], flags, SENDER_ADDRESS)
 
 
+async def test_a_receive_without_buffers_drops_one_datagram(simulation: Simulation) -> None:
+    simulation.deliver_automatically()
+    sock = simulation.datagrams()
+    sock.peer.send(b"data", SENDER)
+    assert await sock.recvmsg_into([]) == (0, [], TRUNC, SENDER_ADDRESS)
+    assert sock.peer.waiting == []
+
+
 async def test_only_flags_of_messages_come_out(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -233,6 +233,13 @@ async def test_a_peek_that_has_to_wait_takes_nothing(
     assert sock.peer.waiting == b"data"
 
 
+async def test_a_peek_tells_that_a_datagram_does_not_fit(simulation: Simulation) -> None:
+    sock = simulation.datagrams()
+    sock.peer.send(b"0123456789")
+    for _ in range(2):
+        assert await wsarecv(sock, [bytearray(4)], PEEK) == (4, MsgFlag.MSG_TRUNC)
+
+
 async def test_peeking_leaves_the_data_where_it_is_and_is_not_overlapped(
     simulation: Simulation, log: pytest.LogCaptureFixture, made_here: bool
 ) -> None:

@@ -240,6 +240,18 @@ async def test_a_cancellation_in_the_turn_before_a_large_receive_loses_nothing(
     assert steps.steps == (2 if made_here or size == SMALL else 3)
 
 
+async def test_a_cancellation_in_the_turn_before_more_is_received_loses_nothing(
+    simulation: Simulation,
+) -> None:
+    sock = simulation.stream(made_here=True)
+    data = pattern(3 * SMALL)
+    sock.peer.send(data)
+    trio.lowlevel.add_instrument(AfterFirstStep(lambda: call.scope.cancel()))
+    call = simulation.call(sock.recv, LARGE)
+    await simulation.step()
+    assert call.value == data
+
+
 async def test_a_large_receive_after_one_that_waited_is_submitted_at_once(
     simulation: Simulation, made_here: bool
 ) -> None:

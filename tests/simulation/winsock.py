@@ -82,16 +82,19 @@ class Ws2:
         return self._receive(request, received, routine, code=code)
 
     def WSASend(self, s: int, *arguments: Any) -> int:
-        buffers, count, sent, flags, *_ = arguments
+        buffers, count, sent, flags, *waiting = arguments
+        assert not any(waiting)  # nobody waits for the packet of a send
         return self._send("WSASend", s, buffers, count, sent, flags)
 
     def WSASendTo(self, s: int, *arguments: Any) -> int:
-        buffers, count, sent, flags, name, namelen, *_ = arguments
+        buffers, count, sent, flags, name, namelen, *waiting = arguments
+        assert not any(waiting)
         address = self._read("address", name, namelen)
         return self._send("WSASendTo", s, buffers, count, sent, flags, address)
 
     def WSASendMsg(self, s: int, *arguments: Any) -> int:
-        message, flags, sent, *_ = arguments
+        message, flags, sent, *waiting = arguments
+        assert not any(waiting)
         control = message.Control
         if self._kernel.choices.message_faults or bool(control.buf) != bool(control.len):
             return self._fail(WinsockError.WSAEFAULT)

@@ -121,8 +121,8 @@ async def close_socket(stream: SocketStream) -> None:
 
 
 async def leave_block(stream: SocketStream) -> None:
-    with stream.socket:
-        pass
+    with pytest.raises(ZeroDivisionError), stream.socket:
+        raise ZeroDivisionError
 
 
 @pytest.mark.parametrize(
