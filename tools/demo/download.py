@@ -32,14 +32,13 @@ async def download(
         data = await receive()
         assert data, "the server closed the connection early"
         head += data
-    head, _, data = head.partition(b"\r\n\r\n")
+    head, _, body = head.partition(b"\r\n\r\n")  # there may be nothing behind it yet
     length = re.search(rb"(?i)^HTTP/1.[01] 200 .*\ncontent-length: (\d+)", head, re.DOTALL)
     assert length, head
     with tqdm(total=int(length[1]), unit="B", unit_scale=True, unit_divisor=1024) as bar:
-        while data:
-            file.write(data)
-            bar.update(len(data))
-            data = await receive()
+        bar.update(file.write(body))
+        while data := await receive():
+            bar.update(file.write(data))
     print(json.dumps({"written": file.tell(), "seconds": time.perf_counter() - began}))
 
 
