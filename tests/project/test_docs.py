@@ -88,6 +88,17 @@ def test_every_row_names_a_test_or_has_a_reason() -> None:
         )
 
 
+def test_a_row_names_tests_of_the_layers_that_it_says() -> None:
+    text = page("wsarecv")
+    layer = dict(re.findall(r"^\.\. \[#(\w+)\] ``(\w+)/", text, re.MULTILINE))
+    where = r"(both|simulated|Windows|real Windows)[^:\n]*:((?:\s+\[#\w+\]_)+)"
+    for says, tests in re.findall(where, text):
+        layers = {layer[test] for test in re.findall(r"\[#(\w+)\]", tests)}
+        is_real, is_simulated = "system" in layers, bool(layers - {"system"})
+        assert is_real is (says != "simulated"), tests
+        assert is_simulated is (says in ("both", "simulated")), tests
+
+
 def test_readme_has_a_command_for_each_system_and_session() -> None:
     readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
     found = re.findall(r"^(apt-get|py) .*nox -s (\w+)$", readme, re.MULTILINE)
